@@ -1,0 +1,132 @@
+"""Every setting of clickgoose, read once per process from the environment (prefix ``CLICKGOOSE_``, nesting ``__``).
+
+Precedence: environment, then what the running local stack wrote to ``<home>/stack.json``, then the defaults.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class Section(BaseModel):
+    """A frozen group of settings; an unknown name is an error, not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(Section):
+    """Where Kafka is, and how the topics are laid out."""
+
+    bootstrap: str | None = Field(default=None, description="host:port[,host:port]; unset: the local stack's")
+    partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of each event topic")
+    replication: int = Field(default=1, ge=1, le=7)
+    retention_hours: int = Field(default=168, ge=1)
+
+
+class ClickHouseSettings(Section):
+    """Where ClickHouse is."""
+
+    url: str | None = Field(default=None, description="clickhouse://user:password@host:port/database")
+
+
+class RedisSettings(Section):
+    """Where Redis or Valkey is."""
+
+    url: str | None = Field(default=None, description="redis://host:port/0")
+    result_ttl_seconds: int = Field(default=86_400, ge=60)
+
+
+class IngestSettings(Section):
+    """The HTTP tier."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535, description="0: a free port, printed and kept in stack.json")
+    tls: bool = Field(default=True, description="Serve HTTPS; the local stack makes its own certificate")
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    url: str | None = Field(default=None, description="Where clients reach the ingest tier")
+    session_ttl_seconds: int = Field(default=1800, ge=60, le=86_400)
+    max_event_bytes: int = Field(default=65_536, ge=1_024)
+    max_request_bytes: int = Field(default=1_048_576, ge=65_536)
+    max_events_per_request: int = Field(default=100, ge=1, le=1_000)
+    max_skew_seconds: int = Field(default=300, ge=1)
+    max_age_seconds: int = Field(default=86_400, ge=60)
+    session_events_per_minute: int = Field(default=600, ge=1)
+    merchant_events_per_second: int = Field(default=20_000, ge=1)
+    address_requests_per_minute: int = Field(default=6_000, ge=1)
+    produce_timeout_ms: int = Field(default=2_000, ge=100)
+    spool_max_bytes: int = Field(default=4 * 1024**3, ge=1024**2)
+
+
+class FlowSettings(Section):
+    """The dataflow process."""
+
+    poll_max_events: int = Field(default=512, ge=1, le=4096)
+    poll_wait_ms: float = Field(default=1.0, ge=0, le=100)
+    epoch_seconds: float = Field(default=1.0, gt=0, le=60)
+    lateness_seconds: int = Field(default=86_400, ge=0, description="Older events are velocity.too_late")
+    clickhouse_block_rows: int = Field(default=10_000, ge=1)
+    clickhouse_block_seconds: float = Field(default=1.0, gt=0)
+    sink_attempts: int = Field(default=5, ge=1)
+    bug_share_limit: float = Field(default=0.05, gt=0, le=1)
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+
+
+class Settings(BaseSettings):
+    """One frozen value per process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CLICKGOOSE_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    home: Path = Field(default=Path(".clickgoose"), description="Data directory of the local stack")
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    redis: RedisSettings = RedisSettings()
+    ingest: IngestSettings = IngestSettings()
+    flow: FlowSettings = FlowSettings()
+    model_version: str | None = Field(default=None, description="Unset: the newest model in scoring/models")
+    master_keys: dict[int, SecretStr] = Field(
+        default_factory=dict, description="key id -> 32 bytes in hex; the highest id seals new sessions"
+    )
+    merchants_file: Path | None = Field(default=None, description="Merchants and the digests of their API keys")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the running stack's addresses behind the environment and before the defaults."""
+        return init_settings, env_settings, StackFileSource(settings_cls, init_settings, env_settings)
+
+
+class StackFileSource(PydanticBaseSettingsSource):
+    """Reads ``<home>/stack.json``: a nested object of settings that the supervisor wrote when all was ready."""
+
+    def __init__(self, settings_cls: type[BaseSettings], *before: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._before = before
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Unused: the whole file is read at once."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the file's ``settings`` object, or nothing where no stack runs."""
+        home = next((h for h in (source().get("home") for source in self._before) if h), ".clickgoose")
+        path = Path(home) / "stack.json"
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        settings = found.get("settings", {})
+        return settings if isinstance(settings, dict) else {}
