@@ -1,1 +1,1 @@
-"""."""
+"""Smart signals: one file each, computed column-wise over a batch."""

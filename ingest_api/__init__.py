@@ -1,1 +1,1 @@
-"""."""
+"""The HTTP tier: sessions, ingest and results."""

@@ -1,1 +1,1 @@
-"""."""
+"""Replay and redrive."""

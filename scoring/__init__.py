@@ -1,1 +1,1 @@
-"""."""
+"""Model, explanation and decision policy."""

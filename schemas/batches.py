@@ -1,0 +1,260 @@
+"""The batches between the stages, and the sections that they are made of.
+
+``RawBatch -> Decoded -> Verified -> Normalized -> Counted -> Enriched -> Scored``: each is the one before with one
+more section. ``n`` is the number of rows throughout; times are milliseconds since the Unix epoch unless said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.columns import Columns, Rows, segments
+
+U8 = NDArray[np.uint8]
+I8 = NDArray[np.int8]
+U16 = NDArray[np.uint16]
+U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+F32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin(Columns):
+    """Where each row was read: Kafka's place and times."""
+
+    topic: str
+    partition: I32
+    offset: I64
+    appended_at: I64  # Kafka's own time stamp
+    polled_at: I64  # when the source read it; the flow's only clock reading for a row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ledger(Columns):
+    """Time stamps in microseconds since the epoch, one column a mark, in the order of the marks."""
+
+    marks: tuple[str, ...]
+    micros: I64  # [n, len(marks)]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.micros)
+
+    def _take(self, rows: Rows) -> Self:
+        return type(self)(self.marks, self.micros[rows])
+
+    @classmethod
+    def _concat(cls, parts: Sequence[Self]) -> Self:
+        if any(part.marks != parts[0].marks for part in parts):
+            raise ValueError("cannot join ledgers with different marks")
+        return cls(parts[0].marks, np.concatenate([part.micros for part in parts]))
+
+    def mark(self, name: str, micros: int) -> Ledger:
+        """Return a ledger with one more column that holds ``micros`` in every row."""
+        column = np.full((len(self.micros), 1), micros, np.int64)
+        return Ledger((*self.marks, name), np.concatenate((self.micros, column), axis=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event(Columns):
+    """Who and when: the clear header, authenticated, and what the ingest tier attested."""
+
+    event_id: U8  # [n, 16]
+    session_id: U8  # [n, 16]
+    device_id: U8  # [n, 16]
+    address: U8  # [n, 16], IPv6 or IPv4-mapped
+    key_id: U32
+    sequence: U32
+    occurred_at: I64  # event time: when the agent sealed it
+    received_at: I64  # when the ingest tier accepted it
+    merchant: tuple[str, ...]
+    transaction: tuple[str, ...]
+    linked_id: tuple[str, ...]  # the merchant's own account id, empty where it gave none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts(Columns):
+    """The string tail, still as bytes. ``start`` and ``length`` are [n, T]; length -1 means absent."""
+
+    blob: tuple[bytes, ...]
+    start: I32
+    length: I32
+
+    def column(self, position: int) -> list[bytes | None]:
+        """Return one text of every row as bytes, None where absent."""
+        starts = self.start[:, position].tolist()
+        lengths = self.length[:, position].tolist()
+        return [
+            None if size < 0 else blob[at : at + size]
+            for blob, at, size in zip(self.blob, starts, lengths, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals(Columns):
+    """What the browser showed, in the catalogue's wire order, by kind."""
+
+    catalogue: U16  # the catalogue version that the agent spoke
+    numbers: F32  # [n, N], NaN where absent
+    known: Bool  # [n, B]
+    booleans: Bool  # [n, B], False where not known
+    categories: U32  # [n, C], 0 where absent
+    texts: Texts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activity(Columns):
+    """The activity log, ragged: the entries of row i are ``offsets[i]:offsets[i + 1]`` of the four columns."""
+
+    offsets: I64  # [n + 1]
+    time: U32  # ms since the page opened
+    value: F32
+    code: U16
+    target: U8
+
+    def __len__(self) -> int:
+        """Return the number of rows (not of entries)."""
+        return len(self.offsets) - 1
+
+    def _take(self, rows: Rows) -> Self:
+        lengths = np.diff(self.offsets)[rows]
+        entries = segments(self.offsets[:-1][rows], lengths)
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+        return type(self)(offsets, self.time[entries], self.value[entries], self.code[entries], self.target[entries])
+
+    @classmethod
+    def _concat(cls, parts: Sequence[Self]) -> Self:
+        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+
+        def joined(name: str) -> NDArray[Any]:
+            return np.concatenate([getattr(p, name)[p.offsets[0] : p.offsets[-1]] for p in parts])
+
+        return cls(offsets, joined("time"), joined("value"), joined("code"), joined("target"))
+
+    def rows(self) -> I64:
+        """Return the row of every entry, int64[entries]."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Environment(Columns):
+    """What normalisation made of the signals: parsed, reconciled and checked. Codes are in schemas.environment."""
+
+    browser: U8  # schemas.environment.BROWSERS
+    browser_version: F32  # major version, NaN where unknown
+    system: U8  # schemas.environment.SYSTEMS
+    device: U8  # schemas.environment.DEVICES
+    gpu: U8  # schemas.environment.GPUS
+    screen_pixels_wide: F32  # device pixels
+    screen_pixels_high: F32
+    checks: U32  # bit i set: schemas.environment.CHECKS[i] failed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Velocity(Columns):
+    """Events of the same device in the windows that end at the event, the event itself included."""
+
+    events_5m: U32
+    events_1h: U32
+    events_24h: U32
+    first_seen_at: I64  # event time of the device's first event
+    previous_at: I64  # event time of the device's previous event, -1 where none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SmartSignals(Columns):
+    """All smart signals, column-wise. S signals in the order of ``names``."""
+
+    names: tuple[str, ...]
+    result: I8  # [n, S]: 1 true, 0 false, -1 not computable
+    confidence: F32  # [n, S]: 0 to 1, NaN where not computable
+    reasons: U32  # [n, S]: bit i is the signal's own reason i
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.result)
+
+    def _take(self, rows: Rows) -> Self:
+        return type(self)(self.names, self.result[rows], self.confidence[rows], self.reasons[rows])
+
+    @classmethod
+    def _concat(cls, parts: Sequence[Self]) -> Self:
+        if any(part.names != parts[0].names for part in parts):
+            raise ValueError("cannot join batches with different smart signals")
+        stacked = (np.concatenate([getattr(p, c) for p in parts]) for c in ("result", "confidence", "reasons"))
+        return cls(parts[0].names, *stacked)
+
+    def column(self, name: str) -> int:
+        """Return the column of a smart signal."""
+        return self.names.index(name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score(Columns):
+    """The model's verdict. The top K factors are indices into the model's factor groups, -1 where fewer."""
+
+    model: str
+    score: F32  # 0 to 100
+    decision: U8  # schemas.result.DECISIONS
+    factor: I8  # [n, K]
+    contribution: F32  # [n, K], log-odds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawBatch(Columns):
+    """Opaque records as read from ``events.raw``."""
+
+    origin: Origin
+    values: tuple[bytes, ...]
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded(RawBatch):
+    """Authenticated, decrypted and laid out in columns."""
+
+    event: Event
+    signals: Signals
+    activity: Activity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verified(Decoded):
+    """Proved free of unmasked personal data."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Normalized(Verified):
+    """With the environment parsed and every number inside its range."""
+
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted(Normalized):
+    """With the device's counts, and without duplicates."""
+
+    velocity: Velocity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enriched(Counted):
+    """With the smart signals."""
+
+    smart: SmartSignals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored(Enriched):
+    """With score, decision and factors."""
+
+    score: Score

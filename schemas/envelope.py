@@ -1,0 +1,66 @@
+"""The ingest envelope: what the ingest tier attests about a sealed event, in front of its opaque bytes.
+
+Layout, little-endian, 32 bytes and then three short UTF-8 strings and the sealed event::
+
+    0  "CE" | 2 version u8 | 3 reserved u8 | 4 received_at u64 ms | 12 address 16 bytes
+    28 merchant length u8 | 29 transaction length u8 | 30 linked_id length u8 | 31 reserved u8
+    32 merchant | transaction | linked_id | sealed event
+"""
+
+from __future__ import annotations
+
+import struct
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
+
+import numpy as np
+
+ENVELOPE_MAGIC = b"CE"
+ENVELOPE_VERSION = 1
+ENVELOPE_BYTES = 32
+ENVELOPE_DTYPE = np.dtype(
+    [
+        ("magic", "S2"),
+        ("version", "u1"),
+        ("reserved", "u1"),
+        ("received_at", "<u8"),
+        ("address", "u1", (16,)),
+        ("merchant_length", "u1"),
+        ("transaction_length", "u1"),
+        ("linked_id_length", "u1"),
+        ("reserved_end", "u1"),
+    ]
+)
+_PACK = struct.Struct("<2sBBQ16sBBBB")
+MAX_NAME_BYTES = 255
+
+
+class Attested(NamedTuple):
+    """What a session token says, the same for every event of a request."""
+
+    merchant: str
+    transaction: str
+    linked_id: str
+
+
+def address_bytes(text: str) -> bytes:
+    """Return an address as 16 bytes, IPv4 mapped into IPv6 (RFC 4291); ValueError if it is none."""
+    address = ip_address(text)
+    if isinstance(address, IPv4Address):
+        return b"\0" * 10 + b"\xff\xff" + address.packed
+    return address.packed
+
+
+def address_text(packed: bytes) -> str:
+    """Return 16 bytes as an address, IPv4 unmapped."""
+    address = IPv6Address(packed)
+    return str(address.ipv4_mapped or address)
+
+
+def wrap(attested: Attested, received_at: int, address: bytes, sealed: bytes) -> bytes:
+    """Return the record for ``events.raw``. ValueError where a name has over 255 bytes."""
+    names = [name.encode() for name in attested]
+    if any(len(name) > MAX_NAME_BYTES for name in names):
+        raise ValueError("merchant, transaction and linked_id may have at most 255 bytes each")
+    head = _PACK.pack(ENVELOPE_MAGIC, ENVELOPE_VERSION, 0, received_at, address, *(len(name) for name in names), 0)
+    return b"".join((head, *names, sealed))

@@ -1,0 +1,49 @@
+"""Keys: derived from a master key and an id, never stored, never looked up.
+
+HKDF-SHA256 (RFC 5869) with the session id as salt and a purpose as info, so that one leaked session key opens one
+session and the key that signs requests cannot open events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+Purpose = Literal["seal", "sign", "token"]
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Master keys by key id. New sessions use the highest id; older ids open what they sealed."""
+
+    masters: Mapping[int, bytes] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse an unusable ring at the start, in one sentence."""
+        if not self.masters:
+            raise ValueError("no master key: set CLICKGOOSE_MASTER_KEYS or run `clickgoose up`, which makes one")
+        for key_id, master in self.masters.items():
+            if len(master) != KEY_BYTES:
+                raise ValueError(f"master key {key_id} has {len(master)} bytes; it needs exactly {KEY_BYTES}")
+
+    @property
+    def current(self) -> int:
+        """Return the key id of new sessions."""
+        return max(self.masters)
+
+    def derive(self, key_id: int, session_id: bytes, purpose: Purpose) -> bytes | None:
+        """Return the 32-byte key of a session, or None where the master key is unknown."""
+        master = self.masters.get(key_id)
+        return None if master is None else _derive(master, session_id, purpose)
+
+
+@lru_cache(maxsize=65_536)
+def _derive(master: bytes, session_id: bytes, purpose: Purpose) -> bytes:
+    info = b"clickgoose/1/" + purpose.encode()
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=session_id, info=info).derive(master)

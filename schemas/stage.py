@@ -1,0 +1,58 @@
+"""The contract of a stage: a batch goes in, a batch comes out, and every row is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from schemas.batches import RawBatch
+from schemas.dead_letter import DeadLetter
+
+In = TypeVar("In", bound=RawBatch, contravariant=True)
+Out = TypeVar("Out", bound=RawBatch, covariant=True)
+
+
+class StageOut(NamedTuple, Generic[Out]):
+    """``rows_in == len(oks) + len(errs) + dropped``, always."""
+
+    oks: Out
+    errs: Sequence[DeadLetter] = ()
+    dropped: int = 0
+
+
+class Stage(Protocol[In, Out]):
+    """A stateless stage. It reads no clock, no environment and no client."""
+
+    @property
+    def name(self) -> str:
+        """Return the stage's name, one of a closed set: it is a metric label."""
+        ...
+
+    def __call__(self, batch: In, /) -> StageOut[Out]:
+        """Return the rows that go on, the rows that do not, and how many were dropped."""
+        ...
+
+
+class Session(Protocol[In, Out]):
+    """The open state of one key (a Kafka partition) of a keyed stage."""
+
+    def apply(self, batch: In, /) -> StageOut[Out]:
+        """Apply a batch in order. Applying a+b equals applying a and then b."""
+        ...
+
+    def snapshot(self, *, full: bool = False) -> bytes:
+        """Return what changed since the last snapshot as one delta; ``full``: the whole state, for compaction."""
+        ...
+
+
+class KeyedStage(Protocol[In, Out]):
+    """A stateful stage: one session a key, restored from the deltas of its snapshots in order."""
+
+    @property
+    def name(self) -> str:
+        """Return the stage's name."""
+        ...
+
+    def open(self, deltas: Sequence[bytes], /) -> Session[In, Out]:
+        """Return a session whose state is that after the given deltas."""
+        ...
