@@ -8,6 +8,7 @@ as the hash itself, which is all that is left after decoding.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 import msgspec
@@ -139,7 +140,7 @@ def nested_of(
     """Return one row in nested form; ``replaced`` gives texts that stand instead of what was sent."""
     found: dict[str, Any] = {}
     for signal, value in zip(catalogue.numbers, signals.numbers[row].tolist(), strict=True):
-        if value == value:  # noqa: PLR0124 - NaN is absent
+        if not isnan(value):
             found[signal.name] = value
     for signal, is_known, value in zip(
         catalogue.booleans, signals.known[row].tolist(), signals.booleans[row].tolist(), strict=True

@@ -171,7 +171,7 @@ def _read_prefixes(bodies: Sequence[bytes]) -> tuple[list[Shape], NDArray[np.int
         found, which = np.unique(prefixes[:, 1:6], axis=0, return_inverse=True)
     shapes = [Shape(*counts) for counts in found.tolist()]
     ends = np.array([Places.of(shape).end for shape in shapes], np.int64)
-    good &= ends[which] <= sizes if len(shapes) else False
+    good &= ends[which] <= sizes if shapes else False
     entries[~good] = 0
     return shapes, which, entries, good
 
@@ -188,12 +188,15 @@ def _fixed_columns(bodies: Sequence[bytes], shape: Shape, catalogue: Catalogue) 
     lengths = matrix[:, places.lengths : places.known].view("<u2").astype(np.int32)
     lengths[lengths == ABSENT_TEXT] = -1
     _copy(fixed.lengths, lengths)
-    bits = {"axis": 1, "count": shape.booleans, "bitorder": "little"}
-    _copy(fixed.known, np.unpackbits(matrix[:, places.known : places.values], **bits).view(np.bool_))
+    _copy(fixed.known, _unpack(matrix[:, places.known : places.values], shape.booleans))
     value_end = 2 * places.values - places.known
-    _copy(fixed.values, np.unpackbits(matrix[:, places.values : value_end], **bits).view(np.bool_))
+    _copy(fixed.values, _unpack(matrix[:, places.values : value_end], shape.booleans))
     fixed.values &= fixed.known
     return fixed
+
+
+def _unpack(packed: NDArray[np.uint8], count: int) -> Bool:
+    return np.unpackbits(packed, axis=1, count=count, bitorder="little").view(np.bool_)
 
 
 def _copy(target: NDArray[np.generic], source: NDArray[np.generic]) -> None:
