@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Fault = Literal["client", "merchant", "operator", "clickgoose", "infrastructure"]
 Disposition = Literal["poison", "transient", "rejected"]
-PayloadFormat = Literal["envelope", "redacted", "scored"]
+PayloadFormat = Literal["envelope", "redacted", "scored", "rows"]  # rows: of ClickHouse tables, for sink.clickhouse
 
 
 class Reason(StrEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 DECISIONS = ("allow", "review", "deny")
@@ -72,7 +74,16 @@ class Result(msgspec.Struct, frozen=True):
     degraded: list[str] = []
 
 
+class Rejected(msgspec.Struct, frozen=True):
+    """The answer for an event that ended in the backup: it will not be scored unless it is redriven."""
+
+    event_id: str
+    reason: str
+    status: Literal["rejected"]
+
+
 _ENCODER = msgspec.json.Encoder()
+_REJECTED = msgspec.json.Decoder(Rejected)
 _DECODER = msgspec.json.Decoder(Result)
 
 
@@ -86,9 +97,27 @@ def decode_result(data: bytes) -> Result:
     return _DECODER.decode(data)
 
 
+def encode_rejected(event_id: str, reason: str) -> bytes:
+    """Return the JSON that lies under a dead-lettered event's result key."""
+    return _ENCODER.encode(Rejected(event_id, reason, "rejected"))
+
+
+def decode_rejected(data: bytes) -> Rejected | None:
+    """Return the rejection, or None where the bytes are a result."""
+    try:
+        return _REJECTED.decode(data)
+    except msgspec.ValidationError:
+        return None
+
+
 def result_key(merchant: str, event_id: str) -> str:
     """Return the Redis key of a result; the merchant is part of it, so no tenant can read another's."""
     return f"score:{merchant}:{event_id}"
+
+
+def session_key(merchant: str, session_id: str) -> str:
+    """Return the Redis key of a session's summary."""
+    return f"session:{merchant}:{session_id}"
 
 
 def pending_key(merchant: str, event_id: str) -> str:

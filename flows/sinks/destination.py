@@ -1,0 +1,63 @@
+"""What a sink is made of: a destination that holds parcels, and a backup for what it will not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from flows.parcel import Span
+from schemas.dead_letter import DeadLetter
+
+
+class DestinationError(Exception):
+    """The destination did not take the parcels, for a reason that may pass. The text holds no field's value."""
+
+
+class Deliverable(Protocol):
+    """What a writer carries."""
+
+    @property
+    def span(self) -> Span:
+        """Return what is acknowledged once it is held."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Return what counts against the queue's bound."""
+        ...
+
+
+T = TypeVar("T", bound=Deliverable, contravariant=True)
+
+
+class Destination(Protocol[T]):
+    """Holds parcels durably. Writing the same parcel twice must show nothing twice to users."""
+
+    @property
+    def name(self) -> str:
+        """Return the sink's name: in progress, metrics and logs."""
+        ...
+
+    def write(self, parcels: Sequence[T], /) -> None:
+        """Return once every row is held; DestinationError otherwise, with nothing promised about any row."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Recoverable(Destination[T], Protocol[T]):
+    """A destination whose rows can wait in the backup."""
+
+    def letters(self, parcels: Sequence[T], detail: str, /) -> list[DeadLetter]:
+        """Return all that is needed to write the rows later."""
+        ...
+
+
+class Backup(Protocol):
+    """Keeps rows that a destination did not take."""
+
+    def append(self, letters: Sequence[DeadLetter], /) -> None:
+        """Return once all are held durably; DestinationError otherwise."""
+        ...

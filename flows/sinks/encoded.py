@@ -1,0 +1,59 @@
+"""The item behind the fan-out: a scored parcel with its results, built and encoded once for every sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from flows.parcel import Parcel, Span
+from flows.sinks.results import Explain, SmartFacts, results_of
+from schemas.batches import Scored, Texts
+from schemas.result import Result, encode_result
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedParcel:
+    """``results`` and ``records`` (their JSON) have one item a row of the parcel's batch."""
+
+    parcel: Parcel[Scored]
+    results: tuple[Result, ...]
+    records: tuple[bytes, ...]
+
+    @property
+    def span(self) -> Span:
+        """Return what is acknowledged once the parcel is held."""
+        return self.parcel.span
+
+    @property
+    def rows(self) -> int:
+        """Return the rows that sinks have to hold: scored and dead-lettered."""
+        return len(self.records) + len(self.parcel.errs)
+
+
+def encoder(explain: Explain, facts: SmartFacts, build: str) -> Callable[[Parcel[Scored]], EncodedParcel]:
+    """Return the step between the last stage and the fan-out. ``build`` is the version that the results name."""
+
+    def encode(parcel: Parcel[Scored]) -> EncodedParcel:
+        results = tuple(results_of(parcel.batch, explain, facts, build))
+        records = tuple(encode_result(result) for result in results)
+        return EncodedParcel(replace(parcel, batch=_without_signals(parcel.batch)), results, records)
+
+    return encode
+
+
+def _without_signals(batch: Scored) -> Scored:
+    """Let go of the signal columns, which no sink writes: a queue then holds what was received, not thrice that."""
+    rows = len(batch)
+    empty = batch.signals.numbers[:, :0]
+    none = np.empty((rows, 0), np.int32)
+    signals = replace(
+        batch.signals,
+        numbers=empty.copy(),
+        known=np.empty((rows, 0), np.bool_),
+        booleans=np.empty((rows, 0), np.bool_),
+        categories=np.empty((rows, 0), np.uint32),
+        texts=Texts((b"",) * rows, none, none),
+    )
+    return replace(batch, signals=signals)
