@@ -1,0 +1,61 @@
+# make run | test | check | bench: each sets up what it needs. Needs Python 3.11 or 3.12, make and a package index.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format lock bench docs golden clean
+
+help: ## Say what the targets do
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "clickgoose needs Python 3.11 or 3.12: install it, or name it with make PYTHON=..." >&2; exit 2; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes a few minutes." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(READY) ## Make the virtual environment from the lock file
+
+run: $(READY) ## Start the stack, ingest, flow and traffic; ARGS="--for 60s" ends by itself with an account
+	@$(BIN)/clickgoose run $(ARGS)
+
+test: $(READY) ## Run all tests against real Kafka, Valkey and ClickHouse
+	@$(BIN)/coverage erase
+	@$(BIN)/pytest --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --fail-under=90
+
+check: $(READY) ## Lint, format, types, imports between rooms, generated documentation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/clickgoose docs --check
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(READY) ## Resolve requirements.lock anew (needs uv), with hashes and without addresses
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+
+bench: $(READY) ## Benchmarks: floor, pipeline and every stage
+	@$(BIN)/clickgoose bench floor
+	@$(BIN)/clickgoose bench pipeline
+	@for stage in decode verify_mask normalize velocity enrich score; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
+
+docs: $(READY) ## Write the generated pages
+	@$(BIN)/clickgoose docs
+
+golden: $(READY) ## Rewrite the golden files after a change that is meant
+	@$(BIN)/pytest tests/golden --update-golden
+
+clean: ## Remove the virtual environment and caches; the stack's data stay (clickgoose down --purge)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -1,0 +1,47 @@
+"""The flow's metrics: names as in docs/operations.md, labels from closed sets only."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_EVENT_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+
+
+class FlowMetrics:
+    """One set a process, on an injected registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.stage_rows = Counter(
+            "clickgoose_stage_rows", "Rows out of a stage", ("stage", "outcome"), registry=registry
+        )
+        self.stage_seconds = Histogram(
+            "clickgoose_stage_duration_seconds",
+            "One batch in one stage",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "clickgoose_dead_letters", "Dead letters by reason", ("stage", "reason"), registry=registry
+        )
+        self.event_seconds = Histogram(
+            "clickgoose_event_latency_seconds",
+            "From Kafka's time stamp to the end of scoring, the slowest event of a batch",
+            buckets=_EVENT_SECONDS,
+            registry=registry,
+        )
+        self.batch_rows = Histogram(
+            "clickgoose_batch_rows",
+            "Rows of a polled batch",
+            buckets=(1, 4, 16, 64, 128, 256, 512, 1024),
+            registry=registry,
+        )
+        self.lag = Gauge("clickgoose_source_lag_events", "Events not polled yet", ("partition",), registry=registry)
+        self.unacknowledged = Gauge(
+            "clickgoose_unacknowledged_events",
+            "Events polled that not every sink holds",
+            ("partition",),
+            registry=registry,
+        )
+        self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)

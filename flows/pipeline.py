@@ -1,0 +1,71 @@
+"""The pipeline, as the diagram in the README has it. Read this first.
+
+::
+
+    events.raw -> decode -> verify_mask -> normalize -> velocity -> enrich -> score -> results
+                    |            |             |            |          |        |
+                    +------------+-------------+------------+----------+--------+--> dead letters
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from enrichers.stage import Enrich
+from scoring.model import Model
+from scoring.policy import Policy
+from scoring.stage import ScoreStage
+
+from flows.parcel import Parcel
+from flows.run_stage import Monitor, run_session, run_stage
+from flows.stages.decode import Decode
+from flows.stages.normalize import Normalize
+from flows.stages.velocity import Velocity
+from flows.stages.verify_mask import VerifyMask
+from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Scored, Verified
+from schemas.keys import KeyRing
+from schemas.stage import KeyedStage, Session, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The six stages in order. ``velocity`` is keyed by Kafka partition; the others hold no state."""
+
+    decode: Stage[RawBatch, Decoded]
+    verify_mask: Stage[Decoded, Verified]
+    normalize: Stage[Verified, Normalized]
+    velocity: KeyedStage[Normalized, Counted]
+    enrich: Stage[Counted, Enriched]
+    score: Stage[Enriched, Scored]
+
+    def run(self, parcel: Parcel[RawBatch], session: Session[Normalized, Counted], monitor: Monitor) -> Parcel[Scored]:
+        """Run all stages on one parcel without Bytewax: what tests, replays, training and benchmarks do."""
+        return run_stage(self.score, self.featured(parcel, session, monitor), monitor)
+
+    def featured(
+        self, parcel: Parcel[RawBatch], session: Session[Normalized, Counted], monitor: Monitor
+    ) -> Parcel[Enriched]:
+        """Run all stages before the score: what a model is trained on."""
+        decoded = run_stage(self.decode, parcel, monitor)
+        verified = run_stage(self.verify_mask, decoded, monitor)
+        normalized = run_stage(self.normalize, verified, monitor)
+        counted = run_session(self.velocity.name, session, normalized, monitor)
+        return run_stage(self.enrich, counted, monitor)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the stages in order."""
+        return iter((self.decode, self.verify_mask, self.normalize, self.velocity, self.enrich, self.score))
+
+
+def build_pipeline(keys: KeyRing, model: Model, *, policy: Policy, lateness_ms: int) -> Pipeline:
+    """Put the stages together."""
+    return Pipeline(
+        decode=Decode(keys),
+        verify_mask=VerifyMask(),
+        normalize=Normalize(),
+        velocity=Velocity(lateness_ms=lateness_ms),
+        enrich=Enrich(),
+        score=ScoreStage(model, policy),
+    )

@@ -1,0 +1,135 @@
+"""run_stage: the only place that measures and guards a stage, whether in the flow, a test, a replay or a benchmark."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from flows.metrics import FlowMetrics
+from flows.parcel import Parcel
+from schemas.batches import RawBatch
+from schemas.dead_letter import DeadLetter, Reason, dead_letters
+from schemas.stage import Session, Stage, StageOut
+
+In = TypeVar("In", bound=RawBatch)
+Out = TypeVar("Out", bound=RawBatch)
+log = logging.getLogger("clickgoose.flow")
+
+_BUDGET_MIN_ROWS = 1_000
+_BUDGET_WINDOW = 100_000
+
+
+class TooManyBugs(RuntimeError):
+    """The share of rows on which a stage raised passed the limit: stopping loses nothing, going on would hide it."""
+
+
+@dataclass(slots=True)
+class BugBudget:
+    """How many rows may fail by a bug of ours before the job stops. Old rows fade: both counts are halved."""
+
+    limit: float
+    rows: int = 0
+    bugs: int = 0
+
+    def spend(self, stage: str, rows: int, bugs: int) -> None:
+        """Count a batch; TooManyBugs when the share passes the limit."""
+        self.rows += rows
+        self.bugs += bugs
+        if bugs and self.rows >= _BUDGET_MIN_ROWS and self.bugs > self.limit * self.rows:
+            raise TooManyBugs(
+                f"stage {stage} failed on {self.bugs} of the last {self.rows} rows, more than {self.limit:.0%}; "
+                "the flow stops here and resumes from its last checkpoint: deploy a fix, or raise flow.bug_share_limit"
+            )
+        if self.rows > _BUDGET_WINDOW:
+            self.rows //= 2
+            self.bugs //= 2
+
+
+class Monitor:
+    """What run_stage measures with: a clock in nanoseconds, metrics and the bug budget."""
+
+    def __init__(self, clock: Callable[[], int], metrics: FlowMetrics, bug_share_limit: float = 0.05) -> None:
+        self.clock = clock
+        self.metrics = metrics
+        self.budget = BugBudget(bug_share_limit)
+
+    @classmethod
+    def silent(cls) -> Monitor:
+        """Return one with a clock that stands still and metrics that nobody reads: for tests and replays."""
+        return cls(lambda: 0, FlowMetrics(CollectorRegistry()))
+
+
+def run_stage(stage: Stage[In, Out], parcel: Parcel[In], monitor: Monitor) -> Parcel[Out]:
+    """Run a stateless stage on a parcel. A row on which it raises becomes ``internal.bug``; the others go on."""
+    bugs: list[DeadLetter] = []
+
+    def guarded(batch: In) -> StageOut[Out]:
+        try:
+            return stage(batch)
+        except MemoryError:
+            raise
+        except Exception as error:  # a bug of ours, whatever it is: find its row, keep the others
+            return _bisect(guarded, stage.name, batch, error, bugs)
+
+    return _measured(stage.name, guarded, parcel, monitor, bugs)
+
+
+def run_session(name: str, session: Session[In, Out], parcel: Parcel[In], monitor: Monitor) -> Parcel[Out]:
+    """Apply a parcel to the open state of its partition. An exception is not guarded: the state may be torn."""
+    return _measured(name, session.apply, parcel, monitor, [])
+
+
+def _measured(
+    name: str,
+    apply: Callable[[In], StageOut[Out]],
+    parcel: Parcel[In],
+    monitor: Monitor,
+    bugs: list[DeadLetter],
+) -> Parcel[Out]:
+    started = monitor.clock()
+    done = parcel.after(apply(parcel.batch))
+    ended = monitor.clock()
+    marked = replace(done.batch, ledger=done.batch.ledger.mark(name, ended // 1000))
+    _count(name, parcel, done, (ended - started) / 1e9, monitor.metrics)
+    monitor.budget.spend(name, len(parcel.batch), len(bugs))
+    return replace(done, batch=marked)
+
+
+def _count(name: str, before: Parcel[In], after: Parcel[Out], seconds: float, metrics: FlowMetrics) -> None:
+    metrics.stage_seconds.labels(name).observe(seconds)
+    metrics.stage_rows.labels(name, "ok").inc(len(after.batch))
+    if after.dropped > before.dropped:
+        metrics.stage_rows.labels(name, "dropped").inc(after.dropped - before.dropped)
+    fresh = after.errs[len(before.errs) :]
+    if fresh:
+        metrics.stage_rows.labels(name, "dead").inc(len(fresh))
+        for letter in fresh:
+            metrics.dead_letters.labels(letter.stage, letter.reason.value).inc()
+
+
+def _bisect(
+    guarded: Callable[[In], StageOut[Out]], name: str, batch: In, error: Exception, bugs: list[DeadLetter]
+) -> StageOut[Out]:
+    rows = len(batch)
+    if rows <= 1:
+        log.error("stage raised", extra={"stage": name, "rows": rows, "error": type(error).__name__})
+        letters = dead_letters(batch, range(rows), Reason.BUG, name, f"the stage raised {type(error).__name__}")
+        bugs += letters
+        return StageOut(_no_rows(guarded, batch, error), letters)
+    middle = rows // 2
+    left = guarded(batch.take(np.arange(middle)))
+    right = guarded(batch.take(np.arange(middle, rows)))
+    oks = type(left.oks).concat([left.oks, right.oks])
+    return StageOut(oks, (*left.errs, *right.errs), left.dropped + right.dropped)
+
+
+def _no_rows(guarded: Callable[[In], StageOut[Out]], batch: In, error: Exception) -> Out:
+    """Return the stage's own idea of an empty batch; a stage that cannot do even that is broken: raise."""
+    if len(batch) == 0:
+        raise error
+    return guarded(batch.take(np.arange(0))).oks
