@@ -1,0 +1,131 @@
+"""Named column access over a batch: what the smart signals see. Built once a batch and shared by all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.activity_statistics import ActivityStatistics, activity_statistics
+from schemas.batches import F32, U8, U32, Bool, Counted, Environment, Event, Velocity
+from schemas.catalogue import Catalogue, category_hash, load_catalogue
+from schemas.environment import BROWSERS, CHECK_BIT, DEVICES, GPUS, SYSTEMS
+
+CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
+
+
+class View:
+    """Columns of one batch by catalogue name. It never changes the batch; a wrong name is a bug (KeyError)."""
+
+    def __init__(self, batch: Counted) -> None:
+        self._signals = batch.signals
+        self._activity = batch.activity
+        self._catalogue: Catalogue = load_catalogue()
+        self.environment: Environment = batch.environment
+        self.velocity: Velocity = batch.velocity
+        self.event: Event = batch.event
+        self._classified: dict[tuple[str, Callable[[bytes | None], int]], U8] = {}
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._signals)
+
+    def number(self, name: str) -> F32:
+        """Return a number, float32[n], NaN where absent. Comparisons with NaN are false."""
+        column: F32 = self._signals.numbers[:, self._catalogue.number(name)]
+        return column
+
+    def boolean(self, name: str) -> tuple[Bool, Bool]:
+        """Return where a boolean is known, bool[n], and its value, bool[n], False where not known."""
+        position = self._catalogue.boolean(name)
+        return self._signals.known[:, position], self._signals.booleans[:, position]
+
+    def known(self, *names: str) -> Bool:
+        """Return where at least one of these booleans is known, bool[n]."""
+        positions = [self._catalogue.boolean(name) for name in names]
+        return np.asarray(self._signals.known[:, positions].any(axis=1))
+
+    def true(self, name: str) -> Bool:
+        """Return where a boolean is known to be true, bool[n]."""
+        known, value = self.boolean(name)
+        return known & value
+
+    def false(self, name: str) -> Bool:
+        """Return where a boolean is known to be false, bool[n]."""
+        known, value = self.boolean(name)
+        return known & ~value
+
+    def category(self, name: str) -> U32:
+        """Return a category as its hash, uint32[n], 0 where absent."""
+        column: U32 = self._signals.categories[:, self._catalogue.category(name)]
+        return column
+
+    def is_one_of(self, name: str, *values: str) -> Bool:
+        """Return where a category is one of these values, bool[n]."""
+        column = self.category(name)
+        found = np.zeros(len(column), np.bool_)
+        for value in values:
+            found |= column == np.uint32(category_hash(value))
+        return found
+
+    def differs(self, one: str, other: str) -> Bool:
+        """Return where two categories are both present and not equal, bool[n]."""
+        a, b = self.category(one), self.category(other)
+        return (a != 0) & (b != 0) & (a != b)
+
+    def check(self, name: str) -> Bool:
+        """Return where a check of the normalisation failed, bool[n]."""
+        return (self.environment.checks & np.uint32(CHECK_BIT[name])) != 0
+
+    def texts(self, name: str) -> list[bytes | None]:
+        """Return a text of every row as bytes; this is per-row work, so ask only where nothing else tells."""
+        return self._signals.texts.column(self._catalogue.text(name))
+
+    def classify(self, name: str, function: Callable[[bytes | None], int]) -> U8:
+        """Return a cached function (see functools.lru_cache) of a text, uint8[n]."""
+        key = (name, function)
+        found = self._classified.get(key)
+        if found is None:
+            found = np.fromiter(map(function, self.texts(name)), np.uint8, len(self))
+            self._classified[key] = found
+        return found
+
+    @cached_property
+    def activity(self) -> ActivityStatistics:
+        """Return the statistics of the activity logs, counted once."""
+        return activity_statistics(self._activity)
+
+    def browser(self, *names: str) -> Bool:
+        """Return where the browser is one of these, bool[n]."""
+        return _one_of(self.environment.browser, BROWSERS, names)
+
+    def system(self, *names: str) -> Bool:
+        """Return where the operating system is one of these, bool[n]."""
+        return _one_of(self.environment.system, SYSTEMS, names)
+
+    def device(self, *names: str) -> Bool:
+        """Return where the class of device is one of these, bool[n]."""
+        return _one_of(self.environment.device, DEVICES, names)
+
+    def gpu(self, *names: str) -> Bool:
+        """Return where the graphics family is one of these, bool[n]."""
+        return _one_of(self.environment.gpu, GPUS, names)
+
+    @cached_property
+    def chromium(self) -> Bool:
+        """Return where the browser says that it is built on Chromium, bool[n]."""
+        return self.browser(*CHROMIUM)
+
+    @cached_property
+    def desktop(self) -> Bool:
+        """Return where the device is a desktop, bool[n]."""
+        return self.device("desktop")
+
+
+def _one_of(codes: NDArray[np.uint8], closed: tuple[str, ...], names: tuple[str, ...]) -> Bool:
+    found = np.zeros(len(codes), np.bool_)
+    for name in names:
+        found |= codes == np.uint8(closed.index(name))
+    return found

@@ -1,0 +1,166 @@
+"""Batches for tests, built from nested dicts: what an event shows is said in catalogue names.
+
+    counted(events=[{"navigator.webdriver": True}], activity=[[{"code": 207, "t": 10}]],
+            velocity=[{"events_5m": 47}], environment=[{"browser": "chrome", "checks": ["canvas_unstable"]}])
+
+Every list may be shorter than ``events`` or left out: what is not said is absent, unknown, or one lonely event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from schemas.batches import (
+    Counted,
+    Decoded,
+    Enriched,
+    Environment,
+    Event,
+    Ledger,
+    Normalized,
+    Origin,
+    SmartSignals,
+    Velocity,
+    Verified,
+)
+from schemas.catalogue import load_catalogue
+from schemas.columns import widen
+from schemas.environment import BROWSERS, CHECK_BIT, DEVICES, GPUS, SYSTEMS
+from schemas.log_codes import load_log_codes
+from schemas.nested import Entry, NestedEvent, columns_of
+from schemas.smart_signals import SMART_SIGNALS
+
+NOW = 1_790_000_000_000  # ms: a day in September 2026
+Dicts = Sequence[Mapping[str, Any]]
+
+
+def _at(items: Sequence[Any], row: int, default: Any) -> Any:
+    return items[row] if row < len(items) else default
+
+
+def entry(code: int | str, t: int = 0, value: float = 0.0, target: str = "none") -> Entry:
+    """Return one entry of an activity log; the code by number or by name."""
+    return Entry(load_log_codes().code(code) if isinstance(code, str) else code, t, value, target)
+
+
+def _entries(log: Sequence[Entry | Mapping[str, Any]]) -> list[Entry]:
+    return [one if isinstance(one, Entry) else entry(**one) for one in log]
+
+
+def origin(rows: int, partition: int = 0, first: int = 0) -> Origin:
+    """Return consecutive offsets of one partition."""
+    times = np.full(rows, NOW + 20, np.int64)
+    return Origin("events.raw", np.full(rows, partition, np.int32), np.arange(first, first + rows), times, times + 1)
+
+
+def _ids(rows: int, kind: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    ids = np.zeros((rows, 16), np.uint8)
+    ids[:, 0] = kind
+    ids[:, 8:] = np.arange(rows, dtype=">u8").view(np.uint8).reshape(rows, 8)
+    return ids
+
+
+def event(rows: int, times: Sequence[int] = ()) -> Event:
+    """Return rows of different devices, sessions and events at ``times`` (default: NOW)."""
+    occurred = np.array([_at(times, row, NOW) for row in range(rows)], np.int64)
+    return Event(
+        event_id=_ids(rows, 1),
+        session_id=_ids(rows, 2),
+        device_id=_ids(rows, 3),
+        address=_ids(rows, 4),
+        key_id=np.ones(rows, np.uint32),
+        sequence=np.arange(rows, dtype=np.uint32),
+        occurred_at=occurred,
+        received_at=occurred + 10,
+        merchant=("demo",) * rows,
+        transaction=("t",) * rows,
+        linked_id=("",) * rows,
+    )
+
+
+def decoded(events: Dicts, activity: Sequence[Any] = (), times: Sequence[int] = ()) -> Decoded:
+    """Return a decoded batch; values are what was received, here left empty."""
+    rows = len(events)
+    nested = [NestedEvent(dict(shown), _entries(_at(activity, row, ()))) for row, shown in enumerate(events)]
+    signals, log = columns_of(nested, load_catalogue())
+    ledger = Ledger((), np.zeros((rows, 0), np.int64))
+    return Decoded(origin(rows), (b"",) * rows, ledger, event(rows, times), signals, log)
+
+
+def environment_of(rows: int, said: Dicts = ()) -> Environment:
+    """Return an environment; names as in schemas.environment, checks as a list of names."""
+
+    def codes(field: str, table: Sequence[str]) -> Any:
+        return np.array([table.index(_at(said, row, {}).get(field, "unknown")) for row in range(rows)], np.uint8)
+
+    def numbers(field: str) -> Any:
+        return np.array([_at(said, row, {}).get(field, np.nan) for row in range(rows)], np.float32)
+
+    failed = [sum(CHECK_BIT[name] for name in _at(said, row, {}).get("checks", ())) for row in range(rows)]
+    return Environment(
+        browser=codes("browser", BROWSERS),
+        browser_version=numbers("browser_version"),
+        system=codes("system", SYSTEMS),
+        device=codes("device", DEVICES),
+        gpu=codes("gpu", GPUS),
+        screen_pixels_wide=numbers("screen_pixels_wide"),
+        screen_pixels_high=numbers("screen_pixels_high"),
+        checks=np.array(failed, np.uint32),
+    )
+
+
+def normalized(
+    events: Dicts, activity: Sequence[Any] = (), environment: Dicts = (), times: Sequence[int] = ()
+) -> Normalized:
+    """Return a normalised batch with the environment that is said (not computed)."""
+    batch = widen(Verified, decoded(events, activity, times))
+    return widen(Normalized, batch, environment=environment_of(len(events), environment))
+
+
+def counted(
+    events: Dicts,
+    activity: Sequence[Any] = (),
+    velocity: Dicts = (),
+    environment: Dicts = (),
+    times: Sequence[int] = (),
+) -> Counted:
+    """Return a counted batch; counts that are not said are those of a device's only event."""
+    batch = normalized(events, activity, environment, times)
+    rows, now = len(events), batch.event.occurred_at
+
+    def counts(field: str) -> Any:
+        return np.array([_at(velocity, row, {}).get(field, 1) for row in range(rows)], np.uint32)
+
+    first = [_at(velocity, row, {}).get("first_seen_at", int(now[row])) for row in range(rows)]
+    previous = [_at(velocity, row, {}).get("previous_at", -1) for row in range(rows)]
+    section = Velocity(
+        counts("events_5m"),
+        counts("events_1h"),
+        counts("events_24h"),
+        np.array(first, np.int64),
+        np.array(previous, np.int64),
+    )
+    return widen(Counted, batch, velocity=section)
+
+
+def enriched(
+    events: Dicts,
+    activity: Sequence[Any] = (),
+    velocity: Dicts = (),
+    environment: Dicts = (),
+    smart: Dicts = (),
+    times: Sequence[int] = (),
+) -> Enriched:
+    """Return an enriched batch; ``smart`` gives a signal's confidence by name, true from 0.5 on, else unknown."""
+    batch = counted(events, activity, velocity, environment, times)
+    shape = (len(events), len(SMART_SIGNALS))
+    confidence = np.full(shape, np.nan, np.float32)
+    for row, said in enumerate(smart):
+        for name, value in said.items():
+            confidence[row, SMART_SIGNALS.index(name)] = value
+    result = np.where(np.isnan(confidence), -1, confidence >= 0.5).astype(np.int8)
+    section = SmartSignals(SMART_SIGNALS, result, confidence, (result == 1).astype(np.uint32))
+    return widen(Enriched, batch, smart=section)
