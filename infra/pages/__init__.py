@@ -1,0 +1,1 @@
+"""Generated documentation: one function a page, text out. ``clickgoose docs`` writes them, ``--check`` compares."""
