@@ -1,0 +1,92 @@
+"""ClickHouse as a destination: one insert a table and block, in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from clickhouse_driver import Client
+from clickhouse_driver.errors import Error
+
+from flows.sinks.destination import DestinationError
+from flows.sinks.encoded import EncodedParcel
+from flows.sinks.letters import Undelivered
+from flows.sinks.tables import Table, archive_columns, event_columns, letter_columns, pack_rows, tables_of, unpack_rows
+from schemas.dead_letter import DeadLetter, Reason
+
+# A block may hold events of many days: late ones, and those of a replay.
+_SETTINGS = {"max_partitions_per_insert_block": 1_000}
+
+
+def client_url(url: str, connect_seconds: float, answer_seconds: float) -> str:
+    """Return the URL with what this module relies upon: columns of NumPy and bytes, and bounded waits."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    options |= {
+        "use_numpy": "1",
+        "strings_as_bytes": "1",
+        "connect_timeout": f"{connect_seconds:g}",
+        "send_receive_timeout": f"{answer_seconds:g}",
+    }
+    return urlunsplit(parts._replace(query=urlencode(options)))
+
+
+class ClickHouse:
+    """Writes events, the raw archive and dead letters. A row written again replaces itself (see infra/clickhouse)."""
+
+    name = "clickhouse"
+
+    def __init__(
+        self, url: str, *, archive: bool = True, connect_seconds: float = 3.0, answer_seconds: float = 30.0
+    ) -> None:
+        self._url = client_url(url, connect_seconds, answer_seconds)
+        self._archive = archive
+        self._client: Client | None = None
+
+    def write(self, parcels: Sequence[EncodedParcel]) -> None:
+        """Insert the parcels' rows; DestinationError names ClickHouse's error, never a value."""
+        self.insert(tables_of(parcels, self._archive))
+
+    def insert(self, tables: Mapping[str, Table]) -> None:
+        """Insert columns by table."""
+        try:
+            if self._client is None:
+                self._client = Client.from_url(self._url)
+            for name, table in tables.items():
+                columns = ", ".join(f"`{column}`" for column in table)
+                self._client.execute(
+                    f"INSERT INTO {name} ({columns}) VALUES",
+                    list(table.values()),
+                    columnar=True,
+                    settings=_SETTINGS,
+                )
+        except (Error, OSError, EOFError) as error:
+            self.close()
+            code = getattr(error, "code", None)
+            raise DestinationError(f"ClickHouse: {type(error).__name__}{f' {code}' if code else ''}") from error
+
+    def letters(self, parcels: Sequence[EncodedParcel], detail: str) -> list[DeadLetter]:
+        """Return one letter a row; its payload is the row itself, by table."""
+        why = Undelivered(Reason.SINK_CLICKHOUSE, self.name, detail, "rows")
+        found: list[DeadLetter] = []
+        for item in parcels:
+            batch = item.parcel.batch
+            if len(batch):
+                tables = {"events": event_columns(batch, item.results)}
+                if self._archive:
+                    tables["raw_archive"] = archive_columns(batch)
+                found += why.scored(item, pack_rows(tables))
+            if item.parcel.errs:
+                packed = pack_rows({"dead_letters": letter_columns(item.parcel.errs)})
+                found += map(why.dead, item.parcel.errs, packed)
+        return found
+
+    def rewrite(self, letters: Sequence[DeadLetter]) -> None:
+        """Insert the rows of letters that :meth:`letters` made."""
+        self.insert(unpack_rows([letter.payload for letter in letters]))
+
+    def close(self) -> None:
+        """Disconnect; the next write connects again."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.disconnect()

@@ -1,0 +1,217 @@
+"""Kafka as a destination: an appender that returns only when every record is acknowledged, and who uses it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from flows.sinks.destination import Backup, DestinationError
+from flows.sinks.encoded import EncodedParcel
+from flows.sinks.letters import Undelivered
+from schemas.dead_letter import DeadLetter, Reason, dead_letter_headers, encode_dead_letter
+from schemas.result import Result
+
+SCORED = "events.scored"
+ALERTS = "events.alerts"
+DEAD_LETTER = "events.dead_letter"
+MAX_RECORD_BYTES = 4_194_304
+
+# The broker will say so again however often the record is sent.
+_REFUSED = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
+Headers = list[tuple[str, str | bytes | None]]
+
+
+class Record(NamedTuple):
+    """One record to append."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+def producer_config(
+    bootstrap: str, *, linger_ms: int = 2, delivery_seconds: float = 10.0, codec: str = "zstd"
+) -> dict[str, Any]:
+    """Return the settings of a producer that loses nothing and whose queue is bounded."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.codec": codec,
+        "linger.ms": linger_ms,
+        "delivery.timeout.ms": int(delivery_seconds * 1000),
+        "request.timeout.ms": min(5_000, int(delivery_seconds * 1000)),
+        "queue.buffering.max.messages": 100_000,
+        "queue.buffering.max.kbytes": 131_072,
+        "message.max.bytes": MAX_RECORD_BYTES,
+        "log_level": 0,  # what matters arrives as an error of a record
+    }
+
+
+class _Delivery:
+    """Counts the reports of one append."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.open = 0
+        self.refused: list[int] = []
+        self.error: KafkaError | None = None
+
+    def report(self, index: int) -> Callable[[KafkaError | None, object], None]:
+        """Return the callback for the record at ``index``."""
+        self.open += 1
+
+        def done(error: KafkaError | None, _: object) -> None:
+            with self._lock:
+                self.open -= 1
+                if error is None:
+                    return
+                if error.code() in _REFUSED:
+                    self.refused.append(index)
+                else:
+                    self.error = error
+
+        return done
+
+
+class Appender:
+    """Appends records and waits for Kafka's word on each of them. One thread at a time."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
+        self._producer: Producer | None = None
+
+    def append(self, records: Sequence[Record]) -> list[int]:
+        """Return the indices of records that Kafka refuses for good; all others are held.
+
+        DestinationError where any other record is not: then nothing is promised about any. Returns within the
+        delivery timeout and a moment.
+        """
+        if not records:
+            return []
+        producer = self._open()
+        delivery = _Delivery()
+        for index, record in enumerate(records):
+            self._produce(producer, record, index, delivery)
+        while delivery.open:
+            producer.poll(0.1)
+        if delivery.error is not None:
+            if delivery.error.fatal():  # an idempotent producer cannot go on after this
+                self._producer = None
+            raise DestinationError(f"Kafka: {delivery.error.name()}")
+        return sorted(delivery.refused)
+
+    def close(self) -> None:
+        """Let go of the producer; what an unfinished append sent is not waited for."""
+        self._producer = None
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            self._producer = Producer(self._config)
+        return self._producer
+
+    @staticmethod
+    def _produce(producer: Producer, record: Record, index: int, delivery: _Delivery) -> None:
+        report = delivery.report(index)
+        while True:
+            try:
+                producer.produce(record.topic, record.value, record.key, headers=record.headers, on_delivery=report)
+            except BufferError:
+                producer.poll(0.1)  # the queue is full: wait for reports
+            except KafkaException as error:
+                report(error.args[0], None)
+                return
+            else:
+                return
+
+
+class KafkaScored:
+    """Appends every result to ``events.scored`` and those that are not plain to ``events.alerts``.
+
+    There is no backup for Kafka itself: while it is away the writer retries. A record that Kafka refuses for good
+    (too large) goes to the dead letters, so that it does not hold up the rest.
+    """
+
+    name = "scored"
+
+    def __init__(self, appender: Appender, backup: Backup) -> None:
+        self._appender = appender
+        self._backup = backup
+
+    def write(self, parcels: Sequence[EncodedParcel]) -> None:
+        """Append the results, keyed by device, in order."""
+        records: list[Record] = []
+        owners: list[tuple[EncodedParcel, int]] = []
+        for item in parcels:
+            for row, (result, value) in enumerate(zip(item.results, item.records, strict=True)):
+                made = _scored_records(result, value)
+                records += made
+                owners += [(item, row)] * len(made)
+        refused = self._appender.append(records)
+        if refused:
+            why = Undelivered(Reason.SINK_KAFKA, self.name, "Kafka refused the record: too large or invalid", "scored")
+            rows = {(item.span, row): item for item, row in (owners[index] for index in refused)}
+            self._backup.append([why.scored(item, item.records)[row] for (_, row), item in rows.items()])
+
+    def close(self) -> None:
+        """Let go of the producer."""
+        self._appender.close()
+
+
+def _scored_records(result: Result, value: bytes) -> list[Record]:
+    headers: Headers = [
+        ("clickgoose.merchant", result.merchant.encode()),
+        ("clickgoose.decision", result.decision.encode()),
+    ]
+    key = bytes.fromhex(result.device_id)
+    topics = (SCORED,) if result.decision == "allow" else (SCORED, ALERTS)
+    return [Record(topic, key, value, headers) for topic in topics]
+
+
+class KafkaBackup:
+    """Appends letters to ``events.dead_letter``; used by the writers of all sinks, one at a time."""
+
+    def __init__(self, appender: Appender) -> None:
+        self._appender = appender
+        self._lock = threading.Lock()
+
+    def append(self, letters: Sequence[DeadLetter]) -> None:
+        """Return once Kafka holds every letter; DestinationError otherwise."""
+        records = [
+            Record(DEAD_LETTER, letter_key(letter), encode_dead_letter(letter), list(dead_letter_headers(letter)))
+            for letter in letters
+        ]
+        with self._lock:
+            refused = self._appender.append(records)
+        if refused:
+            raise DestinationError(f"Kafka: {len(refused)} dead letters are over the limit of {DEAD_LETTER}; raise it")
+
+    def close(self) -> None:
+        """Let go of the producer."""
+        self._appender.close()
+
+
+def letter_key(letter: DeadLetter) -> bytes:
+    """Return the record's key: the event id, or the place where an unreadable record lies."""
+    return (letter.event_id or f"{letter.topic}:{letter.partition}:{letter.offset}").encode()
+
+
+class KafkaDeadLetters:
+    """Appends the parcels' dead letters to the backup topic. There is no backup for the backup: the writer retries."""
+
+    name = "dead_letter"
+
+    def __init__(self, backup: KafkaBackup) -> None:
+        self._backup = backup
+
+    def write(self, parcels: Sequence[EncodedParcel]) -> None:
+        """Append the letters."""
+        self._backup.append([letter for item in parcels for letter in item.parcel.errs])
+
+    def close(self) -> None:
+        """Let go of the producer."""
+        self._backup.close()

@@ -1,0 +1,263 @@
+"""Encoded parcels as columns of the ClickHouse tables, and those columns as bytes for the backup and back.
+
+A column is a NumPy array; text and ids are bytes. Ragged columns travel as little-endian bytes in an ephemeral
+column ``<name>_bytes``, from which the table's default makes the array: clickhouse-driver would walk every element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.sinks.encoded import EncodedParcel
+from schemas.batches import Scored
+from schemas.dead_letter import DeadLetter
+from schemas.environment import BROWSERS, DEVICES, GPUS, SYSTEMS
+from schemas.result import DECISIONS, Result
+
+Column = NDArray[Any]
+Table = dict[str, Column]
+SEPARATOR = ","  # between names: codes, rules and marks hold none
+LINE = "\n"  # between sentences
+
+
+def objects(values: Iterable[bytes]) -> Column:
+    """Return bytes as a column; NumPy's own bytes type would drop trailing zeros."""
+    found = list(values)
+    column = np.empty(len(found), object)
+    column[:] = found
+    return column
+
+
+def _texts(values: Iterable[str]) -> Column:
+    return objects(value.encode() for value in values)
+
+
+def _shared(value: str, rows: int) -> Column:
+    return objects([value.encode()] * rows)
+
+
+def _rows_as_bytes(matrix: NDArray[Any]) -> Column:
+    """Return each row's bytes, little-endian."""
+    rows, width = matrix.shape
+    data = np.ascontiguousarray(matrix, matrix.dtype.newbyteorder("<"))
+    if not data.size:
+        return objects([b""] * rows)
+    return objects(data.view(f"V{width * data.itemsize}")[:, 0].tolist())
+
+
+def _pieces(values: NDArray[Any], offsets: Sequence[int]) -> Column:
+    """Return a ragged column's rows as bytes, little-endian."""
+    data = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    whole, size = data.tobytes(), data.itemsize
+    return objects(whole[first * size : last * size] for first, last in pairwise(offsets))
+
+
+def _named(names: Sequence[str], codes: NDArray[np.uint8]) -> Column:
+    return _texts(names)[codes]
+
+
+def _milliseconds(values: NDArray[np.int64]) -> Column:
+    return values.astype("datetime64[ms]")
+
+
+def _optional_milliseconds(values: NDArray[np.int64]) -> Column:
+    return np.where(values < 0, np.datetime64("NaT", "ms"), values.astype("datetime64[ms]"))
+
+
+def event_columns(batch: Scored, results: Sequence[Result]) -> Table:
+    """Return the columns of ``events``, one row an event."""
+    return {
+        **_identity(batch),
+        **_origin(batch),
+        **_environment(batch),
+        **_verdict(batch, results),
+        **_activity(batch),
+        **_ledger(batch),
+    }
+
+
+def _identity(batch: Scored) -> Table:
+    event = batch.event
+    return {
+        "event_id": _rows_as_bytes(event.event_id),
+        "session_id": _rows_as_bytes(event.session_id),
+        "device_id": _rows_as_bytes(event.device_id),
+        "address": _rows_as_bytes(event.address),
+        "merchant": _texts(event.merchant),
+        "transaction": _texts(event.transaction),
+        "linked_id": _texts(event.linked_id),
+        "key_id": event.key_id,
+        "sequence": event.sequence,
+        "occurred_at": _milliseconds(event.occurred_at),
+        "received_at": _milliseconds(event.received_at),
+        "catalogue": batch.signals.catalogue,
+    }
+
+
+def _origin(batch: Scored) -> Table:
+    origin = batch.origin
+    return {
+        "topic": _shared(origin.topic, len(batch)),
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "appended_at": _milliseconds(origin.appended_at),
+        "polled_at": _milliseconds(origin.polled_at),
+    }
+
+
+def _environment(batch: Scored) -> Table:
+    seen, velocity = batch.environment, batch.velocity
+    return {
+        "browser": _named(BROWSERS, seen.browser),
+        "browser_version": seen.browser_version,
+        "system": _named(SYSTEMS, seen.system),
+        "device": _named(DEVICES, seen.device),
+        "gpu": _named(GPUS, seen.gpu),
+        "screen_pixels_wide": seen.screen_pixels_wide,
+        "screen_pixels_high": seen.screen_pixels_high,
+        "checks": seen.checks,
+        "events_5m": velocity.events_5m,
+        "events_1h": velocity.events_1h,
+        "events_24h": velocity.events_24h,
+        "first_seen_at": _milliseconds(velocity.first_seen_at),
+        "previous_at": _optional_milliseconds(velocity.previous_at),
+    }
+
+
+def _verdict(batch: Scored, results: Sequence[Result]) -> Table:
+    smart, rows = batch.smart, len(batch)
+    contributions = [np.array([factor.contribution for factor in r.factors], "<f4").tobytes() for r in results]
+    return {
+        "score": batch.score.score,
+        "decision": _named(DECISIONS, batch.score.decision),
+        "model": _shared(batch.score.model, rows),
+        "build": _texts(result.versions.build for result in results),
+        "ruleset": _texts(result.versions.ruleset or "" for result in results),
+        "factors_text": _texts(SEPARATOR.join([factor.code for factor in r.factors]) for r in results),
+        "factor_texts_text": _texts(LINE.join([factor.text for factor in r.factors]) for r in results),
+        "contributions_bytes": objects(contributions),
+        "rules_text": _texts(SEPARATOR.join(result.rules) for result in results),
+        "degraded_text": _texts(SEPARATOR.join(result.degraded) for result in results),
+        "smart_names": _shared(SEPARATOR.join(smart.names), rows),
+        "smart_results_bytes": _rows_as_bytes(smart.result),
+        "smart_confidences_bytes": _rows_as_bytes(smart.confidence),
+        "smart_reasons_bytes": _rows_as_bytes(smart.reasons),
+    }
+
+
+def _activity(batch: Scored) -> Table:
+    activity = batch.activity
+    offsets = activity.offsets.tolist()
+    return {
+        "activity_time_bytes": _pieces(activity.time, offsets),
+        "activity_code_bytes": _pieces(activity.code, offsets),
+        "activity_target_bytes": _pieces(activity.target, offsets),
+        "activity_value_bytes": _pieces(activity.value, offsets),
+    }
+
+
+def _ledger(batch: Scored) -> Table:
+    return {
+        "ledger_marks": _shared(SEPARATOR.join(batch.ledger.marks), len(batch)),
+        "ledger_micros_bytes": _rows_as_bytes(batch.ledger.micros),
+    }
+
+
+def archive_columns(batch: Scored) -> Table:
+    """Return the columns of ``raw_archive``: the records as received, for replays past Kafka's retention."""
+    origin = _origin(batch)
+    del origin["polled_at"]
+    identity = {"event_id": _rows_as_bytes(batch.event.event_id), "merchant": _texts(batch.event.merchant)}
+    return {**origin, **identity, "payload": objects(batch.values)}
+
+
+_LETTER_COLUMNS: Mapping[str, Callable[[DeadLetter], bytes]] = {
+    "reason": lambda letter: letter.reason.value.encode(),
+    "stage": lambda letter: letter.stage.encode(),
+    "detail": lambda letter: letter.detail.encode(),
+    "topic": lambda letter: letter.topic.encode(),
+    "event_id": lambda letter: (letter.event_id or "").encode(),
+    "merchant": lambda letter: (letter.merchant or "").encode(),
+    "processor": lambda letter: letter.processor.encode(),
+    "payload_format": lambda letter: letter.payload_format.encode(),
+    "payload_sha256": lambda letter: letter.payload_sha256.encode(),
+    "payload": lambda letter: letter.payload,
+}
+
+
+def letter_columns(letters: Sequence[DeadLetter]) -> Table:
+    """Return the columns of ``dead_letters``, one row a letter."""
+    return {
+        **{name: objects(map(read, letters)) for name, read in _LETTER_COLUMNS.items()},
+        "partition": np.array([letter.partition for letter in letters], np.int32),
+        "offset": np.array([letter.offset for letter in letters], np.int64),
+        "received_at": _milliseconds(np.array([letter.received_at for letter in letters], np.int64)),
+        "first_failed_at": _milliseconds(np.array([letter.first_failed_at for letter in letters], np.int64)),
+        "attempts": np.array([letter.attempts for letter in letters], np.uint16),
+    }
+
+
+def tables_of(parcels: Sequence[EncodedParcel], archive: bool = True) -> dict[str, Table]:
+    """Return the columns of every table that has rows, by table."""
+    found: dict[str, list[Table]] = {"events": [], "raw_archive": [], "dead_letters": []}
+    for item in parcels:
+        batch = item.parcel.batch
+        if len(batch):
+            found["events"].append(event_columns(batch, item.results))
+            if archive:
+                found["raw_archive"].append(archive_columns(batch))
+        if item.parcel.errs:
+            found["dead_letters"].append(letter_columns(item.parcel.errs))
+    return {name: join(parts) for name, parts in found.items() if parts}
+
+
+def join(parts: Sequence[Table]) -> Table:
+    """Return parts of one table as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(dict[str, dict[str, tuple[str, Any]]])
+
+
+def pack_rows(tables: Mapping[str, Table]) -> list[bytes]:
+    """Return row i of every table as one value: what a letter carries. All tables have the same number of rows."""
+    kinds = {name: {column: values.dtype.str for column, values in table.items()} for name, table in tables.items()}
+    plain = {name: {column: _plain(values) for column, values in table.items()} for name, table in tables.items()}
+    rows = max((len(next(iter(table.values()))) for table in tables.values()), default=0)
+    return [
+        _PACK.encode(
+            {name: {c: (kinds[name][c], values[row]) for c, values in table.items()} for name, table in plain.items()}
+        )
+        for row in range(rows)
+    ]
+
+
+def unpack_rows(packed: Sequence[bytes]) -> dict[str, Table]:
+    """Return the tables of many packed rows; msgspec.ValidationError where one is none."""
+    parts: dict[str, list[dict[str, tuple[str, Any]]]] = {}
+    for value in packed:
+        for name, row in _UNPACK.decode(value).items():
+            parts.setdefault(name, []).append(row)
+    return {
+        name: {column: _column(rows[0][column][0], [row[column][1] for row in rows]) for column in rows[0]}
+        for name, rows in parts.items()
+    }
+
+
+def _plain(values: Column) -> list[Any]:
+    return values.view(np.int64).tolist() if values.dtype.kind == "M" else values.tolist()
+
+
+def _column(kind: str, values: list[Any]) -> Column:
+    if kind == "|O":
+        return objects(values)
+    return np.array(values, np.int64).view(kind) if kind[1] == "M" else np.array(values, kind)
