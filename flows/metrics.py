@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from flows.sinks.writer import Report
+
 _SECONDS = (0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _EVENT_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
 
@@ -44,4 +46,17 @@ class FlowMetrics:
             ("partition",),
             registry=registry,
         )
+        self.sink_seconds = Histogram(
+            "clickgoose_sink_write_seconds",
+            "One block written",
+            ("sink", "outcome"),
+            buckets=_EVENT_SECONDS,
+            registry=registry,
+        )
+        self.sink_rows = Counter("clickgoose_sink_rows", "Rows held by a sink", ("sink", "outcome"), registry=registry)
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
+
+    def on_block(self, report: Report) -> None:
+        """Count what a writer did with a block."""
+        self.sink_seconds.labels(report.sink, report.outcome).observe(report.seconds)
+        self.sink_rows.labels(report.sink, report.outcome).inc(report.rows)

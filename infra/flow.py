@@ -1,0 +1,235 @@
+"""The composition root of the flow: settings in, a running dataflow with real clients out."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from bytewax._bytewax import cli_main
+from bytewax.outputs import Sink
+from confluent_kafka.admin import AdminClient
+from prometheus_client import CollectorRegistry, start_http_server
+from redis import Redis
+
+from enrichers.registry import SIGNALS
+from flows.checkpoints import Checkpoints
+from flows.metrics import FlowMetrics
+from flows.parcel import Parcel
+from flows.pipeline import Pipeline, build_pipeline
+from flows.progress import Progress
+from flows.run_stage import Monitor
+from flows.score_events import Parts, build_flow
+from flows.sinks.background import BackgroundSink
+from flows.sinks.clickhouse import ClickHouse
+from flows.sinks.destination import Backup, Destination, Recoverable
+from flows.sinks.encoded import EncodedParcel, encoder
+from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScored, producer_config
+from flows.sinks.redis_results import RedisResults
+from flows.sinks.results import SignalFacts, level_by_confidence
+from flows.sinks.writer import Writer, WriterPolicy
+from flows.sources.raw_events import RawEvents, SourceConfig
+from infra.settings import FlowSettings, Settings
+from infra.topics import RAW
+from schemas.batches import Counted, Normalized, Scored
+from schemas.keys import KeyRing
+from scoring.explain import Explainer
+from scoring.model import Model
+from scoring.policy import Policy
+
+log = logging.getLogger("clickgoose.flow")
+SINKS = ("scored", "dead_letter", "redis", "clickhouse")
+_METADATA_SECONDS = 10.0
+
+
+class FlowRefused(Exception):
+    """The flow cannot start; the message is one sentence for the user."""
+
+
+@dataclass(slots=True)
+class FlowProcess:
+    """One worker with a static set of partitions. ``run`` returns after ``stop`` has drained it."""
+
+    settings: Settings
+    partitions: tuple[int, ...]
+    state: Path
+    topic: str = RAW
+    group: str = "clickgoose-score-events"
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Run until stopped. Exceptions are for a broken world: their message says which part of it."""
+        metrics = FlowMetrics(self.registry)
+        monitor = Monitor(time.time_ns, metrics, self.settings.flow.bug_share_limit)
+        progress = Progress(SINKS)
+        model = load_model(self.settings)
+        pipeline = pipeline_of(self.settings, model)
+        checkpoints = Checkpoints(self.state, pipeline.velocity, progress, monitor)
+        resume = checkpoints.open(self.partitions)
+        flow = build_flow(self._parts(pipeline, model, checkpoints, resume, progress, monitor))
+        log.info("flow starts", extra={"resume": resume, "model": model.version})
+        ready()
+        try:
+            cli_main(flow, epoch_interval=timedelta(seconds=self.settings.flow.epoch_seconds))
+        finally:
+            checkpoints.finish()
+        log.info("flow drained")
+
+    def stop(self) -> None:
+        """Stop reading, finish what was read, and end."""
+        self._stopping.set()
+
+    def _parts(
+        self,
+        pipeline: Pipeline,
+        model: Model,
+        checkpoints: Checkpoints[Normalized, Counted],
+        resume: Mapping[int, int | None],
+        progress: Progress,
+        monitor: Monitor,
+    ) -> Parts:
+        settings = self.settings.flow
+        config = SourceConfig(
+            bootstrap=required(self.settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP"),
+            topic=self.topic,
+            group=self.group,
+            max_events=settings.poll_max_events,
+            wait_seconds=settings.poll_wait_ms / 1000,
+        )
+        source = RawEvents(config, resume, progress, monitor.metrics, time.time_ns, self._stopping.is_set)
+        encode = encoder(Explainer(model), smart_facts(), f"clickgoose {version('clickgoose')}")
+        return Parts(
+            source=source,
+            pipeline=pipeline,
+            checkpoints=checkpoints,
+            encode=_timed(encode, monitor),
+            sinks=build_sinks(self.settings, progress, monitor.metrics),
+            monitor=monitor,
+        )
+
+
+def _timed(
+    encode: Callable[[Parcel[Scored]], EncodedParcel], monitor: Monitor
+) -> Callable[[Parcel[Scored]], EncodedParcel]:
+    """Observe the age of each parcel's oldest event where its results are ready for the sinks."""
+
+    def timed(parcel: Parcel[Scored]) -> EncodedParcel:
+        encoded = encode(parcel)
+        if len(parcel.batch):
+            age = monitor.clock() / 1e6 - int(parcel.batch.origin.appended_at.min())
+            monitor.metrics.event_seconds.observe(max(0.0, age / 1e3))
+        return encoded
+
+    return timed
+
+
+def build_sinks(settings: Settings, progress: Progress, metrics: FlowMetrics) -> dict[str, Sink[Any]]:
+    """Return the fan-out. Kafka's own sinks retry for ever; Redis and ClickHouse fall back to the backup topic."""
+    bootstrap = required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
+    redis_url = required(settings.redis.url, "CLICKGOOSE_REDIS__URL")
+    clickhouse_url = required(settings.clickhouse.url, "CLICKGOOSE_CLICKHOUSE__URL")
+    backup = KafkaBackup(Appender(producer_config(bootstrap)))
+    quick, bulk = _policies(settings.flow)
+
+    def sink(
+        make: Callable[[], Destination[EncodedParcel]],
+        policy: WriterPolicy,
+        recoverable: Callable[[Any], tuple[Recoverable[EncodedParcel], Backup] | None] = lambda _: None,
+    ) -> BackgroundSink[EncodedParcel]:
+        def writer() -> Writer[EncodedParcel]:
+            destination = make()
+            return Writer(destination, progress, policy, recoverable(destination), metrics.on_block)
+
+        return BackgroundSink(writer)
+
+    def with_backup(destination: Recoverable[EncodedParcel]) -> tuple[Recoverable[EncodedParcel], Backup]:
+        return destination, backup
+
+    def redis() -> RedisResults:
+        client = Redis.from_url(redis_url, socket_timeout=2.0, socket_connect_timeout=2.0)
+        return RedisResults(client, settings.redis.result_ttl_seconds)
+
+    return {
+        "redis": sink(redis, quick, with_backup),
+        "scored": sink(lambda: KafkaScored(Appender(producer_config(bootstrap)), backup), quick),
+        "dead_letter": sink(lambda: KafkaDeadLetters(KafkaBackup(Appender(producer_config(bootstrap)))), quick),
+        "clickhouse": sink(lambda: ClickHouse(clickhouse_url), bulk, with_backup),
+    }
+
+
+def _policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]:
+    quick = WriterPolicy(attempts=settings.sink_attempts)
+    bulk = WriterPolicy(
+        block_rows=settings.clickhouse_block_rows,
+        linger_seconds=settings.clickhouse_block_seconds,
+        queue_rows=max(40_000, 2 * settings.clickhouse_block_rows),
+        attempts=settings.sink_attempts,
+    )
+    return quick, bulk
+
+
+def smart_facts() -> dict[str, SignalFacts]:
+    """Return what results say of each smart signal beside its columns."""
+    return {s.name: SignalFacts(s.version, s.reasons, level_by_confidence) for s in SIGNALS}
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """Return the master keys; FlowRefused where one is not 64 hexadecimal digits or none is set."""
+    try:
+        return KeyRing({key: bytes.fromhex(value.get_secret_value()) for key, value in settings.master_keys.items()})
+    except ValueError as error:
+        reason = str(error) if "master key" in str(error) else "a master key is not hexadecimal"
+        raise FlowRefused(reason) from None
+
+
+def load_model(settings: Settings) -> Model:
+    """Return the model that the settings name, or the shipped one."""
+    return Model.load(model_directory(settings.model_version))
+
+
+def model_directory(name: str | None) -> Path:
+    """Return the directory of a model version; None means the one that ``scoring/models/current`` names."""
+    models = Path(str(files("scoring"))) / "models"
+    return models / (name or (models / "current").read_text("utf-8").strip())
+
+
+def pipeline_of(settings: Settings, model: Model) -> Pipeline:
+    """Return the pipeline of these settings."""
+    return build_pipeline(key_ring(settings), model, policy=Policy(), lateness_ms=settings.flow.lateness_seconds * 1000)
+
+
+def required(value: str | None, variable: str) -> str:
+    """Return an address, or say how to get one."""
+    if value is None:
+        raise FlowRefused(f"no address for this: run `clickgoose up`, or set {variable}")
+    return value
+
+
+def partitions_of(bootstrap: str, topic: str) -> tuple[int, ...]:
+    """Return the topic's partitions; FlowRefused where it does not exist."""
+    found = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(topic, timeout=_METADATA_SECONDS)
+    partitions: Iterable[int] = found.topics[topic].partitions
+    if found.topics[topic].error is not None:
+        raise FlowRefused(f"Kafka has no topic {topic}: run `clickgoose up`, which creates it")
+    return tuple(sorted(partitions))
+
+
+def serve_metrics(registry: CollectorRegistry, port: int) -> int:
+    """Serve /metrics on loopback; return the port."""
+    server, _ = start_http_server(port, "127.0.0.1", registry)
+    return int(server.server_port)
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Drain on SIGTERM and Ctrl-C: Bytewax's own answer to them is like kill -9 (docs/adr/0002)."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
