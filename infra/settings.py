@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -61,6 +61,10 @@ class IngestSettings(Section):
     address_requests_per_minute: int = Field(default=6_000, ge=1)
     produce_timeout_ms: int = Field(default=2_000, ge=100)
     spool_max_bytes: int = Field(default=4 * 1024**3, ge=1024**2)
+    trusted_proxies: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"), description="Networks whose X-Forwarded-For is believed"
+    )
+    cors_origins: tuple[str, ...] = Field(default=("*",), description="Pages that may send events from a browser")
 
 
 class FlowSettings(Section):
@@ -77,12 +81,23 @@ class FlowSettings(Section):
     metrics_port: int = Field(default=0, ge=0, le=65535)
 
 
+class StackSettings(Section):
+    """The local stack's own choices; a part whose address is set above is not started at all."""
+
+    kafka: Literal["auto", "apache", "tansu"] = Field(
+        default="auto", description="auto: Apache Kafka where a JDK 17+ is found, else the small fallback broker"
+    )
+    kafka_port: int = Field(default=0, ge=0, le=65535, description="0: a free port, kept in the home")
+    clickhouse_port: int = Field(default=0, ge=0, le=65535)
+    redis_port: int = Field(default=0, ge=0, le=65535)
+    clickhouse_config: Path | None = Field(default=None, description="ClickHouse config file, e.g. storage policies")
+    ready_seconds: float = Field(default=60.0, gt=0, description="How long each part may take to become ready")
+
+
 class Settings(BaseSettings):
     """One frozen value per process."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="CLICKGOOSE_", env_nested_delimiter="__", frozen=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix="CLICKGOOSE_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
     home: Path = Field(default=Path(".clickgoose"), description="Data directory of the local stack")
     kafka: KafkaSettings = KafkaSettings()
@@ -90,6 +105,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     ingest: IngestSettings = IngestSettings()
     flow: FlowSettings = FlowSettings()
+    stack: StackSettings = StackSettings()
     model_version: str | None = Field(default=None, description="Unset: the newest model in scoring/models")
     master_keys: dict[int, SecretStr] = Field(
         default_factory=dict, description="key id -> 32 bytes in hex; the highest id seals new sessions"
@@ -129,4 +145,14 @@ class StackFileSource(PydanticBaseSettingsSource):
         except (OSError, ValueError):
             return {}
         settings = found.get("settings", {})
-        return settings if isinstance(settings, dict) else {}
+        return {**_master_keys(Path(home)), **settings} if isinstance(settings, dict) else {}
+
+
+def _master_keys(home: Path) -> dict[str, Any]:
+    """Return the master keys from ``<home>/secrets.json``, the only file that holds them."""
+    try:
+        found = json.loads((home / "secrets.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    keys = found.get("master_keys")
+    return {"master_keys": keys} if isinstance(keys, dict) else {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from infra.cli import ingest, stack
+
 app = typer.Typer(
     name="clickgoose",
     help="Score browser events for fraud while the payment is still in progress.",
@@ -11,6 +13,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+ingest.register(app)
+stack.register(app)
 
 
 def main() -> None:

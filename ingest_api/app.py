@@ -1,0 +1,141 @@
+"""The application: routes, errors, headers, and the life of its parts.
+
+app = create_app(config)                  # real Kafka and Redis
+app = create_app(config, appender=fake)   # a part handed in
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Message, Receive, Scope, Send
+
+from ingest_api import errors
+from ingest_api.config import IngestConfig
+from ingest_api.delivery import Appender
+from ingest_api.events import events_router
+from ingest_api.metrics import Metrics
+from ingest_api.operations import operations_router
+from ingest_api.parts import Clock, Parts, assemble
+from ingest_api.scores import scores_router
+from ingest_api.sessions import sessions_router
+from ingest_api.signature import SIGNATURE_HEADER
+
+_ROUTES = {
+    "/v1/sessions": "sessions",
+    "/v1/events": "events",
+    "/healthz": "healthz",
+    "/readyz": "readyz",
+    "/metrics": "metrics",
+    "/openapi.json": "openapi",
+}
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"strict-transport-security", b"max-age=31536000"),
+]
+_SECURITY = {
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "The merchant's API key; for servers only"},
+    "token": {"type": "http", "scheme": "bearer", "description": "The session's token"},
+}
+
+
+class IngestApp(FastAPI):
+    """FastAPI with the edge around it: CORS on one route, security headers and a count on every answer."""
+
+    parts: Parts
+
+    def edge(self, parts: Parts) -> None:
+        """Set up what stands around the routes."""
+        self.parts = parts
+        self._metrics: Metrics = parts.metrics
+        self._cors = CORSMiddleware(
+            super().__call__,
+            allow_origins=parts.config.cors_origins,
+            allow_methods=["POST"],
+            allow_headers=["authorization", "content-type", SIGNATURE_HEADER],
+            expose_headers=["retry-after"],
+            allow_credentials=False,
+            max_age=600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        path: str = scope["path"]
+        route = _ROUTES.get(path) or ("score" if path.endswith("/score") else "other")
+
+        async def send_at_edge(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+                self._metrics.request(route, message["status"])
+            await send(message)
+
+        await (self._cors if route == "events" else super().__call__)(scope, receive, send_at_edge)
+
+
+def unix_ms() -> int:
+    """Return the time."""
+    return time.time_ns() // 1_000_000
+
+
+def create_app(
+    config: IngestConfig,
+    *,
+    clock: Clock = unix_ms,
+    registry: CollectorRegistry | None = None,
+    appender: Appender | None = None,
+    redis: Callable[[], Redis] | None = None,
+) -> IngestApp:
+    """Return the application. SpoolError where the spool directory cannot be used."""
+    parts = assemble(config, clock, registry or CollectorRegistry(), appender, redis)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await parts.delivery.start()
+        try:
+            yield
+        finally:
+            parts.drain()
+            await parts.close()
+
+    app = IngestApp(
+        title="clickgoose ingest",
+        version="1",
+        summary="Sealed browser events in, scores out.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.edge(parts)
+    errors.install(app)
+    for router in (sessions_router, events_router, scores_router, operations_router):
+        app.include_router(router(parts))
+    _document(app)
+    return app
+
+
+def _document(app: FastAPI) -> None:
+    """Add the two kinds of credentials to the OpenAPI document, and leave out the framework's error model."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {})["securitySchemes"] = _SECURITY
+        for name in ("HTTPValidationError", "ValidationError"):
+            document["components"].get("schemas", {}).pop(name, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend its document

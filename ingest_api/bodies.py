@@ -1,0 +1,71 @@
+"""Reading a request's body within bounds, and the sealed events in it."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from ingest_api.errors import ApiError, Code
+from schemas.framing import FRAMES_CONTENT_TYPE, FramingError, unpack_frames
+
+JSON_CONTENT_TYPE = "application/json"
+
+
+class EventsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON form of a body of events: each in base64."""
+
+    events: list[bytes]
+
+
+_EVENTS_BODY = msgspec.json.Decoder(EventsBody)
+
+
+def content_type(request: Request, *allowed: str) -> str:
+    """Return the content type without parameters; ApiError 415 for another one or for an encoded body."""
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found not in allowed:
+        raise ApiError(Code.CONTENT_TYPE_UNSUPPORTED, f"Send the body as {' or '.join(allowed)}.")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ApiError(Code.CONTENT_ENCODING_UNSUPPORTED)
+    return found
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body; ApiError 413 before more than ``limit`` bytes are held, whatever Content-Length says."""
+    declared = request.headers.get("content-length")
+    if declared is not None and not (declared.isascii() and declared.isdigit() and len(declared) < 16):
+        raise ApiError(Code.INVALID_REQUEST)
+    if declared is not None and int(declared) > limit:
+        raise ApiError(Code.BODY_TOO_LARGE)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise ApiError(Code.BODY_TOO_LARGE)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def read_events(kind: str, body: bytes, max_events: int) -> list[bytes]:
+    """Return the sealed events of a body; ApiError 413 or 422."""
+    if kind == FRAMES_CONTENT_TYPE:
+        try:
+            return unpack_frames(body, max_events)
+        except FramingError as error:
+            raise ApiError(Code.TOO_MANY_EVENTS if error.kind == "too_many" else Code.INVALID_FRAMING) from None
+    try:
+        events = _EVENTS_BODY.decode(body).events
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        raise ApiError(Code.INVALID_REQUEST, 'Send {"events": [...]} with each sealed event in base64.') from None
+    if not events:
+        raise ApiError(Code.INVALID_REQUEST, "Send at least one event.")
+    if len(events) > max_events:
+        raise ApiError(Code.TOO_MANY_EVENTS)
+    return events

@@ -1,0 +1,107 @@
+"""What is checked on each event's clear header. The payload stays sealed: only the flow can open it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from ingest_api.config import IngestConfig
+from ingest_api.tokens import Session
+from schemas.envelope import wrap
+from schemas.sealed import read_header
+
+
+class Status(StrEnum):
+    """What the client is to do: nothing, send again later, or forget the event."""
+
+    OK = "ok"
+    RETRY = "retry"
+    DROP = "drop"
+
+
+class Reason(StrEnum):
+    """Why; a closed set, also a label of the metrics."""
+
+    APPENDED = "appended"
+    SPOOLED = "spooled"
+    BAD_HEADER = "bad_header"
+    SESSION_MISMATCH = "session_mismatch"
+    DEVICE_MISMATCH = "device_mismatch"
+    UNKNOWN_KEY = "unknown_key"
+    TOO_LARGE = "too_large"
+    CLOCK_SKEW = "clock_skew"
+    TOO_OLD = "too_old"
+    SPOOL_FULL = "spool_full"
+    SPOOL_UNAVAILABLE = "spool_unavailable"
+
+
+STATUS_OF: dict[Reason, Status] = {
+    Reason.APPENDED: Status.OK,
+    Reason.SPOOLED: Status.OK,
+    Reason.BAD_HEADER: Status.DROP,
+    Reason.SESSION_MISMATCH: Status.DROP,
+    Reason.DEVICE_MISMATCH: Status.DROP,
+    Reason.UNKNOWN_KEY: Status.DROP,
+    Reason.TOO_LARGE: Status.DROP,
+    Reason.CLOCK_SKEW: Status.DROP,
+    Reason.TOO_OLD: Status.DROP,
+    Reason.SPOOL_FULL: Status.RETRY,
+    Reason.SPOOL_UNAVAILABLE: Status.RETRY,
+}
+
+
+class Record(NamedTuple):
+    """One record for Kafka: the device id as key, the envelope as value."""
+
+    key: bytes
+    value: bytes
+
+
+class Checked(NamedTuple):
+    """A request's events after the checks. ``reasons[i]`` is None where event i goes on, as the next of ``records``."""
+
+    event_ids: list[str | None]
+    reasons: list[Reason | None]
+    records: list[Record]
+
+
+class Checks:
+    """The checks with their limits."""
+
+    def __init__(self, config: IngestConfig) -> None:
+        self._known_keys = frozenset(config.keys.masters)
+        self._max_bytes = config.max_event_bytes
+        self._skew_ms = config.max_skew_seconds * 1_000
+        self._age_ms = config.max_age_seconds * 1_000
+
+    def __call__(self, session: Session, sealed: Sequence[bytes], address: bytes, now_ms: int) -> Checked:
+        """Check and wrap all events of a request, in order."""
+        checked = Checked([], [], [])
+        for one in sealed:
+            self._check(checked, session, one, address, now_ms)
+        return checked
+
+    def _check(self, into: Checked, session: Session, sealed: bytes, address: bytes, now_ms: int) -> None:
+        header = read_header(sealed)
+        if header is None:
+            into.event_ids.append(None)
+            into.reasons.append(Reason.TOO_LARGE if len(sealed) > self._max_bytes else Reason.BAD_HEADER)
+            return
+        reason = None
+        if header.session_id != session.session_id:
+            reason = Reason.SESSION_MISMATCH
+        elif header.key_id not in self._known_keys:
+            reason = Reason.UNKNOWN_KEY
+        elif session.device_id is not None and header.device_id != session.device_id:
+            reason = Reason.DEVICE_MISMATCH
+        elif len(sealed) > self._max_bytes:
+            reason = Reason.TOO_LARGE
+        elif header.sent_at > now_ms + self._skew_ms:
+            reason = Reason.CLOCK_SKEW
+        elif header.sent_at < now_ms - self._age_ms:
+            reason = Reason.TOO_OLD
+        into.event_ids.append(header.event_id.hex())
+        into.reasons.append(reason)
+        if reason is None:
+            into.records.append(Record(header.device_id, wrap(session.attested, now_ms, address, sealed)))

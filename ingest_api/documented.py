@@ -1,0 +1,41 @@
+"""OpenAPI: how errors and bodies are documented on a route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from ingest_api.errors import FAULTS, Code
+from ingest_api.models import ErrorResponse, example_of
+
+Responses = dict[int | str, dict[str, Any]]
+ALWAYS = (Code.INTERNAL,)
+
+
+def errors(*codes: Code) -> Responses:
+    """Document errors with an example per code, grouped by status as OpenAPI wants it."""
+    documented: Responses = {}
+    for code in (*codes, *ALWAYS):
+        fault = FAULTS[code]
+        entry = documented.setdefault(
+            fault.status,
+            {"model": ErrorResponse, "description": "", "content": {"application/json": {"examples": {}}}},
+        )
+        value = {"error": {"code": code.value, "message": fault.message}}
+        entry["content"]["application/json"]["examples"][code.value] = {"summary": fault.message, "value": value}
+        entry["description"] = " ".join(filter(None, (entry["description"], f"`{code.value}`")))
+        if fault.status in (429, 503):
+            entry["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    return documented
+
+
+def success(status: int, model: type[BaseModel], description: str) -> Responses:
+    """Document a success with its example."""
+    content = {"application/json": {"example": example_of(model)}}
+    return {status: {"model": model, "description": description, "content": content}}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Document a JSON body that the route reads itself."""
+    return {"schema": model.model_json_schema(), "example": example_of(model)}

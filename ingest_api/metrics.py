@@ -1,0 +1,73 @@
+"""What the ingest tier counts. Labels come from closed sets, so that no client can make new series."""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ingest_api.checks import STATUS_OF, Reason
+from ingest_api.spool import SpoolState
+
+ROUTES = ("sessions", "events", "score", "healthz", "readyz", "metrics", "openapi", "other")
+SCOPES = ("session", "merchant", "address", "credential")
+_STATUSES = (200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
+_LATENCY = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 4.0)
+
+
+class Metrics:
+    """All series of one process, in the registry that it is given."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        requests = Counter("clickgoose_ingest_requests", "Requests", ["route", "status"], registry=registry)
+        self._requests = {(r, s): requests.labels(r, str(s)) for r in ROUTES for s in _STATUSES}
+        self._odd_requests = {r: requests.labels(r, "other") for r in ROUTES}
+        events = Counter("clickgoose_ingest_events", "Events", ["status", "reason"], registry=registry)
+        self._events = {reason: events.labels(status, reason) for reason, status in STATUS_OF.items()}
+        self._produce = Histogram(
+            "clickgoose_ingest_produce_seconds", "From queueing to Kafka's answer", buckets=_LATENCY, registry=registry
+        )
+        limited = Counter("clickgoose_ingest_rate_limited", "Requests over a limit", ["scope"], registry=registry)
+        self._limited = {scope: limited.labels(scope) for scope in SCOPES}
+        self._rows = Gauge("clickgoose_ingest_spool_rows", "Events on disk that wait for Kafka", registry=registry)
+        self._parked = Gauge("clickgoose_ingest_spool_parked", "Events on disk that Kafka refuses", registry=registry)
+        self._bytes = Gauge("clickgoose_ingest_spool_bytes", "Size of the spool", registry=registry)
+        self._age = Gauge("clickgoose_ingest_spool_age_seconds", "Age of the oldest spooled event", registry=registry)
+        self._oldest: float | None = None
+        self._age.set_function(lambda: 0.0 if self._oldest is None else max(0.0, time.time() - self._oldest))
+        self._unmarked = Counter("clickgoose_ingest_unmarked_events", "Events without pending mark", registry=registry)
+        self._degraded = Gauge(
+            "clickgoose_ingest_rate_limiter_degraded", "1 while limits are kept in memory only", registry=registry
+        )
+
+    def request(self, route: str, status: int) -> None:
+        """Count a request."""
+        (self._requests.get((route, status)) or self._odd_requests[route]).inc()
+
+    def events(self, reason: Reason, count: int) -> None:
+        """Count events with one outcome."""
+        self._events[reason].inc(count)
+
+    def produced(self, seconds: float) -> None:
+        """Note how long Kafka took for a request's events."""
+        self._produce.observe(seconds)
+
+    def limited(self, scope: str) -> None:
+        """Count a refusal."""
+        self._limited[scope].inc()
+
+    def unmarked(self, count: int) -> None:
+        """Count events that were accepted while Redis was away."""
+        self._unmarked.inc(count)
+
+    def limiter_degraded(self, degraded: bool) -> None:
+        """Say whether the limits are kept in memory only."""
+        self._degraded.set(degraded)
+
+    def spool(self, state: SpoolState) -> None:
+        """Publish how full the spool is."""
+        self._rows.set(state.rows - state.parked)
+        self._parked.set(state.parked)
+        self._bytes.set(state.stored_bytes)
+        self._oldest = state.oldest

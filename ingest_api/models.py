@@ -1,0 +1,212 @@
+"""The JSON bodies of the API, with an example each; the events' fast path writes the same form without them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+from ingest_api.checks import Reason, Status
+from ingest_api.errors import Code
+from schemas.envelope import MAX_NAME_BYTES
+
+
+def _fits(text: str) -> str:
+    """Keep names within the envelope's bounds, and free of characters that break logs."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES or not text.isprintable():
+        raise ValueError(f"must be printable and at most {MAX_NAME_BYTES} bytes in UTF-8")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_fits)]
+_ID = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
+
+
+class Model(BaseModel):
+    """A closed body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SessionRequest(Model):
+    """What a merchant's server says about a visit that begins."""
+
+    transaction: Name = Field(min_length=1, description="Your id of the payment or order")
+    linked_id: Name = Field(default="", description="Your id of the customer, if you know it; never a name or e-mail")
+    device_id: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{32}$", description="If set, only events of this device are accepted"
+    )
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"transaction": "order-1001", "linked_id": "customer-42"}]}
+    )
+
+
+class Limits(Model):
+    """What one request may hold."""
+
+    max_event_bytes: int
+    max_request_bytes: int
+    max_events_per_request: int
+    max_skew_seconds: int
+
+
+class SessionResponse(Model):
+    """Everything that a page needs to send events. The keys are derived, not stored; ask again to get new ones."""
+
+    session_id: str = Field(description="16 bytes in hex; goes into every event's header")
+    key_id: int = Field(description="The master key behind the keys; goes into every event's header")
+    token: str = Field(description="For Authorization: Bearer on POST /v1/events")
+    expires_at: int = Field(description="Unix seconds")
+    seal_key: str = Field(description="32 bytes in base64: seals events (AES-256-GCM)")
+    sign_key: str = Field(description="32 bytes in base64: signs requests (HMAC-SHA256)")
+    endpoint: str = Field(description="Where events go")
+    device_id: str | None = Field(description="The device that the session is bound to, if any")
+    limits: Limits
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "session_id": _ID,
+                    "key_id": 1,
+                    "token": "<token>",
+                    "expires_at": 1_790_000_000,
+                    "seal_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+                    "sign_key": "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=",
+                    "endpoint": "https://127.0.0.1:8443/v1/events",
+                    "device_id": None,
+                    "limits": {
+                        "max_event_bytes": 65_536,
+                        "max_request_bytes": 1_048_576,
+                        "max_events_per_request": 100,
+                        "max_skew_seconds": 300,
+                    },
+                }
+            ]
+        }
+    )
+
+
+class EventsRequest(Model):
+    """The JSON form of POST /v1/events; the binary form saves a quarter of the bytes."""
+
+    events: list[str] = Field(min_length=1, description="Sealed events in base64")
+    model_config = ConfigDict(json_schema_extra={"examples": [{"events": ["Q0cBAAEAAAA="]}]})
+
+
+class EventOutcome(Model):
+    """What became of one event, in the order sent."""
+
+    event_id: str | None = Field(description="In hex; null where the header cannot be read")
+    status: Status
+    reason: Reason
+
+
+class EventsResponse(Model):
+    """One outcome per event."""
+
+    results: list[EventOutcome]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "results": [
+                        {"event_id": _ID, "status": "ok", "reason": "appended"},
+                        {"event_id": None, "status": "drop", "reason": "bad_header"},
+                    ]
+                }
+            ]
+        }
+    )
+
+
+class ScoreResponse(BaseModel):
+    """The result of one event, as ``schemas.result.Result`` writes it."""
+
+    event_id: str
+    session_id: str
+    device_id: str
+    merchant: str
+    transaction: str
+    occurred_at: int = Field(description="Unix milliseconds, by the device's clock")
+    received_at: int = Field(description="Unix milliseconds, by ours")
+    score: float = Field(ge=0, le=100, description="0: surely honest; 100: surely fraud")
+    decision: Literal["allow", "review", "deny"]
+    factors: list[dict[str, JsonValue]]
+    smart_signals: dict[str, JsonValue]
+    velocity: dict[str, int]
+    versions: dict[str, JsonValue]
+    origin: dict[str, JsonValue]
+    ledger: dict[str, int]
+    rules: list[str] = []
+    degraded: list[str] = []
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "event_id": _ID,
+                    "session_id": _ID,
+                    "device_id": _ID,
+                    "merchant": "demo-shop",
+                    "transaction": "order-1001",
+                    "occurred_at": 1_790_000_000_000,
+                    "received_at": 1_790_000_000_120,
+                    "score": 87.5,
+                    "decision": "deny",
+                    "factors": [{"code": "headless", "text": "The browser has no window", "contribution": 1.9}],
+                    "smart_signals": {"headless": {"result": True, "confidence": 0.98, "level": "high", "version": 1}},
+                    "velocity": {"events_5m": 31, "events_1h": 31, "events_24h": 31},
+                    "versions": {"model": "2026-11-01", "catalogue": 1, "build": "0.1.0", "ruleset": None},
+                    "origin": {"topic": "events.raw", "partition": 2, "offset": 4711},
+                    "ledger": {"received": 1_790_000_000_120_000, "scored": 1_790_000_000_126_000},
+                    "rules": [],
+                    "degraded": [],
+                }
+            ]
+        }
+    )
+
+
+class PendingResponse(Model):
+    """The event is accepted, its score is not there yet; ask again after Retry-After."""
+
+    event_id: str
+    state: Literal["pending"]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"event_id": _ID, "state": "pending"}]})
+
+
+class HealthResponse(Model):
+    """The process runs."""
+
+    status: Literal["ok"]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+
+class ReadyResponse(Model):
+    """Whether events can be accepted, and which part is away."""
+
+    status: Literal["ready", "degraded", "unready"]
+    kafka: Literal["ok", "away"]
+    spool: Literal["ok", "full"]
+    redis: Literal["ok", "away"]
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "degraded", "kafka": "away", "spool": "ok", "redis": "ok"}]}
+    )
+
+
+class ErrorDetail(Model):
+    """A code from a closed set and one sentence that says what to do."""
+
+    code: Code
+    message: str
+
+
+class ErrorResponse(Model):
+    """The one shape of every error."""
+
+    error: ErrorDetail
+
+
+def example_of(model: type[BaseModel]) -> Any:
+    """Return a model's example."""
+    extra = model.model_config.get("json_schema_extra")
+    return extra["examples"][0] if isinstance(extra, dict) else None  # type: ignore[index] # ours, above

@@ -1,0 +1,83 @@
+"""The parts of one ingest process, made from the configuration or handed in by a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from ingest_api.access import Access
+from ingest_api.appender import KafkaAppender
+from ingest_api.checks import Checks
+from ingest_api.config import IngestConfig
+from ingest_api.delivery import Appender, Delivery
+from ingest_api.metrics import Metrics
+from ingest_api.rates import Rates
+from ingest_api.redis_link import RedisLink, connect
+from ingest_api.results import Marks, Results
+from ingest_api.spool import Spool
+from ingest_api.tokens import Tokens
+
+Clock = Callable[[], int]
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the routes work with. ``clock`` gives Unix milliseconds."""
+
+    config: IngestConfig
+    clock: Clock
+    metrics: Metrics
+    tokens: Tokens
+    checks: Checks
+    access: Access
+    rates: Rates
+    delivery: Delivery
+    marks: Marks
+    results: Results
+    links: tuple[RedisLink, RedisLink]
+    draining: bool = False
+
+    def drain(self) -> None:
+        """Prepare to stop: answer long polls, take no new events."""
+        self.draining = True
+        self.results.release()
+
+    async def close(self) -> None:
+        """Stop everything: what is queued goes to Kafka or to disk."""
+        await self.results.close()
+        await self.delivery.close()
+        await asyncio.gather(*(link.close() for link in self.links))
+
+
+def assemble(
+    config: IngestConfig,
+    clock: Clock,
+    registry: CollectorRegistry,
+    appender: Appender | None = None,
+    redis: Callable[[], Redis] | None = None,
+) -> Parts:
+    """Make the parts; SpoolError where the spool cannot be used."""
+    make_redis = redis or (lambda: connect(config.redis_url))
+    writes, reads = RedisLink(make_redis()), RedisLink(make_redis())
+    metrics = Metrics(registry)
+    spool = Spool(config.spool_dir, config.spool_max_bytes)
+    kafka = appender or KafkaAppender(config.bootstrap, config.topic, config.produce_timeout_ms)
+    tokens = Tokens(config.keys)
+    rates = Rates(config, writes, metrics)
+    return Parts(
+        config=config,
+        clock=clock,
+        metrics=metrics,
+        tokens=tokens,
+        checks=Checks(config),
+        access=Access(config, tokens, rates),
+        rates=rates,
+        delivery=Delivery(kafka, spool, metrics),
+        marks=Marks(writes, config.pending_seconds, metrics),
+        results=Results(reads, config.max_waiting_polls),
+        links=(writes, reads),
+    )

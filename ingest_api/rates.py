@@ -1,0 +1,131 @@
+"""Rate limits per session, merchant and address: fixed windows of the ``limits`` library, kept in Redis.
+
+While Redis is away, each process counts in its own memory: looser across processes, but never without a limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from typing import NamedTuple
+
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from ingest_api.config import IngestConfig
+from ingest_api.errors import ApiError, Code
+from ingest_api.metrics import Metrics
+from ingest_api.redis_link import RedisAway, RedisLink
+
+log = logging.getLogger("ingest.rates")
+_FAILURES_PER_MINUTE = 60
+
+
+class LinkStorage(Storage):
+    """The library's storage over our link, so that a request's counters share a round trip with everybody's."""
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, link: RedisLink) -> None:
+        super().__init__()
+        self._link = link
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """Return what the storage raises."""
+        return RedisAway
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count, beginning a window where none runs."""
+        count, _ = await self._link.send(("INCRBY", key, amount), ("EXPIRE", key, expiry, "NX"))
+        return int(count)
+
+    async def get(self, key: str) -> int:
+        """Return the count of the window."""
+        (count,) = await self._link.send(("GET", key))
+        return int(count or 0)
+
+    async def get_expiry(self, key: str) -> float:
+        """Return when the window ends, in Unix seconds."""
+        (left,) = await self._link.send(("PTTL", key))
+        return time.time() + max(int(left), 0) / 1_000
+
+    async def check(self) -> bool:
+        """Tell whether Redis answers."""
+        return await self._link.alive()
+
+    async def reset(self) -> int | None:
+        """Refuse: the limits share their Redis with the results."""
+        raise NotImplementedError("limits are never reset as a whole")
+
+    async def clear(self, key: str) -> None:
+        """Forget one window."""
+        await self._link.send(("DEL", key))
+
+
+class _Hit(NamedTuple):
+    scope: str
+    item: RateLimitItem
+    name: str
+    cost: int
+
+
+class Rates:
+    """The limits of one ingest tier."""
+
+    def __init__(self, config: IngestConfig, link: RedisLink, metrics: Metrics) -> None:
+        self._session = RateLimitItemPerMinute(config.session_events_per_minute, namespace="rate")
+        self._merchant = RateLimitItemPerSecond(config.merchant_events_per_second, namespace="rate")
+        self._address = RateLimitItemPerMinute(config.address_requests_per_minute, namespace="rate")
+        self._failures = RateLimitItemPerMinute(_FAILURES_PER_MINUTE, namespace="rate")
+        self._shared = FixedWindowRateLimiter(LinkStorage(link))
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._metrics = metrics
+        self._degraded = False
+        # An address is personal data: Redis only ever sees a keyed digest of it.
+        self._pepper = config.keys.derive(config.keys.current, b"clickgoose-rates", "token") or b""
+
+    async def events(self, session_id: bytes, merchant: str, address: bytes, events: int) -> None:
+        """Count a request with its events; ApiError 429 where any of the three limits is passed."""
+        await self._charge(
+            _Hit("session", self._session, f"s:{session_id.hex()}", events),
+            _Hit("merchant", self._merchant, f"m:{merchant}", events),
+            _Hit("address", self._address, f"a:{self._name(address)}", 1),
+        )
+
+    async def session(self, merchant: str) -> None:
+        """Count a new session against the merchant's rate."""
+        await self._charge(_Hit("merchant", self._merchant, f"n:{merchant}", 1))
+
+    async def failure(self, address: bytes) -> None:
+        """Count a wrong credential; ApiError 429 where an address tries too many."""
+        await self._charge(_Hit("credential", self._failures, f"f:{self._name(address)}", 1))
+
+    def _name(self, address: bytes) -> str:
+        return hashlib.blake2b(address, key=self._pepper, digest_size=12).hexdigest()
+
+    async def _charge(self, *hits: _Hit) -> None:
+        try:
+            await self._charge_with(self._shared, hits)
+            self._say(degraded=False)
+        except RedisAway:
+            self._say(degraded=True)
+            await self._charge_with(self._own, hits)
+
+    async def _charge_with(self, limiter: FixedWindowRateLimiter, hits: tuple[_Hit, ...]) -> None:
+        allowed = await asyncio.gather(*(limiter.hit(hit.item, hit.name, cost=hit.cost) for hit in hits))
+        for hit, good in zip(hits, allowed, strict=True):
+            if not good:
+                self._metrics.limited(hit.scope)
+                stats = await limiter.get_window_stats(hit.item, hit.name)
+                raise ApiError(Code.RATE_LIMITED, retry_after=stats.reset_time - time.time())
+
+    def _say(self, degraded: bool) -> None:
+        """Tell changes once."""
+        if degraded != self._degraded:
+            self._degraded = degraded
+            self._metrics.limiter_degraded(degraded)
+            log.warning("rate limits are kept in memory" if degraded else "rate limits are kept in redis again")

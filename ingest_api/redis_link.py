@@ -1,0 +1,120 @@
+"""One way to Redis: what many requests ask at the same time travels in one pipeline; an outage is known at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+Command = tuple[Any, ...]
+_TIMEOUT_SECONDS = 0.5
+_AWAY_SECONDS = 1.0
+_MOST_COMMANDS = 2_000
+
+
+class RedisAway(Exception):
+    """Redis does not answer, or refuses; it is asked again after a second."""
+
+
+def connect(url: str) -> Redis:
+    """Return a client with short time limits and one immediate retry, for a connection that went stale."""
+    return Redis.from_url(
+        url,
+        socket_timeout=_TIMEOUT_SECONDS,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 1),
+        max_connections=8,
+    )
+
+
+class RedisLink:
+    """Coalesces commands: while one pipeline is under way, the next one fills up."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._queue: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._away_until = 0.0
+
+    def send(self, *commands: Command) -> asyncio.Future[list[Any]]:
+        """Return a future of the answers, in order; it fails with RedisAway."""
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        if time.monotonic() < self._away_until:
+            future.set_exception(RedisAway())
+            return future
+        self._queue.append((commands, future))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush(), name="redis-link")
+        return future
+
+    async def _flush(self) -> None:
+        while self._queue:
+            taken = self._take()
+            try:
+                answers = await self._execute([command for commands, _ in taken for command in commands])
+            except (RedisError, OSError, TimeoutError):
+                self._fail(taken)
+            else:
+                _settle(taken, answers)
+
+    def _take(self) -> list[tuple[Sequence[Command], asyncio.Future[list[Any]]]]:
+        """Take whole requests up to a bound."""
+        count = 0
+        for index, (commands, _) in enumerate(self._queue):
+            count += len(commands)
+            if count > _MOST_COMMANDS and index:
+                taken, self._queue = self._queue[:index], self._queue[index:]
+                return taken
+        taken, self._queue = self._queue, []
+        return taken
+
+    async def _execute(self, commands: Sequence[Command]) -> list[Any]:
+        if len(commands) == 1:
+            return [await self._client.execute_command(*commands[0])]
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+        return await pipeline.execute(raise_on_error=False)
+
+    def _fail(self, taken: Sequence[tuple[Sequence[Command], asyncio.Future[list[Any]]]]) -> None:
+        """Fail what was asked and what waits: the next second needs no attempt."""
+        self._away_until = time.monotonic() + _AWAY_SECONDS
+        waiting, self._queue = self._queue, []
+        for _, future in (*taken, *waiting):
+            if not future.done():
+                future.set_exception(RedisAway())
+
+    async def alive(self) -> bool:
+        """Tell whether Redis answers."""
+        try:
+            await self.send(("PING",))
+        except RedisAway:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the connections, after what is under way."""
+        if self._flusher is not None:
+            await self._flusher
+        await self._client.aclose()
+
+
+def _settle(taken: Sequence[tuple[Sequence[Command], asyncio.Future[list[Any]]]], answers: list[Any]) -> None:
+    """Hand the answers out; a refused command fails its own request only."""
+    at = 0
+    for commands, future in taken:
+        mine = answers[at : at + len(commands)]
+        at += len(commands)
+        if future.done():
+            continue
+        if any(isinstance(answer, Exception) for answer in mine):
+            future.set_exception(RedisAway())
+        else:
+            future.set_result(mine)

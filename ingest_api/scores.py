@@ -1,0 +1,75 @@
+"""``GET /v1/events/{id}/score``: a merchant polls the result of one of its events."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+
+from ingest_api.bodies import JSON_CONTENT_TYPE
+from ingest_api.documented import errors, success
+from ingest_api.errors import ApiError, Code
+from ingest_api.models import PendingResponse, ScoreResponse
+from ingest_api.parts import Parts
+from ingest_api.redis_link import RedisAway
+from ingest_api.results import State
+
+MAX_WAIT_SECONDS = 30
+_EVENT_ID = re.compile(r"[0-9a-f]{32}")
+_RETRY_SECONDS = 1
+
+
+def scores_router(parts: Parts) -> APIRouter:
+    """Return the route."""
+    router = APIRouter()
+
+    @router.get(
+        "/v1/events/{event_id}/score",
+        summary="Read a score",
+        description=(
+            "`wait` holds the request until the score is there, at most that many seconds; it also waits for an event "
+            "that has not arrived yet. Unknown events and those of other merchants are answered alike."
+        ),
+        response_class=Response,
+        responses={
+            **success(200, ScoreResponse, "The result"),
+            **success(202, PendingResponse, "Accepted, not scored yet; ask again after Retry-After"),
+            304: {"description": "The result is the one that If-None-Match names"},
+            **errors(
+                *(Code.API_KEY_MISSING, Code.API_KEY_INVALID, Code.WRONG_CREDENTIAL, Code.NOT_FOUND),
+                *(Code.INVALID_REQUEST, Code.RATE_LIMITED, Code.RESULTS_UNAVAILABLE),
+            ),
+        },
+        openapi_extra={"security": [{"apiKey": []}]},
+    )
+    async def read_score(
+        request: Request,
+        event_id: Annotated[str, Path(description="32 hex digits", examples=["0190f3a5c1d27b3e8f4a6d5c4b3a2918"])],
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds", examples=[10])] = 0,
+    ) -> Response:
+        merchant = await parts.access.merchant(request)
+        if not _EVENT_ID.fullmatch(event_id):
+            raise ApiError(Code.NOT_FOUND)
+        try:
+            found = await parts.results.find(merchant, event_id, wait)
+        except RedisAway:
+            raise ApiError(Code.RESULTS_UNAVAILABLE, retry_after=_RETRY_SECONDS) from None
+        if found.state is State.UNKNOWN:
+            raise ApiError(Code.NOT_FOUND)
+        if found.state is State.PENDING:
+            body = msgspec.json.encode({"event_id": event_id, "state": "pending"})
+            return Response(body, 202, {"retry-after": str(_RETRY_SECONDS)}, JSON_CONTENT_TYPE)
+        return _ready(found.body, request.headers.get("if-none-match"))
+
+    return router
+
+
+def _ready(body: bytes, known: str | None) -> Response:
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    if known == etag:
+        return Response(status_code=304, headers={"etag": etag})
+    return Response(body, 200, {"etag": etag}, JSON_CONTENT_TYPE)

@@ -1,0 +1,98 @@
+"""``POST /v1/sessions``: a merchant's server opens a session and hands token and keys to its page."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from ingest_api.bodies import JSON_CONTENT_TYPE, content_type, read_body
+from ingest_api.documented import errors, json_body, success
+from ingest_api.errors import ApiError, Code
+from ingest_api.models import Limits, SessionRequest, SessionResponse
+from ingest_api.parts import Parts
+from schemas.envelope import Attested
+from schemas.keys import Purpose
+
+_MAX_BODY = 8_192
+
+
+def sessions_router(parts: Parts) -> APIRouter:
+    """Return the route."""
+    router = APIRouter()
+
+    @router.post(
+        "/v1/sessions",
+        summary="Open a session",
+        description="Your server calls this with its API key and hands the answer to the page. Nothing is stored.",
+        status_code=201,
+        response_class=Response,
+        responses={
+            **success(201, SessionResponse, "Token and keys of the new session"),
+            **errors(
+                *(Code.API_KEY_MISSING, Code.API_KEY_INVALID, Code.WRONG_CREDENTIAL, Code.BODY_TOO_LARGE),
+                *(Code.CONTENT_TYPE_UNSUPPORTED, Code.CONTENT_ENCODING_UNSUPPORTED, Code.INVALID_REQUEST),
+                *(Code.RATE_LIMITED, Code.SHUTTING_DOWN),
+            ),
+        },
+        openapi_extra={
+            "security": [{"apiKey": []}],
+            "requestBody": {"required": True, "content": {JSON_CONTENT_TYPE: json_body(SessionRequest)}},
+        },
+    )
+    async def open_session(request: Request) -> Response:
+        if parts.draining:
+            raise ApiError(Code.SHUTTING_DOWN, retry_after=1)
+        merchant = await parts.access.merchant(request)
+        content_type(request, JSON_CONTENT_TYPE)
+        wanted = _read(await read_body(request, _MAX_BODY))
+        await parts.rates.session(merchant)
+        opened = _open(parts, merchant, wanted)
+        return Response(opened.model_dump_json(), 201, media_type=JSON_CONTENT_TYPE)
+
+    return router
+
+
+def _read(body: bytes) -> SessionRequest:
+    """Return the body; ApiError 422 names the fields, never their values."""
+    try:
+        return SessionRequest.model_validate_json(body)
+    except ValidationError as error:
+        known = SessionRequest.model_fields
+        wrong = sorted({str(e["loc"][0]) for e in error.errors() if e["loc"] and e["loc"][0] in known})
+        detail = (
+            f"Check these fields: {', '.join(wrong)}." if wrong else "Send a JSON object with the documented fields."
+        )
+        raise ApiError(Code.INVALID_REQUEST, detail) from None
+
+
+def _open(parts: Parts, merchant: str, wanted: SessionRequest) -> SessionResponse:
+    config = parts.config
+    session_id = secrets.token_bytes(16)
+    expires_at = parts.clock() // 1_000 + config.session_ttl_seconds
+    attested = Attested(merchant, wanted.transaction, wanted.linked_id)
+    device_id = bytes.fromhex(wanted.device_id) if wanted.device_id else None
+    return SessionResponse(
+        session_id=session_id.hex(),
+        key_id=config.keys.current,
+        token=parts.tokens.issue(session_id, attested, device_id, expires_at),
+        expires_at=expires_at,
+        seal_key=_key(parts, session_id, "seal"),
+        sign_key=_key(parts, session_id, "sign"),
+        endpoint=f"{config.public_url}/v1/events",
+        device_id=wanted.device_id,
+        limits=Limits(
+            max_event_bytes=config.max_event_bytes,
+            max_request_bytes=config.max_request_bytes,
+            max_events_per_request=config.max_events_per_request,
+            max_skew_seconds=config.max_skew_seconds,
+        ),
+    )
+
+
+def _key(parts: Parts, session_id: bytes, purpose: Purpose) -> str:
+    key = parts.config.keys.derive(parts.config.keys.current, session_id, purpose)
+    return base64.b64encode(key or b"").decode()

@@ -1,0 +1,220 @@
+"""For tests of the ingest tier: a configuration, an appender and a Redis in memory, and a page that sends events."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from ingest_api.app import IngestApp, create_app
+from ingest_api.appender import Delivered
+from ingest_api.checks import Record
+from ingest_api.config import IngestConfig
+from ingest_api.merchants import Merchants
+from ingest_api.signature import SIGNATURE_HEADER, sign_body
+from schemas.framing import FRAMES_CONTENT_TYPE, pack_frames
+from schemas.keys import KeyRing
+from schemas.sealed import Header, seal
+
+KEYS = {"demo-shop": "cg_demo", "other-shop": "cg_other"}
+MERCHANTS = Merchants({name: (hashlib.sha256(key.encode()).digest(),) for name, key in KEYS.items()})
+RING = KeyRing({1: b"\x11" * 32, 2: b"\x22" * 32})
+
+
+def bearer(credential: str) -> dict[str, str]:
+    """Return the header of a credential."""
+    return {"authorization": f"Bearer {credential}"}
+
+
+def now_ms() -> int:
+    """Return the time."""
+    return time.time_ns() // 1_000_000
+
+
+def config(directory: Path, **changes: Any) -> IngestConfig:
+    """Return a configuration that reaches nobody."""
+    base = IngestConfig(
+        keys=RING,
+        merchants=MERCHANTS,
+        bootstrap="127.0.0.1:9",
+        redis_url="redis://127.0.0.1:9/0",
+        spool_dir=directory / "spool",
+        public_url="https://ingest.test",
+        session_events_per_minute=100_000,
+        produce_timeout_ms=1_000,
+    )
+    return replace(base, **changes)
+
+
+class MemoryAppender:
+    """Takes records, or does not, as the test says."""
+
+    def __init__(self) -> None:
+        self.outcome = Delivered.YES
+        self.records: list[Record] = []
+
+    async def append(self, records: Sequence[Record]) -> list[Delivered]:
+        """Keep the records where the outcome is YES."""
+        if self.outcome is Delivered.YES:
+            self.records += records
+        return [self.outcome] * len(records)
+
+    async def alive(self, seconds: float) -> bool:
+        """Answer as the outcome says."""
+        return self.outcome is Delivered.YES
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class MemoryRedis:
+    """The few commands that the ingest tier uses; ``away`` makes it fail as a lost server does."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.away = False
+        self.round_trips = 0
+
+    def __call__(self) -> Any:
+        """Stand in for the function that connects."""
+        return self
+
+    def pipeline(self, transaction: bool) -> _MemoryPipeline:
+        """Collect commands."""
+        return _MemoryPipeline(self)
+
+    async def execute_command(self, *command: Any) -> Any:
+        """Run one command."""
+        self.round_trips += 1
+        if self.away:
+            raise RedisConnectionError("away")
+        return self.run(*command)
+
+    def run(self, name: str, *args: Any) -> Any:
+        """Run one command now."""
+        if name == "MGET":
+            return [self.values.get(key) for key in args]
+        if name == "SET":
+            self.values[args[0]] = str(args[1]).encode()
+            return b"OK"
+        if name == "INCRBY":
+            count = int(self.values.get(args[0], b"0")) + args[1]
+            self.values[args[0]] = str(count).encode()
+            return count
+        return {"EXPIRE": 1, "PTTL": 30_000, "PING": b"PONG"}.get(name) or self.values.get(args[0])
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class _MemoryPipeline:
+    def __init__(self, redis: MemoryRedis) -> None:
+        self._redis = redis
+        self._commands: list[tuple[Any, ...]] = []
+
+    def execute_command(self, *command: Any) -> None:
+        self._commands.append(command)
+
+    async def execute(self, raise_on_error: bool) -> list[Any]:
+        self._redis.round_trips += 1
+        if self._redis.away:
+            raise RedisConnectionError("away")
+        return [self._redis.run(*command) for command in self._commands]
+
+
+@dataclass
+class Page:
+    """A page with an open session."""
+
+    client: httpx.AsyncClient
+    opened: dict[str, Any]
+    device_id: bytes
+
+    @property
+    def seal_key(self) -> bytes:
+        """The key that seals."""
+        return base64.b64decode(self.opened["seal_key"])
+
+    @property
+    def sign_key(self) -> bytes:
+        """The key that signs."""
+        return base64.b64decode(self.opened["sign_key"])
+
+    def event(self, body: bytes = b"payload", sent_at: int | None = None, **changes: Any) -> bytes:
+        """Return a sealed event; ``changes`` are of the header."""
+        header = Header(
+            key_id=self.opened["key_id"],
+            session_id=bytes.fromhex(self.opened["session_id"]),
+            device_id=self.device_id,
+            event_id=os.urandom(16),
+            sequence=0,
+            sent_at=now_ms() if sent_at is None else sent_at,
+        )
+        return seal(header._replace(**changes), body, self.seal_key, os.urandom(12))
+
+    def headers(self, body: bytes, at: int | None = None, kind: str = FRAMES_CONTENT_TYPE) -> dict[str, str]:
+        """Return the headers of a right request."""
+        signature = sign_body(self.sign_key, now_ms() if at is None else at, body)
+        return {**bearer(self.opened["token"]), SIGNATURE_HEADER: signature, "content-type": kind}
+
+    async def send(self, *events: bytes) -> httpx.Response:
+        """Send events as the agent does."""
+        body = pack_frames(events)
+        return await self.client.post("/v1/events", content=body, headers=self.headers(body))
+
+
+async def open_page(client: httpx.AsyncClient, merchant: str = "demo-shop", **body: Any) -> Page:
+    """Open a session as a merchant's server does, and hand it to a page."""
+    wanted = {"transaction": "order-1", **body}
+    answer = await client.post("/v1/sessions", json=wanted, headers=bearer(KEYS[merchant]))
+    assert answer.status_code == 201, answer.text
+    return Page(client, answer.json(), os.urandom(16))
+
+
+def event_id(sealed: bytes) -> str:
+    """Return the event id of a sealed event."""
+    return sealed[40:56].hex()
+
+
+@contextlib.asynccontextmanager
+async def running(app: IngestApp, client: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+    """Serve an application in this process."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(client, 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="https://ingest.test") as session:
+            yield session
+
+
+@dataclass
+class Tier:
+    """A whole tier in memory."""
+
+    app: IngestApp
+    client: httpx.AsyncClient
+    kafka: MemoryAppender
+    redis: MemoryRedis
+
+
+@contextlib.asynccontextmanager
+async def tier(directory: Path, **changes: Any) -> AsyncIterator[Tier]:
+    """Serve a tier in memory, with changes to its configuration."""
+    kafka, redis = MemoryAppender(), MemoryRedis()
+    app = create_app(config(directory, **changes), appender=kafka, redis=redis)
+    async with running(app) as client:
+        yield Tier(app, client, kafka, redis)
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and code of an error, whose shape is checked."""
+    body = answer.json()
+    assert set(body) == {"error"} and set(body["error"]) == {"code", "message"}, body
+    return answer.status_code, body["error"]["code"]
