@@ -1,0 +1,128 @@
+"""The model's features: one ordered schema with a hash, and the matrix of a batch.
+
+Absent is NaN throughout. Columns in order: numbers, booleans, categories, environment, checks, smart signals,
+velocity, activity. Names of catalogue signals stand as they are; the others are ``environment.``, ``check.``,
+``smart.``, ``velocity.`` and ``activity.``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from schemas.activity_statistics import STATISTICS, activity_statistics
+from schemas.batches import F32, I64, Enriched
+from schemas.catalogue import Catalogue, load_catalogue
+from schemas.environment import CHECKS
+from schemas.smart_signals import SMART_SIGNALS
+
+ENVIRONMENT = ("browser", "browser_version", "system", "device", "gpu", "screen_pixels_wide", "screen_pixels_high")
+_CODES = ("browser", "system", "device", "gpu")  # 0 is unknown
+COUNTS = ("events_5m", "events_1h", "events_24h")
+VELOCITY = (*COUNTS, *(f"{name}_log" for name in COUNTS), "since_first", "since_previous")
+_CHECK_SHIFTS = np.arange(len(CHECKS), dtype=np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSchema:
+    """Names in column order, and where each block starts."""
+
+    names: tuple[str, ...]
+    position: Mapping[str, int]
+    numbers: slice
+    booleans: slice
+    categories: slice
+    environment: slice
+    checks: slice
+    smart_result: slice
+    smart_confidence: slice
+    velocity: slice
+    activity: slice
+
+    def __len__(self) -> int:
+        """Return the number of features."""
+        return len(self.names)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the names in order."""
+        return hashlib.sha256("\n".join(self.names).encode()).hexdigest()
+
+
+def make_schema(catalogue: Catalogue) -> FeatureSchema:
+    """Return the schema over a catalogue. ValueError where two features have one name."""
+    blocks = {
+        "numbers": [signal.name for signal in catalogue.numbers],
+        "booleans": [signal.name for signal in catalogue.booleans],
+        "categories": [signal.name for signal in catalogue.categories],
+        "environment": [f"environment.{name}" for name in ENVIRONMENT],
+        "checks": [f"check.{name}" for name in CHECKS],
+        "smart_result": [f"smart.{name}" for name in SMART_SIGNALS],
+        "smart_confidence": [f"smart.{name}.confidence" for name in SMART_SIGNALS],
+        "velocity": [f"velocity.{name}" for name in VELOCITY],
+        "activity": [f"activity.{name}" for name in STATISTICS],
+    }
+    names = tuple(name for block in blocks.values() for name in block)
+    position = {name: index for index, name in enumerate(names)}
+    if len(position) != len(names):
+        raise ValueError("features: two features have one name; rename the signal in the catalogue")
+    ends = np.cumsum([len(block) for block in blocks.values()]).tolist()
+    slices = {key: slice(end - len(block), end) for (key, block), end in zip(blocks.items(), ends, strict=True)}
+    return FeatureSchema(names, position, **slices)
+
+
+@cache
+def feature_schema() -> FeatureSchema:
+    """Return the schema of this build."""
+    return make_schema(load_catalogue())
+
+
+def matrix(batch: Enriched, out: F32 | None = None) -> F32:
+    """Return the features float32[n, F], written into ``out`` (its first n rows) where given. No per-event work."""
+    schema, rows = feature_schema(), len(batch)
+    if batch.smart.names != SMART_SIGNALS:
+        raise ValueError("the batch has other smart signals than schemas.smart_signals; enrich it with this build")
+    table = np.empty((rows, len(schema)), np.float32) if out is None else out[:rows]
+    signals = batch.signals
+    table[:, schema.numbers] = signals.numbers
+    booleans = table[:, schema.booleans]
+    booleans[...] = signals.booleans
+    np.copyto(booleans, np.float32(np.nan), where=~signals.known)
+    categories = table[:, schema.categories]
+    # 16 bits of the hash: every value that occurs often keeps its own number, and float32 holds it exactly.
+    np.bitwise_and(signals.categories, np.uint32(0xFFFF), out=categories, casting="unsafe")
+    np.copyto(categories, np.float32(np.nan), where=signals.categories == 0)
+    _put_environment(table[:, schema.environment], batch)
+    checks = (batch.environment.checks[:, None] >> _CHECK_SHIFTS) & np.uint32(1)
+    table[:, schema.checks] = checks
+    result = table[:, schema.smart_result]
+    result[...] = batch.smart.result
+    np.copyto(result, np.float32(np.nan), where=batch.smart.result < 0)
+    table[:, schema.smart_confidence] = batch.smart.confidence
+    _put_velocity(table[:, schema.velocity], batch)
+    table[:, schema.activity] = activity_statistics(batch.activity).table.T
+    return table
+
+
+def _put_environment(block: F32, batch: Enriched) -> None:
+    for column, name in enumerate(ENVIRONMENT):
+        values = getattr(batch.environment, name)
+        block[:, column] = np.where(values == 0, np.float32(np.nan), values) if name in _CODES else values
+
+
+def _put_velocity(block: F32, batch: Enriched) -> None:
+    velocity, now = batch.velocity, batch.event.occurred_at
+    for column, name in enumerate(COUNTS):
+        count = getattr(velocity, name).astype(np.float32)
+        block[:, column] = count
+        block[:, len(COUNTS) + column] = np.log1p(count)
+    block[:, -2] = _log_seconds(now - velocity.first_seen_at)
+    block[:, -1] = np.where(velocity.previous_at < 0, np.float32(np.nan), _log_seconds(now - velocity.previous_at))
+
+
+def _log_seconds(milliseconds: I64) -> F32:
+    seconds = (np.maximum(milliseconds, 0) / 1000.0).astype(np.float32)
+    return np.log1p(seconds)

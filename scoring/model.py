@@ -1,0 +1,197 @@
+"""A model directory, and the model that is loaded from it: checked before it is trusted.
+
+``<version>/``: ``model.onnx`` (all that scoring needs), ``booster.ubj`` (what it was exported from: `model verify`
+compares the two), ``manifest.json``, ``card.md``. The version is named after the digest of ``model.onnx``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import msgspec
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from schemas.batches import F32
+from schemas.catalogue import load_catalogue
+from scoring.features import feature_schema
+from scoring.groups import GROUP_CODES
+from scoring.policy import Policy
+
+MODELS = Path(__file__).parent / "models"
+CURRENT = "current"
+MODEL_FILE, BOOSTER_FILE, MANIFEST_FILE, CARD_FILE = "model.onnx", "booster.ubj", "manifest.json", "card.md"
+_NAMED = 5  # names in one sentence
+
+
+class ModelError(ValueError):
+    """A model cannot be used; the text is one sentence that says why and what to do."""
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model says of itself."""
+
+    version: str
+    features: tuple[str, ...]
+    feature_digest: str
+    catalogue_version: int
+    catalogue_digest: str
+    groups: tuple[str, ...]
+    bias: float  # margin of the average event
+    slope: float
+    offset: float
+    review: float
+    deny: float
+    files: dict[str, str]  # name -> SHA-256
+    trees: int
+    depth: int
+    seed: int
+    data: str
+    metrics: dict[str, Any]
+    format: int = 1
+
+
+class Verdict(NamedTuple):
+    """One pass over n events."""
+
+    score: F32  # [n], 0 to 100
+    top_contribution: F32  # [n, K], log-odds, largest first
+    top_factor: NDArray[np.int64]  # [n, K]
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def version_of(model: bytes) -> str:
+    """Return the version's name."""
+    return f"goose-{digest(model)[:8]}"
+
+
+def current_version(models: Path = MODELS) -> str:
+    """Return the version that the directory names as its default."""
+    try:
+        version = (models / CURRENT).read_text("utf-8").strip()
+    except OSError as error:
+        raise ModelError(
+            f"no default model: {models / CURRENT} cannot be read; run `clickgoose model train`"
+        ) from error
+    if not version or not (models / version).is_dir():
+        raise ModelError(f"{models / CURRENT} names {version!r}, which is not in {models}; name one that is")
+    return version
+
+
+def find_model(version: str | None = None, models: Path = MODELS) -> Path:
+    """Return the directory of a version, or of the default one."""
+    directory = models / (version or current_version(models))
+    if not directory.is_dir():
+        raise ModelError(f"model {version!r} is not in {models}; see `clickgoose model show`")
+    return directory
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read the manifest. ModelError where it is missing, cut short or of another form."""
+    path = directory / MANIFEST_FILE
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read; name a model directory") from error
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{path} is damaged or of another form ({error}); restore it or train again") from error
+    if manifest.format != 1:
+        raise ModelError(f"{path} is of format {manifest.format}, and this build reads format 1; take a newer build")
+    return manifest
+
+
+def read_file(directory: Path, manifest: Manifest, name: str) -> bytes:
+    """Read a file of the model and compare its digest with the manifest's."""
+    try:
+        data = (directory / name).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{directory / name} cannot be read; restore the model directory") from error
+    if digest(data) != manifest.files.get(name):
+        raise ModelError(f"{directory / name} is not the file that the manifest names (SHA-256); restore it")
+    return data
+
+
+def check_fit(manifest: Manifest) -> None:
+    """Refuse a model that was trained on other features or explains by other groups than this build's."""
+    expected = feature_schema()
+    if manifest.feature_digest != expected.digest() or manifest.features != expected.names:
+        names = _differ(manifest.features, expected.names)
+        raise ModelError(f"model {manifest.version} was trained on other features: {names}; train again")
+    if manifest.groups != GROUP_CODES:
+        names = _differ(manifest.groups, GROUP_CODES)
+        raise ModelError(f"model {manifest.version} explains by other factor groups: {names}; train again")
+    if manifest.catalogue_digest != load_catalogue().digest():
+        raise ModelError(f"model {manifest.version} was trained on another signal catalogue; train again")
+
+
+def _differ(theirs: Sequence[str], ours: Sequence[str]) -> str:
+    parts = [
+        f"{what} {', '.join(names[:_NAMED])}{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}"
+        for what, names in (
+            ("it needs", [name for name in theirs if name not in set(ours)]),
+            ("it lacks", [name for name in ours if name not in set(theirs)]),
+        )
+        if names
+    ]
+    return "; ".join(parts) or "the same names in another order"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A loaded model. It pickles as its directory, and is checked again when it is loaded there."""
+
+    directory: Path
+    manifest: Manifest
+    session: onnxruntime.InferenceSession
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Load and check a model directory. ModelError says in one sentence why it is refused."""
+        manifest = read_manifest(directory)
+        check_fit(manifest)
+        data = read_file(directory, manifest, MODEL_FILE)
+        if manifest.version != version_of(data):
+            raise ModelError(
+                f"{directory} calls itself {manifest.version}, but its graph is {version_of(data)}; restore it"
+            )
+        return cls(directory, manifest, open_session(data))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by directory."""
+        return (type(self).load, (self.directory,))
+
+    @property
+    def version(self) -> str:
+        """Return the version's name."""
+        return self.manifest.version
+
+    @property
+    def policy(self) -> Policy:
+        """Return the thresholds that the model was measured at."""
+        return Policy(self.manifest.review, self.manifest.deny)
+
+    def run(self, features: F32) -> Verdict:
+        """Score float32[n, F]."""
+        found = self.session.run(list(Verdict._fields), {"features": features})
+        return Verdict(*found)
+
+
+def open_session(model: bytes) -> onnxruntime.InferenceSession:
+    """Return a session on one thread: the flow runs one process a core, and sums keep their order."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises its own classes, which have no common public base
+        raise ModelError(f"the graph cannot be loaded ({type(error).__name__}); restore it or train again") from error
