@@ -14,10 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from enrichers.stage import Enrich
-from scoring.model import Model
-from scoring.policy import Policy
-from scoring.stage import ScoreStage
-
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
@@ -27,6 +23,9 @@ from flows.stages.verify_mask import VerifyMask
 from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Scored, Verified
 from schemas.keys import KeyRing
 from schemas.stage import KeyedStage, Session, Stage
+from scoring.model import Model
+from scoring.policy import Policy
+from scoring.stage import ScoreStage
 
 
 @dataclass(frozen=True, slots=True)

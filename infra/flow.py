@@ -18,9 +18,8 @@ from bytewax._bytewax import cli_main
 from bytewax.outputs import Sink
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
-from redis import Redis
 
-from enrichers.registry import SIGNALS
+from enrichers.present import present
 from flows.checkpoints import Checkpoints
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
@@ -33,8 +32,7 @@ from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import Backup, Destination, Recoverable
 from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScored, producer_config
-from flows.sinks.redis_results import RedisResults
-from flows.sinks.results import SignalFacts, level_by_confidence
+from flows.sinks.redis_results import RedisResults, connect
 from flows.sinks.writer import Writer, WriterPolicy
 from flows.sources.raw_events import RawEvents, SourceConfig
 from infra.settings import FlowSettings, Settings
@@ -106,13 +104,13 @@ class FlowProcess:
             wait_seconds=settings.poll_wait_ms / 1000,
         )
         source = RawEvents(config, resume, progress, monitor.metrics, time.time_ns, self._stopping.is_set)
-        encode = encoder(Explainer(model), smart_facts(), f"clickgoose {version('clickgoose')}")
+        encode = encoder(Explainer(model), present, f"clickgoose {version('clickgoose')}")
         return Parts(
             source=source,
             pipeline=pipeline,
             checkpoints=checkpoints,
             encode=_timed(encode, monitor),
-            sinks=build_sinks(self.settings, progress, monitor.metrics),
+            sinks=build_sinks(self.settings, progress, monitor.metrics, self._stopping),
             monitor=monitor,
         )
 
@@ -132,7 +130,9 @@ def _timed(
     return timed
 
 
-def build_sinks(settings: Settings, progress: Progress, metrics: FlowMetrics) -> dict[str, Sink[Any]]:
+def build_sinks(
+    settings: Settings, progress: Progress, metrics: FlowMetrics, stop: threading.Event
+) -> dict[str, Sink[Any]]:
     """Return the fan-out. Kafka's own sinks retry for ever; Redis and ClickHouse fall back to the backup topic."""
     bootstrap = required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
     redis_url = required(settings.redis.url, "CLICKGOOSE_REDIS__URL")
@@ -149,14 +149,13 @@ def build_sinks(settings: Settings, progress: Progress, metrics: FlowMetrics) ->
             destination = make()
             return Writer(destination, progress, policy, recoverable(destination), metrics.on_block)
 
-        return BackgroundSink(writer)
+        return BackgroundSink(writer, stop)
 
     def with_backup(destination: Recoverable[EncodedParcel]) -> tuple[Recoverable[EncodedParcel], Backup]:
         return destination, backup
 
     def redis() -> RedisResults:
-        client = Redis.from_url(redis_url, socket_timeout=2.0, socket_connect_timeout=2.0)
-        return RedisResults(client, settings.redis.result_ttl_seconds)
+        return RedisResults(connect(redis_url), settings.redis.result_ttl_seconds)
 
     return {
         "redis": sink(redis, quick, with_backup),
@@ -175,11 +174,6 @@ def _policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]:
         attempts=settings.sink_attempts,
     )
     return quick, bulk
-
-
-def smart_facts() -> dict[str, SignalFacts]:
-    """Return what results say of each smart signal beside its columns."""
-    return {s.name: SignalFacts(s.version, s.reasons, level_by_confidence) for s in SIGNALS}
 
 
 def key_ring(settings: Settings) -> KeyRing:
@@ -233,3 +227,12 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
     """Drain on SIGTERM and Ctrl-C: Bytewax's own answer to them is like kill -9 (docs/adr/0002)."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
+
+
+def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Scored]], EncodedParcel]]:
+    """Return the pipeline of the shipped model with the generator's keys, and its encoder: for benchmarks."""
+    from infra.traffic.dataset import dataset_keys  # noqa: PLC0415 - the generator is not part of a running flow
+
+    model = Model.load(model_directory(None))
+    pipeline = build_pipeline(dataset_keys(), model, policy=Policy(), lateness_ms=86_400_000)
+    return pipeline, encoder(Explainer(model), smart_facts(), "bench")

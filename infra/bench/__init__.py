@@ -1,0 +1,1 @@
+"""Benchmarks that ship with the claims: floor, pipeline and single stages, on the generator's own events."""

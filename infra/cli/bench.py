@@ -1,0 +1,104 @@
+"""``clickgoose bench``: floor, pipeline and single stages."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from infra.bench.measure import Figures
+
+bench_app = typer.Typer(
+    help="Measure. Figures wander between machines: compare ratios of one run.", no_args_is_help=True
+)
+STAGES = ("decode", "verify_mask", "normalize", "velocity", "enrich", "score")
+
+Events = Annotated[int, typer.Option(min=1_000, help="Events to measure with")]
+Batch = Annotated[int, typer.Option(min=1, max=4096, help="Events a batch")]
+Seed = Annotated[int, typer.Option(help="Seed of the generator")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(bench_app, name="bench")
+
+
+@bench_app.command("floor")
+def floor(events: Events = 20_000, batch: Batch = 256, seed: Seed = 1, as_json: Json = False) -> None:
+    """Measure the same work in a tight loop without any framework.
+
+    Example: clickgoose bench floor --json
+    """
+    from infra.bench.floor import bench_floor
+    from infra.flow import load_model
+    from infra.settings import Settings
+    from infra.traffic.dataset import dataset_keys
+
+    _show(bench_floor(_recorded(events, seed), dataset_keys(), load_model(Settings()), batch), as_json)
+
+
+@bench_app.command("pipeline")
+def pipeline(events: Events = 20_000, batch: Batch = 256, seed: Seed = 1, as_json: Json = False) -> None:
+    """Measure the real dataflow: all stages, state log, results encoded, a counting sink.
+
+    Example: clickgoose bench pipeline --events 50000 --batch 64
+    """
+    from infra.bench.flow import bench_pipeline
+    from infra.flow import bench_parts
+
+    stages, encode = bench_parts()
+    with tempfile.TemporaryDirectory() as folder:
+        _show(bench_pipeline(_recorded(events, seed), stages, encode, batch, Path(folder)), as_json)
+
+
+@bench_app.command("stage")
+def stage(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(STAGES)}")],
+    events: Events = 20_000,
+    batch: Batch = 256,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure one stage alone, on what the stages before it give.
+
+    Example: clickgoose bench stage normalize
+    """
+    from infra.bench.flow import bench_stage
+    from infra.flow import bench_parts
+
+    if name not in STAGES:
+        raise typer.BadParameter(f"there is no stage {name!r}; take one of {', '.join(STAGES)}")
+    _show(bench_stage(name, _recorded(events, seed), bench_parts()[0], batch), as_json)
+
+
+def _recorded(events: int, seed: int) -> list[bytes]:
+    from infra.bench.events import recorded_events
+
+    sys.stderr.write(f"making {events} sealed events (kept for the next time)\n")
+    return recorded_events(events, seed)
+
+
+def _show(figures: Figures, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(figures.report()))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=figures.name)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_row("events", f"{figures.events:,}")
+    table.add_row("events/s", f"{figures.events_per_s:,.0f}")
+    table.add_row("CPU µs/event", f"{figures.cpu_us_per_event:.2f}")
+    table.add_row("peak memory MiB", f"{figures.rss_peak_mb:,.0f}")
+    table.add_row("batch", str(figures.batch))
+    for stage, spent in figures.details.get("stages", {}).items():
+        table.add_row(f"  {stage} µs/event", f"{spent:.2f}")
+    Console().print(table)
