@@ -33,8 +33,8 @@ class _Partition(StatelessSinkPartition[T]):
 class BackgroundSink(DynamicSink[T]):
     """A dynamic sink is safe here, although Bytewax does not wait for it: offsets follow ``Progress``, not epochs.
 
-    ``make`` builds the writer inside the worker. ``stop``, once set, ends a wait for room in the queue by
-    WriterStopped, so that a shutdown never hangs behind a destination that is away.
+    ``make`` builds the writer inside the worker. ``stop``, once set, bounds the wait for room in the queue, so that
+    a shutdown never hangs behind a destination that is away.
     """
 
     def __init__(self, make: Callable[[], Writer[T]], stop: threading.Event | None = None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flows.parcel import Parcel, Span
-from flows.sinks.results import Explain, SmartFacts, results_of
+from flows.sinks.results import Explain, Present, results_of
 from schemas.batches import Scored, Texts
 from schemas.result import Result, encode_result
 
@@ -32,11 +32,11 @@ class EncodedParcel:
         return len(self.records) + len(self.parcel.errs)
 
 
-def encoder(explain: Explain, facts: SmartFacts, build: str) -> Callable[[Parcel[Scored]], EncodedParcel]:
+def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[Scored]], EncodedParcel]:
     """Return the step between the last stage and the fan-out. ``build`` is the version that the results name."""
 
     def encode(parcel: Parcel[Scored]) -> EncodedParcel:
-        results = tuple(results_of(parcel.batch, explain, facts, build))
+        results = tuple(results_of(parcel.batch, explain, present, build))
         records = tuple(encode_result(result) for result in results)
         return EncodedParcel(replace(parcel, batch=_without_signals(parcel.batch)), results, records)
 

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
-from schemas.batches import I8, U8, Scored, SmartSignals
+from schemas.batches import U8, Scored, SmartSignals
 from schemas.result import DECISIONS, Factor, Place, Result, SmartSignal, VelocityCounts, Versions
 
 Explain = Callable[[Scored], list[list[Factor]]]
-Level = Callable[[bool | None, float | None], str]
+Present = Callable[[SmartSignals], list[dict[str, SmartSignal]]]
 DECIMALS = 4
 
 
-class SignalFacts(NamedTuple):
-    """What the registry of smart signals knows about one: bit i of a row's reasons means ``reasons[i]``."""
-
-    version: int
-    reasons: tuple[str, ...]
-    level: Level
-
-
-SmartFacts = Mapping[str, SignalFacts]
-
-
-def level_by_confidence(result: bool | None, confidence: float | None) -> str:
-    """Return the level of a signal that defines none: how sure a positive answer is."""
-    if result is None or confidence is None:
-        return "unknown"
-    if not result:
-        return "none"
-    return "high" if confidence >= 0.8 else "medium" if confidence >= 0.5 else "low"
-
-
-def results_of(batch: Scored, explain: Explain, facts: SmartFacts, build: str) -> list[Result]:
-    """Return one result a row. KeyError where ``facts`` does not know a smart signal of the batch."""
+def results_of(batch: Scored, explain: Explain, present: Present, build: str) -> list[Result]:
+    """Return one result a row; ``explain`` and ``present`` give the factors and the smart signals of each."""
     if not len(batch):
         return []
-    columns = _columns(batch, explain, facts)
+    columns = _columns(batch, explain, present)
     versions: dict[int, Versions] = {}
     return [
         Result(
@@ -66,7 +46,7 @@ def results_of(batch: Scored, explain: Explain, facts: SmartFacts, build: str) -
     ]  # fmt: skip
 
 
-def _columns(batch: Scored, explain: Explain, facts: SmartFacts) -> Iterator[tuple[Any, ...]]:
+def _columns(batch: Scored, explain: Explain, present: Present) -> Iterator[tuple[Any, ...]]:
     """Yield the rows as plain Python values; NumPy converts a whole column at once."""
     event, velocity = batch.event, batch.velocity
     return zip(
@@ -80,7 +60,7 @@ def _columns(batch: Scored, explain: Explain, facts: SmartFacts) -> Iterator[tup
         np.round(batch.score.score.astype(np.float64), DECIMALS).tolist(),
         batch.score.decision.tolist(),
         explain(batch),
-        _smart_rows(batch.smart, facts),
+        present(batch.smart),
         np.stack((velocity.events_5m, velocity.events_1h, velocity.events_24h), axis=1).tolist(),
         batch.signals.catalogue.tolist(),
         batch.origin.partition.tolist(),
@@ -93,33 +73,3 @@ def _columns(batch: Scored, explain: Explain, facts: SmartFacts) -> Iterator[tup
 def _hex(ids: U8) -> list[str]:
     text = np.ascontiguousarray(ids).tobytes().hex()
     return [text[at : at + 32] for at in range(0, len(text), 32)]
-
-
-def _smart_rows(smart: SmartSignals, facts: SmartFacts) -> Iterator[dict[str, SmartSignal]]:
-    """Yield each row's signals by name."""
-    columns = [_smart_column(smart, at, facts[name]) for at, name in enumerate(smart.names)]
-    for row in zip(*columns, strict=True) if columns else [()] * len(smart):
-        yield dict(zip(smart.names, row, strict=True))
-
-
-def _smart_column(smart: SmartSignals, at: int, facts: SignalFacts) -> list[SmartSignal]:
-    """Return one signal of every row; rows with the same answer share one object."""
-    made: dict[tuple[int, int, int], SmartSignal] = {}
-    result: I8 = smart.result[:, at]
-    # As bits, because NaN is not equal to itself and would never be found again.
-    bits = np.ascontiguousarray(smart.confidence[:, at]).view(np.uint32)
-    column = []
-    for key in zip(result.tolist(), bits.tolist(), smart.reasons[:, at].tolist(), strict=True):
-        signal = made.get(key)
-        if signal is None:
-            signal = made[key] = _smart_signal(*key, facts)
-        column.append(signal)
-    return column
-
-
-def _smart_signal(result: int, confidence_bits: int, reasons: int, facts: SignalFacts) -> SmartSignal:
-    answer = None if result < 0 else bool(result)
-    number = float(np.uint32(confidence_bits).view(np.float32))
-    confidence = None if answer is None or np.isnan(number) else round(number, DECIMALS)
-    named = [reason for bit, reason in enumerate(facts.reasons) if reasons >> bit & 1]
-    return SmartSignal(answer, confidence, facts.level(answer, confidence), facts.version, named)

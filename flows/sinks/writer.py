@@ -112,13 +112,17 @@ class Writer(Generic[T]):
     def put(self, parcel: T, stop: threading.Event | None = None) -> None:
         """Queue a parcel; blocks while the queue is full.
 
-        WriterCrashed if the thread has died, WriterStopped if the writer is closed or ``stop`` is set meanwhile.
+        WriterCrashed if the thread has died. WriterStopped if the writer is closed meanwhile, or if there is still
+        no room ``close_seconds`` after ``stop`` was set.
         """
         rows = max(1, parcel.rows)
+        patience = 0.0
         with self._changed:
             while self._full(rows):
                 self._check()
                 if stop is not None and stop.is_set():
+                    patience = patience or self._clock() + self._policy.close_seconds
+                if patience and self._clock() >= patience:
                     raise WriterStopped(f"sink {self.name}: told to stop while {self.rows_held} rows waited")
                 self._changed.wait(0.1)  # bounded, so that a signal or a stop is seen
             self._check()

@@ -1,0 +1,83 @@
+"""Scored parcels for the tests of sinks: fixed, small, with every column different from its default."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from enrichers.present import present
+from flows.parcel import Parcel, Span
+from flows.sinks.encoded import EncodedParcel, encoder
+from schemas.batches import Ledger, Score, Scored
+from schemas.columns import widen
+from schemas.dead_letter import DeadLetter, Reason, dead_letters
+from schemas.result import Factor
+from schemas.smart_signals import SMART_SIGNALS
+from tests.builders import NOW, enriched
+
+BUILD = "0.1.0"
+
+
+def explain(batch: Scored) -> list[list[Factor]]:
+    """Return up to two factors a row, none for every third."""
+    return [
+        [Factor("velocity", f"{row} events from this device, in 5 minutes", 0.5), Factor("bot", "a robot", -0.25)][
+            : row % 3
+        ]
+        for row in range(len(batch))
+    ]
+
+
+def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int | None = None) -> Scored:
+    """Return rows with ids made from their offsets; one session for all if its number is given."""
+    activity = [[{"code": 200 + row % 3, "t": 10 * at, "value": 0.5} for at in range(row % 4)] for row in range(rows)]
+    base = enriched(
+        [{"navigator.webdriver": row % 2 == 0} for row in range(rows)],
+        activity=activity,
+        velocity=[{"events_5m": 1 + row, "previous_at": -1 if row % 2 else NOW - 5 * row} for row in range(rows)],
+        environment=[{"browser": "chrome", "browser_version": 147.0, "system": "windows"}] * rows,
+        smart=[{SMART_SIGNALS[0]: 0.9, SMART_SIGNALS[1]: 0.1} if row % 2 else {} for row in range(rows)],
+        times=[NOW + 1000 * row for row in range(rows)],
+    )
+    offsets = np.arange(first, first + rows, dtype=np.int64)
+    ids = np.zeros((rows, 16), np.uint8)
+    ids[:, 0] = 1 + partition
+    ids[:, 8:] = offsets.astype(">u8").view(np.uint8).reshape(rows, 8)
+    sessions = base.event.session_id.copy()
+    if session is not None:
+        sessions[:] = session
+    scores = (np.arange(rows) * 37 % 101).astype(np.float32)
+    return widen(
+        Scored,
+        replace(
+            base,
+            origin=replace(base.origin, partition=np.full(rows, partition, np.int32), offset=offsets),
+            values=tuple(b"sealed\0%d\0" % offset for offset in offsets.tolist()),
+            ledger=Ledger(("received", "polled"), np.stack((offsets, offsets + 5), axis=1) + NOW * 1000),
+            event=replace(base.event, event_id=ids, session_id=sessions),
+        ),
+        score=Score(
+            "test-model",
+            scores,
+            np.digitize(scores, [60, 85]).astype(np.uint8),
+            np.zeros((rows, 2), np.int8),
+            np.zeros((rows, 2), np.float32),
+        ),
+    )
+
+
+def letters_of(batch: Scored, rows: list[int], reason: Reason = Reason.OUT_OF_RANGE) -> tuple[DeadLetter, ...]:
+    """Return dead letters for rows of a batch."""
+    return tuple(dead_letters(batch, rows, reason, "normalize", "too far"))
+
+
+def encoded_parcel(
+    rows: int, *, first: int = 0, partition: int = 0, dead: int = 0, dropped: int = 0, session: int | None = None
+) -> EncodedParcel:
+    """Return a parcel of ``rows`` scored rows, then ``dead`` letters, then ``dropped`` rows."""
+    whole = scored_batch(rows + dead, first=first, partition=partition, session=session)
+    total = rows + dead + dropped
+    errs = letters_of(whole, list(range(rows, rows + dead)))
+    span = Span(partition, first, first + total)
+    return encoder(explain, present, BUILD)(Parcel(span, whole.take(np.arange(rows)), total, errs, dropped))
