@@ -1,0 +1,267 @@
+"""The embedded ClickHouse engine: one per process and data directory, one session per connected client."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from infra.stack.gateway.native import read_block
+from infra.stack.gateway.protocol import Setting, header_block
+from infra.stack.gateway.wire import Wire
+
+# Of clickhouse-local's habits, those that a server does not share; and bounds that keep one query from taking all.
+DEFAULTS = {"implicit_select": "0", "max_execution_time": "300", "max_memory_usage": "4000000000"}
+
+_CODE = re.compile(r"Code:\s*(\d+)\.\s*(?:DB::Exception:\s*)?(.*)", re.S)
+_COMMENT = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|#[! ][^\n]*(?:\n|$)|/\*.*?\*/)+", re.S)
+_NAME = r"(?:`(?:[^`\\]|\\.)+`|\"(?:[^\"\\]|\\.)+\"|\w+)"
+_INSERT = re.compile(
+    rf"INSERT\s+INTO\s+(?:TABLE\s+)?(?P<table>FUNCTION\s+.+?\)|{_NAME}(?:\s*\.\s*{_NAME})?)\s*"
+    r"(?P<columns>\([^()]*(?:\([^()]*\)[^()]*)*\))?\s*"
+    r"(?P<settings>SETTINGS\s+.+?)?\s*(?:VALUES|FORMAT\s+\w+)\s*;?\s*$",
+    re.S | re.I,
+)
+_FORMAT = re.compile(r"\sFORMAT\s+\w+\s*;?\s*$", re.I)
+_UNKNOWN_SETTING, _BAD_ARGUMENTS, _UNKNOWN = 115, 36, 1001
+_ROWS = ("SELECT", "WITH", "(", "FROM")
+_TABLES = ("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK")
+
+
+class EngineError(Exception):
+    """The engine refused a query; the code is ClickHouse's own."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @classmethod
+    def of(cls, error: Exception) -> EngineError:
+        """Find ClickHouse's code in what the engine raised."""
+        found = _CODE.search(str(error))
+        return cls(int(found.group(1)), found.group(2)) if found else cls(_UNKNOWN, str(error))
+
+
+def strip_comments(sql: str) -> str:
+    """Drop the comments and blanks before a query's first word."""
+    found = _COMMENT.match(sql)
+    return sql[found.end() :] if found else sql
+
+
+def _literal(value: str) -> str:
+    """Quote a value for SQL."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _identifier(name: str) -> str:
+    """Quote a name for SQL."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+class Engine:
+    """The engine of one data directory."""
+
+    def __init__(self, path: Path, config: Path | None = None) -> None:
+        # Heavy, and it must be loaded in the gateway's process only.
+        self._factory: Any = importlib.import_module("chdb.session").Session
+        self._address = f"{path}?config-file={config}" if config else str(path)
+        self._keeper = self._factory(self._address)
+        version, self.timezone = str(self._keeper.query("SELECT version(), timezone()", "TSV")).split()
+        major, minor, patch = (int(part) for part in version.split(".")[:3])
+        self.version = (major, minor, patch)
+
+    def session(self) -> Session:
+        """Open a session with its own database, settings and temporary tables."""
+        return Session(self._factory(self._address))
+
+    def close(self) -> None:
+        """Let go of the data directory once every session is closed."""
+        self._keeper.close()
+
+
+class Insert:
+    """An insert that takes native blocks; leaving it commits, an exception gives up what was not committed."""
+
+    def __init__(self, inserter: Any) -> None:
+        self._inserter = inserter
+
+    def __enter__(self) -> Insert:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            with suppress(EngineError):
+                self.cancel()
+
+    def append(self, block: bytes) -> None:
+        """Hand a block to the engine."""
+        try:
+            self._inserter.append(block)
+        except RuntimeError as error:
+            raise EngineError.of(error) from None
+
+    def commit(self) -> None:
+        """Return once the rows are in parts on disk."""
+        try:
+            self._inserter.finish()
+        except RuntimeError as error:
+            raise EngineError.of(error) from None
+
+    def cancel(self) -> None:
+        """Give up what was not committed."""
+        try:
+            self._inserter.cancel()
+        except RuntimeError as error:
+            raise EngineError.of(error) from None
+
+
+class Session:
+    """One client's session; used by one thread."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._applied: dict[str, str] = {}
+        for name, value in DEFAULTS.items():
+            self.run(f"SET {name} = {value}")
+
+    def close(self) -> None:
+        """Drop the session and its temporary tables."""
+        self._session.close()
+
+    def run(self, sql: str) -> bytes:
+        """Run a query to its end and return all of its rows in native form."""
+        try:
+            return bytes(self._session.query(sql, "Native").bytes())
+        except Exception as error:
+            raise EngineError.of(error) from None
+
+    def use(self, database: str) -> None:
+        """Choose the database."""
+        self.run(f"USE {_identifier(database)}")
+
+    def apply(self, settings: Sequence[Setting]) -> None:
+        """Make exactly these settings hold for the next query."""
+        wanted = {setting.name: setting for setting in settings}
+        for name in [name for name in self._applied if name not in wanted]:
+            self.run(f"SET {name} = {DEFAULTS.get(name, 'DEFAULT')}")
+            del self._applied[name]
+        for name, setting in wanted.items():
+            if self._applied.get(name) != setting.value:
+                self._set(setting)
+
+    def _set(self, setting: Setting) -> None:
+        """Set one setting; one that the engine does not know counts only if the client says so."""
+        if not re.fullmatch(r"\w+", setting.name):
+            raise EngineError(_UNKNOWN_SETTING, f"Unknown setting {setting.name[:100]!r}. (UNKNOWN_SETTING)")
+        try:
+            self.run(f"SET {setting.name} = {_literal(setting.value)}")
+        except EngineError as error:
+            if error.code != _UNKNOWN_SETTING or setting.important:
+                raise
+            return
+        self._applied[setting.name] = setting.value
+
+    def insert_target(self, sql: str) -> re.Match[str] | None:
+        """Tell whether the query is an insert whose rows the client sends as blocks."""
+        return _INSERT.match(strip_comments(sql))
+
+    def insert_columns(self, target: re.Match[str]) -> tuple[tuple[str, str], ...]:
+        """Return names and types of the columns that an insert takes, in its order."""
+        table, listed = target["table"], target["columns"]
+        source = f"TABLE {table}" if not listed else " ".join(("(SELECT", listed[1:-1], "FROM", table, ")"))
+        try:
+            return self._described(source, skip=() if listed else ("MATERIALIZED", "ALIAS", "EPHEMERAL"))
+        except EngineError:
+            if not listed:
+                raise
+        kinds = dict(self._described(f"TABLE {table}", skip=("MATERIALIZED", "ALIAS")))
+        names = [name.strip().strip('`"') for name in listed[1:-1].split(",")]
+        missing = [name for name in names if name not in kinds]
+        if missing:
+            raise EngineError(16, f"No such column {missing[0]} in table {table}. (NO_SUCH_COLUMN_IN_TABLE)")
+        return tuple((name, kinds[name]) for name in names)
+
+    def _described(self, source: str, skip: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """Return the columns that DESCRIBE tells, but for kinds that an insert does not take."""
+        try:
+            rows = str(self._session.query(f"DESCRIBE {source}", "JSONCompactStringsEachRow"))
+        except Exception as error:
+            raise EngineError.of(error) from None
+        found = [json.loads(line)[:3] for line in rows.splitlines()]
+        return tuple((name, kind) for name, kind, default in found if default not in skip)
+
+    def insert(self, target: re.Match[str]) -> Insert:
+        """Begin an insert of native blocks."""
+        parts = ("INSERT INTO", target["table"], target["columns"], target["settings"])
+        try:
+            return Insert(self._session.send_insert(" ".join(part for part in parts if part), "Native"))
+        except RuntimeError as error:
+            raise EngineError.of(error) from None
+
+    def fill_external(self, name: str, columns: tuple[tuple[str, str], ...], block: bytes) -> None:
+        """Keep a table that the client sent along with its query."""
+        definition = ", ".join(f"{_identifier(column)} {kind}" for column, kind in columns)
+        self.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_identifier(name)} ({definition}) ENGINE = Memory")
+        with Insert(self._session.send_insert(f"INSERT INTO {_identifier(name)}", "Native")) as insert:
+            insert.append(block)
+
+    def drop_external(self, name: str) -> None:
+        """Forget a table that came with a query."""
+        self.run(f"DROP TEMPORARY TABLE IF EXISTS {_identifier(name)}")
+
+    def select(self, sql: str) -> Generator[bytes, None, None]:
+        """Run any query; yield its blocks as they come, or one block of names and types if there are no rows."""
+        first = strip_comments(sql)[:8].upper()
+        if first.startswith(_ROWS):
+            yield from self._stream(_FORMAT.sub("", sql))
+        elif first.startswith(_TABLES):
+            yield from split_blocks(self.run(_FORMAT.sub("", sql)))
+        else:
+            yield from split_blocks(self.run(sql))
+
+    def _stream(self, sql: str) -> Iterator[bytes]:
+        """Yield the blocks of a query that returns rows, holding one at a time."""
+        empty = True
+        try:
+            stream = self._session.send_query(sql, "Native")
+        except Exception as error:
+            failure = EngineError.of(error)
+            if failure.code != _BAD_ARGUMENTS or "Streaming" not in str(failure):
+                raise failure from None
+            yield from split_blocks(self.run(sql))
+            return
+        with closing(stream):
+            while (chunk := self._fetch(stream)) is not None:
+                empty = False
+                yield chunk  # the engine hands out one block at a time
+        if empty:
+            yield self._header(sql)
+
+    @staticmethod
+    def _fetch(stream: Any) -> bytes | None:
+        """Return the next piece of a result."""
+        try:
+            chunk = stream.fetch()
+        except Exception as error:
+            raise EngineError.of(error) from None
+        return None if chunk is None else bytes(chunk.bytes())
+
+    def _header(self, sql: str) -> bytes:
+        """Return a block of no rows with the names and types of a query's result."""
+        return header_block(self._described(f"({sql.rstrip().rstrip(';')}\n)", skip=()))
+
+
+def split_blocks(data: bytes) -> Iterator[bytes]:
+    """Split native bytes into their blocks."""
+    if not data:
+        return
+    wire = Wire(lambda: b"")
+    wire.buf = bytearray(data)
+    while wire.pos < len(wire.buf):
+        yield read_block(wire).data

@@ -1,0 +1,104 @@
+"""The topics of clickgoose, in one table, and the one function that makes Kafka agree with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from infra.settings import KafkaSettings
+
+RAW = "events.raw"
+_SECONDS = 30.0
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic; ``retention`` multiplies the configured hours."""
+
+    name: str
+    key: str
+    holds: str
+    retention: int = 1
+    cleanup: str = "delete"
+    max_message_bytes: int = 1_048_576
+
+    def config(self, settings: KafkaSettings) -> dict[str, str]:
+        """Return the topic's settings as Kafka names them."""
+        return {
+            "retention.ms": str(settings.retention_hours * self.retention * _HOUR_MS),
+            "cleanup.policy": self.cleanup,
+            "compression.type": "producer",
+            "max.message.bytes": str(self.max_message_bytes),
+        }
+
+
+# A dead letter carries the payload as received and what is known about it, so it may be larger than any event.
+TOPICS = (
+    Topic(RAW, "device id", "sealed events as received"),
+    Topic("events.extracted", "device id", "decoded and verified batches"),
+    Topic("events.enriched", "device id", "counted and enriched batches"),
+    Topic("events.scored", "event id", "results"),
+    Topic("events.alerts", "event id", "results that operations should see"),
+    Topic("events.dead_letter", "event id", "what could not be processed", 4, max_message_bytes=4_194_304),
+)
+
+
+def ensure_topics(bootstrap: str, settings: KafkaSettings) -> list[str]:
+    """Create what is missing and raise partition counts; return one sentence for each change or difference."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    present = {name: len(found.partitions) for name, found in admin.list_topics(timeout=_SECONDS).topics.items()}
+    said = _create(admin, [topic for topic in TOPICS if topic.name not in present], settings)
+    for topic in TOPICS:
+        if topic.name in present:
+            said += _fit_partitions(admin, topic.name, present[topic.name], settings.partitions)
+    _configure(admin, [topic for topic in TOPICS if topic.name in present], settings)
+    return said
+
+
+def _create(admin: AdminClient, topics: list[Topic], settings: KafkaSettings) -> list[str]:
+    """Create topics; one that another process just created is as good."""
+    if not topics:
+        return []
+    wanted = [
+        NewTopic(topic.name, settings.partitions, settings.replication, config=topic.config(settings))
+        for topic in topics
+    ]
+    created = []
+    for name, future in admin.create_topics(wanted, operation_timeout=_SECONDS).items():
+        try:
+            future.result(_SECONDS)
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    return [f"Created {len(created)} topics with {settings.partitions} partitions each."] if created else []
+
+
+def _fit_partitions(admin: AdminClient, name: str, present: int, wanted: int) -> list[str]:
+    """Raise a topic's partition count; Kafka cannot lower it."""
+    if present > wanted:
+        return [f"{name} keeps its {present} partitions: Kafka cannot lower them to {wanted}."]
+    if present == wanted:
+        return []
+    for future in admin.create_partitions([NewPartitions(name, wanted)]).values():
+        future.result(_SECONDS)
+    return [f"{name} now has {wanted} partitions instead of {present}."]
+
+
+def _configure(admin: AdminClient, topics: list[Topic], settings: KafkaSettings) -> None:
+    """Give existing topics the settings of the table; a broker without this request keeps its own."""
+    resources = [ConfigResource(ResourceType.TOPIC, topic.name, set_config=topic.config(settings)) for topic in topics]
+    if not resources:
+        return
+    for future in admin.alter_configs(resources).values():
+        try:
+            future.result(_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE):
+                raise
