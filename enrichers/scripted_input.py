@@ -38,8 +38,8 @@ class ScriptedInput(SmartSignal):
         "activity.submitted_after",
     )
     clues = (
-        Clue("untrusted_events", 0.5, "Events that a script made; widgets and password managers make a few."),
-        Clue("many_untrusted_events", 0.6, "Five and more of them: with the clue above, 0.8."),
+        Clue("untrusted_events", 0.2, "Events that a script made; widgets and password managers make a few a field."),
+        Clue("many_untrusted_events", 0.7, "Eight and more, over what a password manager makes: with the above, 0.76."),
         Clue("click_without_trail", 0.3, "A click where no pointer had been; screen readers do so too."),
         Clue("clicks_without_trail", 0.5, "Three and more such clicks: with the clue above, 0.65."),
         Clue(
@@ -77,7 +77,7 @@ class ScriptedInput(SmartSignal):
         travelled = (column("pointer_travel") > 0) | (column("touches") > 0)
         return (
             untrusted >= 1,
-            untrusted >= 5,
+            untrusted >= 8,
             trailless >= 1,
             trailless >= 3,
             (column("set_by_script_card") > 0) & ~autofilled,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from enrichers.view import View
 from schemas.batches import F32, I8, U32, Bool
 
+T = TypeVar("T", bound=np.generic)
 MAX_REASONS = 32  # reasons are the bits of a uint32
 
 
@@ -32,11 +33,11 @@ class Clue:
 
 
 class Verdict(NamedTuple):
-    """One signal on a batch of n rows."""
+    """What was found on a batch of n rows: [n] of one signal, [n, S] of a jury."""
 
-    result: I8  # [n]: 1 true, 0 false, -1 not computable
-    confidence: F32  # [n]: 0 to 1 that the signal is true, NaN where not computable
-    reasons: U32  # [n]: bit i is clue i
+    result: I8  # 1 true, 0 false, -1 not computable
+    confidence: F32  # 0 to 1 that the signal is true, NaN where not computable
+    reasons: U32  # bit i is clue i
 
 
 class SmartSignal(ABC):
@@ -64,25 +65,43 @@ class SmartSignal(ABC):
         """Return one bool[n] for each clue, in the order of ``clues``."""
 
     def evaluate(self, view: View) -> Verdict:
-        """Judge a batch."""
-        seen = self.observe(view)
-        if len(seen) != len(self.clues):
-            raise AssertionError(f"smart signal {self.name} has {len(self.clues)} clues but observed {len(seen)}")
-        hits = np.stack(seen)
-        # Products run down the clues, so that a row's value does not depend on its neighbours or on their number.
-        doubt = np.where(hits, _doubts(self.clues), 1.0).prod(axis=0)
+        """Judge a batch by this signal alone."""
+        result, confidence, reasons = Jury((self,)).judge(view)
+        return Verdict(result[:, 0], confidence[:, 0], reasons[:, 0])
+
+
+class Jury:
+    """Several signals over one batch. They are joined in one pass, because small NumPy calls are what costs."""
+
+    def __init__(self, signals: Sequence[SmartSignal]) -> None:
+        self._signals = tuple(signals)
+        sizes = [len(signal.clues) for signal in signals]
+        self._starts = np.cumsum([0, *sizes[:-1]])
+        self._doubts = np.array([[1.0 - clue.weight] for signal in signals for clue in signal.clues])
+        self._bits = np.array([[1 << bit] for size in sizes for bit in range(size)], np.uint32)
+        self._thresholds = np.array([[signal.threshold] for signal in signals], np.float32)
+
+    def judge(self, view: View) -> Verdict:
+        """Return result, confidence and reasons, each [n, S]: a row's values depend on that row alone."""
+        seen: list[Bool] = []
+        asked: list[Bool] = []
+        for signal in self._signals:
+            clues = signal.observe(view)
+            if len(clues) != len(signal.clues):
+                raise AssertionError(f"smart signal {signal.name}: {len(signal.clues)} clues, {len(clues)} observed")
+            seen.extend(clues)
+            asked.append(signal.computable(view))
+        hits = np.concatenate(seen).reshape(len(seen), len(view))
+        # Products run down the clues one after the other, so that the number of rows cannot change their rounding.
+        doubt = np.multiply.reduceat(np.where(hits, self._doubts, 1.0), self._starts, axis=0)
+        reasons = np.add.reduceat(np.where(hits, self._bits, np.uint32(0)), self._starts, axis=0, dtype=np.uint32)
         confidence = (1.0 - doubt).astype(np.float32)
-        reasons = np.where(hits, _BITS[: len(seen)], _NO_BIT).sum(axis=0, dtype=np.uint32)
-        asked = self.computable(view) | (reasons != 0)
-        result = (confidence >= np.float32(self.threshold)).astype(np.int8)
-        result[~asked] = -1
-        confidence[~asked] = np.nan
-        return Verdict(result, confidence, reasons)
+        silent = ~np.stack(asked) & (reasons == 0)
+        result = (confidence >= self._thresholds).astype(np.int8)
+        result[silent] = -1
+        confidence[silent] = np.nan
+        return Verdict(_rows_first(result), _rows_first(confidence), _rows_first(reasons))
 
 
-_BITS: U32 = (np.uint32(1) << np.arange(MAX_REASONS, dtype=np.uint32))[:, None]
-_NO_BIT = np.uint32(0)
-
-
-def _doubts(clues: Sequence[Clue]) -> NDArray[np.float64]:
-    return np.array([[1.0 - clue.weight] for clue in clues], np.float64)
+def _rows_first(table: NDArray[T]) -> NDArray[T]:
+    return np.ascontiguousarray(table.T)

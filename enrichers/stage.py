@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from enrichers.registry import SIGNALS
-from enrichers.signal import SmartSignal
+from enrichers.signal import Jury, SmartSignal
 from enrichers.view import View
 from schemas.batches import Counted, Enriched, SmartSignals
 from schemas.columns import widen
@@ -18,17 +16,10 @@ class Enrich:
     name = "enrich"
 
     def __init__(self, signals: tuple[SmartSignal, ...] = SIGNALS) -> None:
-        self._signals = signals
         self._names = tuple(signal.name for signal in signals)
+        self._jury = Jury(signals)
 
     def __call__(self, batch: Counted, /) -> StageOut[Enriched]:
         """Return the batch with its smart signals, [n, S] each."""
-        shape = (len(batch), len(self._signals))
-        result = np.empty(shape, np.int8)
-        confidence = np.empty(shape, np.float32)
-        reasons = np.empty(shape, np.uint32)
-        view = View(batch)
-        for column, signal in enumerate(self._signals):
-            verdict = signal.evaluate(view)
-            result[:, column], confidence[:, column], reasons[:, column] = verdict
-        return StageOut(widen(Enriched, batch, smart=SmartSignals(self._names, result, confidence, reasons)))
+        verdict = self._jury.judge(View(batch))
+        return StageOut(widen(Enriched, batch, smart=SmartSignals(self._names, *verdict)))

@@ -65,11 +65,11 @@ class ActivityStatistics:
 
 
 @cache
-def _dense() -> tuple[NDArray[np.int64], dict[str, int], NDArray[np.int64]]:
-    """Return code -> dense index int64[65536], name -> dense index, and the first dense index of each class."""
+def _dense() -> tuple[NDArray[np.uint8], dict[str, int], NDArray[np.int64]]:
+    """Return code -> dense index uint8[65536], name -> dense index, and the first dense index of each class."""
     codes = load_log_codes()
     numbers = sorted(codes.by_code)
-    table = np.full(65_536, len(numbers), np.int64)
+    table = np.full(65_536, len(numbers), np.uint8)
     table[numbers] = np.arange(len(numbers))
     names = {codes.by_code[number].name: index for index, number in enumerate(numbers)}
     firsts = np.searchsorted(numbers, [100 * each for each in range(1, len(_CLASSES) + 1)])
@@ -92,8 +92,9 @@ def activity_statistics(activity: Activity) -> ActivityStatistics:
     row = activity.rows()
     table, names, firsts = _dense()
     width = len(names) + 1
-    cell = table[code]
-    cell += row * width
+    dense = table.take(code, mode="clip")
+    cell = row * width
+    cell += dense
     counts = np.bincount(cell, minlength=rows * width).reshape(rows, width).T
     totals = np.bincount(cell, weights=value, minlength=rows * width).reshape(rows, width).T
     out = np.zeros((len(STATISTICS), rows), np.float32)
@@ -103,19 +104,25 @@ def activity_statistics(activity: Activity) -> ActivityStatistics:
         out[1 : 1 + len(_CLASSES)] = np.add.reduceat(counts[:-1], firsts, axis=0)
     _put_totals(out, counts, totals, names)
     _put_duration(out, lengths, time)
-    _put_keys(out, code, row, value, rows, counts[names["key_interval"]], totals[names["key_interval"]])
-    card = _card_targets()[target]
+    _put_keys(
+        out,
+        np.flatnonzero(dense == names["key_interval"]),
+        row,
+        value,
+        counts[names["key_interval"]],
+        totals[names["key_interval"]],
+    )
     for name, source in (("pasted_card", "pasted"), ("set_by_script_card", "value_set_by_script")):
-        chosen = np.flatnonzero(code == load_log_codes().code(source))
-        chosen = chosen[card[chosen]]
+        chosen = np.flatnonzero(dense == names[source])
+        chosen = chosen[_card_targets()[target[chosen]]]
         out[_POSITION[name]] = np.bincount(row[chosen], minlength=rows)
     return ActivityStatistics(out)
 
 
 def _tame(value: F32) -> NDArray[np.float64]:
-    wide = value.astype(np.float64)
-    np.nan_to_num(wide, copy=False, nan=0.0, posinf=_LARGEST, neginf=0.0)
-    return np.clip(wide, 0.0, _LARGEST, out=wide)
+    """Return values from 0 to 1e9 as float64; fmax gives 0 for NaN."""
+    tamed = np.fmax(value, np.float32(0.0))
+    return np.minimum(tamed, np.float32(_LARGEST), out=tamed).astype(np.float64)
 
 
 def _put_totals(out: F32, counts: NDArray[Any], totals: NDArray[Any], names: dict[str, int]) -> None:
@@ -164,14 +171,13 @@ def _put_duration(out: F32, lengths: NDArray[np.int64], time: NDArray[np.uint32]
 
 def _put_keys(
     out: F32,
-    code: NDArray[np.uint16],
+    chosen: NDArray[np.intp],
     row: NDArray[np.int64],
     value: NDArray[np.float64],
-    rows: int,
     count: NDArray[Any],
     total: NDArray[Any],
 ) -> None:
-    chosen = np.flatnonzero(code == load_log_codes().code("key_interval"))
+    rows = len(count)
     at, interval = row[chosen], value[chosen]
     mean = _mean(total, count)
     squares = _mean(np.bincount(at, weights=interval * interval, minlength=rows), count)
