@@ -1,0 +1,78 @@
+"""Where visitors come from: languages, time zones and consumer networks, by country; and the data centres of attackers.
+
+The networks are blocks that large providers of the country announce, so that address look-ups give the country. The
+addresses in them are drawn at random and mean nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo
+
+from schemas.envelope import address_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """One country's share of the visits, and what its browsers say."""
+
+    code: str
+    weight: float
+    languages: tuple[str, ...]  # as navigator.languages gives them; the first is the commonest
+    zones: tuple[str, ...]
+    networks: tuple[str, ...]
+    clock: str = "h23"
+
+
+COUNTRIES = (
+    Country("US", 0.26, ("en-US,en", "en-US", "es-US,es,en"),
+            ("America/New_York", "America/Chicago", "America/Los_Angeles", "America/Denver"),
+            ("73.0.0.0/9", "24.0.0.0/13", "98.160.0.0/12"), "h12"),
+    Country("IN", 0.14, ("en-IN,en-GB,en-US,en", "en-US,en", "hi-IN,hi,en"), ("Asia/Kolkata",),
+            ("49.32.0.0/12", "122.160.0.0/12"), "h12"),
+    Country("GB", 0.09, ("en-GB,en-US,en", "en-GB"), ("Europe/London",), ("86.128.0.0/10", "81.128.0.0/12")),
+    Country("DE", 0.08, ("de-DE,de,en-US,en", "de", "en-US,en"), ("Europe/Berlin",), ("84.128.0.0/10", "91.0.0.0/10")),
+    Country("FR", 0.06, ("fr-FR,fr,en-US,en", "fr"), ("Europe/Paris",), ("90.0.0.0/10", "86.192.0.0/11")),
+    Country("BR", 0.06, ("pt-BR,pt,en-US,en", "pt-BR"), ("America/Sao_Paulo", "America/Manaus"), ("177.32.0.0/13",)),
+    Country("JP", 0.05, ("ja,en-US,en", "ja-JP"), ("Asia/Tokyo",), ("153.128.0.0/10", "126.0.0.0/9")),
+    Country("ID", 0.05, ("id-ID,id,en-US,en", "en-US,en"), ("Asia/Jakarta", "Asia/Makassar"), ("36.64.0.0/12",)),
+    Country("NL", 0.03, ("nl-NL,nl,en-US,en", "en-US,en"), ("Europe/Amsterdam",), ("77.160.0.0/12",)),
+    Country("ES", 0.03, ("es-ES,es,en", "ca-ES,ca,es"), ("Europe/Madrid",), ("83.32.0.0/12", "88.0.0.0/11")),
+    Country("IT", 0.03, ("it-IT,it,en-US,en", "it"), ("Europe/Rome",), ("79.0.0.0/11", "87.0.0.0/11")),
+    Country("PL", 0.02, ("pl-PL,pl,en-US,en",), ("Europe/Warsaw",), ("83.0.0.0/11",)),
+    Country("CA", 0.03, ("en-CA,en-US,en", "fr-CA,fr,en"), ("America/Toronto", "America/Vancouver"),
+            ("99.224.0.0/12", "70.24.0.0/13"), "h12"),
+    Country("AU", 0.02, ("en-AU,en-GB,en",), ("Australia/Sydney", "Australia/Brisbane"), ("58.160.0.0/12",), "h12"),
+    Country("MX", 0.02, ("es-MX,es,en",), ("America/Mexico_City",), ("187.128.0.0/11",)),
+    Country("TR", 0.02, ("tr-TR,tr,en-US,en",), ("Europe/Istanbul",), ("88.224.0.0/11",)),
+    Country("SE", 0.01, ("sv-SE,sv,en-US,en",), ("Europe/Stockholm",), ("81.224.0.0/12",)),
+)  # fmt: skip
+
+DATA_CENTRES = ("3.80.0.0/12", "167.99.0.0/16", "95.216.0.0/16", "51.38.0.0/16", "34.64.0.0/11")
+
+
+@lru_cache(8192)
+def zone_offset(zone: str, day: int) -> int:
+    """Return the minutes west of UTC at noon of a day (days since the epoch)."""
+    at = datetime.fromtimestamp(day * 86_400 + 43_200, UTC)
+    offset = ZoneInfo(zone).utcoffset(at)
+    if offset is None:
+        raise ValueError(f"{zone} has no offset")
+    return -round(offset.total_seconds() / 60)
+
+
+@lru_cache(256)
+def _network(text: str) -> tuple[int, int]:
+    network = ip_network(text)
+    return int(network.network_address), network.num_addresses
+
+
+def address_in(network: str, point: float) -> bytes:
+    """Return the address at a point of [0, 1) of a network as 16 bytes, host parts .0 and .255 left out."""
+    first, size = _network(network)
+    number = first + int(point * size)
+    number = number & ~0xFF | (number & 0xFF) % 254 + 1
+    return address_bytes(".".join(str(number >> shift & 0xFF) for shift in (24, 16, 8, 0)))

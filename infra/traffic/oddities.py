@@ -1,0 +1,110 @@
+"""What honest browsers do that looks wrong: the noise that keeps a detector from calling every oddity fraud."""
+
+from __future__ import annotations
+
+from random import Random
+
+from infra.traffic.machine import stamp
+from infra.traffic.profile import Signals, copies
+
+_WEBGL_KEPT = ("webgl.supported", "webgl.supported_2")
+
+
+def add_oddities(signals: Signals, browser: str, engine: str, device: str, random: Random) -> list[str]:
+    """Change the signals in place, and return the names of what was changed."""
+    found = []
+    if browser == "brave":
+        _farble(signals, random)
+        found.append("brave")
+    if engine == "gecko" and device == "desktop" and random.random() < 0.06:
+        _resist_fingerprinting(signals, random)
+        found.append("resist_fingerprinting")
+    for name, share, change in (
+        ("webgl_missing", 0.01, _without_webgl),
+        ("worker_blocked", 0.015, _without_worker),
+        ("private_window", 0.04, _private_window),
+        ("storage_blocked", 0.008, _storage_blocked),
+        ("console_wrapped", 0.008, _console_wrapped),
+        ("natives_wrapped", 0.004, _natives_wrapped),
+    ):
+        if random.random() < share:
+            change(signals)
+            found.append(name)
+    if device == "desktop" and random.random() < 0.012:
+        signals["automation.devtools_open"] = True
+        found.append("devtools")
+    if engine == "chromium" and device == "desktop" and random.random() < 0.02:
+        signals |= {"navigator.pdf_viewer_enabled": False, "navigator.plugins_count": 0.0}
+        signals["navigator.mime_types_count"] = 0.0
+        found.append("pdf_viewer_off")
+    return found
+
+
+def _farble(signals: Signals, random: Random) -> None:
+    """Brave: images and counts changed a little, by a seed of its own per site, the same in page and worker."""
+    seed = f"{random.getrandbits(64):x}"
+    for name in ("canvas.text", "canvas.geometry", "webgl.image"):
+        signals[name] = stamp(str(signals[name]), seed)
+    signals["canvas.readback_errors"] = float(random.randint(1, 12))
+    signals["audio.sample_sum"] = round(124.0434 * random.uniform(0.98, 1.02), 10)
+    signals["navigator.hardware_concurrency"] = float(random.choice((2, 4, 6, 8)))
+    signals["navigator.device_memory"] = random.choice((1.0, 2.0, 4.0, 8.0))
+    signals["navigator.global_privacy_control"] = True
+    signals.update(copies(signals))
+
+
+def _resist_fingerprinting(signals: Signals, random: Random) -> None:
+    """Firefox: everybody's clock in one zone, rounded windows, fresh noise in every picture."""
+    signals |= {
+        "intl.timezone": "Atlantic/Reykjavik", "intl.timezone_offset": 0.0, "intl.timezone_offset_january": 0.0,
+        "intl.timezone_offset_july": 0.0, "intl.locale": "en-US", "navigator.language": "en-US",
+        "navigator.languages": "en-US,en", "navigator.languages_count": 2.0, "navigator.hardware_concurrency": 4.0,
+        "timing.resolution": 16.667, "screen.device_pixel_ratio": 1.0, "canvas.readback_errors": 64.0,
+        "canvas.pixel_differences": float(random.randint(500, 4000)), "webgl.vendor": "Mozilla",
+        "webgl.renderer": "Mozilla", "webgl.unmasked_vendor": "Mozilla", "webgl.unmasked_renderer": "Mozilla",
+        "webgl.debug_renderer_info": False,
+    }  # fmt: skip
+    wide = float(int(float(signals["screen.inner_width"] or 1200) // 200 * 200))
+    high = float(int(float(signals["screen.inner_height"] or 700) // 100 * 100))
+    for name in ("width", "avail_width", "inner_width", "outer_width"):
+        signals[f"screen.{name}"] = wide
+    for name in ("height", "avail_height", "inner_height", "outer_height"):
+        signals[f"screen.{name}"] = high
+    signals["screen.orientation_landscape"] = wide > high
+    for name in ("canvas.text", "canvas.geometry", "canvas.emoji"):
+        signals[name] = stamp(str(signals[name]), str(random.getrandbits(64)))
+    signals.update(copies(signals))
+
+
+def _without_webgl(signals: Signals) -> None:
+    for name in [name for name in signals if name.startswith("webgl.") and name not in _WEBGL_KEPT]:
+        del signals[name]
+    signals |= {"webgl.supported": False, "webgl.supported_2": False}
+    signals.pop("worker.webgl_vendor", None)
+    signals.pop("worker.webgl_renderer", None)
+
+
+def _without_worker(signals: Signals) -> None:
+    """A page whose policy forbids workers from blobs."""
+    for name in [name for name in signals if name.startswith("worker.")]:
+        del signals[name]
+    signals["worker.supported"] = False
+
+
+def _private_window(signals: Signals) -> None:
+    quota = signals["storage.quota"]
+    signals |= {"storage.quota": float(quota or 0) * 0.06, "storage.usage": 0.0, "navigator.history_length": 1.0}
+
+
+def _storage_blocked(signals: Signals) -> None:
+    signals |= {"storage.local": False, "storage.indexed_db": False, "navigator.cookie_enabled": False}
+
+
+def _console_wrapped(signals: Signals) -> None:
+    """An error reporter of the page, or a wallet extension."""
+    signals["automation.console_wrapped"] = True
+
+
+def _natives_wrapped(signals: Signals) -> None:
+    """An extension that wraps a native function, as ad blockers and wallets do."""
+    signals["automation.native_code_altered"] = True

@@ -1,0 +1,95 @@
+"""The mixture: honest visitors, some of whom come back, attackers, and clients that are broken; in order of time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
+
+from infra.traffic.attackers import ATTACKERS, NUISANCES, Attacker
+from infra.traffic.craft import Craft
+from infra.traffic.population import Visitor
+from infra.traffic.visits import Campaign, Visit
+
+_KNOWN_VISITORS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Shares of the arrivals (visits of honest people, campaigns of the others), and which attackers take part."""
+
+    attacks: float = 0.1
+    nuisances: float = 0.02
+    returning: float = 0.25
+    kinds: tuple[str, ...] = tuple(ATTACKERS)
+    nuisance_kinds: tuple[str, ...] = tuple(NUISANCES)
+
+    def __post_init__(self) -> None:
+        """Refuse kinds that do not exist."""
+        unknown = sorted({*self.kinds} - {*ATTACKERS} | {*self.nuisance_kinds} - {*NUISANCES})
+        if unknown:
+            raise ValueError(f"no such kind of traffic: {', '.join(unknown)}; known: {', '.join(ATTACKERS)}")
+
+
+HONEST_ONLY = Mix(attacks=0.0, nuisances=0.0)
+
+
+class Due(NamedTuple):
+    """One event of a visit, and when it leaves the browser (ms)."""
+
+    at: int
+    visit: Visit
+    number: int
+
+
+class Scenario:
+    """Arrivals from a seed. ``gap`` is the mean time between arrivals in ms; an arrival has about 5 events."""
+
+    def __init__(self, craft: Craft, mix: Mix, start: int, gap: float) -> None:
+        self._craft = craft
+        self._mix = mix
+        self._start = start
+        self._gap = gap
+        self._known: list[tuple[Visitor, str]] = []
+
+    def events(self) -> Iterator[Due]:
+        """Yield events in order of time, for ever."""
+        waiting: list[tuple[int, int, Visit, int]] = []
+        serials = count()
+        at = float(self._start)
+        while True:
+            at += self._craft.random.expovariate(1 / self._gap)
+            while waiting and waiting[0][0] <= at:
+                due, _, visit, number = heapq.heappop(waiting)
+                yield Due(due, visit, number)
+            for offset, visit in self._arrival(int(at)):
+                for number, event in enumerate(visit.events):
+                    heapq.heappush(waiting, (int(at) + offset + event.offset, next(serials), visit, number))
+
+    def _arrival(self, at: int) -> Campaign:
+        craft, mix = self._craft, self._mix
+        point = craft.random.random()
+        if point < mix.attacks:
+            return self._one_of(ATTACKERS, mix.kinds)(craft, at)
+        if point < mix.attacks + mix.nuisances:
+            return self._one_of(NUISANCES, mix.nuisance_kinds)(craft, at)
+        return [(0, self._honest(at))]
+
+    def _one_of(self, table: Mapping[str, tuple[Attacker, float]], kinds: tuple[str, ...]) -> Attacker:
+        weights = [table[kind][1] for kind in kinds]
+        return table[self._craft.random.choices(kinds, weights)[0]][0]
+
+    def _honest(self, at: int) -> Visit:
+        craft = self._craft
+        if self._known and craft.random.random() < self._mix.returning:
+            visitor, account = craft.random.choice(self._known)
+            return craft.honest(visitor, account)
+        visitor = craft.visitor(at)
+        account = craft.account() if craft.random.random() < 0.6 else ""
+        if len(self._known) < _KNOWN_VISITORS:
+            self._known.append((visitor, account))
+        else:
+            self._known[craft.random.randrange(_KNOWN_VISITORS)] = (visitor, account)
+        return craft.honest(visitor, account)
