@@ -1,0 +1,1 @@
+"""``clickgoose run``: the whole system with traffic, a live table, and an account at the end."""
