@@ -111,10 +111,14 @@ class Delivery:
             await self._spooled.wait()
             try:
                 sent = await self._drain_once(rows)
+                await self._publish()
             except SpoolError as error:
                 log.error("spool not readable", extra={"detail": str(error)})
                 sent = False
-            await self._publish()
+            except Exception:
+                # A drain that ended for good would leave accepted events on disk, unseen.
+                log.exception("draining the spool met a bug and goes on")
+                sent = False
             if sent:
                 rows, pause = min(rows * 8, _DRAIN_ROWS), _FIRST_PAUSE
             else:

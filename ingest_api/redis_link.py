@@ -77,10 +77,10 @@ class RedisLink:
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         if len(commands) == 1:
-            return [await self._client.execute_command(*commands[0])]
+            return [await self._client.execute_command(*commands[0])]  # type: ignore[no-untyped-call] # as redis-py is
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+            pipeline.execute_command(*command)
         return await pipeline.execute(raise_on_error=False)
 
     def _fail(self, taken: Sequence[tuple[Sequence[Command], asyncio.Future[list[Any]]]]) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ingest_api.checks import Record
 
@@ -127,13 +128,13 @@ class Spool:
         """Return the oldest rows that wait, with their ids: at least one if there is any."""
         found: list[tuple[int, Record]] = []
         size = 0
-        rows = self._db.execute("SELECT id, key, value FROM spool WHERE parked = 0 ORDER BY id LIMIT ?", (max_rows,))
-        for row_id, key, value in rows:
+        for row_id, key, value in self._read(
+            "SELECT id, key, value FROM spool WHERE parked = 0 ORDER BY id LIMIT ?", max_rows
+        ):
             size += len(value)
             if found and size > max_bytes:
                 break
             found.append((row_id, Record(key, value)))
-        rows.close()
         return found
 
     def remove(self, sent: Sequence[tuple[int, Record]]) -> None:
@@ -142,8 +143,8 @@ class Spool:
         self._rows -= len(sent)
         self._bytes -= sum(_size(record) for _, record in sent)
         if self._rows == 0:
-            self._db.execute("PRAGMA incremental_vacuum")
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._read("PRAGMA incremental_vacuum")
+            self._read("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def park(self, row_id: int) -> None:
         """Keep a row that Kafka refuses for good, out of the way of the others."""
@@ -152,8 +153,14 @@ class Spool:
 
     def state(self) -> SpoolState:
         """Return how full the spool is."""
-        oldest = self._db.execute("SELECT spooled_at FROM spool WHERE parked = 0 ORDER BY id LIMIT 1").fetchone()
-        return SpoolState(self._rows, self._parked, self._bytes, oldest[0] if oldest else None)
+        oldest = self._read("SELECT spooled_at FROM spool WHERE parked = 0 ORDER BY id LIMIT 1")
+        return SpoolState(self._rows, self._parked, self._bytes, oldest[0][0] if oldest else None)
+
+    def _read(self, statement: str, *values: int) -> list[Any]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise SpoolError(f"The spool cannot be read: {error}.") from error
 
     def close(self) -> None:
         """Close the file and let another process have it."""

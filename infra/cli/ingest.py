@@ -32,12 +32,12 @@ def serve(
     home: Annotated[Path | None, typer.Option(help="Home of the local stack; unset: CLICKGOOSE_HOME")] = None,
 ) -> None:
     """Serve until SIGTERM, then drain: what is accepted goes to Kafka or the spool. Prints the URL."""
-    from infra.settings import Settings  # noqa: PLC0415 -- keeps --help quick
-    from ingest_api.app import create_app  # noqa: PLC0415
-    from ingest_api.logs import configure_logs  # noqa: PLC0415
-    from ingest_api.server import bind, url_of  # noqa: PLC0415
-    from ingest_api.server import serve as serve_app  # noqa: PLC0415
-    from ingest_api.spool import SpoolError  # noqa: PLC0415
+    from infra.settings import Settings
+    from ingest_api.app import create_app
+    from ingest_api.logs import configure_logs
+    from ingest_api.server import bind, url_of
+    from ingest_api.server import serve as serve_app
+    from ingest_api.spool import SpoolError
 
     settings = Settings(home=home) if home else Settings()
     address = (host or settings.ingest.host, settings.ingest.port if port is None else port)
@@ -58,9 +58,9 @@ def serve(
 
 def ingest_config(settings: Settings, public_url: str, spool: Path | None = None) -> IngestConfig:
     """Return the ingest tier's own configuration; ValueError where a setting is missing or wrong."""
-    from ingest_api.config import IngestConfig  # noqa: PLC0415 -- keeps --help quick
-    from ingest_api.merchants import Merchants  # noqa: PLC0415
-    from schemas.keys import KeyRing  # noqa: PLC0415
+    from ingest_api.config import IngestConfig
+    from ingest_api.merchants import Merchants
+    from schemas.keys import KeyRing
 
     if not settings.kafka.bootstrap or not settings.redis.url:
         raise ValueError(
@@ -92,7 +92,7 @@ def ingest_config(settings: Settings, public_url: str, spool: Path | None = None
 
 def _tls(settings: Settings) -> Tls | None:
     """Return where the certificate is, unless plain HTTP is wanted."""
-    from ingest_api.server import Tls  # noqa: PLC0415 -- keeps --help quick
+    from ingest_api.server import Tls
 
     if not settings.ingest.tls:
         return None
