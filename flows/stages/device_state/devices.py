@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flows.stages.device_state.tag_table import TagTable
-from flows.stages.device_state.time_lists import TimeLists, grow
+from flows.stages.device_state.time_lists import Stack, TimeLists, grow
 from schemas.batches import I64, U64
 from schemas.columns import segments
 
@@ -31,7 +31,7 @@ class Devices:
         self._lists = TimeLists()
         self._first = np.zeros(1024, np.int64)
         self._slots = 0  # slots that were ever given out
-        self._free: I64 = np.empty(0, np.int64)
+        self._free = Stack()
 
     def __len__(self) -> int:
         """Return the number of devices."""
@@ -87,11 +87,9 @@ class Devices:
         return order, values[order].astype(np.int64) - 1
 
     def _new_slots(self, count: int) -> I64:
-        old = min(count, len(self._free))
-        used = self._free[len(self._free) - old :]
-        self._free = self._free[: len(self._free) - old]
-        slots = np.concatenate((used, np.arange(self._slots, self._slots + count - old)))
-        self._slots += count - old
+        used = self._free.pop(count)
+        slots = np.concatenate((used, np.arange(self._slots, self._slots + count - len(used))))
+        self._slots += count - len(used)
         grow(self._first, self._slots)
         self._lists.room_for(self._slots)
         self._first[slots] = np.iinfo(np.int64).max
@@ -107,7 +105,7 @@ class Devices:
             gone[idle + 1] = True
             self._table.remove_values(gone)
             self._lists.forget(idle)
-            self._free = np.concatenate((self._free, idle))
+            self._free.push(idle)
         self._lists.shrink_before(slots, cutoff)
 
     def dump(self) -> tuple[U64, I64, I64, I64]:

@@ -8,6 +8,7 @@ event before an event is then always known.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TypeVar
 
 import numpy as np
@@ -31,6 +32,31 @@ def grow(column: NDArray[A], needed: int) -> None:
         column.resize(max(needed, int(len(column) * _GROWTH)), refcheck=False)
 
 
+class Stack:
+    """Numbers to be used again, the last first."""
+
+    def __init__(self) -> None:
+        self._items = np.zeros(16, np.int64)
+        self._count = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the array."""
+        return self._items.nbytes
+
+    def push(self, items: I64) -> None:
+        """Put items on top."""
+        grow(self._items, self._count + len(items))
+        self._items[self._count : self._count + len(items)] = items
+        self._count += len(items)
+
+    def pop(self, most: int) -> I64:
+        """Take items from the top, at most so many."""
+        taken = min(most, self._count)
+        self._count -= taken
+        return self._items[self._count : self._count + taken].copy()
+
+
 class TimeLists:
     """Lists by slot, a small number. A slot that was never written has an empty list."""
 
@@ -40,12 +66,12 @@ class TimeLists:
         self._class = np.zeros(1024, np.uint8)  # index into _CAPACITY, 0: no block
         self._times = np.zeros(2048, np.int64)
         self._end = 0  # entries of the pool that were ever given out
-        self._free: dict[int, I64] = {}
+        self._free: defaultdict[int, Stack] = defaultdict(Stack)
 
     @property
     def nbytes(self) -> int:
         """Return the bytes of the arrays."""
-        free = sum(starts.nbytes for starts in self._free.values())
+        free = sum(stack.nbytes for stack in self._free.values())
         return self._start.nbytes + self._length.nbytes + self._class.nbytes + self._times.nbytes + free
 
     def room_for(self, slots: int) -> None:
@@ -152,8 +178,7 @@ class TimeLists:
     def _release(self, slots: I64) -> None:
         classes = self._class.take(slots)
         for number in np.unique(classes[classes > 0]).tolist():
-            freed = self._start[slots[classes == number]]
-            self._free[number] = np.concatenate((self._free[number], freed)) if number in self._free else freed
+            self._free[number].push(self._start[slots[classes == number]])
         self._class[slots] = 0
         self._length[slots] = 0
 
@@ -161,13 +186,11 @@ class TimeLists:
         classes = np.searchsorted(_CAPACITY, wanted)
         for number in np.unique(classes).tolist():
             taken = slots[classes == number]
-            free = self._free.get(number, _NOTHING)
-            old = min(len(free), len(taken))
-            self._start[taken[:old]] = free[len(free) - old :]
-            self._free[number] = free[: len(free) - old]
+            used = self._free[number].pop(len(taken))
+            self._start[taken[: len(used)]] = used
             size = int(_CAPACITY[number])
-            more = len(taken) - old
-            self._start[taken[old:]] = self._end + size * np.arange(more)
+            more = len(taken) - len(used)
+            self._start[taken[len(used) :]] = self._end + size * np.arange(more)
             self._end += size * more
         grow(self._times, self._end)
         self._class[slots] = classes
@@ -195,6 +218,3 @@ class TimeLists:
         self._acquire(slots, counts)
         self._times[segments(self._start.take(slots), counts)] = times
         self._length[slots] = counts
-
-
-_NOTHING = np.empty(0, np.int64)
