@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from infra.cli import ingest, stack
+from infra.cli import account, clickhouse, ingest, stack
 
 app = typer.Typer(
     name="clickgoose",
@@ -14,6 +14,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+account.register(app)
+clickhouse.register(app)
 ingest.register(app)
 stack.register(app)
 

@@ -1,0 +1,300 @@
+"""The account, read back from Kafka, ClickHouse and Redis: ``accepted == scored + dead-lettered + deduplicated``.
+
+A is every record of events.raw, S the origins of events.scored, D those of events.dead_letter (rows that only wait
+for a destination aside). A record in neither whose event id an earlier copy already settled is deduplicated; what
+remains is lost. ClickHouse and Redis are then compared with S and D.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.account_books import (
+    I64,
+    NO_ID,
+    U64,
+    DeadBook,
+    RawBook,
+    ScoredBook,
+    first_by_place,
+    fold,
+    place,
+)
+from infra.account_stores import ClickHouseSide, clickhouse_side, missing_results
+from infra.topic_reader import TopicReader
+from schemas.dead_letter import Reason
+from schemas.result import DECISIONS
+
+RAW, SCORED, DEAD_LETTER = "events.raw", "events.scored", "events.dead_letter"
+TOPICS = (RAW, SCORED, DEAD_LETTER)
+Offsets = Mapping[str, Mapping[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where to read. A store that is None is not compared, which the account says."""
+
+    bootstrap: str
+    clickhouse_url: str | None = None
+    redis_url: str | None = None
+    result_ttl_seconds: int = 86_400
+
+
+@dataclass(slots=True)
+class Account:
+    """The figures. ``waiting`` counts rows that lie in the backup for a destination that was away, by reason."""
+
+    accepted: int
+    scored: int
+    dead_lettered: int
+    deduplicated: int
+    lost: int
+    dead_by_reason: dict[str, int]
+    decisions: dict[str, int]
+    score_histogram: list[int]  # ten equal bins from 0 to 100
+    latency_ms: dict[str, float]  # from accepted by the ingest tier to appended to events.scored: p50, p99
+    scored_again: int  # replayed records in events.scored, which readers tell by the event id
+    waiting: dict[str, int] = field(default_factory=dict)
+    clickhouse_scored: int | None = None
+    clickhouse_dead: int | None = None
+    redis_results: int | None = None
+    duplicated_for_users: int = 0
+    balanced: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the account as one JSON object."""
+        return asdict(self)
+
+
+class Accountant:
+    """Reads on from where it stopped, so that an account may be taken again and again. Close it after use."""
+
+    def __init__(self, addresses: Addresses, since: Offsets | None = None) -> None:
+        """``since`` gives first offsets by topic and partition (see :func:`mark`): only what came after counts."""
+        self._addresses = addresses
+        starts = since or {}
+        self._readers = {topic: TopicReader(addresses.bootstrap, topic, starts.get(topic)) for topic in TOPICS}
+        self._raw, self._scored, self._dead = RawBook(), ScoredBook(RAW), DeadBook(RAW)
+
+    def close(self) -> None:
+        """Let go of the consumers."""
+        for reader in self._readers.values():
+            reader.close()
+
+    def read(self) -> int:
+        """Read what is new; returns how many records that was."""
+        # The raw records first: what is in flight meanwhile then shows as scored rather than as lost.
+        return (
+            self._readers[RAW].read(self._raw.visit)
+            + self._readers[SCORED].read(self._scored.visit)
+            + self._readers[DEAD_LETTER].read(self._dead.visit)
+        )
+
+    def take(self, accepted_ids: Path | None = None) -> Account:
+        """Return the account of what has been read. ``accepted_ids``: a file of event ids in hex, one a line."""
+        view = _View(self._raw, self._scored, self._dead, self._readers[RAW])
+        account = view.account()
+        if accepted_ids is not None:
+            _compare_told(account, view, accepted_ids)
+        if self._addresses.clickhouse_url is not None:
+            side = clickhouse_side(self._addresses.clickhouse_url, RAW, view.first, view.next)
+            _compare_clickhouse(account, view, side)
+        if self._addresses.redis_url is not None:
+            _compare_redis(account, view, self._addresses)
+        account.balanced = not account.problems
+        return account
+
+
+class _View:
+    """The three books side by side, cut to the part of events.raw that was read."""
+
+    def __init__(self, raw: RawBook, scored: ScoredBook, dead: DeadBook, reader: TopicReader) -> None:
+        self.first, self.next = dict(reader.first), dict(reader.next)
+        self.raw, self.scored_book, self.dead = raw, scored, dead
+        places, rows = first_by_place(raw.places)
+        self.raw_places, self.raw_ids = places, fold(raw.ids)[rows]
+        self.raw_known = np.frombuffer(raw.ids, "S16")[rows] != NO_ID.rstrip(b"\0") if len(rows) else np.zeros(0, bool)
+        found = first_by_place(scored.places)
+        inside = self.within(found.places)
+        self.scored_places, self.scored_rows = found.places[inside], found.rows[inside]
+        self.scored_ids = fold(scored.ids)[self.scored_rows]
+        self.scored_again = int(self.within(np.frombuffer(scored.places, np.int64)).sum()) - len(self.scored_places)
+        found = first_by_place(dead.places)
+        inside = self.within(found.places)
+        self.dead_places, self.dead_rows = found.places[inside], found.rows[inside]
+
+    def within(self, places: I64) -> NDArray[np.bool_]:
+        """Tell which places lie in the part of events.raw that was read."""
+        inside = np.zeros(len(places), np.bool_)
+        for partition, low in self.first.items():
+            inside |= (places >= place(partition, low)) & (places < place(partition, self.next[partition]))
+        return inside
+
+    def waiting(self, reason: Reason) -> I64:
+        """Return the places of rows that wait for a destination."""
+        found = np.unique(np.frombuffer(self.dead.waiting.get(reason, b""), np.int64))
+        return found[self.within(found)]
+
+    def account(self) -> Account:
+        """Return the account of Kafka's side."""
+        settled = np.union1d(self.scored_places, self.dead_places)
+        open_rows = ~np.isin(self.raw_places, settled, assume_unique=True)
+        settled_ids = self.raw_ids[~open_rows & self.raw_known]
+        repeated = open_rows & self.raw_known & np.isin(self.raw_ids, settled_ids)
+        lost = int((open_rows & ~repeated).sum())
+        dead = ~np.isin(self.dead_places, self.scored_places, assume_unique=True)
+        account = Account(
+            accepted=len(self.raw_places),
+            scored=len(self.scored_places),
+            dead_lettered=int(dead.sum()),
+            deduplicated=int(repeated.sum()),
+            lost=lost,
+            dead_by_reason=self._by_reason(self.dead_rows[dead]),
+            scored_again=self.scored_again,
+            waiting={reason: len(self.waiting(reason)) for reason in self.dead.waiting if len(self.waiting(reason))},
+            **self._scores(),
+        )
+        account.problems += self._kafka_problems(lost)
+        return account
+
+    def _kafka_problems(self, lost: int) -> Iterator[str]:
+        if lost:
+            yield f"{lost} accepted events are neither scored nor dead-lettered nor deduplicated"
+        nowhere = int((~np.isin(self.scored_places, self.raw_places)).sum())
+        if nowhere:
+            yield f"{nowhere} scored records name a place in events.raw that holds no record"
+        unreadable = self.scored_book.unreadable + self.dead.unreadable
+        if unreadable:
+            yield f"{unreadable} records of {SCORED} and {DEAD_LETTER} cannot be read"
+
+    def _by_reason(self, rows: NDArray[np.intp]) -> dict[str, int]:
+        numbers, counts = np.unique(np.frombuffer(self.dead.reasons, np.uint8)[rows], return_counts=True)
+        return {
+            self.dead.reason_name(number): count
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+        }
+
+    def _scores(self) -> dict[str, Any]:
+        book, rows = self.scored_book, self.scored_rows
+        scores = np.frombuffer(book.scores, np.float32)[rows]
+        decisions = np.bincount(np.frombuffer(book.decisions, np.uint8)[rows], minlength=len(DECISIONS))
+        written, received = (np.frombuffer(column, np.int64)[rows] for column in (book.written_at, book.received_at))
+        waits = written - received
+        p50, p99 = np.percentile(waits, (50, 99)).tolist() if len(waits) else (0.0, 0.0)
+        return {
+            "decisions": dict(zip(DECISIONS, decisions.tolist(), strict=True)),
+            "score_histogram": np.histogram(scores, bins=10, range=(0, 100))[0].tolist(),
+            "latency_ms": {"p50": p50, "p99": p99},
+        }
+
+
+def _compare_told(account: Account, view: _View, file: Path) -> None:
+    """Whoever was told `ok` must find the event in events.raw."""
+    told = b"".join(bytes.fromhex(line) for line in file.read_text("ascii").split())
+    missing = int((~np.isin(np.unique(fold(told)), view.raw_ids[view.raw_known])).sum())
+    if missing:
+        account.problems.append(f"{missing} events whose sender was told ok are not in {RAW}")
+
+
+def _compare_clickhouse(account: Account, view: _View, side: ClickHouseSide) -> None:
+    """ClickHouse must show exactly what was scored and what died, each once."""
+    account.clickhouse_scored, account.clickhouse_dead = len(side.event_ids), len(side.dead_places)
+    account.duplicated_for_users = side.event_rows - len(side.event_ids) + side.dead_rows - len(side.dead_places)
+    if account.duplicated_for_users:
+        account.problems.append(f"ClickHouse shows {account.duplicated_for_users} rows twice")
+    waits = np.isin(view.scored_places, view.waiting(Reason.SINK_CLICKHOUSE))
+    dead_waits = np.isin(view.dead_places, view.waiting(Reason.SINK_CLICKHOUSE))
+    _differ(account, "scored events", view.scored_ids[~waits], view.scored_ids, side.event_ids)
+    _differ(account, "dead letters", view.dead_places[~dead_waits], view.dead_places, side.dead_places)
+
+
+def _differ(account: Account, what: str, due: I64 | U64, known: I64 | U64, found: I64 | U64) -> None:
+    missing = len(np.setdiff1d(due, found))
+    extra = len(np.setdiff1d(found, known))
+    if missing:
+        account.problems.append(f"ClickHouse lacks {missing} {what}")
+    if extra:
+        account.problems.append(f"ClickHouse holds {extra} {what} that Kafka does not")
+
+
+def _compare_redis(account: Account, view: _View, addresses: Addresses) -> None:
+    """Redis must answer for everything scored within the results' time to live."""
+    if addresses.redis_url is None:
+        raise AssertionError("compared without an address")
+    book = view.scored_book
+    rows = view.scored_rows
+    alive = time.time() * 1000 - addresses.result_ttl_seconds * 1000
+    fresh = np.frombuffer(book.written_at, np.int64)[rows] > alive
+    waits = np.isin(view.scored_places, view.waiting(Reason.SINK_REDIS))
+    names = book.merchant_names
+    keys = ((names[book.merchants[row]], bytes(book.ids[16 * row : 16 * row + 16])) for row in rows[fresh & ~waits])
+    due = int((fresh & ~waits).sum())
+    missing = missing_results(addresses.redis_url, keys)
+    account.redis_results = due - missing
+    if missing:
+        account.problems.append(f"Redis has no result for {missing} scored events")
+
+
+def take_account(addresses: Addresses, since: Offsets | None = None, accepted_ids: Path | None = None) -> Account:
+    """Read everything once and return the account."""
+    accountant = Accountant(addresses, since)
+    try:
+        accountant.read()
+        return accountant.take(accepted_ids)
+    finally:
+        accountant.close()
+
+
+def wait_settled(
+    addresses: Addresses,
+    timeout: float,
+    since: Offsets | None = None,
+    accepted_ids: Path | None = None,
+    *,
+    still_seconds: float = 10.0,
+    said: Callable[[Account], None] = lambda _: None,
+) -> Account:
+    """Return the account once it balances, or once nothing has moved for ``still_seconds``, or after ``timeout``.
+
+    ``said`` is told every account on the way.
+    """
+    accountant = Accountant(addresses, since)
+    try:
+        ends = time.monotonic() + timeout
+        still_since, before = time.monotonic(), None
+        while True:
+            accountant.read()
+            account = accountant.take(accepted_ids)
+            said(account)
+            now = time.monotonic()
+            if account.as_dict() != before:
+                still_since, before = now, account.as_dict()
+            if account.balanced or now >= ends or now - still_since >= still_seconds:
+                return account
+            time.sleep(0.2)
+    finally:
+        accountant.close()
+
+
+def mark(bootstrap: str) -> dict[str, dict[int, int]]:
+    """Return the present ends of the topics: the ``since`` of an account of what comes from now on."""
+    found = {}
+    for topic in TOPICS:
+        reader = TopicReader(bootstrap, topic)
+        found[topic] = reader.ends()
+        reader.close()
+    return found
+
+
+def load_mark(file: Path) -> dict[str, dict[int, int]]:
+    """Read a mark back; msgspec.ValidationError where the file is none."""
+    return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[int, int]])

@@ -1,0 +1,115 @@
+"""Reads a Kafka topic from given offsets to its present end, again and again, as the account does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+Offsets = Mapping[int, int]
+_SECONDS = 10.0
+_IDLE_SECONDS = 0.5
+_LIVE_SECONDS = 1.0
+_CHUNK = 1_000
+
+
+class TopicError(Exception):
+    """A topic cannot be read; the text is one sentence."""
+
+
+class TopicReader:
+    """Remembers how far it has read. ``starts`` gives first offsets; other partitions start at their beginning."""
+
+    def __init__(self, bootstrap: str, topic: str, starts: Offsets | None = None) -> None:
+        self.topic = topic
+        self._consumer = Consumer(_config(bootstrap))
+        try:
+            self.first = self._beginnings(starts or {})
+        except KafkaException as error:
+            self._consumer.close()
+            raise TopicError(f"cannot read {topic} at {bootstrap}: {error.args[0].str()}") from error
+        self.next = dict(self.first)
+        self._consumer.assign([TopicPartition(topic, partition, at) for partition, at in self.next.items()])
+
+    def ends(self) -> dict[int, int]:
+        """Return the high watermark of every partition."""
+        return {partition: self._watermarks(partition)[1] for partition in self.next}
+
+    def read(self, visit: Callable[[Sequence[Message]], None]) -> int:
+        """Pass all records up to the present end to ``visit``, in chunks; return how many there were.
+
+        The fallback broker states an end that is too low, so reading goes on until a poll is empty, but where
+        records keep coming, not for long.
+        """
+        ends = self.ends()
+        found = 0
+        enough = math.inf
+        while time.monotonic() < enough:
+            behind = any(self.next[partition] < end for partition, end in ends.items())
+            chunk = self._consumer.consume(_CHUNK, _SECONDS if behind else _IDLE_SECONDS)
+            messages = [message for message in chunk if self._is_record(message)]
+            if not messages:
+                if behind and not chunk:
+                    raise TopicError(f"{self.topic}: no record for {_SECONDS:g} s, and its end is not reached")
+                if not behind:
+                    return found
+                continue
+            for message in messages:
+                self.next[_number(message.partition())] = _number(message.offset()) + 1
+            visit(messages)
+            found += len(messages)
+            if not behind and enough == math.inf:
+                enough = time.monotonic() + _LIVE_SECONDS
+        return found
+
+    def close(self) -> None:
+        """Let go of the consumer."""
+        self._consumer.close()
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.code() == KafkaError._PARTITION_EOF:
+            # Records that a transaction aborted, or control records, may lie before the end: pass over them.
+            partition, at = _number(message.partition()), _number(message.offset())
+            self.next[partition] = max(self.next[partition], at)
+            return False
+        if error.retriable() or error.code() == KafkaError._TRANSPORT:
+            return False
+        raise TopicError(f"cannot read {self.topic}: {error.str()}")
+
+    def _beginnings(self, starts: Offsets) -> dict[int, int]:
+        metadata = self._consumer.list_topics(self.topic, timeout=_SECONDS).topics[self.topic]
+        if metadata.error is not None:
+            raise TopicError(f"Kafka has no topic {self.topic}: run `clickgoose up`, which creates it")
+        lows = {partition: self._watermarks(partition)[0] for partition in metadata.partitions}
+        return {partition: max(low, starts.get(partition, low)) for partition, low in lows.items()}
+
+    def _watermarks(self, partition: int) -> tuple[int, int]:
+        found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
+        if found is None:
+            raise TopicError(f"{self.topic}: Kafka did not say where partition {partition} ends")
+        return int(found[0]), int(found[1])
+
+
+def _number(value: int | None) -> int:
+    if value is None:
+        raise AssertionError("a record has a partition and an offset")
+    return value
+
+
+def _config(bootstrap: str) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": bootstrap,
+        "group.id": "clickgoose-account",  # required by the client; nothing is committed
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "enable.partition.eof": True,
+        "fetch.wait.max.ms": 50,
+        "queued.max.messages.kbytes": 65_536,
+        "log_level": 0,
+    }
