@@ -8,7 +8,7 @@ remains is lost. ClickHouse and Redis are then compared with S and D.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ from infra.account_books import (
     place,
 )
 from infra.account_stores import ClickHouseSide, clickhouse_side, missing_results
-from infra.topic_reader import TopicReader
+from infra.settings import Settings
+from infra.topic_reader import AccountError, TopicReader
 from schemas.dead_letter import Reason
 from schemas.result import DECISIONS
 
@@ -37,15 +38,16 @@ RAW, SCORED, DEAD_LETTER = "events.raw", "events.scored", "events.dead_letter"
 TOPICS = (RAW, SCORED, DEAD_LETTER)
 Offsets = Mapping[str, Mapping[int, int]]
 
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where to read. A store that is None is not compared, which the account says."""
-
-    bootstrap: str
-    clickhouse_url: str | None = None
-    redis_url: str | None = None
-    result_ttl_seconds: int = 86_400
+__all__ = [
+    "Account",
+    "AccountError",
+    "Accountant",
+    "bootstrap_of",
+    "load_start",
+    "read_account",
+    "read_start",
+    "wait_settled",
+]
 
 
 @dataclass(slots=True)
@@ -78,11 +80,11 @@ class Account:
 class Accountant:
     """Reads on from where it stopped, so that an account may be taken again and again. Close it after use."""
 
-    def __init__(self, addresses: Addresses, since: Offsets | None = None) -> None:
-        """``since`` gives first offsets by topic and partition (see :func:`mark`): only what came after counts."""
-        self._addresses = addresses
-        starts = since or {}
-        self._readers = {topic: TopicReader(addresses.bootstrap, topic, starts.get(topic)) for topic in TOPICS}
+    def __init__(self, settings: Settings, since: Offsets | None = None) -> None:
+        """``since`` gives first offsets by topic and partition (:func:`read_start`): only what came after counts."""
+        self._settings = settings
+        starts, bootstrap = since or {}, bootstrap_of(settings)
+        self._readers = {topic: TopicReader(bootstrap, topic, starts.get(topic)) for topic in TOPICS}
         self._raw, self._scored, self._dead = RawBook(), ScoredBook(RAW), DeadBook(RAW)
 
     def close(self) -> None:
@@ -105,11 +107,11 @@ class Accountant:
         account = view.account()
         if accepted_ids is not None:
             _compare_told(account, view, accepted_ids)
-        if self._addresses.clickhouse_url is not None:
-            side = clickhouse_side(self._addresses.clickhouse_url, RAW, view.first, view.next)
+        if self._settings.clickhouse.url is not None:
+            side = clickhouse_side(self._settings.clickhouse.url, RAW, view.first, view.next)
             _compare_clickhouse(account, view, side)
-        if self._addresses.redis_url is not None:
-            _compare_redis(account, view, self._addresses)
+        if self._settings.redis.url is not None:
+            _compare_redis(account, view, self._settings.redis.url, self._settings.redis.result_ttl_seconds)
         account.balanced = not account.problems
         return account
 
@@ -199,8 +201,12 @@ class _View:
 
 def _compare_told(account: Account, view: _View, file: Path) -> None:
     """Whoever was told `ok` must find the event in events.raw."""
-    told = b"".join(bytes.fromhex(line) for line in file.read_text("ascii").split())
-    missing = int((~np.isin(np.unique(fold(told)), view.raw_ids[view.raw_known])).sum())
+    try:
+        told = b"".join(bytes.fromhex(line) for line in file.read_text("ascii").split())
+        folded = fold(told)
+    except (OSError, ValueError) as error:
+        raise AccountError(f"{file} does not hold event ids in hex, one a line") from error
+    missing = int((~np.isin(np.unique(folded), view.raw_ids[view.raw_known])).sum())
     if missing:
         account.problems.append(f"{missing} events whose sender was told ok are not in {RAW}")
 
@@ -226,27 +232,32 @@ def _differ(account: Account, what: str, due: I64 | U64, known: I64 | U64, found
         account.problems.append(f"ClickHouse holds {extra} {what} that Kafka does not")
 
 
-def _compare_redis(account: Account, view: _View, addresses: Addresses) -> None:
+def _compare_redis(account: Account, view: _View, url: str, ttl_seconds: int) -> None:
     """Redis must answer for everything scored within the results' time to live."""
-    if addresses.redis_url is None:
-        raise AssertionError("compared without an address")
     book = view.scored_book
     rows = view.scored_rows
-    alive = time.time() * 1000 - addresses.result_ttl_seconds * 1000
+    alive = time.time() * 1000 - ttl_seconds * 1000
     fresh = np.frombuffer(book.written_at, np.int64)[rows] > alive
     waits = np.isin(view.scored_places, view.waiting(Reason.SINK_REDIS))
     names = book.merchant_names
     keys = ((names[book.merchants[row]], bytes(book.ids[16 * row : 16 * row + 16])) for row in rows[fresh & ~waits])
     due = int((fresh & ~waits).sum())
-    missing = missing_results(addresses.redis_url, keys)
+    missing = missing_results(url, keys)
     account.redis_results = due - missing
     if missing:
         account.problems.append(f"Redis has no result for {missing} scored events")
 
 
-def take_account(addresses: Addresses, since: Offsets | None = None, accepted_ids: Path | None = None) -> Account:
-    """Read everything once and return the account."""
-    accountant = Accountant(addresses, since)
+def bootstrap_of(settings: Settings) -> str:
+    """Return Kafka's address; AccountError where there is none."""
+    if settings.kafka.bootstrap is None:
+        raise AccountError("no Kafka: run `clickgoose up`, or set CLICKGOOSE_KAFKA__BOOTSTRAP")
+    return settings.kafka.bootstrap
+
+
+def read_account(settings: Settings, since: Offsets | None = None, accepted_ids: Path | None = None) -> Account:
+    """Read everything once and return the account. AccountError says what cannot be read."""
+    accountant = Accountant(settings, since)
     try:
         accountant.read()
         return accountant.take(accepted_ids)
@@ -255,26 +266,21 @@ def take_account(addresses: Addresses, since: Offsets | None = None, accepted_id
 
 
 def wait_settled(
-    addresses: Addresses,
+    settings: Settings,
+    since: Offsets | None,
     timeout: float,
-    since: Offsets | None = None,
     accepted_ids: Path | None = None,
     *,
     still_seconds: float = 10.0,
-    said: Callable[[Account], None] = lambda _: None,
 ) -> Account:
-    """Return the account once it balances, or once nothing has moved for ``still_seconds``, or after ``timeout``.
-
-    ``said`` is told every account on the way.
-    """
-    accountant = Accountant(addresses, since)
+    """Return the account once it balances, or once nothing has moved for ``still_seconds``, or after ``timeout``."""
+    accountant = Accountant(settings, since)
     try:
         ends = time.monotonic() + timeout
         still_since, before = time.monotonic(), None
         while True:
             accountant.read()
             account = accountant.take(accepted_ids)
-            said(account)
             now = time.monotonic()
             if account.as_dict() != before:
                 still_since, before = now, account.as_dict()
@@ -285,7 +291,7 @@ def wait_settled(
         accountant.close()
 
 
-def mark(bootstrap: str) -> dict[str, dict[int, int]]:
+def read_start(bootstrap: str) -> dict[str, dict[int, int]]:
     """Return the present ends of the topics: the ``since`` of an account of what comes from now on."""
     found = {}
     for topic in TOPICS:
@@ -295,6 +301,9 @@ def mark(bootstrap: str) -> dict[str, dict[int, int]]:
     return found
 
 
-def load_mark(file: Path) -> dict[str, dict[int, int]]:
-    """Read a mark back; msgspec.ValidationError where the file is none."""
-    return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[int, int]])
+def load_start(file: Path) -> dict[str, dict[int, int]]:
+    """Read a start back; AccountError where the file is none."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[int, int]])
+    except (msgspec.MsgspecError, OSError) as error:
+        raise AccountError(f"{file} does not hold the offsets that `clickgoose account --mark` writes") from error

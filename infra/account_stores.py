@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from flows.sinks.clickhouse import client_url
 from flows.sinks.redis_results import connect
 from infra.account_books import I64, U64, fold_pairs, places_of
+from infra.topic_reader import AccountError
 from schemas.result import decode_rejected, result_key
 
 _CHUNK = 1_000
@@ -27,10 +28,6 @@ FROM events FINAL WHERE """
 # Rows for sinks only wait for a destination: they are no dead events.
 _DEAD = """
 SELECT toInt64(partition), "offset" FROM dead_letters FINAL WHERE NOT startsWith(reason, 'sink.') AND """
-
-
-class StoreError(Exception):
-    """A store cannot be read; the text is one sentence."""
 
 
 class ClickHouseSide(NamedTuple):
@@ -51,7 +48,7 @@ def clickhouse_side(url: str, topic: str, first: Mapping[int, int], ends: Mappin
         partitions, offsets = _columns(client, _DEAD + part, np.int64)
     except (Error, OSError, EOFError) as error:
         host = urlsplit(url).netloc.rpartition("@")[2]
-        raise StoreError(f"cannot read ClickHouse at {host}: {str(error).splitlines()[0][:200]}") from error
+        raise AccountError(f"cannot read ClickHouse at {host}: {str(error).splitlines()[0][:200]}") from error
     finally:
         client.disconnect()
     ids = fold_pairs(np.stack((low, high), axis=1))
@@ -76,7 +73,7 @@ def missing_results(url: str, keys: Iterable[tuple[str, bytes]]) -> int:
         return sum(_missing(client, chunk) for chunk in _chunks(keys))
     except RedisError as error:
         host = urlsplit(url).netloc.rpartition("@")[2]
-        raise StoreError(f"cannot read Redis at {host}: {type(error).__name__}") from error
+        raise AccountError(f"cannot read Redis at {host}: {type(error).__name__}") from error
     finally:
         client.close()
 

@@ -16,8 +16,8 @@ _LIVE_SECONDS = 1.0
 _CHUNK = 1_000
 
 
-class TopicError(Exception):
-    """A topic cannot be read; the text is one sentence."""
+class AccountError(Exception):
+    """Something that the account needs cannot be read; the text is one sentence."""
 
 
 class TopicReader:
@@ -30,7 +30,7 @@ class TopicReader:
             self.first = self._beginnings(starts or {})
         except KafkaException as error:
             self._consumer.close()
-            raise TopicError(f"cannot read {topic} at {bootstrap}: {error.args[0].str()}") from error
+            raise AccountError(f"cannot read {topic} at {bootstrap}: {error.args[0].str()}") from error
         self.next = dict(self.first)
         self._consumer.assign([TopicPartition(topic, partition, at) for partition, at in self.next.items()])
 
@@ -53,7 +53,7 @@ class TopicReader:
             messages = [message for message in chunk if self._is_record(message)]
             if not messages:
                 if behind and not chunk:
-                    raise TopicError(f"{self.topic}: no record for {_SECONDS:g} s, and its end is not reached")
+                    raise AccountError(f"{self.topic}: no record for {_SECONDS:g} s, and its end is not reached")
                 if not behind:
                     return found
                 continue
@@ -80,19 +80,19 @@ class TopicReader:
             return False
         if error.retriable() or error.code() == KafkaError._TRANSPORT:
             return False
-        raise TopicError(f"cannot read {self.topic}: {error.str()}")
+        raise AccountError(f"cannot read {self.topic}: {error.str()}")
 
     def _beginnings(self, starts: Offsets) -> dict[int, int]:
         metadata = self._consumer.list_topics(self.topic, timeout=_SECONDS).topics[self.topic]
         if metadata.error is not None:
-            raise TopicError(f"Kafka has no topic {self.topic}: run `clickgoose up`, which creates it")
+            raise AccountError(f"Kafka has no topic {self.topic}: run `clickgoose up`, which creates it")
         lows = {partition: self._watermarks(partition)[0] for partition in metadata.partitions}
         return {partition: max(low, starts.get(partition, low)) for partition, low in lows.items()}
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
         found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
         if found is None:
-            raise TopicError(f"{self.topic}: Kafka did not say where partition {partition} ends")
+            raise AccountError(f"{self.topic}: Kafka did not say where partition {partition} ends")
         return int(found[0]), int(found[1])
 
 

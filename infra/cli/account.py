@@ -38,28 +38,19 @@ def account(
 
       clickgoose account --mark before.json && clickgoose traffic --for 60s && clickgoose account --since before.json
     """
-    from infra.account import Addresses, load_mark, mark, wait_settled
-    from infra.account_stores import StoreError
+    from infra.account import AccountError, bootstrap_of, load_start, read_start, wait_settled
     from infra.settings import Settings
-    from infra.topic_reader import TopicError
 
     settings = Settings()
-    if settings.kafka.bootstrap is None:
-        _refuse("no Kafka: run `clickgoose up`, or set CLICKGOOSE_KAFKA__BOOTSTRAP")
-    bootstrap = str(settings.kafka.bootstrap)
-    addresses = Addresses(bootstrap, settings.clickhouse.url, settings.redis.url, settings.redis.result_ttl_seconds)
     try:
         if mark_file is not None:
-            mark_file.write_text(json.dumps(mark(bootstrap)), "utf-8")
+            _write_mark(mark_file, read_start(bootstrap_of(settings)))
             return
-        starts = None if since is None else load_mark(since)
-        found = wait_settled(addresses, wait, starts, accepted_ids)
-    except (TopicError, StoreError) as error:
-        _refuse(str(error))
-    except OSError as error:
-        _refuse(f"cannot open {error.filename}: {error.strerror}")
-    except ValueError as error:
-        _refuse(f"a file given to --since or --accepted-ids is not what it should be: {error}")
+        starts = None if since is None else load_start(since)
+        found = wait_settled(settings, starts, wait, accepted_ids)
+    except AccountError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
     if as_json:
         typer.echo(json.dumps(found.as_dict()))
     else:
@@ -67,9 +58,12 @@ def account(
     raise typer.Exit(0 if found.balanced else 1)
 
 
-def _refuse(sentence: str) -> None:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(2)
+def _write_mark(file: Path, start: dict[str, dict[int, int]]) -> None:
+    try:
+        file.write_text(json.dumps(start), "utf-8")
+    except OSError as error:
+        typer.echo(f"cannot write {file}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
 
 
 def _show(found: Account) -> None:
