@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import bytewax.operators as op
-from bytewax.dataflow import Stream
+from bytewax._bytewax import cli_main
+from bytewax.dataflow import Dataflow, Stream
 from bytewax.operators import StatefulBatchLogic
 
 from flows.checkpoints import Checkpoints
@@ -45,3 +47,9 @@ class _PartitionLogic(StatefulBatchLogic[Parcel[Any], Parcel[Any], None]):
     def snapshot(self) -> None:
         if self._partition is not None:
             self._checkpoints.snapshot(self._partition)
+
+
+def run_bytewax(flow: Dataflow, epoch: timedelta) -> None:
+    """Run a dataflow on one worker of this process until its sources end."""
+    run: Any = cli_main  # its stub is untyped
+    run(flow, epoch_interval=epoch)

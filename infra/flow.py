@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bytewax._bytewax import cli_main
 from bytewax.outputs import Sink
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
 
 from enrichers.present import present
+from flows.bind import run_bytewax
 from flows.checkpoints import Checkpoints
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
@@ -40,8 +39,7 @@ from infra.topics import RAW
 from schemas.batches import Counted, Normalized, Scored
 from schemas.keys import KeyRing
 from scoring.explain import Explainer
-from scoring.model import Model
-from scoring.policy import Policy
+from scoring.model import Model, ModelError, find_model
 
 log = logging.getLogger("clickgoose.flow")
 SINKS = ("scored", "dead_letter", "redis", "clickhouse")
@@ -77,7 +75,7 @@ class FlowProcess:
         log.info("flow starts", extra={"resume": resume, "model": model.version})
         ready()
         try:
-            cli_main(flow, epoch_interval=timedelta(seconds=self.settings.flow.epoch_seconds))
+            run_bytewax(flow, timedelta(seconds=self.settings.flow.epoch_seconds))
         finally:
             checkpoints.finish()
         log.info("flow drained")
@@ -187,18 +185,17 @@ def key_ring(settings: Settings) -> KeyRing:
 
 def load_model(settings: Settings) -> Model:
     """Return the model that the settings name, or the shipped one."""
-    return Model.load(model_directory(settings.model_version))
-
-
-def model_directory(name: str | None) -> Path:
-    """Return the directory of a model version; None means the one that ``scoring/models/current`` names."""
-    models = Path(str(files("scoring"))) / "models"
-    return models / (name or (models / "current").read_text("utf-8").strip())
+    try:
+        return Model.load(find_model(settings.model_version))
+    except ModelError as error:
+        raise FlowRefused(str(error)) from error
 
 
 def pipeline_of(settings: Settings, model: Model) -> Pipeline:
     """Return the pipeline of these settings."""
-    return build_pipeline(key_ring(settings), model, policy=Policy(), lateness_ms=settings.flow.lateness_seconds * 1000)
+    return build_pipeline(
+        key_ring(settings), model, policy=model.policy, lateness_ms=settings.flow.lateness_seconds * 1000
+    )
 
 
 def required(value: str | None, variable: str) -> str:
@@ -233,6 +230,6 @@ def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Scored]], EncodedParcel]]:
     """Return the pipeline of the shipped model with the generator's keys, and its encoder: for benchmarks."""
     from infra.traffic.dataset import dataset_keys  # noqa: PLC0415 - the generator is not part of a running flow
 
-    model = Model.load(model_directory(None))
-    pipeline = build_pipeline(dataset_keys(), model, policy=Policy(), lateness_ms=86_400_000)
-    return pipeline, encoder(Explainer(model), smart_facts(), "bench")
+    model = Model.load(find_model())
+    pipeline = build_pipeline(dataset_keys(), model, policy=model.policy, lateness_ms=86_400_000)
+    return pipeline, encoder(Explainer(model), present, "bench")

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
 from infra.bench.measure import Figures, RowsLost, measured
-from schemas.activity_statistics import STATISTICS, activity_statistics
+from schemas.activity_statistics import activity_statistics
 from schemas.batches import Activity, Signals
 from schemas.catalogue import load_catalogue
 from schemas.envelope import ENVELOPE_BYTES
@@ -55,8 +55,8 @@ class _Loop:
         counts = self._count(devices)
         rules = _rules(signals.numbers)
         features = self._features(signals, activity, counts)
-        scores, factors = self._model.run(features)
-        return len(_encode(scores, factors, rules))
+        verdict = self._model.run(features)
+        return len(_encode(verdict.score, verdict.top_factor, rules))
 
     def _open(self, values: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
         bodies, devices = [], []
@@ -80,8 +80,14 @@ class _Loop:
         return np.array(found, np.float32)
 
     def _features(self, signals: Signals, activity: Activity, counts: NDArray[np.float32]) -> NDArray[np.float32]:
-        matrix = np.full((len(counts), self._model.width), np.nan, np.float32)
-        blocks = (signals.numbers, signals.booleans, signals.categories, activity_statistics(activity), counts[:, None])
+        matrix = np.full((len(counts), len(self._model.manifest.features)), np.nan, np.float32)
+        blocks = (
+            signals.numbers,
+            signals.booleans,
+            signals.categories,
+            activity_statistics(activity).table.T,
+            counts[:, None],
+        )
         at = 0
         for block in blocks:
             width = min(block.shape[1], matrix.shape[1] - at)
@@ -100,6 +106,3 @@ def _rules(numbers: NDArray[np.float32]) -> NDArray[np.uint32]:
 def _encode(scores: NDArray[np.float32], factors: NDArray[np.generic], rules: NDArray[np.uint32]) -> list[bytes]:
     rows = zip(scores.tolist(), factors.tolist(), rules.tolist(), strict=True)
     return [f'{{"score":{score:.2f},"factors":{top},"rules":{bits}}}'.encode() for score, top, bits in rows]
-
-
-__all__ = ["STATISTICS", "bench_floor"]

@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bytewax._bytewax import cli_main
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from prometheus_client import CollectorRegistry
 
+from flows.bind import run_bytewax
 from flows.checkpoints import Checkpoints
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
@@ -68,7 +68,7 @@ def bench_pipeline(values: Sequence[bytes], pipeline: Pipeline, encode: Encode, 
     flow = build_flow(Parts(source, pipeline, checkpoints, encode, sink, monitor))
 
     def work() -> int:
-        cli_main(flow, epoch_interval=timedelta(seconds=1))
+        run_bytewax(flow, timedelta(seconds=1))
         return counts.rows_in
 
     figures = measured("pipeline", batch, work)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from infra.cli import account, clickhouse, ingest, stack
+from infra.cli import account, bench, clickhouse, docs, flow, ingest, run, stack
+
+GROUPS = (run, stack, ingest, flow, account, clickhouse, bench, docs)
 
 app = typer.Typer(
     name="clickgoose",
@@ -14,10 +16,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-account.register(app)
-clickhouse.register(app)
-ingest.register(app)
-stack.register(app)
+for module in GROUPS:
+    module.register(app)
 
 
 def main() -> None:

@@ -10,16 +10,17 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("docs", help="Write the pages of docs/ that are generated from the code.\n\nExample: clickgoose docs --check")(
-        docs
-    )
+    app.command("docs")(docs)
 
 
 def docs(
     folder: Annotated[Path, typer.Option(help="Where the pages are")] = Path("docs"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a page is not current")] = False,
 ) -> None:
-    """Write or check."""
+    """Write the pages of docs/ that are generated from the code, or check that they are current.
+
+    Example: clickgoose docs --check
+    """
     from infra.pages.registry import stale_pages, write_pages
 
     if not check:

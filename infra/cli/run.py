@@ -36,8 +36,7 @@ def run(
 
     Example: clickgoose run --for 60s --json
     """
-    from infra.account import AccountError
-    from infra.flow import FlowRefused
+    from infra.clickhouse.migrate import MigrationError
     from infra.live.run import Plan
     from infra.live.run import run as run_all
     from infra.settings import Settings
@@ -49,8 +48,8 @@ def run(
         signal.signal(number, lambda *_: stopping.set())
     plan = Plan(home or Settings().home, seconds, rate, seed)
     try:
-        outcome = run_all(plan, stopping, lambda sentence: sys.stderr.write(sentence + "\n"))
-    except (StackError, FlowRefused, AccountError) as error:
+        outcome = run_all(plan, stopping, _say)
+    except (StackError, MigrationError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
     if as_json:
@@ -58,6 +57,10 @@ def run(
     else:
         _print(outcome)
     raise typer.Exit(0 if outcome.balanced else 1)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
 
 
 def _seconds(text: str | None) -> float | None:

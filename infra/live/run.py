@@ -15,12 +15,11 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from infra.account import Account, read_account, read_start, wait_settled
+from infra.account import Account, Addresses, mark, wait_settled
 from infra.clickhouse.migrate import migrate
 from infra.live.view import Looker, Seen, render
 from infra.stack.child import ChildProcess
 from infra.stack.local import LocalStack
-from infra.stack.probes import http_ok
 
 _READY_SECONDS = 60.0
 _SETTLE_SECONDS = 120.0
@@ -77,9 +76,8 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
     """Run until the time is over or ``stopping`` is set. StackError says what could not be started."""
     with LocalStack(plan.home, say=say) as stack, tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        settings = stack.settings
         migrate(stack.clickhouse_url)
-        start = read_start(stack.bootstrap)
+        start = mark(stack.bootstrap)
         ingest = stack.add(_ingest(stack, work), _READY_SECONDS)
         url = (work / "ingest.url").read_text("utf-8").strip()
         say(f"ingest tier on {url}, process {ingest.pid}")
@@ -92,9 +90,12 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         seconds = time.time() - began
         stack.remove(traffic)
         say("traffic has stopped; waiting until the flow has caught up")
-        wait_settled(settings, start, _SETTLE_SECONDS)
-        account = read_account(settings, start, accepted_ids=work / "accepted.hex")
+        account = wait_settled(_addresses(stack), _SETTLE_SECONDS, start, work / "accepted.hex")
         return Outcome(account, looker.look() or seen, _stats(work), seconds)
+
+
+def _addresses(stack: LocalStack) -> Addresses:
+    return Addresses(stack.bootstrap, stack.clickhouse_url, stack.redis_url, stack.settings.redis.result_ttl_seconds)
 
 
 def _command(*words: str) -> list[str]:
@@ -108,7 +109,7 @@ def _ingest(stack: LocalStack, work: Path) -> ChildProcess:
         _command("ingest", "serve", "--port-file", str(port_file)),
         log=stack.log("ingest"),
         env={**stack.env(), "CLICKGOOSE_INGEST__TRUSTED_PROXIES": '["127.0.0.1/32"]'},
-        probe=lambda: port_file.exists() and http_ok(port_file.read_text("utf-8").strip() + "/healthz"),
+        probe=port_file.exists,  # written once requests are served
     )
 
 
