@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -91,12 +91,21 @@ def _fit_partitions(admin: AdminClient, name: str, present: int, wanted: int) ->
     return [f"{name} now has {wanted} partitions instead of {present}."]
 
 
+def _entries(topic: Topic, settings: KafkaSettings) -> list[ConfigEntry]:
+    """Return a topic's settings as changes; what an operator set beyond the table stays."""
+    operation = AlterConfigOpType.SET
+    return [ConfigEntry(name, value, incremental_operation=operation) for name, value in topic.config(settings).items()]
+
+
 def _configure(admin: AdminClient, topics: list[Topic], settings: KafkaSettings) -> None:
     """Give existing topics the settings of the table; a broker without this request keeps its own."""
-    resources = [ConfigResource(ResourceType.TOPIC, topic.name, set_config=topic.config(settings)) for topic in topics]
+    resources = [
+        ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=_entries(topic, settings))
+        for topic in topics
+    ]
     if not resources:
         return
-    for future in admin.alter_configs(resources).values():
+    for future in admin.incremental_alter_configs(resources).values():
         try:
             future.result(_SECONDS)
         except KafkaException as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import shutil
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ _INSERT = re.compile(
     re.S | re.I,
 )
 _FORMAT = re.compile(r"\sFORMAT\s+\w+\s*;?\s*$", re.I)
-_UNKNOWN_SETTING, _BAD_ARGUMENTS, _UNKNOWN = 115, 36, 1001
+_UNKNOWN_SETTING, _BAD_ARGUMENTS, _NOT_ENOUGH_SPACE, _UNKNOWN = 115, 36, 243, 1001
 _ROWS = ("SELECT", "WITH", "(", "FROM")
 _TABLES = ("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK")
 
@@ -70,13 +72,16 @@ class Engine:
         self._factory: Any = importlib.import_module("chdb.session").Session
         self._address = f"{path}?config-file={config}" if config else str(path)
         self._keeper = self._factory(self._address)
+        self._spool = path / "gateway-spool"
+        shutil.rmtree(self._spool, ignore_errors=True)  # what a killed gateway had not yet acknowledged
+        self._spool.mkdir(mode=0o700)
         version, self.timezone = str(self._keeper.query("SELECT version(), timezone()", "TSV")).split()
         major, minor, patch = (int(part) for part in version.split(".")[:3])
         self.version = (major, minor, patch)
 
     def session(self) -> Session:
         """Open a session with its own database, settings and temporary tables."""
-        return Session(self._factory(self._address))
+        return Session(self._factory(self._address), self._spool)
 
     def close(self) -> None:
         """Let go of the data directory once every session is closed."""
@@ -84,48 +89,49 @@ class Engine:
 
 
 class Insert:
-    """An insert that takes native blocks; leaving it commits, an exception gives up what was not committed."""
+    """An insert that takes native blocks; leaving it commits, an exception gives it up whole.
 
-    def __init__(self, inserter: Any) -> None:
-        self._inserter = inserter
+    The blocks wait in a file, which bounds memory, and are then selected from it. The engine's own streaming insert
+    would be quicker, but it reports success for rows that a table refuses (a constraint, a limit on partitions).
+    """
+
+    def __init__(self, session: Session, into: str, columns: tuple[tuple[str, str], ...], spool: Path) -> None:
+        self._session, self._into, self._columns = session, into, columns
+        self._file = tempfile.NamedTemporaryFile(dir=spool, suffix=".native")  # noqa: SIM115 -- closed on exit
 
     def __enter__(self) -> Insert:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.commit()
-        else:
-            with suppress(EngineError):
-                self.cancel()
+        with self._file:
+            if kind is None:
+                self._commit()
 
     def append(self, block: bytes) -> None:
-        """Hand a block to the engine."""
+        """Keep a block; a full disk is an error of the server."""
         try:
-            self._inserter.append(block)
-        except RuntimeError as error:
-            raise EngineError.of(error) from None
+            self._file.write(block)
+        except OSError as error:
+            raise EngineError(_NOT_ENOUGH_SPACE, f"The gateway cannot keep the block: {error.strerror}.") from None
 
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Return once the rows are in parts on disk."""
         try:
-            self._inserter.finish()
-        except RuntimeError as error:
-            raise EngineError.of(error) from None
-
-    def cancel(self) -> None:
-        """Give up what was not committed."""
-        try:
-            self._inserter.cancel()
-        except RuntimeError as error:
-            raise EngineError.of(error) from None
+            self._file.flush()
+        except OSError as error:
+            raise EngineError(_NOT_ENOUGH_SPACE, f"The gateway cannot keep the block: {error.strerror}.") from None
+        if not self._file.tell():
+            return
+        structure = ", ".join(f"{_identifier(name)} {kind}" for name, kind in self._columns)
+        source = f"file({_literal(self._file.name)}, 'Native', {_literal(structure)})"
+        self._session.run(" ".join((self._into, "SELECT * FROM", source)))
 
 
 class Session:
     """One client's session; used by one thread."""
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, spool: Path) -> None:
+        self._session, self._spool = session, spool
         self._applied: dict[str, str] = {}
         for name, value in DEFAULTS.items():
             self.run(f"SET {name} = {value}")
@@ -196,19 +202,16 @@ class Session:
         found = [json.loads(line)[:3] for line in rows.splitlines()]
         return tuple((name, kind) for name, kind, default in found if default not in skip)
 
-    def insert(self, target: re.Match[str]) -> Insert:
+    def insert(self, target: re.Match[str], columns: tuple[tuple[str, str], ...]) -> Insert:
         """Begin an insert of native blocks."""
         parts = ("INSERT INTO", target["table"], target["columns"], target["settings"])
-        try:
-            return Insert(self._session.send_insert(" ".join(part for part in parts if part), "Native"))
-        except RuntimeError as error:
-            raise EngineError.of(error) from None
+        return Insert(self, " ".join(part for part in parts if part), columns, self._spool)
 
     def fill_external(self, name: str, columns: tuple[tuple[str, str], ...], block: bytes) -> None:
         """Keep a table that the client sent along with its query."""
         definition = ", ".join(f"{_identifier(column)} {kind}" for column, kind in columns)
         self.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_identifier(name)} ({definition}) ENGINE = Memory")
-        with Insert(self._session.send_insert(f"INSERT INTO {_identifier(name)}", "Native")) as insert:
+        with Insert(self, f"INSERT INTO {_identifier(name)}", columns, self._spool) as insert:
             insert.append(block)
 
     def drop_external(self, name: str) -> None:

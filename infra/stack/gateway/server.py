@@ -110,7 +110,7 @@ class Client:
             else:
                 columns = session.insert_columns(target)
                 exchange.send_block(protocol.header_block(columns))
-                with session.insert(target) as insert:
+                with session.insert(target, columns) as insert:
                     exchange.receive(lambda block: insert.append(block.data))
         except EngineError as error:
             self.sock.sendall(protocol.exception(error.code, str(error)))

@@ -1,0 +1,130 @@
+"""The real Kafka, Valkey and ClickHouse engine, started once per test session on free ports in a home of their own.
+
+def test_something(stack, namespace):
+    topic = namespace.topic("raw")             # created, with a name of its own
+    client = namespace.clickhouse()            # a client whose database is this test's own
+    key = namespace.key("score")               # a Redis key of its own
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from clickhouse_driver import Client
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from infra.stack.child import StackError
+from infra.stack.local import LocalStack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """The running stack: ``bootstrap``, ``clickhouse_url``, ``redis_url``, ``home``, ``settings``, ``secrets``."""
+    home = Path(tempfile.mkdtemp(prefix="clickgoose-test-"))
+    said: list[str] = []
+    running = LocalStack(home / "home", say=said.append)
+    try:
+        running.start()
+    except StackError as error:
+        shutil.rmtree(home, ignore_errors=True)
+        pytest.exit(f"The tests need the local stack: {error} Run `clickgoose doctor`.", returncode=1)
+    try:
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class Namespace:
+    """Names that no other test uses, and clients that use them."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        self.prefix = f"t{uuid.uuid4().hex[:12]}"
+        self._clients: list[Any] = []
+        self._database = ""
+        self._topics: list[str] = []
+
+    def topic(self, name: str, partitions: int = 1, **config: str) -> str:
+        """Create a topic of this test's own and return its name."""
+        topic = f"{self.prefix}.{name}"
+        admin = AdminClient({"bootstrap.servers": self.stack.bootstrap})
+        admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
+        self._topics.append(topic)
+        return topic
+
+    def key(self, name: str) -> str:
+        """Return a Redis key of this test's own."""
+        return f"{self.prefix}:{name}"
+
+    def redis(self, **options: Any) -> redis.Redis:
+        """Return a Redis client, closed after the test."""
+        client = redis.Redis.from_url(self.stack.redis_url, **options)
+        self._clients.append(client.close)
+        return client
+
+    @property
+    def database(self) -> str:
+        """The ClickHouse database of this test, created at first use."""
+        if not self._database:
+            client = Client.from_url(self.stack.clickhouse_url)
+            client.execute(f"CREATE DATABASE {self.prefix}")
+            client.disconnect()
+            self._database = self.prefix
+        return self._database
+
+    @property
+    def clickhouse_url(self) -> str:
+        """The address of this test's database."""
+        return f"{self.stack.clickhouse_url.rpartition('/')[0]}/{self.database}"
+
+    def clickhouse(self, **options: Any) -> Client:
+        """Return a ClickHouse client of this test's database, closed after the test."""
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.clickhouse_url)
+        client = Client(
+            parts.hostname,
+            port=parts.port,
+            user=parts.username,
+            password=parts.password,
+            database=self.database,
+            **options,
+        )
+        self._clients.append(client.disconnect)
+        return client
+
+    def close(self) -> None:
+        """Close the clients and drop what the test made."""
+        for close in self._clients:
+            with contextlib.suppress(Exception):
+                close()
+        if self._database:
+            client = Client.from_url(self.stack.clickhouse_url)
+            client.execute(f"DROP DATABASE IF EXISTS {self._database} SYNC")
+            client.disconnect()
+        with self.redis() as client:
+            keys = list(client.scan_iter(f"{self.prefix}*"))
+            if keys:
+                client.delete(*keys)
+        if self._topics:
+            AdminClient({"bootstrap.servers": self.stack.bootstrap}).delete_topics(self._topics)
+
+
+@pytest.fixture
+def namespace(stack: LocalStack) -> Iterator[Namespace]:
+    """Names of this test's own for topics, Redis keys and a ClickHouse database."""
+    own = Namespace(stack)
+    try:
+        yield own
+    finally:
+        own.close()
