@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from infra.cli import account, bench, clickhouse, docs, flow, ingest, run, stack
+from infra.cli import account, bench, clickhouse, docs, flow, ingest, run, stack, traffic, wire
 
-GROUPS = (run, stack, ingest, flow, account, clickhouse, bench, docs)
+GROUPS = (run, stack, ingest, flow, traffic, account, clickhouse, bench, wire, docs)
 
 app = typer.Typer(
     name="clickgoose",

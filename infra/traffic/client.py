@@ -1,0 +1,217 @@
+"""The traffic client: visitors' events, sealed at the moment they leave, at a steady rate, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from random import Random
+from typing import Any, NamedTuple, TypeVar
+
+from infra.traffic.api import Api, ApiConfig, OpenSession, Outcome, TrafficError
+from infra.traffic.craft import Craft
+from infra.traffic.scenario import Due, Mix, Scenario
+from infra.traffic.sealing import bodies, nested_body, seal_event
+from infra.traffic.stats import TrafficStats
+from infra.traffic.visits import Visit
+from schemas.sealed import Codec, Header
+
+_CHUNK = 32  # events made at a time: about 10 ms
+_EVENTS_PER_ARRIVAL = 4.3
+_SPEED = 12.0  # a visit's minute passes in five seconds
+_MAX_DEBT_SECONDS = 2.0
+_DRAIN_SECONDS = 45.0
+_POLLS_AT_ONCE = 16
+_CODECS = (Codec.RAW, Codec.DEFLATE_RAW, Codec.LZ4, Codec.NESTED_JSON)
+_CODEC_WEIGHTS = (0.90, 0.97, 0.998, 1.0)
+
+Accepted = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficConfig:
+    """One run. It ends after ``seconds`` or ``events``, whichever comes first, or when told to stop."""
+
+    api: ApiConfig
+    rate: float = 500.0
+    seconds: float | None = None
+    events: int | None = None
+    seed: int = 1
+    mix: Mix = field(default_factory=Mix)
+    small: bool = True
+    poll_share: float = 0.02
+    requests_at_once: int = 64
+
+
+class Outgoing(NamedTuple):
+    """An event with its body, made ahead; it is sealed when it leaves."""
+
+    visit: Visit
+    number: int
+    body: bytes
+    codec: Codec
+
+
+class _Page(NamedTuple):
+    """One open visit: its session, on the way or there, and the events that wait to leave together."""
+
+    session: asyncio.Task[OpenSession | None]
+    waiting: list[Outgoing]
+
+
+class TrafficClient:
+    """Sends one run's traffic. ``accepted`` is called with the event id (hex) for every ``ok`` that comes back."""
+
+    def __init__(self, config: TrafficConfig, stats: TrafficStats, accepted: Accepted | None = None) -> None:
+        self._config = config
+        self._stats = stats
+        self._accepted = accepted
+        self._random = Random(f"clickgoose client {config.seed}")
+        self._pages: dict[str, _Page] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._slots = asyncio.Semaphore(config.requests_at_once)
+        self._polls = 0
+        self._failure: TrafficError | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until the run ends or ``stop`` is set, then wait for the answers. TrafficError where it cannot go on."""
+        async with Api(self._config.api, self._stats) as api:
+            self._stats.started = time.monotonic()
+            await self._send_all(api, stop)
+            for visit, page in [(page.waiting[0].visit, page) for page in self._pages.values() if page.waiting]:
+                self._leave(api, visit, page)
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_DRAIN_SECONDS)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stats.unanswered += self._stats.in_flight()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _send_all(self, api: Api, stop: asyncio.Event) -> None:
+        config, stream = self._config, self._stream()
+        start, sent = time.monotonic(), 0
+        end = start + config.seconds if config.seconds else float("inf")
+        while not stop.is_set() and self._failure is None:
+            for outgoing in self._chunk(stream):
+                early = start + sent / config.rate - time.monotonic()
+                if early > 0.002:
+                    await asyncio.sleep(early)
+                elif early < -_MAX_DEBT_SECONDS:  # behind: what was not sent then is not sent later
+                    self._stats.behind_seconds += _MAX_DEBT_SECONDS
+                    start += _MAX_DEBT_SECONDS
+                done = config.events is not None and sent >= config.events
+                if done or stop.is_set() or time.monotonic() >= end or self._failure is not None:
+                    return
+                async with self._slots:
+                    self._depart(api, outgoing)
+                sent += 1
+
+    def _stream(self) -> Iterator[Due]:
+        config = self._config
+        craft = Craft(config.seed, small=config.small, merchants=tuple(config.api.api_keys))
+        now = int(time.time() * 1000)
+        gap = _EVENTS_PER_ARRIVAL / config.rate * 1000 * _SPEED
+        return Scenario(craft, config.mix, now, gap).events()
+
+    def _chunk(self, stream: Iterator[Due]) -> list[Outgoing]:
+        """Make the next events, bodies and all."""
+        dues = list(islice(stream, _CHUNK))
+        made = []
+        for due, body in zip(dues, bodies([due.visit.events[due.number] for due in dues]), strict=True):
+            codec = self._random.choices(_CODECS, cum_weights=_CODEC_WEIGHTS)[0]
+            if codec is Codec.NESTED_JSON and due.visit.spoil is None:
+                made.append(Outgoing(due.visit, due.number, nested_body(due.visit.events[due.number]), codec))
+            else:
+                codec = Codec.RAW if codec is Codec.NESTED_JSON else codec
+                made.append(Outgoing(due.visit, due.number, body, codec))
+        return made
+
+    def _depart(self, api: Api, outgoing: Outgoing) -> None:
+        """Let an event leave its page: at once, or together with the next ones."""
+        visit = outgoing.visit
+        page = self._pages.get(visit.transaction)
+        if page is None:
+            page = self._pages[visit.transaction] = _Page(self._start(self._open(api, visit)), [])
+        page.waiting.append(outgoing)
+        last = outgoing.number == len(visit.events) - 1
+        if last or len(page.waiting) >= visit.together:
+            self._leave(api, visit, page)
+        if last:
+            del self._pages[visit.transaction]
+
+    async def _open(self, api: Api, visit: Visit) -> OpenSession | None:
+        try:
+            return await api.open_session(visit)
+        except TrafficError as error:
+            self._failure = error
+            return None
+
+    def _leave(self, api: Api, visit: Visit, page: _Page) -> None:
+        batch, page.waiting[:] = list(page.waiting), []
+        self._start(self._send(api, visit, page, batch))
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _send(self, api: Api, visit: Visit, page: _Page, batch: list[Outgoing]) -> None:
+        self._stats.offered += len(batch)
+        self._stats.kinds[visit.kind] += len(batch)
+        session = await asyncio.shield(page.session)
+        if session is None:
+            self._stats.unanswered += len(batch)
+            return
+        async with self._slots:
+            sealed_at = time.time()
+            headers = [self._header(session, visit, outgoing, sealed_at) for outgoing in batch]
+            sealed = [
+                seal_event(header, outgoing.body, session.cipher, os.urandom(12), outgoing.codec, visit.spoil)
+                for header, outgoing in zip(headers, batch, strict=True)
+            ]
+            outcomes = await api.send(session, visit, sealed)
+        self._settle(headers, outcomes)
+        for _ in range(visit.repeats):
+            self._stats.offered += len(batch)
+            async with self._slots:
+                self._settle(headers, await api.send(session, visit, sealed))
+        if visit.spoil is None and outcomes[0] is not None and outcomes[0].status == "ok":
+            self._maybe_poll(api, visit, headers[0].event_id.hex(), sealed_at)
+
+    def _header(self, session: OpenSession, visit: Visit, outgoing: Outgoing, at: float) -> Header:
+        return Header(
+            session.key_id, session.session_id, visit.device_id, os.urandom(16), outgoing.number, int(at * 1000)
+        )
+
+    def _settle(self, headers: list[Header], outcomes: list[Outcome | None]) -> None:
+        for header, outcome in zip(headers, outcomes, strict=True):
+            if outcome is None:
+                self._stats.unanswered += 1
+            elif outcome.status == "ok":
+                self._stats.ok += 1
+                if self._accepted is not None:
+                    self._accepted(header.event_id.hex())
+            else:
+                self._stats.dropped[outcome.reason] += 1
+
+    def _maybe_poll(self, api: Api, visit: Visit, event_id: str, sealed_at: float) -> None:
+        if self._polls < _POLLS_AT_ONCE and self._random.random() < self._config.poll_share:
+            self._polls += 1
+            self._start(self._poll(api, visit, event_id, sealed_at))
+
+    async def _poll(self, api: Api, visit: Visit, event_id: str, sealed_at: float) -> None:
+        try:
+            result = await api.poll_score(visit.merchant, event_id)
+            if result is None:
+                self._stats.scores_missed += 1
+            else:
+                self._stats.scored((time.time() - sealed_at) * 1000, str(result.get("decision")))
+        finally:
+            self._polls -= 1
