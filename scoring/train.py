@@ -15,6 +15,7 @@ from scoring.metrics import measure
 from scoring.policy import Policy
 
 _STEPS = 50  # of Newton's method; it converges in under 10
+_BINS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,13 @@ def _boost(
 ) -> xgboost.Booster:
     labels = data.labels.astype(np.float32)
     positive = float(labels[fit].sum())
-    columns = xgboost.QuantileDMatrix(data.features[fit], labels[fit], nthread=1, max_bin=128)
-    held_out = xgboost.QuantileDMatrix(data.features[validate], labels[validate], ref=columns, nthread=1)
+    columns = xgboost.QuantileDMatrix(data.features[fit], labels[fit], nthread=1, max_bin=_BINS)
+    held_out = xgboost.QuantileDMatrix(data.features[validate], labels[validate], ref=columns, nthread=1, max_bin=_BINS)
     parameters = {
         "objective": "binary:logistic",
         "eval_metric": "logloss",
         "tree_method": "hist",
-        "max_bin": 128,
+        "max_bin": _BINS,
         "max_depth": plan.depth,
         "learning_rate": plan.learning_rate,
         "subsample": 0.8,
@@ -125,7 +126,7 @@ def _boost(
         evals=[(held_out, "validation")],
         verbose_eval=False,
         callbacks=[
-            xgboost.callback.EarlyStopping(plan.patience, save_best=True, data_name="validation"),
+            xgboost.callback.EarlyStopping(rounds=plan.patience, save_best=True, data_name="validation"),
             *([_Progress(progress)] if progress else []),
         ],
     )

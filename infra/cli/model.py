@@ -1,0 +1,163 @@
+"""``clickgoose model``: train, verify and show models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from scoring.train import Plan, TrainingSet
+
+model_app = typer.Typer(help="Train, verify and show scoring models.", no_args_is_help=True)
+Models = Annotated[Path | None, typer.Option(help="Directory of models; unset: the one that clickgoose ships with")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output")]
+Version = Annotated[str | None, typer.Argument(help="Version, as goose-1a2b3c4d; unset: the default one")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(model_app, name="model")
+
+
+@model_app.command(
+    "train",
+    epilog="Example: clickgoose model train --events 20000 --out /tmp/models --json",
+)
+def train(
+    events: Annotated[int, typer.Option(min=1_000, help="Events of simulated traffic")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Of traffic and training: one seed, one model")] = 7,
+    trees: Annotated[int, typer.Option(min=1, max=2_000, help="At most; training stops early")] = 300,
+    depth: Annotated[int, typer.Option(min=1, max=12)] = 6,
+    out: Models = None,
+    default: Annotated[bool, typer.Option(help="Make it the default version of the directory")] = True,
+    as_json: Json = False,
+) -> None:
+    """Train on simulated traffic, calibrate, export to ONNX, compare with XGBoost, and write the model.
+
+    The data is semi-synthetic, and the model card says so.
+    """
+    _needs_training()
+    from scoring.model import MODELS
+    from scoring.release import name_current, release
+    from scoring.train import Plan
+    from scoring.train import train as fit
+    from scoring.verify import ParityError
+
+    plan = Plan(seed=seed, trees=trees, depth=depth)
+    try:
+        data = _prepared(events, seed)
+        trained = _fitted(data, plan, fit)
+        directory, parity = release(trained, plan, out or MODELS)
+    except (ParityError, ValueError) as refused:
+        typer.echo(f"no model was written: {refused}", err=True)
+        raise typer.Exit(1) from None
+    if default:
+        name_current(out or MODELS, directory.name)
+    size = (directory / "model.onnx").stat().st_size
+    figures = {
+        "version": directory.name,
+        "path": str(directory),
+        "trees": trained.trees,
+        "bytes": size,
+        "parity": {"rows": parity.rows, "margin": parity.margin, "contribution": parity.contribution},
+        **trained.metrics,
+    }
+    _print(figures, as_json)
+
+
+@model_app.command("verify", epilog="Example: clickgoose model verify goose-1a2b3c4d")
+def verify(version: Version = None, models: Models = None, as_json: Json = False) -> None:
+    """Check a model's files, and compare its graph with XGBoost on missing values and exact thresholds."""
+    _needs_training()
+    from scoring.model import MODELS, ModelError, find_model
+    from scoring.release import verify_directory
+    from scoring.verify import ParityError
+
+    try:
+        manifest, parity = verify_directory(find_model(version, models or MODELS))
+    except (ModelError, ParityError) as refused:
+        typer.echo(str(refused), err=True)
+        raise typer.Exit(1) from None
+    figures = {
+        "version": manifest.version,
+        "rows": parity.rows,
+        "margin": parity.margin,
+        "score": parity.score,
+        "contribution": parity.contribution,
+        "sum_of_contributions": parity.sum_of_contributions,
+    }
+    _print(figures, as_json)
+
+
+@model_app.command("show", epilog="Example: clickgoose model show --json")
+def show(version: Version = None, models: Models = None, as_json: Json = False) -> None:
+    """Show a model's manifest, and which versions there are."""
+    from scoring.model import MANIFEST_FILE, MODELS, ModelError, find_model, read_manifest
+
+    place = models or MODELS
+    try:
+        manifest = read_manifest(find_model(version, place))
+    except ModelError as refused:
+        typer.echo(str(refused), err=True)
+        raise typer.Exit(1) from None
+    figures = {
+        "version": manifest.version,
+        "versions": sorted(path.parent.name for path in place.glob(f"*/{MANIFEST_FILE}")),
+        "features": len(manifest.features),
+        "feature_digest": manifest.feature_digest,
+        "catalogue_digest": manifest.catalogue_digest,
+        "groups": len(manifest.groups),
+        "trees": manifest.trees,
+        "depth": manifest.depth,
+        "seed": manifest.seed,
+        "review": manifest.review,
+        "deny": manifest.deny,
+        "data": manifest.data,
+        **manifest.metrics,
+    }
+    _print(figures, as_json)
+
+
+def _needs_training() -> None:
+    """Leave with one sentence where the training extra is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("xgboost", "onnx") if find_spec(name) is None]
+    if missing:
+        typer.echo(f"this needs {' and '.join(missing)}: pip install 'clickgoose[train]'", err=True)
+        raise typer.Exit(2)
+
+
+def _prepared(events: int, seed: int) -> TrainingSet:
+    from rich.progress import Progress
+
+    from infra.training import training_set
+
+    with Progress(console=_errors()) as progress:
+        bar = progress.add_task("simulating and enriching events", total=events)
+        return training_set(events, seed, lambda done: progress.update(bar, completed=done))
+
+
+def _fitted(data: TrainingSet, plan: Plan, fit: Any) -> Any:
+    from rich.progress import Progress
+
+    with Progress(console=_errors()) as progress:
+        bar = progress.add_task("growing trees", total=plan.trees)
+        return fit(data, plan, lambda done: progress.update(bar, completed=done))
+
+
+def _errors() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _print(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        typer.echo(f"{name.replace('_', ' '):>24}  {value}")

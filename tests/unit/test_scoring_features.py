@@ -1,0 +1,119 @@
+"""The feature schema, the matrix, and the factor groups over it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from schemas.catalogue import category_hash, load_catalogue, parse_catalogue
+from scoring.features import feature_schema, make_schema, matrix
+from scoring.groups import GROUP_CODES, GROUPS, assign, feature_groups
+from tests.builders import NOW, enriched, entry
+
+
+def value(name: str, **said: object) -> float:
+    """Return one feature of one event."""
+    batch = enriched(**{"events": [{}], **said})  # type: ignore[arg-type] # keyword by keyword in each test
+    return float(matrix(batch)[0, feature_schema().position[name]])
+
+
+def test_absent_is_nan_and_present_keeps_its_value() -> None:
+    shown = [{"screen.width": 1920, "navigator.webdriver": False, "navigator.platform": "Win32"}]
+    assert value("screen.width", events=shown) == 1920
+    assert value("navigator.webdriver", events=shown) == 0
+    assert value("navigator.webdriver", events=[{"navigator.webdriver": True}]) == 1
+    assert value("navigator.platform", events=shown) == category_hash("Win32") & 0xFFFF
+    for name in ("screen.width", "navigator.webdriver", "navigator.platform", "environment.browser", "smart.bot"):
+        assert np.isnan(value(name)), name
+
+
+def test_environment_checks_and_smart_signals_are_features() -> None:
+    said = {"environment": [{"browser": "edge", "checks": ["canvas_unstable"]}], "smart": [{"bot": 0.9}]}
+    assert value("environment.browser", **said) == 2
+    assert value("check.canvas_unstable", **said) == 1
+    assert value("check.audio_unstable", **said) == 0
+    assert value("smart.bot", **said) == 1
+    assert value("smart.bot.confidence", **said) == pytest.approx(0.9)
+
+
+def test_velocity_is_given_raw_and_as_a_logarithm() -> None:
+    said = {"velocity": [{"events_5m": 47, "first_seen_at": NOW - 60_000, "previous_at": NOW - 1000}]}
+    assert value("velocity.events_5m", **said) == 47
+    assert value("velocity.events_5m_log", **said) == pytest.approx(np.log1p(47))
+    assert value("velocity.since_first", **said) == pytest.approx(np.log1p(60))
+    assert value("velocity.since_previous", **said) == pytest.approx(np.log1p(1))
+    assert np.isnan(value("velocity.since_previous"))
+
+
+def test_the_activity_log_becomes_statistics() -> None:
+    log = [
+        entry("page_opened", 0),
+        entry("key_interval", 100, 80, "card_number"),
+        entry("key_interval", 200, 120, "card_number"),
+        entry("pasted", 300, 16, "card_number"),
+        entry("pasted", 400, 5, "email"),
+        entry("tab_left", 500),
+        entry("tab_returned", 900, 400),
+        entry("untrusted_event", 950, 3),
+        entry("submitted", 2000, 2000, "form"),
+        entry(999, 2500),
+    ]
+    expected = {
+        "entries": 10, "lifecycle": 1, "progress": 3, "attention": 2, "input": 3, "errors": 0, "duration": 2500,
+        "keys": 2, "key_interval_mean": 100, "key_interval_deviation": 20, "key_interval_least": 80, "pasted": 2,
+        "pasted_card": 1, "tab_left": 1, "time_away": 400, "untrusted": 3, "submitted_after": 2000,
+    }  # fmt: skip
+    for name, wanted in expected.items():
+        assert value(f"activity.{name}", activity=[log]) == pytest.approx(wanted), name
+    assert np.isnan(value("activity.key_interval_mean"))
+    assert value("activity.entries") == 0
+
+
+def test_the_matrix_is_written_into_what_is_given() -> None:
+    batch = enriched([{"screen.width": 800}, {}])
+    out = np.zeros((5, len(feature_schema())), np.float32)
+    found = matrix(batch, out)
+    assert np.shares_memory(found, out)
+    assert found.tobytes() == matrix(batch).tobytes()
+    assert (out[2:] == 0).all()
+
+
+def test_an_empty_batch_has_an_empty_matrix() -> None:
+    assert matrix(enriched([])).shape == (0, len(feature_schema()))
+
+
+def test_a_batch_with_other_smart_signals_is_refused() -> None:
+    batch = enriched([{}])
+    other = replace(batch, smart=replace(batch.smart, names=("bot",)))
+    with pytest.raises(ValueError, match="other smart signals"):
+        matrix(other)
+
+
+def test_the_digest_follows_every_name() -> None:
+    schema = feature_schema()
+    assert schema.digest() == make_schema(load_catalogue()).digest()
+    assert replace(schema, names=schema.names[1:]).digest() != schema.digest()
+
+
+def test_two_features_of_one_name_are_refused() -> None:
+    text = 'version = 1\n[[family]]\nname = "check"\ndoc = ""\nnumbers = ["canvas_unstable"]\n'
+    with pytest.raises(ValueError, match="one name"):
+        make_schema(parse_catalogue(text))
+
+
+def test_every_feature_has_one_group_and_every_group_a_feature() -> None:
+    groups = feature_groups()
+    assert len(groups) == len(feature_schema())
+    assert set(groups.tolist()) == set(range(len(GROUPS)))
+    assert len(set(GROUP_CODES)) == len(GROUPS) < 128
+    names = feature_schema().names
+    assert GROUP_CODES[groups[names.index("navigator.webdriver")]] == "automation_traces"
+    assert GROUP_CODES[groups[names.index("navigator.history_length")]] == "navigator"
+
+
+def test_a_family_without_a_group_is_named() -> None:
+    text = 'version = 1\n[[family]]\nname = "weather"\ndoc = ""\nnumbers = ["rain"]\n'
+    with pytest.raises(ValueError, match=r"no factor group holds weather\.rain"):
+        assign(make_schema(parse_catalogue(text)))

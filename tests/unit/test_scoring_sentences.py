@@ -1,0 +1,93 @@
+"""The sentence of every factor group, on observed values and where nothing was observed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from schemas.environment import CHECKS
+from scoring.features import feature_schema, matrix
+from scoring.groups import GROUP_CODES, GROUPS
+from tests.builders import NOW, enriched, entry
+
+
+def sentence(code: str, **said: Any) -> str:
+    """Return what a group says of one event."""
+    table = matrix(enriched(**{"events": [{}], **said}))
+    group = GROUPS[GROUP_CODES.index(code)]
+    return group.say({name: float(table[0, feature_schema().position[name]]) for name in group.observed})
+
+
+@pytest.mark.parametrize("code", GROUP_CODES)
+def test_every_group_has_a_sentence_where_nothing_was_observed(code: str) -> None:
+    text = sentence(code)
+    assert text
+    assert "nan" not in text.lower()
+
+
+@pytest.mark.parametrize("code", GROUP_CODES)
+def test_every_group_has_a_sentence_on_extreme_values(code: str) -> None:
+    group = GROUPS[GROUP_CODES.index(code)]
+    for value in (0.0, 1.0, 1e9, float(np.float32(3e38))):
+        values = {name: 11.0 if "log" in name or "since" in name else value for name in group.observed}
+        assert group.say(values)
+
+
+LOG = [
+    entry("key_interval", 10, 80), entry("key_interval", 20, 120), entry("pasted", 30, 16, "card_number"),
+    entry("clicked", 40, 90), entry("pointer_summary", 50, 1234), entry("touch_summary", 55, 1),
+    entry("untrusted_event", 60, 3), entry("tab_left", 70), entry("tab_returned", 90, 4000),
+    entry("submitted", 95, 2500), entry("payment_declined", 96),
+]  # fmt: skip
+SAID = [
+    ("bot", {"smart": [{"bot": 0.95}]}, "The browser is driven by automation (confidence 95%)"),
+    ("bot", {"smart": [{"bot": 0.3}]}, "No sign of automation (clues of 30%)"),
+    ("bot", {"smart": [{"bot": 0.0}]}, "No sign of automation"),
+    ("bot", {}, "Could not be asked: the browser is driven by automation"),
+    ("high_velocity", {"velocity": [{"events_5m": 47}]}, "47 events from this device in 5 minutes"),
+    ("high_velocity", {"velocity": [{"events_1h": 9}]}, "9 events from this device in 1 hour"),
+    ("high_velocity", {}, "1 event from this device in 5 minutes"),
+    ("daily_volume", {"velocity": [{"events_24h": 1204}]}, "1,204 events from this device in 24 hours"),
+    ("device_history", {}, "First event of this device"),
+    ("device_history", {"velocity": [{"first_seen_at": NOW - 3 * 86_400_500, "previous_at": NOW - 61_000}]},
+     "Device first seen 3 days ago, last seen 1 minute ago"),
+    ("card_paste", {"activity": [LOG]}, "1 paste into card fields"),
+    ("card_paste", {"activity": [[entry("pasted", 1, 3, "email")]]}, "1 paste, none into card fields"),
+    ("typing", {"activity": [LOG]}, "2 keys typed, 100 ms apart, varying by 20 ms"),
+    ("pointer", {"activity": [LOG]}, "1 click, 1 touch, 1,234 px of pointer travel"),
+    ("untrusted_input", {"activity": [LOG]},
+     "3 untrusted events, 0 clicks without a pointer trail, 0 fields set by script"),
+    ("attention", {"activity": [LOG]}, "Tab left 1 time, away 4 s"),
+    ("pace", {"activity": [LOG]}, "Form submitted 2.5 s after the page opened"),
+    ("pace", {"activity": [LOG[:2]]}, "2 entries of activity in 0.0 s"),
+    ("page_trouble", {"activity": [LOG]}, "1 declined payment on this page"),
+    ("identity_checks", {"environment": [{"checks": ["worker_contradicts_page", "user_agent_unparsed"]}]},
+     "User agent unparsed; worker contradicts page"),
+    ("browser", {"environment": [{"browser": "headless_chrome", "browser_version": 147}]},
+     "Browser: headless chrome 147"),
+    ("system", {"environment": [{"system": "macos", "device": "desktop"}]}, "System: macos, desktop"),
+    ("graphics", {"environment": [{"gpu": "virtual"}]}, "Graphics: virtual"),
+    ("hardware", {"events": [{"navigator.hardware_concurrency": 1, "navigator.device_memory": 0.5}]},
+     "1 processor core, 0.5 GiB of memory"),
+    ("automation_traces", {"events": [{"navigator.webdriver": True}]}, "The browser says that it is automated"),
+    ("automation_traces", {"events": [{"navigator.webdriver": False}]}, "The browser says that it is not automated"),
+    ("display", {"events": [{"screen.width": 800, "screen.height": 600}]}, "Screen 800 by 600"),
+    ("locale", {"events": [{"intl.timezone_offset": -120}]}, "Time zone -120 minutes west of UTC, and locale"),
+    ("fonts", {"events": [{"fonts.count": 14}]}, "14 fonts seen"),
+    ("timing", {"events": [{"timing.page_age": 1500}]}, "Collected 1.5 s after the page opened"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "said", "text"), SAID)
+def test_a_sentence_carries_the_observed_value(code: str, said: dict[str, Any], text: str) -> None:
+    assert sentence(code, **said) == text
+
+
+def test_every_check_is_said_by_one_group() -> None:
+    for name in CHECKS:
+        said = [code for code in GROUP_CODES if code.endswith("_checks")]
+        found = [code for code in said if name.replace("_", " ") in
+                 sentence(code, environment=[{"checks": [name]}]).lower()]  # fmt: skip
+        assert len(found) == 1, name
