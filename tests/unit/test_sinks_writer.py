@@ -1,0 +1,326 @@
+"""The writer thread: blocks, order of acknowledgement, back-pressure, retries, backup, crash and close."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from flows.progress import Progress
+from flows.sinks.background import BackgroundSink, CountingSink, Counts
+from flows.sinks.destination import Backup, DestinationError
+from flows.sinks.encoded import EncodedParcel
+from flows.sinks.writer import Report, Writer, WriterCrashed, WriterPolicy, WriterStopped
+from schemas.dead_letter import DeadLetter, Reason
+from tests.scored_parcels import encoded_parcel, letters_of
+
+QUICK = WriterPolicy(
+    block_rows=4, queue_rows=8, attempts=3, backoff_seconds=0.001, probe_seconds=0.05, close_seconds=2.0
+)
+WHOLE = encoded_parcel(20)
+
+
+def parcel(first: int, rows: int = 2) -> EncodedParcel:
+    return encoded_parcel(rows, first=first)
+
+
+class Fake:
+    """A destination whose behaviour is given: what to do at each write."""
+
+    name = "fake"
+
+    def __init__(self, act: Callable[[int], None] = lambda _: None) -> None:
+        self.blocks: list[list[int]] = []
+        self.calls = 0
+        self.closed = False
+        self._act = act
+
+    def write(self, parcels: Sequence[EncodedParcel]) -> None:
+        self.calls += 1
+        self._act(self.calls)
+        self.blocks.append([item.span.first for item in parcels])
+
+    def letters(self, parcels: Sequence[EncodedParcel], detail: str) -> list[DeadLetter]:
+        return [
+            letter
+            for item in parcels
+            for letter in letters_of(item.parcel.batch, list(range(len(item.records))), Reason.SINK_CLICKHOUSE)
+        ]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeBackup:
+    def __init__(self, failures: int = 0) -> None:
+        self.letters: list[DeadLetter] = []
+        self.failures = failures
+
+    def append(self, letters: Sequence[DeadLetter]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise DestinationError("Kafka: away")
+        self.letters += letters
+
+
+def refuse(*calls: int) -> Callable[[int], None]:
+    def act(call: int) -> None:
+        if not calls or call in calls:
+            raise DestinationError("away")
+
+    return act
+
+
+def started(
+    fake: Fake, policy: WriterPolicy = QUICK, backup: Backup | None = None, reports: list[Report] | None = None
+) -> tuple[Writer[EncodedParcel], Progress]:
+    progress = Progress(["fake"])
+    progress.begin(0, 0)
+    report = None if reports is None else reports.append
+    return Writer(fake, progress, policy, None if backup is None else (fake, backup), report), progress
+
+
+def test_blocks_are_grouped_by_rows_and_everything_is_acknowledged_in_order() -> None:
+    gate = threading.Event()
+    fake = Fake(lambda call: gate.wait(5) and None)
+    writer, progress = started(fake)
+    for first in (0, 2, 4, 6):
+        writer.put(parcel(first))
+    gate.set()
+    assert writer.flush(5)
+    assert [first for block in fake.blocks for first in block] == [0, 2, 4, 6]
+    assert max(map(len, fake.blocks)) == 2  # two parcels of two rows are a block
+    assert progress.watermark(0) == 8
+    writer.close()
+    assert fake.closed
+
+
+def test_nothing_is_acknowledged_before_it_is_written() -> None:
+    gate = threading.Event()
+    writer, progress = started(Fake(lambda _: gate.wait(5) and None))
+    writer.put(parcel(0))
+    assert not writer.flush(0.05)
+    assert progress.watermark(0) == 0
+    gate.set()
+    assert writer.flush(5)
+    assert progress.watermark(0) == 2
+    writer.close()
+
+
+def test_a_block_that_is_not_full_leaves_after_the_linger() -> None:
+    fake = Fake()
+    writer, _ = started(fake, WriterPolicy(block_rows=100, linger_seconds=0.1))
+    began = time.monotonic()
+    writer.put(parcel(0))
+    writer.put(parcel(2))
+    assert writer.flush(5)
+    assert time.monotonic() - began >= 0.09
+    assert fake.blocks == [[0, 2]]
+    writer.close()
+
+
+def test_close_does_not_wait_for_the_linger() -> None:
+    fake = Fake()
+    writer, progress = started(fake, WriterPolicy(block_rows=100, linger_seconds=60))
+    writer.put(parcel(0))
+    writer.close()
+    assert (fake.blocks, progress.watermark(0)) == ([[0]], 2)
+
+
+def test_a_parcel_without_rows_is_acknowledged_too() -> None:
+    writer, progress = started(Fake())
+    writer.put(encoded_parcel(0, dropped=3))
+    assert writer.flush(5)
+    assert progress.watermark(0) == 3
+    writer.close()
+
+
+def test_a_full_queue_holds_the_flow_back_until_there_is_room() -> None:
+    gate = threading.Event()
+    writer, _ = started(Fake(lambda _: gate.wait(5) and None))
+    put: list[int] = []
+
+    def feed() -> None:
+        for first in range(0, 16, 2):
+            writer.put(parcel(first))
+            put.append(first)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    time.sleep(0.15)
+    assert len(put) == 4  # eight rows, in flight ones included
+    assert writer.rows_held == 8
+    gate.set()
+    feeder.join(5)
+    assert writer.flush(5)
+    assert len(put) == 8
+    writer.close()
+
+
+def test_a_parcel_larger_than_the_queue_passes_alone() -> None:
+    writer, progress = started(Fake())
+    writer.put(WHOLE)
+    assert writer.flush(5)
+    assert progress.watermark(0) == 20
+    writer.close()
+
+
+def test_a_stop_bounds_the_wait_for_room() -> None:
+    gate, stop = threading.Event(), threading.Event()
+    policy = WriterPolicy(block_rows=4, queue_rows=4, close_seconds=0.2)
+    writer, progress = started(Fake(lambda _: gate.wait(5) and None), policy)
+    writer.put(parcel(0, 4))
+    stop.set()
+    with pytest.raises(WriterStopped, match="told to stop"):
+        writer.put(parcel(4, 4), stop)
+    assert progress.watermark(0) == 0
+    gate.set()
+    writer.close()
+
+
+def test_a_failure_that_passes_is_retried() -> None:
+    fake, backup, reports = Fake(refuse(1, 2)), FakeBackup(), list[Report]()
+    writer, progress = started(fake, backup=backup, reports=reports)
+    writer.put(parcel(0))
+    assert writer.flush(5)
+    assert (fake.calls, backup.letters, progress.watermark(0)) == (3, [], 2)
+    assert [(report.outcome, report.attempts, report.rows) for report in reports] == [("written", 3, 2)]
+    writer.close()
+
+
+def test_rows_go_to_the_backup_after_bounded_retries_and_the_flow_goes_on() -> None:
+    fake, backup, reports = Fake(refuse()), FakeBackup(), list[Report]()
+    policy = WriterPolicy(block_rows=2, attempts=3, backoff_seconds=0.001, probe_seconds=60)
+    writer, progress = started(fake, policy, backup, reports)
+    for first in range(0, 20, 2):
+        writer.put(parcel(first))
+    assert writer.flush(5)
+    assert fake.calls == 3  # once bounded retries, then straight to the backup until the next probe
+    assert [letter.offset for letter in backup.letters] == list(range(20))
+    assert progress.watermark(0) == 20
+    assert {report.outcome for report in reports} == {"backup"}
+    assert writer.degraded
+    writer.close()
+
+
+def test_a_probe_finds_that_the_destination_is_back() -> None:
+    fake, backup = Fake(refuse(1, 2, 3)), FakeBackup()
+    writer, progress = started(fake, backup=backup)
+    writer.put(parcel(0))
+    assert writer.flush(5)
+    assert writer.degraded
+    time.sleep(QUICK.probe_seconds)
+    writer.put(parcel(2))
+    assert writer.flush(5)
+    assert not writer.degraded
+    assert ([letter.offset for letter in backup.letters], fake.blocks) == ([0, 1], [[2]])
+    assert progress.watermark(0) == 4
+    writer.close()
+
+
+def test_a_probe_that_fails_is_not_retried() -> None:
+    fake, backup = Fake(refuse()), FakeBackup()
+    writer, _ = started(fake, backup=backup)
+    writer.put(parcel(0))
+    assert writer.flush(5)
+    time.sleep(QUICK.probe_seconds)
+    writer.put(parcel(2))
+    assert writer.flush(5)
+    assert fake.calls == QUICK.attempts + 1
+    writer.close()
+
+
+def test_while_the_backup_is_away_nothing_is_acknowledged_and_nothing_is_lost() -> None:
+    backup = FakeBackup(failures=3)
+    writer, progress = started(Fake(refuse()), backup=backup)
+    writer.put(parcel(0))
+    assert writer.flush(5)
+    assert [letter.offset for letter in backup.letters] == [0, 1]
+    assert progress.watermark(0) == 2
+    writer.close()
+
+
+def test_without_a_backup_the_writer_never_gives_up() -> None:
+    fake = Fake(refuse(*range(1, 12)))
+    writer, progress = started(fake)
+    writer.put(parcel(0))
+    assert writer.flush(5)
+    assert (fake.calls, progress.watermark(0)) == (12, 2)
+    writer.close()
+
+
+def test_close_is_bounded_while_the_destination_is_away() -> None:
+    policy = WriterPolicy(backoff_seconds=0.01, backoff_limit_seconds=0.02, close_seconds=0.2)
+    writer, progress = started(Fake(refuse()), policy)
+    writer.put(parcel(0))
+    began = time.monotonic()
+    with pytest.raises(WriterStopped, match="2 rows were not delivered"):
+        writer.close()
+    assert time.monotonic() - began < 2
+    assert progress.watermark(0) == 0
+
+
+def test_a_crash_of_the_thread_surfaces_in_put_flush_and_close() -> None:
+    def crash(_: int) -> None:
+        raise ZeroDivisionError
+
+    writer, progress = started(Fake(crash))
+    writer.put(parcel(0))
+    with pytest.raises(WriterCrashed) as caught:
+        writer.flush(5)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(WriterCrashed):
+        writer.put(parcel(2))
+    with pytest.raises(WriterCrashed):
+        writer.close()
+    assert progress.watermark(0) == 0
+
+
+def test_a_crash_wakes_who_waits_for_room() -> None:
+    gate = threading.Event()
+
+    def crash(_: int) -> None:
+        gate.wait(5)
+        raise ZeroDivisionError
+
+    writer, _ = started(Fake(crash))
+    for first in range(0, 8, 2):
+        writer.put(parcel(first))
+    threading.Timer(0.1, gate.set).start()
+    with pytest.raises(WriterCrashed):
+        writer.put(parcel(8))
+
+
+def test_a_closed_writer_takes_nothing() -> None:
+    writer, _ = started(Fake())
+    writer.close()
+    with pytest.raises(WriterStopped, match="is closed"):
+        writer.put(parcel(0))
+
+
+def test_the_backoff_grows_is_capped_and_has_jitter() -> None:
+    policy = WriterPolicy(backoff_seconds=0.1, backoff_limit_seconds=1.0)
+    assert [policy.backoff(failures, 1.0) for failures in (1, 2, 3, 9, 10_000)] == pytest.approx([0.1, 0.2, 0.4, 1, 1])
+    assert policy.backoff(1, 0.0) == pytest.approx(0.05)
+
+
+def test_the_bytewax_sink_hands_every_parcel_to_its_writer_and_closes_it() -> None:
+    fake = Fake()
+    writer, progress = started(fake)
+    partition = BackgroundSink(lambda: writer).build("step", 0, 1)
+    partition.write_batch([parcel(0), parcel(2)])
+    partition.close()
+    assert (progress.watermark(0), fake.closed) == (4, True)
+
+
+def test_the_counting_sink_counts_and_acknowledges() -> None:
+    counts, progress = Counts(), Progress(["counting"])
+    progress.begin(0, 0)
+    partition = CountingSink(counts, progress=progress).build("step", 0, 1)
+    item = encoded_parcel(3, dead=2, dropped=1)
+    partition.write_batch([item])
+    partition.close()
+    assert counts == Counts(1, 6, 3, 2, 1, sum(map(len, item.records)))
+    assert progress.watermark(0) == 6
