@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flows.stages.device_state.tag_table import TagTable
-from flows.stages.device_state.time_lists import Stack, TimeLists, grow
+from flows.stages.device_state.time_lists import FIRST, Stack, TimeLists
 from schemas.batches import I64, U64
 from schemas.columns import segments
 
@@ -25,11 +25,10 @@ class Seen(NamedTuple):
 class Devices:
     """Event times by device tag, and the earliest of each device's life."""
 
-    def __init__(self, windows: tuple[int, ...]) -> None:
+    def __init__(self, windows: tuple[int, ...], expected: int = 0) -> None:
         self._spans: I64 = np.array((0, *windows), np.int64)[:, None]
-        self._table = TagTable()
+        self._table = TagTable(expected)
         self._lists = TimeLists()
-        self._first = np.zeros(1024, np.int64)
         self._slots = 0  # slots that were ever given out
         self._free = Stack()
 
@@ -40,95 +39,90 @@ class Devices:
     @property
     def nbytes(self) -> int:
         """Return the bytes of the arrays."""
-        return self._table.nbytes + self._lists.nbytes + self._first.nbytes
+        return self._table.nbytes + self._lists.nbytes + self._free.nbytes
 
     def observe(self, tags: U64, times: I64, cutoff: int) -> Seen:
         """Count and then add rows, in order: each row sees the rows before it, of this call too."""
         order, slots = self._sorted_slots(tags)
         times = times[order]
-        bounds = times - self._spans
-        after = self._lists.counts_after(slots, bounds)
-        counts = after[1:] - after[0] + 1
-        previous = self._lists.at_from_end(slots, after[0])
-        heads = np.flatnonzero(np.concatenate((_TRUE, slots[1:] != slots[:-1])))
-        first = np.minimum(self._first.take(slots), times)
+        records = self._lists.read(slots)
+        after = self._lists.counts_after(records, times - self._spans)
+        counts = after[1:] - (after[0] - 1)
+        previous = self._lists.at_from_end(records, after[0])
+        first = np.minimum(records[:, FIRST], times)
+        heads = _heads(slots)
         if len(heads) < len(slots):
             _see_each_other(heads, times, self._spans, counts, first, previous)
-        self._add(slots, heads, times, first, cutoff)
+        sizes = np.diff(heads, append=len(slots))
+        self._lists.add(slots[heads], sizes, times, first[heads + sizes - 1], cutoff)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return Seen(counts[:, back], first[back], previous[back])
+        return Seen(counts.take(back, axis=1), first.take(back), previous.take(back))
 
     def add(self, tags: U64, times: I64, cutoff: int) -> None:
         """Add rows without counting: what ``observe`` does to the state."""
         order, slots = self._sorted_slots(tags)
         times = times[order]
-        heads = np.flatnonzero(np.concatenate((_TRUE, slots[1:] != slots[:-1])))
-        earliest = np.minimum.reduceat(times, heads)
-        first = np.minimum(self._first.take(slots), np.repeat(earliest, np.diff(heads, append=len(slots))))
-        self._add(slots, heads, times, first, cutoff)
-
-    def _add(self, slots: I64, heads: I64, times: I64, first: I64, cutoff: int) -> None:
-        counts = np.diff(heads, append=len(slots))
+        heads = _heads(slots)
         listed = slots[heads]
-        self._first[listed] = first[heads + counts - 1]
-        self._lists.add(listed, counts, times, cutoff)
+        first = np.minimum(self._lists.read(listed)[:, FIRST], np.minimum.reduceat(times, heads))
+        self._lists.add(listed, np.diff(heads, append=len(slots)), times, first, cutoff)
 
     def _sorted_slots(self, tags: U64) -> tuple[I64, I64]:
         """Return the rows sorted by device, in their order within a device, and the slots of the sorted rows."""
         values = self._table.lookup(tags)
-        unknown = values == 0
-        if unknown.any():
+        if not values.all():
+            unknown = values == 0
             fresh, where = np.unique(tags[unknown], return_inverse=True)
             slots = self._new_slots(len(fresh))
             self._table.insert(fresh, (slots + 1).astype(np.uint32))
             values[unknown] = slots[where] + 1
         order = np.argsort(values, kind="stable")
-        return order, values[order].astype(np.int64) - 1
+        return order, values.take(order).astype(np.int64) - 1
 
     def _new_slots(self, count: int) -> I64:
         used = self._free.pop(count)
         slots = np.concatenate((used, np.arange(self._slots, self._slots + count - len(used))))
         self._slots += count - len(used)
-        grow(self._first, self._slots)
-        self._lists.room_for(self._slots)
-        self._first[slots] = np.iinfo(np.int64).max
+        self._lists.clear(slots)
         return slots
 
     def sweep(self, idle_before: int, cutoff: int) -> None:
         """Forget devices not seen since ``idle_before``; shorten the lists of those not seen since ``cutoff``."""
         _, values = self._table.items()
         slots = np.sort(values).astype(np.int64) - 1
-        idle = slots[self._lists.last(slots) < idle_before]
-        if idle.size:
+        idle = self._lists.last(self._lists.read(slots)) < idle_before
+        if idle.any():
             gone = np.zeros(self._slots + 1, np.bool_)
-            gone[idle + 1] = True
-            self._table.remove_values(gone)
-            self._lists.forget(idle)
-            self._free.push(idle)
-        self._lists.shrink_before(slots, cutoff)
+            gone[slots[idle] + 1] = True
+            self._table.drop_values(gone)
+            self._lists.forget(slots[idle])
+            self._free.push(slots[idle])
+        self._lists.shrink_before(slots[~idle], cutoff)
 
     def dump(self) -> tuple[U64, I64, I64, I64]:
         """Return tags, first times and list lengths by device, and all lists one after the other."""
         tags, values = self._table.items()
         order = np.argsort(values)
-        slots = values[order].astype(np.int64) - 1
-        return tags[order], self._first[slots], self._lists.lengths(slots), self._lists.dump(slots)
+        return tags[order], *self._lists.dump(values[order].astype(np.int64) - 1)
 
     @classmethod
     def load(cls, windows: tuple[int, ...], dumped: tuple[U64, I64, I64, I64]) -> Devices:
         """Return the devices of a dump."""
-        tags, first, lengths, times = dumped
-        devices = cls(windows)
-        devices._table = TagTable(len(tags))
+        tags, *lists = dumped
+        devices = cls(windows, len(tags))
         slots = devices._new_slots(len(tags))
         devices._table.insert(tags, (slots + 1).astype(np.uint32))
-        devices._first[slots] = first
-        devices._lists.fill(slots, lengths, times)
+        devices._lists.fill(slots, (lists[0], lists[1], lists[2]))
         return devices
 
 
-_TRUE = np.ones(1, np.bool_)
+def _heads(slots: I64) -> I64:
+    """Return where each run of equal slots begins."""
+    begins = np.empty(len(slots), np.bool_)
+    begins[:1] = True
+    np.not_equal(slots[1:], slots[:-1], out=begins[1:])
+    return begins.nonzero()[0]
 
 
 def _see_each_other(heads: I64, times: I64, spans: I64, counts: I64, first: I64, previous: I64) -> None:

@@ -28,7 +28,7 @@ class RecentIds:
     def advance(self, hour: int) -> None:
         """Let the hour begin; forget what was counted over ``hours_kept`` hours before it."""
         self._hour = np.uint32(hour + 1)  # the table's 0 means empty
-        self._table.raise_floor(hour + 1 - self._hours_kept)
+        self._table.drop_below(hour + 1 - self._hours_kept)
 
     def admit(self, tags: U64, barred: Bool) -> Bool:
         """Return which rows are duplicates, and remember the others but for the barred ones.

@@ -1,9 +1,10 @@
-"""A table from 64-bit tags to 32-bit values, in two arrays, read and written a batch at a time.
+"""A table from 64-bit tags to 32-bit values, in three arrays, read and written a batch at a time.
 
-A tag has two buckets of eight lanes and goes into the emptier one, so a lookup reads four cache lines at most and
-never probes. A lane is alive while its value is at least ``floor``: raising the floor expires lanes without touching
-them, and the next tags overwrite them. A tag whose buckets are both full goes into a small dict, so that tags chosen
-to collide cost their sender's share only, and can never make the table grow.
+A tag has two buckets of eight lanes and goes into the emptier one, so nothing is ever probed or moved. A bucket's
+eight control bytes are one word: 0 for a free lane, else a byte of the tag; words are compared as words, and only
+lanes whose byte agrees are looked at (Abseil's Swiss tables do the same with vector registers). Tags whose buckets are
+both full go into a small dict: tags chosen to collide cost a share of their sender's own rate, and can never make the
+table grow.
 """
 
 from __future__ import annotations
@@ -14,118 +15,140 @@ from schemas.batches import I64, U32, U64, Bool
 
 LANES = 8
 _FULLEST = 0.7
-_SMALLEST = 1024
+_FEWEST = 1024
 _BULK = 65_536
-_HALF = np.uint64(32)
-_ONE = np.uint64(1)
+_HALF, _TOP, _ONE = np.uint64(32), np.uint64(56), np.uint64(1)
+_ONES = np.uint64(0x0101010101010101)
+_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
+_HIGH = np.uint64(0x8080808080808080)
 
 
 class TagTable:
-    """Tags must not be 0, values not below ``floor``. 12 bytes a lane, at most 70% of the lanes alive."""
+    """Tags and values must not be 0. 13 bytes a lane, at most 70% of the lanes in use."""
 
     def __init__(self, expected: int = 0) -> None:
-        self.floor = np.uint32(1)
         self._used = 0
         self._stash: dict[int, int] = {}
-        self._clear(_buckets_for(expected))
+        self._clear(expected)
 
     def __len__(self) -> int:
-        """Return the number of tags alive."""
+        """Return the number of tags."""
         return self._used + len(self._stash)
 
-    def _clear(self, buckets: int) -> None:
+    def _clear(self, expected: int) -> None:
+        buckets = 1 << max(_FEWEST, int(expected / _FULLEST / LANES)).bit_length()
         self._mask = np.uint64(buckets - 1)
-        self._tags: U64 = np.zeros((buckets, LANES), np.uint64)
-        self._values: U32 = np.zeros((buckets, LANES), np.uint32)
+        self._words: U64 = np.zeros(buckets, np.uint64)
+        self._tags: U64 = np.zeros(buckets * LANES, np.uint64)
+        self._values: U32 = np.zeros(buckets * LANES, np.uint32)
 
     @property
     def nbytes(self) -> int:
         """Return the bytes of the arrays."""
-        return self._tags.nbytes + self._values.nbytes
+        return self._words.nbytes + self._tags.nbytes + self._values.nbytes
 
-    def _buckets(self, tags: U64) -> tuple[I64, I64]:
-        return (tags & self._mask).astype(np.int64), (tags >> _HALF & self._mask).astype(np.int64)
+    def _buckets(self, tags: U64) -> I64:
+        """Return int64[2, n]."""
+        buckets = np.empty((2, len(tags)), np.int64)
+        buckets[0] = tags & self._mask
+        buckets[1] = tags >> _HALF & self._mask
+        return buckets
 
     def lookup(self, tags: U64) -> U32:
-        """Return the values uint32[n], 0 where a tag is not alive."""
+        """Return the values uint32[n], 0 where a tag is not there."""
         values = np.zeros(len(tags), np.uint32)
-        for buckets in self._buckets(tags):
-            equal = self._tags.take(buckets, axis=0) == tags[:, None]
-            rows = np.flatnonzero(_lanes(equal))
-            if rows.size:
-                found = self._values.take(buckets[rows], axis=0)
-                found *= equal[rows] & (found >= self.floor)
-                values[rows] = np.maximum(values[rows], found.max(axis=1))
+        buckets = self._buckets(tags)
+        differ = self._words.take(buckets) ^ _bytes_of(tags) * _ONES
+        agree = (differ - _ONES & ~differ & _HIGH).reshape(-1)
+        lanes_of = buckets.reshape(-1) * LANES
+        places = agree.nonzero()[0]
+        while places.size:
+            flags = agree.take(places)
+            at = lanes_of.take(places) + _lowest_lane(flags)
+            rows = places % len(tags)
+            same = self._tags.take(at) == tags.take(rows)
+            values[rows[same]] = self._values.take(at[same])
+            flags = (flags & flags - _ONE)[~same]  # the byte agreed and the tag did not: the next lane, if any
+            places = places[~same]
+            agree[places] = flags
+            places = places[flags != 0]
         if self._stash:
             for row in np.flatnonzero(values == 0).tolist():
                 values[row] = self._stash.get(int(tags[row]), 0)
         return values
 
     def insert(self, tags: U64, values: U32) -> None:
-        """Add tags that are not alive, each once."""
-        if (self._used + len(tags)) > self._values.size * _FULLEST:
+        """Add tags that are not there, each once."""
+        if self._used + len(tags) > self._tags.size * _FULLEST:
             self._rebuild(self._used + len(tags))
         for at in range(0, len(tags), _BULK):
             self._place(tags[at : at + _BULK], values[at : at + _BULK])
 
     def _place(self, tags: U64, values: U32) -> None:
-        every_tag, every_value = self._tags.reshape(-1), self._values.reshape(-1)
         while tags.size:
-            one, two = self._buckets(tags)
-            free_one = _lanes(self._values.take(one, axis=0) < self.floor)
-            free_two = _lanes(self._values.take(two, axis=0) < self.floor)
-            second = np.bitwise_count(free_two) > np.bitwise_count(free_one)
-            free = np.where(second, free_two, free_one)
+            buckets = self._buckets(tags)
+            words = self._words.take(buckets)
+            free = ~((words & _LOW) + _LOW | words | _LOW)  # the highest bit of every free lane
+            lanes = np.bitwise_count(free)
+            second = lanes[1] > lanes[0]
+            chosen = np.where(second, buckets[1], buckets[0])
+            free = np.where(second, free[1], free[0])
             if not free.all():
                 full = free == 0
                 self._stash.update(zip(tags[full].tolist(), values[full].tolist(), strict=True))
-                open_ = ~full
-                tags, values, free, one, two = tags[open_], values[open_], free[open_], one[open_], two[open_]
-                second = second[open_]
-            # The lowest free lane: its byte is the lowest set bit, which has eight bits below it for each lane.
-            lane = np.bitwise_count((free & -free) - _ONE) >> 3
-            at = np.where(second, two, one) * LANES + lane
-            every_tag[at] = tags
-            won = every_tag[at] == tags  # of rows that wrote to one lane the last one has it; the others go again
-            every_value[at[won]] = values[won]
-            self._used += int(np.count_nonzero(won))
+                tags, values, chosen, free = (column[~full] for column in (tags, values, chosen, free))
+            lane = _lowest_lane(free)
+            at = chosen * LANES + lane
+            self._tags[at] = tags
+            won = self._tags.take(at) == tags  # of rows that chose one bucket the last has the lane; the others again
+            everyone = bool(won.all())
+            if not everyone:
+                chosen, lane, at = chosen[won], lane[won], at[won]
+            winners = tags if everyone else tags[won]
+            self._values[at] = values if everyone else values[won]
+            self._words[chosen] |= _bytes_of(winners) << (lane.astype(np.uint64) << np.uint64(3))
+            self._used += len(winners)
+            if everyone:
+                return
             tags, values = tags[~won], values[~won]
 
     def _rebuild(self, expected: int) -> None:
         tags, values = self.items()
         self._stash.clear()
         self._used = 0
-        self._clear(_buckets_for(expected))
+        self._clear(expected)
         for at in range(0, len(tags), _BULK):
             self._place(tags[at : at + _BULK], values[at : at + _BULK])
 
     def items(self) -> tuple[U64, U32]:
-        """Return every tag alive and its value; the order has no meaning."""
-        alive = self._values >= self.floor
+        """Return every tag and its value; the order has no meaning."""
+        lanes = np.flatnonzero(self._words.astype("<u8", copy=False).view(np.uint8))
         stash = self._stash.items()
         tags = np.fromiter((tag for tag, _ in stash), np.uint64, len(stash))
         values = np.fromiter((value for _, value in stash), np.uint32, len(stash))
-        return np.concatenate((self._tags[alive], tags)), np.concatenate((self._values[alive], values))
+        return np.concatenate((self._tags[lanes], tags)), np.concatenate((self._values[lanes], values))
 
-    def raise_floor(self, floor: int) -> None:
-        """Expire every tag whose value is below ``floor``."""
-        self.floor = np.uint32(max(1, floor))
-        self._used = int(np.count_nonzero(self._values >= self.floor))
-        self._stash = {tag: value for tag, value in self._stash.items() if value >= self.floor}
+    def drop_below(self, least: int) -> None:
+        """Remove every tag whose value is less."""
+        self._keep(self._values >= least)
+        self._stash = {tag: value for tag, value in self._stash.items() if value >= least}
 
-    def remove_values(self, gone: Bool) -> None:
-        """Remove every tag whose value v has ``gone[v]``; ``gone[0]`` must be False."""
-        dead = gone[self._values]
-        self._values[dead] = 0
-        self._used -= int(np.count_nonzero(dead))
+    def drop_values(self, gone: Bool) -> None:
+        """Remove every tag whose value v has ``gone[v]``."""
+        self._keep(~gone[self._values])
         self._stash = {tag: value for tag, value in self._stash.items() if not gone[value]}
 
+    def _keep(self, kept: Bool) -> None:
+        """Free the lanes that are not kept, bool[lanes]."""
+        self._words &= kept.view("<u8") * np.uint64(0xFF)
+        self._used = int(np.count_nonzero(self._words.view(np.uint8)))
 
-def _lanes(flags: Bool) -> U64:
-    """Return each row of bool[n, 8] as one word: byte i is 1 where flag i is set."""
-    return np.ascontiguousarray(flags).view("<u8")[:, 0]
+
+def _bytes_of(tags: U64) -> U64:
+    """Return each tag's control byte, 1 to 255."""
+    return np.maximum(tags >> _TOP, _ONE)
 
 
-def _buckets_for(expected: int) -> int:
-    lanes = max(_SMALLEST * LANES, int(expected / _FULLEST) + 1)
-    return 1 << ((lanes + LANES - 1) // LANES - 1).bit_length()
+def _lowest_lane(flags: U64) -> I64:
+    """Return the lane of the lowest flag; a lane's flag is the highest bit of its byte. No word may be 0."""
+    return np.bitwise_count((flags & -flags) - _ONE).astype(np.int64) >> 3
