@@ -73,7 +73,7 @@ class SessionResponse(Model):
                     "seal_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
                     "sign_key": "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=",
                     "endpoint": "https://127.0.0.1:8443/v1/events",
-                    "device_id": None,
+                    "device_id": _ID,
                     "limits": {
                         "max_event_bytes": 65_536,
                         "max_request_bytes": 1_048_576,
@@ -111,7 +111,7 @@ class EventsResponse(Model):
                 {
                     "results": [
                         {"event_id": _ID, "status": "ok", "reason": "appended"},
-                        {"event_id": None, "status": "drop", "reason": "bad_header"},
+                        {"event_id": _ID[::-1], "status": "drop", "reason": "too_old"},
                     ]
                 }
             ]

@@ -215,7 +215,7 @@ async def test_content_types_and_encodings(tmp_path: Path) -> None:
         b'{"linked_id": "x"}',
         b'{"transaction": "a", "CANARY4111": 1}',
         b'{"transaction": "' + b"x" * 256 + b'"}',
-        '{"transaction": "CANARY4111\\u0000"}'.encode(),
+        b'{"transaction": "CANARY4111\\u0000"}',
         b'{"transaction": "a", "device_id": "CANARY4111"}',
         b'{"transaction":' + b"[" * 4_000 + b"]" * 4_000 + b"}",
         b"\xff\xfe",

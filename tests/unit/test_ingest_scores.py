@@ -1,0 +1,117 @@
+"""Reading scores: ready, pending, unknown, waited for, and never somebody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from ingest_api.results import Results
+from schemas.result import pending_key, result_key
+from tests.ingest_kit import KEYS, bearer, event_id, open_page, tier
+
+ID = "ab" * 16
+PATH = f"/v1/events/{ID}/score"
+MINE, OTHER = bearer(KEYS["demo-shop"]), bearer(KEYS["other-shop"])
+RESULT = b'{"event_id":"x","score":12.5}'
+
+
+async def test_a_stored_result_comes_back_as_it_is(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        t.redis.values[result_key("demo-shop", ID)] = RESULT
+        answer = await t.client.get(PATH, headers=MINE)
+        assert (answer.status_code, answer.content) == (200, RESULT)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["cache-control"] == "no-store"
+        etag = answer.headers["etag"]
+        same = await t.client.get(PATH, headers={**MINE, "if-none-match": etag})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+
+
+async def test_an_accepted_event_is_pending(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        page = await open_page(t.client)
+        sealed = page.event()
+        await page.send(sealed)
+        answer = await t.client.get(f"/v1/events/{event_id(sealed)}/score", headers=MINE)
+        assert (answer.status_code, answer.json()) == (202, {"event_id": event_id(sealed), "state": "pending"})
+        assert answer.headers["retry-after"] == "1"
+
+
+async def test_unknown_and_somebody_elses_are_answered_alike(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        t.redis.values[result_key("demo-shop", ID)] = RESULT
+        t.redis.values[pending_key("demo-shop", "cd" * 16)] = b"1"
+        theirs = await t.client.get(PATH, headers=OTHER)
+        pending = await t.client.get(f"/v1/events/{'cd' * 16}/score", headers=OTHER)
+        unknown = await t.client.get(f"/v1/events/{'ef' * 16}/score", headers=OTHER)
+        assert theirs.status_code == pending.status_code == unknown.status_code == 404
+        assert theirs.content == pending.content == unknown.content
+        assert dict(theirs.headers) == dict(pending.headers) == dict(unknown.headers)
+
+
+async def test_a_tenant_cannot_reach_another_through_its_names(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        t.redis.values[result_key("demo-shop", ID)] = RESULT
+        for path in (
+            f"/v1/events/demo-shop:{ID}/score",
+            f"/v1/events/..%2F{ID}/score",
+            f"/v1/events/{ID.upper()}/score",
+            f"/v1/events/{ID}%00/score",
+            f"/v1/events/{ID}%0a/score",
+        ):
+            assert (await t.client.get(path, headers=OTHER)).status_code == 404
+        other = await open_page(t.client, merchant="other-shop", transaction="demo-shop:x", linked_id="demo-shop")
+        sealed = other.event(event_id=bytes.fromhex(ID))
+        assert (await other.send(sealed)).status_code == 200
+        assert (await t.client.get(PATH, headers=MINE)).content == RESULT
+        assert (await t.client.get(PATH, headers=OTHER)).status_code == 202
+
+
+async def test_a_long_poll_wakes_soon_after_the_result_is_there(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        polls = [asyncio.create_task(t.client.get(PATH + "?wait=10", headers=MINE)) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        before = t.redis.round_trips
+        await asyncio.sleep(0.1)
+        assert t.redis.round_trips - before < 30  # one watcher, not one loop per poll
+        t.redis.values[result_key("demo-shop", ID)] = RESULT
+        written = time.perf_counter()
+        answers = await asyncio.gather(*polls)
+        assert time.perf_counter() - written < 0.2
+        assert [answer.content for answer in answers] == [RESULT] * 5
+        assert not t.app.parts.results._waiting and not t.app.parts.results._by_merchant
+
+
+async def test_a_long_poll_ends_in_time_with_what_is_known(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        started = time.perf_counter()
+        assert (await t.client.get(PATH + "?wait=0.1", headers=MINE)).status_code == 404
+        t.redis.values[pending_key("demo-shop", ID)] = b"1"
+        assert (await t.client.get(PATH + "?wait=0.1", headers=MINE)).status_code == 202
+        assert 0.2 <= time.perf_counter() - started < 2
+        await asyncio.sleep(0.05)
+        watcher = t.app.parts.results._watcher
+        assert watcher is not None and watcher.done()  # nobody waits, nobody asks
+
+
+async def test_a_stop_answers_long_polls_at_once(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        t.redis.values[pending_key("demo-shop", ID)] = b"1"
+        poll = asyncio.create_task(t.client.get(PATH + "?wait=30", headers=MINE))
+        await asyncio.sleep(0.05)
+        t.app.parts.drain()
+        assert (await asyncio.wait_for(poll, 2)).status_code == 202
+
+
+async def test_one_merchant_cannot_take_all_places_to_wait(tmp_path: Path) -> None:
+    async with tier(tmp_path, max_waiting_polls=4) as t:
+        polls = [asyncio.create_task(t.client.get(PATH + "?wait=5", headers=MINE)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        started = time.perf_counter()
+        assert (await t.client.get(PATH + "?wait=5", headers=MINE)).status_code == 404
+        assert time.perf_counter() - started < 1
+        results: Results = t.app.parts.results
+        assert results._may_wait("other-shop")
+        results.release()
+        await asyncio.gather(*polls)
