@@ -11,6 +11,8 @@ from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
 from schemas.batches import Bool
 
+_RESIST_STEP = 16  # ms: the clock's step when Firefox resists fingerprinting
+
 
 class Headless(SmartSignal):
     """A rating over many weak markers: a headless browser shows several, a plain one on a bare desktop few."""
@@ -19,6 +21,7 @@ class Headless(SmartSignal):
     question = "The browser runs without a display."
     threshold = 0.6
     held_down = (
+        "Firefox's resist-fingerprinting gives the viewport as screen: not counted. "
         "Remote desktops, thin clients and fresh Linux desktops have a software renderer, no sound and no task bar: "
         "those clues together stay under the threshold."
     )
@@ -33,6 +36,7 @@ class Headless(SmartSignal):
         "screen.outer_width",
         "screen.outer_height",
         "screen.fullscreen",
+        "timing.resolution",
         "navigator.plugins_count",
         "navigator.pdf_viewer_enabled",
         "navigator.connection_rtt",
@@ -70,7 +74,9 @@ class Headless(SmartSignal):
         inner_width, inner_height = view.number("screen.inner_width"), view.number("screen.inner_height")
         outer_width, outer_height = view.number("screen.outer_width"), view.number("screen.outer_height")
         frameless = (inner_width == outer_width) & (inner_height == outer_height) & (outer_height > 0)
-        frameless &= desktop & ~view.true("screen.fullscreen")
+        # Resist-fingerprinting gives the viewport as window and screen; its clock gives it away.
+        resisting = view.number("timing.resolution") >= _RESIST_STEP
+        frameless &= desktop & ~view.true("screen.fullscreen") & ~resisting
         plugins_off = view.false("navigator.pdf_viewer_enabled")
         return (
             view.browser("headless_chrome"),

@@ -178,6 +178,8 @@ HELD_DOWN = [
     Case("headless", {"software_renderer", "no_voices", "no_audio_output", "no_task_bar"},
          {"webgl.unmasked_renderer": SWIFTSHADER, "media.voices_count": 0, "media.audio_outputs": 0,
           "screen.avail_height": 1080}),
+    Case("headless", {"no_task_bar"}, {**EMULATED, "webgl.unmasked_renderer": NVIDIA, "timing.resolution": 100},
+         FIREFOX),
     Case("headless", set(), {"screen.inner_width": 360, "screen.outer_width": 360, "screen.inner_height": 640,
                              "screen.outer_height": 640, "screen.width": 360, "screen.height": 640}, PHONE),
     Case("cdp_automation", {"runtime_enabled_with_devtools"},
