@@ -75,6 +75,8 @@ def traffic(
 
       CLICKGOOSE_API_KEY=cg_… clickgoose traffic --url https://ingest.example --merchant my-shop --attackers spoofer
     """
+    import uvloop
+
     from infra.settings import Settings
     from infra.traffic.client import TrafficConfig
     from infra.traffic.stats import TrafficStats
@@ -89,7 +91,8 @@ def traffic(
     with ExitStack() as files:
         ids = None if accepted_ids is None else files.enter_context(_writable(accepted_ids))
         shows = _shows(config, progress, stats_file, files)
-        failure = asyncio.run(_run(config, stats, ids, shows))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            failure = runner.run(_run(config, stats, ids, shows))
         for show in shows:
             show(stats)
     if as_json:

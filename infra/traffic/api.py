@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from yarl import URL
 
 from infra.traffic.stats import TrafficStats
 from infra.traffic.visits import Visit
@@ -95,6 +96,8 @@ class Api:
         self._stats = stats
         self._random = Random()
         self._client: aiohttp.ClientSession | None = None
+        self._sessions = URL(f"{config.url}/v1/sessions")
+        self._events = URL(f"{config.url}/v1/events")
 
     async def __aenter__(self) -> Api:
         """Open the pool of connections. TrafficError where the certificate cannot be read."""
@@ -105,7 +108,8 @@ class Api:
             except OSError:
                 raise TrafficError(f"The certificate {self._config.certificate} cannot be read.") from None
         connector = aiohttp.TCPConnector(limit=self._config.connections, ssl=secure, keepalive_timeout=30)
-        self._client = aiohttp.ClientSession(self._config.url, connector=connector, timeout=_TIMEOUT)
+        jar = aiohttp.DummyCookieJar()
+        self._client = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, cookie_jar=jar)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -118,7 +122,7 @@ class Api:
         body = msgspec.json.encode({"transaction": visit.transaction, "linked_id": visit.linked_id})
         headers = {"Authorization": f"Bearer {self._key(visit.merchant)}", "Content-Type": "application/json"}
         for attempt in range(_ATTEMPTS):
-            answer = await self._post("/v1/sessions", body, headers)
+            answer = await self._post(self._sessions, body, headers)
             if answer is not None and answer[0] in (200, 201):
                 self._stats.sessions += 1
                 return _opened(answer[1])
@@ -156,7 +160,7 @@ class Api:
             "X-Forwarded-For": address_text(visit.address),
         }  # fmt: skip
         self._stats.requests += 1
-        return await self._post("/v1/events", body, headers)
+        return await self._post(self._events, body, headers)
 
     async def poll_score(self, merchant: str, event_id: str, wait: int = 5) -> dict[str, Any] | None:
         """Return the result of an event, or None where it was not there within half a minute."""
@@ -164,8 +168,8 @@ class Api:
         until = time.monotonic() + _POLL_SECONDS
         while time.monotonic() < until:
             try:
-                path = f"/v1/events/{event_id}/score?wait={wait}"
-                async with self._open().get(path, headers=headers, timeout=_POLL_TIMEOUT) as response:
+                url = self._events / event_id / "score" % {"wait": wait}
+                async with self._open().get(url, headers=headers, timeout=_POLL_TIMEOUT) as response:
                     data = await response.read()
                     if response.status == 200:
                         found: dict[str, Any] = msgspec.json.decode(data)
@@ -178,9 +182,9 @@ class Api:
                 await asyncio.sleep(1)
         return None
 
-    async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> _Answer | None:
+    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> _Answer | None:
         try:
-            async with self._open().post(path, data=body, headers=headers) as response:
+            async with self._open().post(url, data=body, headers=headers) as response:
                 data = await response.read()
                 self._stats.statuses[response.status] += 1
                 return _Answer(response.status, data, response.headers.get("Retry-After"))

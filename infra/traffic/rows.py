@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from infra.traffic.profile import Signals as Values
 from infra.traffic.visits import Planned
 from schemas.batches import Activity, Signals
 from schemas.catalogue import Kind, category_hash, load_catalogue
@@ -35,29 +36,37 @@ def _put(cells: _Cells, name: str, value: Any) -> None:
         cells[3][at] = None if value is None else str(value).encode()
 
 
-class _Rows:
-    """The cells of many events. Events of one browser share its signals, which are laid out once."""
+class _Layouts:
+    """The cells of browsers seen lately: the events of a visit share their browser's signals, laid out once."""
 
-    def __init__(self) -> None:
-        self._browsers: dict[int, _Cells] = {}
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._known: dict[int, tuple[Values, _Cells]] = {}  # the signals are held, so their id stays theirs
 
     def row(self, event: Planned) -> _Cells:
-        base = self._browsers.get(id(event.signals))
-        if base is None:
-            base = [_NAN] * _NUMBERS, [_UNKNOWN] * _BOOLEANS, [0] * _CATEGORIES, [None] * _TEXTS
-            for name, value in event.signals.items():
-                _put(base, name, value)
-            self._browsers[id(event.signals)] = base
+        known = self._known.get(id(event.signals))
+        base = self._lay_out(event.signals) if known is None else known[1]
         cells: _Cells = (base[0][:], base[1][:], base[2][:], base[3][:])
         for name, value in event.changes.items():
             _put(cells, name, value)
         return cells
 
+    def _lay_out(self, signals: Values) -> _Cells:
+        cells: _Cells = ([_NAN] * _NUMBERS, [_UNKNOWN] * _BOOLEANS, [0] * _CATEGORIES, [None] * _TEXTS)
+        for name, value in signals.items():
+            _put(cells, name, value)
+        if len(self._known) >= self._kept:
+            del self._known[next(iter(self._known))]
+        self._known[id(signals)] = (signals, cells)
+        return cells
+
+
+_LAYOUTS = _Layouts(2_048)
+
 
 def columns(events: Sequence[Planned]) -> tuple[Signals, Activity]:
     """Return the columns of events; KeyError for a signal that the catalogue does not have."""
-    layout = _Rows()
-    rows = [layout.row(event) for event in events]
+    rows = [_LAYOUTS.row(event) for event in events]
     count = len(events)
     booleans = np.array([row[1] for row in rows], np.uint8).reshape(count, _BOOLEANS)
     with np.errstate(over="ignore"):

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from flows.stages.decode import Decode
+from flows.stages.normalize import Normalize
+from flows.stages.velocity import Velocity
+from flows.stages.verify_mask import VerifyMask
+from infra.traffic.attackers import ATTACKERS, NUISANCES
+from infra.traffic.attackers.malformed import SPOILS, malformed
+from infra.traffic.craft import Craft
+from infra.traffic.dataset import dataset_keys
+from infra.traffic.graphics import is_virtual
+from infra.traffic.sealing import bodies, seal_event
+from infra.traffic.visits import FRAUD, HONEST, Campaign, Visit
+from ingest_api.checks import Reason as DoorReason
+from schemas.batches import Ledger, Origin, RawBatch
+from schemas.dead_letter import REASONS, DeadLetter, Reason
+from schemas.envelope import Attested, wrap
+from schemas.log_codes import load_log_codes
+from schemas.sealed import Header, read_header
+
+AT = 1_780_272_000_000
+CODES = load_log_codes()
+
+
+def _campaign(kind: str, seed: int = 1) -> Campaign:
+    maker, _ = {**ATTACKERS, **NUISANCES}[kind]
+    return maker(Craft(seed, small=True), AT)
+
+
+def _shown(visit: Visit) -> dict[str, object]:
+    return dict(visit.events[0].all_signals())
+
+
+def _codes(campaign: Campaign) -> list[int]:
+    return [entry[1] for _, visit in campaign for event in visit.events for entry in event.log]
+
+
+@pytest.mark.parametrize("kind", [*ATTACKERS])
+def test_every_attacker_is_labelled_and_named_and_the_same_for_the_same_seed(kind: str) -> None:
+    first, again = _campaign(kind), _campaign(kind)
+    assert first == again
+    assert all(visit.label == FRAUD and visit.kind == kind and visit.events for _, visit in first)
+
+
+def test_headless_browsers_draw_in_software_and_are_driven() -> None:
+    shown = [_shown(_campaign("headless", seed)[0][1]) for seed in range(12)]
+    assert all("SwiftShader" in str(one["webgl.unmasked_renderer"]) for one in shown)
+    assert any(one["navigator.webdriver"] for one in shown)
+    assert any("HeadlessChrome" in str(one["navigator.user_agent"]) for one in shown)
+
+
+def test_stealth_forgets_the_worker() -> None:
+    for seed in range(6):
+        shown = _shown(_campaign("stealth", seed)[0][1])
+        assert shown["navigator.webdriver"] is False
+        assert shown["worker.platform"] != shown["navigator.platform"]
+        assert shown["worker.webgl_renderer"] != shown.get("webgl.renderer")
+
+
+def test_card_testing_is_one_device_with_many_declined_transactions_within_minutes() -> None:
+    campaign = _campaign("card_testing")
+    visits = [visit for _, visit in campaign]
+    assert len({visit.device_id for visit in visits}) == 1
+    assert len({visit.transaction for visit in visits}) == len(visits) >= 10
+    assert campaign[-1][0] < 20 * 60_000
+    assert _codes(campaign).count(CODES.code("payment_declined")) > len(visits) / 2
+
+
+def test_credential_stuffing_is_one_device_with_many_accounts() -> None:
+    visits = [visit for _, visit in _campaign("credential_stuffing")]
+    assert len({visit.device_id for visit in visits}) == 1
+    assert len({visit.linked_id for visit in visits}) == len(visits) >= 8
+    assert {CODES.code("pasted"), CODES.code("value_set_by_script")} & set(_codes(_campaign("credential_stuffing")))
+
+
+def test_an_account_farm_is_many_devices_with_one_picture() -> None:
+    visits = [visit for _, visit in _campaign("account_farm")]
+    assert len({visit.device_id for visit in visits}) == len(visits) >= 5
+    assert len({str(_shown(visit)["canvas.geometry"]) for visit in visits}) == 1
+    assert is_virtual(str(_shown(visits[0])["webgl.unmasked_renderer"]))
+
+
+def test_a_spoofer_wears_another_systems_user_agent() -> None:
+    for seed in range(6):
+        shown = _shown(_campaign("spoofer", seed)[0][1])
+        assert shown["navigator.platform"] != shown.get("worker.platform", "none")
+
+
+def test_anti_detect_browsers_have_noisy_pictures_and_people_behind_them() -> None:
+    campaign = _campaign("anti_detect")
+    shown = _shown(campaign[0][1])
+    assert float(str(shown["canvas.pixel_differences"])) > 0
+    assert CODES.code("value_set_by_script") not in _codes(campaign)
+
+
+def test_replayers_are_fraud_and_retriers_are_not() -> None:
+    (_, replayed), (_, retried) = _campaign("replayer")[0], _campaign("retrier")[0]
+    assert (replayed.label, retried.label) == (FRAUD, HONEST)
+    assert replayed.repeats > 1 == retried.repeats
+
+
+def _spoilt(way: str) -> bytes:
+    """Return the sealed event of a malformed visit, spoilt in one way."""
+    craft = Craft(2, small=True)
+    while (visit := malformed(craft, AT)[0][1]).spoil != way:
+        pass
+    session = hashlib.sha256(way.encode()).digest()[:16]
+    key = dataset_keys().derive(1, session, "seal")
+    assert key is not None
+    header = Header(1, session, visit.device_id, session[::-1], 0, AT)
+    return seal_event(header, bodies(visit.events[:1])[0], AESGCM(key), b"\x01" * 12, spoil=way)
+
+
+def _batch(values: list[bytes]) -> RawBatch:
+    rows = len(values)
+    at = np.full(rows, AT + 20, np.int64)
+    origin = Origin("events.raw", np.zeros(rows, np.int32), np.arange(rows), at, at + 2)
+    enveloped = tuple(wrap(Attested("demo-shop", "txn", ""), AT + 10, b"\0" * 16, value) for value in values)
+    return RawBatch(origin, enveloped, Ledger(("appended", "polled"), np.stack((at, at + 2), axis=1) * 1000))
+
+
+def _letters(batch: RawBatch) -> list[DeadLetter]:
+    decoded = Decode(dataset_keys())(batch)
+    verified = VerifyMask()(decoded.oks)
+    normal = Normalize()(verified.oks)
+    counted = Velocity().open(()).apply(normal.oks)
+    return [*decoded.errs, *verified.errs, *normal.errs, *counted.errs]
+
+
+@pytest.mark.parametrize("way", [*SPOILS])
+def test_each_way_to_spoil_an_event_ends_in_the_backup_with_its_reason(way: str) -> None:
+    fresh = Header(1, b"\x05" * 16, b"\x06" * 16, b"\x07" * 16, 0, AT)
+    key = dataset_keys().derive(1, fresh.session_id, "seal")
+    assert key is not None
+    visit = Craft(3, small=True).honest(Craft(3).visitor(AT))
+    good = seal_event(fresh, bodies(visit.events[:1])[0], AESGCM(key), b"\x02" * 12)
+    (letter,) = _letters(_batch([good, _spoilt(way)]))
+    assert letter.reason is SPOILS[way].reason
+
+
+def test_every_reason_that_a_client_can_cause_is_caused() -> None:
+    clients = {reason for reason, facts in REASONS.items() if facts.fault in ("client", "merchant")}
+    clients |= {Reason.UNKNOWN_KEY, Reason.UNKNOWN_VERSION}
+    assert clients == {spoil.reason for spoil in SPOILS.values()}
+
+
+@pytest.mark.parametrize("way", [way for way, spoil in SPOILS.items() if spoil.at_the_door])
+def test_what_the_door_refuses_has_a_reason_there(way: str) -> None:
+    assert SPOILS[way].at_the_door in set(DoorReason)
+    header = read_header(_spoilt(way))
+    assert (header is None) is (SPOILS[way].at_the_door == "bad_header")

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from flows.stages.decode import Decode
+from flows.stages.normalize import Normalize
+from flows.stages.verify_mask import VerifyMask
+from infra.traffic.attackers import ATTACKERS, UNSCORED
+from infra.traffic.dataset import SPAN_MS, START_MS, dataset_keys, labelled_batches
+from infra.traffic.scenario import Mix
+from schemas.environment import CHECKS
+from schemas.sealed import Codec
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
+    first, again, other = (list(labelled_batches(300, seed, small=True)) for seed in (5, 5, 6))
+    assert [batch.values for batch, _, _ in first] == [batch.values for batch, _, _ in again]
+    assert [kinds for _, _, kinds in first] == [kinds for _, _, kinds in again]
+    assert first[0][0].values[0] != other[0][0].values[0]
+
+
+def test_batches_are_whole_and_offsets_rise_by_one() -> None:
+    batches = [batch for batch, _, _ in labelled_batches(600, 1, 256, small=True)]
+    assert [len(batch) for batch in batches] == [256, 256, 88]
+    offsets = np.concatenate([batch.origin.offset for batch in batches])
+    assert (offsets == np.arange(600)).all()
+    assert all((batch.origin.partition == 0).all() for batch in batches)
+
+
+def test_event_times_rise_over_about_a_week() -> None:
+    out = [Decode(dataset_keys())(batch).oks for batch, _, _ in labelled_batches(1_500, 2, small=True)]
+    times = np.concatenate([decoded.event.occurred_at for decoded in out])
+    assert (np.diff(times) >= 0).all()
+    assert times[0] >= START_MS
+    assert 0.4 * SPAN_MS < times[-1] - times[0] < 2.5 * SPAN_MS
+
+
+def test_every_event_passes_the_stages_that_refuse_and_labels_fit_kinds() -> None:
+    decode, verify, normalize = Decode(dataset_keys()), VerifyMask(), Normalize()
+    kinds: Counter[str] = Counter()
+    for batch, labels, names in labelled_batches(2_000, 3):
+        for stage_out in ((decoded := decode(batch)), (verified := verify(decoded.oks)), normalize(verified.oks)):
+            assert not stage_out.errs
+        assert labels.dtype == np.int8
+        assert [bool(label) for label in labels] == [name != "honest" for name in names]
+        kinds.update(names)
+    assert set(kinds) <= {"honest", *ATTACKERS} - set(UNSCORED)
+    assert 0.75 < kinds["honest"] / 2_000 < 0.97
+
+
+def test_honest_events_fail_no_check_but_those_of_privacy_browsers() -> None:
+    decode, verify, normalize = Decode(dataset_keys()), VerifyMask(), Normalize()
+    failed: Counter[str] = Counter()
+    for batch, _, _ in labelled_batches(1_200, 4, small=True, mix=Mix(attacks=0.0, nuisances=0.0)):
+        checks = normalize(verify(decode(batch).oks).oks).oks.environment.checks
+        failed.update(name for bit, name in enumerate(CHECKS) for _ in range(int((checks >> bit & 1).sum())))
+    assert set(failed) <= {"canvas_readback_failed", "canvas_unstable"}
+    assert failed["canvas_unstable"] < 60
+
+
+@pytest.mark.parametrize("codec", [Codec.RAW, Codec.DEFLATE_RAW, Codec.LZ4])
+def test_a_codec_can_be_chosen(codec: Codec) -> None:
+    ((batch, _, _),) = labelled_batches(40, 1, small=True, codecs={codec: 1.0})
+    assert len(Decode(dataset_keys())(batch).oks) == 40
+
+
+def test_an_attacker_can_be_chosen_and_a_wrong_name_is_refused() -> None:
+    ((_, labels, kinds),) = labelled_batches(30, 1, small=True, mix=Mix(1.0, 0.0, kinds=("spoofer",)))
+    assert set(kinds) == {"spoofer"}
+    assert labels.all()
+    with pytest.raises(ValueError, match="no such kind of traffic: goblin"):
+        Mix(kinds=("goblin",))
