@@ -14,6 +14,13 @@ _SECONDS = 10.0
 _IDLE_SECONDS = 0.5
 _LIVE_SECONDS = 1.0
 _CHUNK = 1_000
+_PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+}
 
 
 class AccountError(Exception):
@@ -90,10 +97,21 @@ class TopicReader:
         return {partition: max(low, starts.get(partition, low)) for partition, low in lows.items()}
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
-        found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
+        found = self._ask_watermarks(partition)
         if found is None:
             raise AccountError(f"{self.topic}: Kafka did not say where partition {partition} ends")
         return int(found[0]), int(found[1])
+
+    def _ask_watermarks(self, partition: int) -> tuple[int, int] | None:
+        """Ask again while Kafka says that it may answer later: a new topic's leaders are known only after a moment."""
+        gives_up = time.monotonic() + _SECONDS
+        while True:
+            try:
+                return self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or time.monotonic() > gives_up:
+                    raise
+                time.sleep(0.1)
 
 
 def _number(value: int | None) -> int:

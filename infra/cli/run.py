@@ -36,6 +36,7 @@ def run(
 
     Example: clickgoose run --for 60s --json
     """
+    from infra.account import AccountError
     from infra.clickhouse.migrate import MigrationError
     from infra.live.run import Plan
     from infra.live.run import run as run_all
@@ -49,7 +50,7 @@ def run(
     plan = Plan(home or Settings().home, seconds, rate, seed)
     try:
         outcome = run_all(plan, stopping, _say)
-    except (StackError, MigrationError) as error:
+    except (StackError, MigrationError, AccountError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
     if as_json:

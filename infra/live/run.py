@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from infra.account import Account, Addresses, mark, wait_settled
+from infra.account import Account, read_start, wait_settled
 from infra.clickhouse.migrate import migrate
 from infra.live.view import Looker, Seen, render
 from infra.stack.child import ChildProcess
@@ -77,7 +77,7 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
     with LocalStack(plan.home, say=say) as stack, tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         migrate(stack.clickhouse_url)
-        start = mark(stack.bootstrap)
+        start = read_start(stack.bootstrap)
         ingest = stack.add(_ingest(stack, work), _READY_SECONDS)
         url = (work / "ingest.url").read_text("utf-8").strip()
         say(f"ingest tier on {url}, process {ingest.pid}")
@@ -90,12 +90,8 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         seconds = time.time() - began
         stack.remove(traffic)
         say("traffic has stopped; waiting until the flow has caught up")
-        account = wait_settled(_addresses(stack), _SETTLE_SECONDS, start, work / "accepted.hex")
+        account = wait_settled(stack.settings, start, _SETTLE_SECONDS, work / "accepted.hex")
         return Outcome(account, looker.look() or seen, _stats(work), seconds)
-
-
-def _addresses(stack: LocalStack) -> Addresses:
-    return Addresses(stack.bootstrap, stack.clickhouse_url, stack.redis_url, stack.settings.redis.result_ttl_seconds)
 
 
 def _command(*words: str) -> list[str]:
