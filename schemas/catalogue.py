@@ -25,6 +25,7 @@ _LISTS: dict[str, Kind] = {
     "categories": "category",
     "texts": "text",
 }
+_CACHED_CHARACTERS = 256  # what a client may make the process remember, 65,536 times
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +177,20 @@ def load_catalogue() -> Catalogue:
     return parse_catalogue(resources.files(__package__).joinpath("catalogue.toml").read_text("utf-8"))
 
 
-@lru_cache(maxsize=65_536)
 def category_hash(value: str) -> int:
     """Return the 32-bit FNV-1a of the UTF-8 bytes; 0 is kept for "absent", so a hash of 0 becomes 1.
 
     Stable across processes and languages, unlike ``hash()``; the agent computes the same with ``Math.imul``.
     Source: draft-eastlake-fnv, 32-bit parameters.
     """
+    return _cached_fnv(value) if len(value) <= _CACHED_CHARACTERS else _fnv(value)
+
+
+def _fnv(value: str) -> int:
     state = 0x811C9DC5
     for byte in value.encode("utf-8", "surrogatepass"):
         state = ((state ^ byte) * 0x01000193) & 0xFFFFFFFF
     return state or 1
+
+
+_cached_fnv = lru_cache(maxsize=65_536)(_fnv)

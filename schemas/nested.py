@@ -91,7 +91,7 @@ def _checked(signal: Signal, value: float | bool | str) -> float | bool | int | 
         return value
     if signal.kind == "category" and isinstance(value, str):
         return category_hash(value)
-    if signal.kind == "category" and number and 0 <= float(value) <= 0xFFFFFFFF:
+    if signal.kind == "category" and number and float(value).is_integer() and 0 <= float(value) <= 0xFFFFFFFF:
         return int(value)
     if signal.kind == "text" and isinstance(value, str):
         if len(value.encode("utf-8", "surrogatepass")) >= ABSENT_TEXT:

@@ -64,6 +64,8 @@ class Places:
 
 def encode_payloads(signals: Signals, activity: Activity) -> list[bytes]:
     """Return one body a row. Texts over 65,534 bytes and logs over 10,000 entries are refused (ValueError)."""
+    if not len(signals):
+        return []
     lengths = signals.texts.length
     entries = np.diff(activity.offsets)
     if lengths.size and lengths.max() >= ABSENT_TEXT:
@@ -114,7 +116,8 @@ def decode_payloads(bodies: Sequence[bytes], catalogue: Catalogue) -> tuple[Sign
     else:
         fixed = _mixed_columns(bodies, shapes, which, good, catalogue)
     starts = np.array([Places.of(shape).end for shape in shapes], np.int64)[which]
-    good &= _lengths_agree(bodies, starts, entries, fixed.lengths)
+    sizes = np.fromiter(map(len, bodies), np.int64, len(bodies))
+    good &= starts + entries * _ENTRY_BYTES + fixed.tails == sizes
     entries[~good] = 0
     fixed.blank(~good)
     texts = _texts(bodies, starts + entries * _ENTRY_BYTES, fixed)
@@ -124,7 +127,7 @@ def decode_payloads(bodies: Sequence[bytes], catalogue: Catalogue) -> tuple[Sign
 
 @dataclass(slots=True)
 class _Fixed:
-    """The fixed blocks of a batch at this build's widths; ``lengths`` keeps all texts that were sent."""
+    """The fixed blocks of a batch at this build's widths; ``tails`` int64[n] sums the bytes of all texts sent."""
 
     catalogue: NDArray[np.uint16]
     numbers: NDArray[np.float32]
@@ -132,10 +135,10 @@ class _Fixed:
     values: Bool
     categories: NDArray[np.uint32]
     lengths: NDArray[np.int32]
-    width: int
+    tails: NDArray[np.int64]
 
     @classmethod
-    def empty(cls, rows: int, catalogue: Catalogue, texts_sent: int) -> _Fixed:
+    def empty(cls, rows: int, catalogue: Catalogue) -> _Fixed:
         numbers, booleans, categories, texts = catalogue.counts()
         return cls(
             np.zeros(rows, np.uint16),
@@ -143,8 +146,8 @@ class _Fixed:
             np.zeros((rows, booleans), np.bool_),
             np.zeros((rows, booleans), np.bool_),
             np.zeros((rows, categories), np.uint32),
-            np.full((rows, max(texts, texts_sent)), -1, np.int32),
-            texts,
+            np.full((rows, texts), -1, np.int32),
+            np.zeros(rows, np.int64),
         )
 
     def blank(self, rows: Bool) -> None:
@@ -181,13 +184,14 @@ def _fixed_columns(bodies: Sequence[bytes], shape: Shape, catalogue: Catalogue) 
     places = Places.of(shape)
     rows = len(bodies)
     matrix = np.frombuffer(b"".join([body[: places.end] for body in bodies]), np.uint8).reshape(rows, places.end)
-    fixed = _Fixed.empty(rows, catalogue, shape.texts)
+    fixed = _Fixed.empty(rows, catalogue)
     fixed.catalogue[:] = shape.catalogue
     _copy(fixed.numbers, matrix[:, PREFIX.size : places.categories].view("<f4"))
     _copy(fixed.categories, matrix[:, places.categories : places.lengths].view("<u4"))
     lengths = matrix[:, places.lengths : places.known].view("<u2").astype(np.int32)
     lengths[lengths == ABSENT_TEXT] = -1
     _copy(fixed.lengths, lengths)
+    fixed.tails[:] = np.maximum(lengths, 0).sum(axis=1, dtype=np.int64)
     _copy(fixed.known, _unpack(matrix[:, places.known : places.values], shape.booleans))
     value_end = 2 * places.values - places.known
     _copy(fixed.values, _unpack(matrix[:, places.values : value_end], shape.booleans))
@@ -208,29 +212,19 @@ def _mixed_columns(
     bodies: Sequence[bytes], shapes: list[Shape], which: NDArray[np.int64], good: Bool, catalogue: Catalogue
 ) -> _Fixed:
     """Read rows of several shapes (agents of several versions), one shape at a time."""
-    fixed = _Fixed.empty(len(bodies), catalogue, max((shapes[w].texts for w in which[good].tolist()), default=0))
+    fixed = _Fixed.empty(len(bodies), catalogue)
     for index in np.unique(which[good]).tolist():
         rows = np.flatnonzero(good & (which == index))
         part = _fixed_columns([bodies[row] for row in rows.tolist()], shapes[index], catalogue)
-        for name in ("catalogue", "numbers", "known", "values", "categories"):
+        for name in ("catalogue", "numbers", "known", "values", "categories", "lengths", "tails"):
             getattr(fixed, name)[rows] = getattr(part, name)
-        fixed.lengths[rows, : part.lengths.shape[1]] = part.lengths
     return fixed
 
 
-def _lengths_agree(
-    bodies: Sequence[bytes], starts: NDArray[np.int64], entries: NDArray[np.int64], lengths: NDArray[np.int32]
-) -> Bool:
-    tails = np.where(lengths < 0, 0, lengths).sum(axis=1, dtype=np.int64)
-    sizes = np.fromiter((len(body) for body in bodies), np.int64, len(bodies))
-    return np.asarray(starts + entries * _ENTRY_BYTES + tails == sizes, np.bool_)
-
-
 def _texts(bodies: Sequence[bytes], tails: NDArray[np.int64], fixed: _Fixed) -> Texts:
-    sizes = np.where(fixed.lengths < 0, 0, fixed.lengths)
+    sizes = np.maximum(fixed.lengths, 0)
     starts = (tails[:, None] + np.cumsum(sizes, axis=1) - sizes).astype(np.int32)
-    keep = slice(0, fixed.width)
-    return Texts(tuple(bodies), starts[:, keep], np.ascontiguousarray(fixed.lengths[:, keep]))
+    return Texts(tuple(bodies), starts, fixed.lengths)
 
 
 def _activity(bodies: Sequence[bytes], starts: NDArray[np.int64], entries: NDArray[np.int64]) -> Activity:

@@ -128,7 +128,7 @@ def _inflate(codec: Codec, packed: bytes, size: int) -> bytes:
         if codec is Codec.LZ4:
             body = lz4.block.decompress(packed, uncompressed_size=size)
         else:
-            body = bytes(deflate.deflate_decompress(packed, size))
+            body = bytes(deflate.deflate_decompress(packed, size + 1))  # + 1: a size of 0 is no bound to it
     except (lz4.block.LZ4BlockError, deflate.DeflateError, ValueError, MemoryError) as error:
         raise BodyError("inflate_failed") from error
     if len(body) != size:

@@ -186,10 +186,6 @@ def mixture(rows: int = 60) -> list[bytes]:
         if row % 3 == 2 and row // 3 < len(reasons):
             out.append(BAD[reasons[row // 3]](row))
         else:
-            signals = {
-                "screen.width": 1024 + row,
-                "canvas.pixel_differences": row % 5,
-                "navigator.webdriver": row % 7 == 0,
-            }
-            out.append(record(row, signals, CODECS[row % 4]))
+            found = {"canvas.pixel_differences": row % 5, "navigator.webdriver": row % 7 == 0}
+            out.append(record(row, {**found, "storage.quota": 1024 + row}, CODECS[row % 4]))
     return [*out, out[0], out[4]]

@@ -10,6 +10,8 @@ from ua_parser import parse
 from schemas.catalogue import category_hash
 from schemas.environment import BROWSERS, DEVICES, GPUS, SYSTEMS
 
+_AGENT_BYTES = 1_024
+_RENDERER_BYTES = 512
 _BROWSER = {name: code for code, name in enumerate(BROWSERS)}
 _SYSTEM = {name: code for code, name in enumerate(SYSTEMS)}
 _DEVICE = {name: code for code, name in enumerate(DEVICES)}
@@ -68,7 +70,7 @@ class Client(NamedTuple):
     version: float  # NaN where unknown
     system: int
     device: int
-    category: int  # the hash that a worker's or an iframe's copy of the string would have
+    category: int  # the hash that a worker's or an iframe's copy of the string would have; 0 where it is too long
 
 
 class Graphics(NamedTuple):
@@ -79,11 +81,18 @@ class Graphics(NamedTuple):
     metal: bool
 
 
-@lru_cache(maxsize=8192)
 def parse_user_agent(raw: bytes) -> Client:
-    """Parse with ua-parser's native matcher, and fold its families into our closed sets."""
-    text = raw.decode("utf-8", "replace")
-    found = parse(text[:1024]).with_defaults()
+    """Parse with ua-parser's native matcher, and fold its families into our closed sets.
+
+    Only the first 1,024 bytes are read and remembered; a longer string is compared with no copy of it.
+    """
+    return _parse_user_agent(raw[: _AGENT_BYTES + 1])
+
+
+@lru_cache(maxsize=8192)
+def _parse_user_agent(raw: bytes) -> Client:
+    text = raw[:_AGENT_BYTES].decode("utf-8", "replace")
+    found = parse(text).with_defaults()
     system = _SYSTEM[_SYSTEM_OF_FAMILY.get(found.os.family, "unknown")]
     family = found.user_agent.family.lower()
     browser = next((name for word, name in _BROWSER_OF_FAMILY if word in family), "unknown")
@@ -91,7 +100,8 @@ def parse_user_agent(raw: bytes) -> Client:
         browser = "headless_chrome"
     major = found.user_agent.major
     version = float(major) if major and major.isdecimal() else float("nan")
-    return Client(_BROWSER[browser], version, system, _device(text, SYSTEMS[system]), category_hash(text))
+    category = category_hash(text) if len(raw) <= _AGENT_BYTES else 0
+    return Client(_BROWSER[browser], version, system, _device(text, SYSTEMS[system]), category)
 
 
 def _device(text: str, system: str) -> int:
@@ -102,9 +112,13 @@ def _device(text: str, system: str) -> int:
     return _DEVICE["phone" if system in ("android", "ios") else "unknown"]
 
 
-@lru_cache(maxsize=8192)
 def parse_renderer(raw: bytes) -> Graphics:
-    """Fold an unmasked WebGL renderer string into maker and driver."""
+    """Fold an unmasked WebGL renderer string into maker and driver; only the first 512 bytes are read."""
+    return _parse_renderer(raw[:_RENDERER_BYTES])
+
+
+@lru_cache(maxsize=8192)
+def _parse_renderer(raw: bytes) -> Graphics:
     text = raw.decode("utf-8", "replace").lower()
     gpu = next((name for word, name in _GPU_OF_WORD if word in text), "unknown")
     return Graphics(_GPU[gpu], "direct3d" in text or "d3d11" in text, "metal" in text)
