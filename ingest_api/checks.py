@@ -78,11 +78,12 @@ class Checks:
     def __call__(self, session: Session, sealed: Sequence[bytes], address: bytes, now_ms: int) -> Checked:
         """Check and wrap all events of a request, in order."""
         checked = Checked([], [], [])
+        envelope = wrap(session.attested, now_ms, address, b"")  # the same in front of every event of the request
         for one in sealed:
-            self._check(checked, session, one, address, now_ms)
+            self._check(checked, session, one, envelope, now_ms)
         return checked
 
-    def _check(self, into: Checked, session: Session, sealed: bytes, address: bytes, now_ms: int) -> None:
+    def _check(self, into: Checked, session: Session, sealed: bytes, envelope: bytes, now_ms: int) -> None:
         header = read_header(sealed)
         if header is None:
             into.event_ids.append(None)
@@ -104,4 +105,4 @@ class Checks:
         into.event_ids.append(header.event_id.hex())
         into.reasons.append(reason)
         if reason is None:
-            into.records.append(Record(header.device_id, wrap(session.attested, now_ms, address, sealed)))
+            into.records.append(Record(header.device_id, envelope + sealed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -105,9 +104,9 @@ async def _deliver(parts: Parts, session: Session, checked: Checked) -> list[Rea
     if not checked.records:
         return [reason for reason in checked.reasons if reason is not None]
     passed = [i for i, r in zip(checked.event_ids, checked.reasons, strict=True) if r is None and i is not None]
-    delivered, _ = await asyncio.gather(
-        parts.delivery.deliver(checked.records), parts.marks.set(session.attested.merchant, passed)
-    )
+    marks = parts.marks.begin(session.attested.merchant, passed)
+    delivered = await parts.delivery.deliver(checked.records)
+    await parts.marks.finish(marks, len(passed))
     outcomes = iter(delivered)
     return [next(outcomes) if reason is None else reason for reason in checked.reasons]
 

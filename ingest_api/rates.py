@@ -5,10 +5,10 @@ While Redis is away, each process counts in its own memory: looser across proces
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
@@ -22,6 +22,15 @@ from ingest_api.redis_link import RedisAway, RedisLink
 
 log = logging.getLogger("ingest.rates")
 _FAILURES_PER_MINUTE = 60
+# One command per request instead of six: a command costs the client 40 µs, whatever it does.
+_COUNT = b"""
+local counts = {}
+for i = 1, #KEYS do
+    counts[i] = redis.call('INCRBY', KEYS[i], ARGV[2 * i])
+    redis.call('EXPIRE', KEYS[i], ARGV[2 * i - 1], 'NX')
+end
+return counts
+"""
 
 
 class LinkStorage(Storage):
@@ -40,8 +49,15 @@ class LinkStorage(Storage):
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count, beginning a window where none runs."""
-        count, _ = await self._link.send(("INCRBY", key, amount), ("EXPIRE", key, expiry, "NX"))
-        return int(count)
+        (count,) = await self.incr_all([(key, expiry, amount)])
+        return count
+
+    async def incr_all(self, counters: Sequence[tuple[str, int, int]]) -> list[int]:
+        """Count several (key, expiry, amount) in one command; return the counts."""
+        keys = [key.encode() for key, _, _ in counters]
+        numbers = [number for _, expiry, amount in counters for number in (expiry, amount)]
+        (counts,) = await self._link.send(("EVAL", _COUNT, len(keys), *keys, *numbers))
+        return [int(count) for count in counts]
 
     async def get(self, key: str) -> int:
         """Return the count of the window."""
@@ -81,7 +97,8 @@ class Rates:
         self._merchant = RateLimitItemPerSecond(config.merchant_events_per_second, namespace="rate")
         self._address = RateLimitItemPerMinute(config.address_requests_per_minute, namespace="rate")
         self._failures = RateLimitItemPerMinute(_FAILURES_PER_MINUTE, namespace="rate")
-        self._shared = FixedWindowRateLimiter(LinkStorage(link))
+        self._storage = LinkStorage(link)
+        self._shared = FixedWindowRateLimiter(self._storage)
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._metrics = metrics
         self._degraded = False
@@ -109,14 +126,19 @@ class Rates:
 
     async def _charge(self, *hits: _Hit) -> None:
         try:
-            await self._charge_with(self._shared, hits)
+            # What the library's ``hit`` does for one limit, for all of them in one round trip.
+            counters = [(hit.item.key_for(hit.name), hit.item.get_expiry(), hit.cost) for hit in hits]
+            counts = await self._storage.incr_all(counters)
+            allowed = [count <= hit.item.amount for hit, count in zip(hits, counts, strict=True)]
             self._say(degraded=False)
+            await self._refuse(self._shared, hits, allowed)
         except RedisAway:
             self._say(degraded=True)
-            await self._charge_with(self._own, hits)
+            allowed = [await self._own.hit(hit.item, hit.name, cost=hit.cost) for hit in hits]
+            await self._refuse(self._own, hits, allowed)
 
-    async def _charge_with(self, limiter: FixedWindowRateLimiter, hits: tuple[_Hit, ...]) -> None:
-        allowed = await asyncio.gather(*(limiter.hit(hit.item, hit.name, cost=hit.cost) for hit in hits))
+    async def _refuse(self, limiter: FixedWindowRateLimiter, hits: tuple[_Hit, ...], allowed: list[bool]) -> None:
+        """Raise ApiError 429 for the first limit that is passed."""
         for hit, good in zip(hits, allowed, strict=True):
             if not good:
                 self._metrics.limited(hit.scope)

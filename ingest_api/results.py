@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ingest_api.metrics import Metrics
 from ingest_api.redis_link import RedisAway, RedisLink
@@ -20,6 +20,9 @@ from schemas.result import pending_key, result_key
 _SHORTEST_PAUSE = 0.004
 _LONGEST_PAUSE = 0.015
 _KEYS_PER_ASK = 1_000
+
+
+_MARK = b"for i = 1, #KEYS do redis.call('SET', KEYS[i], 1, 'EX', ARGV[1]) end"
 
 
 class State(Enum):
@@ -149,10 +152,14 @@ class Marks:
     def __init__(self, link: RedisLink, seconds: int, metrics: Metrics) -> None:
         self._link, self._seconds, self._metrics = link, seconds, metrics
 
-    async def set(self, merchant: str, event_ids: Iterable[str]) -> None:
-        """Mark the events of a request in one go."""
-        commands = [("SET", pending_key(merchant, event_id), 1, "EX", self._seconds) for event_id in event_ids]
+    def begin(self, merchant: str, event_ids: Sequence[str]) -> asyncio.Future[list[Any]]:
+        """Send the marks of a request, all in one command; hand the future to ``finish``."""
+        keys = [pending_key(merchant, event_id).encode() for event_id in event_ids]
+        return self._link.send(("EVAL", _MARK, len(keys), *keys, self._seconds))
+
+    async def finish(self, marks: asyncio.Future[list[Any]], count: int) -> None:
+        """Wait for the marks, so that a poll that follows the answer finds them."""
         try:
-            await self._link.send(*commands)
+            await marks
         except RedisAway:
-            self._metrics.unmarked(len(commands))
+            self._metrics.unmarked(count)

@@ -330,3 +330,27 @@ async def test_a_start_that_cannot_work_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout == b""
     assert done.stderr.decode().strip().count("\n") == 0 and b"clickgoose up" in done.stderr
+
+
+async def test_the_tours_of_the_guide_work_as_printed(tmp_path: Path, stack: Any) -> None:
+    guide = (
+        (ROOT / "docs" / "api.md").read_text("utf-8").replace("wait=10", "wait=0").replace('"wait": 10', '"wait": 0')
+    )
+    shell, python = (guide.split(f"```{kind}\n")[1].split("```")[0] for kind in ("sh", "python"))
+    with child(tmp_path, stack.bootstrap, stack.redis_url, tls=True) as process:
+        (process.directory / "tls").mkdir(parents=True)
+        _ensure_certificate(process.directory / "tls")
+        found = {"settings": {"ingest": {"url": process.start()}}}
+        (process.directory / "stack.json").write_text(json.dumps(found))
+        (process.directory / "secrets.json").write_text(json.dumps({"api_keys": KEYS}))
+        (tmp_path / ".clickgoose").symlink_to(process.directory)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+        for argv in (["sh", "-e", "-c", shell], [sys.executable, "-c", python]):
+            done = await asyncio.to_thread(
+                lambda argv=argv: subprocess.run(
+                    argv, cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False
+                )
+            )
+            assert done.returncode == 0, done.stderr.decode()
+            assert b"appended" in done.stdout and b"pending" in done.stdout, done.stdout
