@@ -76,9 +76,9 @@ class Jury:
     def __init__(self, signals: Sequence[SmartSignal]) -> None:
         self._signals = tuple(signals)
         sizes = [len(signal.clues) for signal in signals]
-        self._starts = np.cumsum([0, *sizes[:-1]])
-        self._doubts = np.array([[1.0 - clue.weight] for signal in signals for clue in signal.clues])
-        self._bits = np.array([[1 << bit] for size in sizes for bit in range(size)], np.uint32)
+        self._signal_of = np.repeat(np.arange(len(sizes)), sizes)
+        self._doubts = np.array([1.0 - clue.weight for signal in signals for clue in signal.clues])
+        self._bits = np.array([1 << bit for size in sizes for bit in range(size)], np.uint32)
         self._thresholds = np.array([[signal.threshold] for signal in signals], np.float32)
 
     def judge(self, view: View) -> Verdict:
@@ -91,10 +91,17 @@ class Jury:
                 raise AssertionError(f"smart signal {signal.name}: {len(signal.clues)} clues, {len(clues)} observed")
             seen.extend(clues)
             asked.append(signal.computable(view))
-        hits = np.concatenate(seen).reshape(len(seen), len(view))
-        # Products run down the clues one after the other, so that the number of rows cannot change their rounding.
-        doubt = np.multiply.reduceat(np.where(hits, self._doubts, 1.0), self._starts, axis=0)
-        reasons = np.add.reduceat(np.where(hits, self._bits, np.uint32(0)), self._starts, axis=0, dtype=np.uint32)
+        rows = len(view)
+        # Few clues are seen: work on those alone. They come clue by clue, so a row's product has the same order, and
+        # so the same rounding, whatever the batch.
+        clue, row = np.divmod(np.flatnonzero(np.concatenate(seen)), max(rows, 1))
+        cell = self._signal_of[clue] * rows + row
+        doubt = np.ones(len(self._signals) * rows)
+        np.multiply.at(doubt, cell, self._doubts[clue])
+        reasons = np.zeros(len(self._signals) * rows, np.uint32)
+        np.bitwise_or.at(reasons, cell, self._bits[clue])
+        shape = (len(self._signals), rows)
+        doubt, reasons = doubt.reshape(shape), reasons.reshape(shape)
         confidence = (1.0 - doubt).astype(np.float32)
         silent = ~np.stack(asked) & (reasons == 0)
         result = (confidence >= self._thresholds).astype(np.int8)

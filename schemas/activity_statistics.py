@@ -93,10 +93,10 @@ def activity_statistics(activity: Activity) -> ActivityStatistics:
     table, names, firsts = _dense()
     width = len(names) + 1
     dense = table.take(code, mode="clip")
-    cell = row * width
-    cell += dense
-    counts = np.bincount(cell, minlength=rows * width).reshape(rows, width).T
-    totals = np.bincount(cell, weights=value, minlength=rows * width).reshape(rows, width).T
+    cell = dense * np.int64(rows)
+    cell += row
+    counts = np.bincount(cell, minlength=rows * width).reshape(width, rows)
+    totals = np.bincount(cell, weights=value, minlength=rows * width).reshape(width, rows)
     out = np.zeros((len(STATISTICS), rows), np.float32)
     lengths = np.diff(activity.offsets)
     out[0] = lengths
