@@ -27,6 +27,7 @@ from schemas.framing import FRAMES_CONTENT_TYPE, pack_frames
 _ATTEMPTS = 8
 _PAUSE_SECONDS = (0.25, 8.0)
 _POLL_SECONDS = 30.0
+_NOT_OURS = "The answers at this address are not those of a clickgoose ingest tier."
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10)
 _POLL_TIMEOUT = aiohttp.ClientTimeout(total=15)
 
@@ -138,8 +139,7 @@ class Api:
         for attempt in range(_ATTEMPTS):
             answer = await self._send_once(session, visit, [sealed[index] for index in left])
             if answer is not None and answer[0] == 200:
-                results = msgspec.json.decode(answer[1], type=_Results).results
-                for index, result in zip(left, results, strict=True):
+                for index, result in zip(left, _results(answer[1], len(left)), strict=True):
                     if result.status == "retry":
                         self._stats.retries[result.reason] += 1
                     else:
@@ -216,8 +216,22 @@ class _Answer(NamedTuple):
     retry_after: str | None
 
 
+def _results(data: bytes, wanted: int) -> list[_Result]:
+    """Return one result an event. TrafficError where the answer is not that of an ingest tier."""
+    try:
+        found = msgspec.json.decode(data, type=_Results).results
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = []
+    if len(found) != wanted:
+        raise TrafficError(_NOT_OURS)
+    return found
+
+
 def _opened(data: bytes) -> OpenSession:
-    answer = msgspec.json.decode(data, type=_SessionAnswer)
+    try:
+        answer = msgspec.json.decode(data, type=_SessionAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise TrafficError(_NOT_OURS) from None
     return OpenSession(
         answer.key_id, bytes.fromhex(answer.session_id), answer.token, AESGCM(base64.b64decode(answer.seal_key)),
         base64.b64decode(answer.sign_key), answer.limits.get("max_events_per_request", 100),

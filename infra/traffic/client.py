@@ -11,7 +11,7 @@ from itertools import islice
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
-from infra.traffic.api import Api, ApiConfig, OpenSession, Outcome, TrafficError
+from infra.traffic.api import Api, ApiConfig, OpenSession, Outcome
 from infra.traffic.craft import Craft
 from infra.traffic.scenario import Due, Mix, Scenario
 from infra.traffic.sealing import bodies, nested_body, seal_event
@@ -75,7 +75,7 @@ class TrafficClient:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(config.requests_at_once)
         self._polls = 0
-        self._failure: TrafficError | None = None
+        self._failure: BaseException | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until the run ends or ``stop`` is set, then wait for the answers. TrafficError where it cannot go on."""
@@ -84,14 +84,20 @@ class TrafficClient:
             await self._send_all(api, stop)
             for visit, page in [(page.waiting[0].visit, page) for page in self._pages.values() if page.waiting]:
                 self._leave(api, visit, page)
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=_DRAIN_SECONDS)
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._drain()
         self._stats.unanswered += self._stats.in_flight()
         if self._failure is not None:
             raise self._failure
+
+    async def _drain(self) -> None:
+        """Wait for the answers, and for the polls that they start; what takes too long is given up."""
+        until = time.monotonic() + _DRAIN_SECONDS
+        while self._tasks and (left := until - time.monotonic()) > 0:
+            await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send_all(self, api: Api, stop: asyncio.Event) -> None:
         config, stream = self._config, self._stream()
@@ -137,20 +143,13 @@ class TrafficClient:
         visit = outgoing.visit
         page = self._pages.get(visit.transaction)
         if page is None:
-            page = self._pages[visit.transaction] = _Page(self._start(self._open(api, visit)), [])
+            page = self._pages[visit.transaction] = _Page(self._start(api.open_session(visit)), [])
         page.waiting.append(outgoing)
         last = outgoing.number == len(visit.events) - 1
         if last or len(page.waiting) >= visit.together:
             self._leave(api, visit, page)
         if last:
             del self._pages[visit.transaction]
-
-    async def _open(self, api: Api, visit: Visit) -> OpenSession | None:
-        try:
-            return await api.open_session(visit)
-        except TrafficError as error:
-            self._failure = error
-            return None
 
     def _leave(self, api: Api, visit: Visit, page: _Page) -> None:
         batch, page.waiting[:] = list(page.waiting), []
@@ -159,8 +158,13 @@ class TrafficClient:
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
 
     async def _send(self, api: Api, visit: Visit, page: _Page, batch: list[Outgoing]) -> None:
         self._stats.offered += len(batch)

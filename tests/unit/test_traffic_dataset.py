@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -73,3 +76,24 @@ def test_an_attacker_can_be_chosen_and_a_wrong_name_is_refused() -> None:
     assert labels.all()
     with pytest.raises(ValueError, match="no such kind of traffic: goblin"):
         Mix(kinds=("goblin",))
+
+
+def test_the_bytes_do_not_depend_on_the_process() -> None:
+    digests = {_digest_in_a_fresh_process(hash_seed) for hash_seed in ("1", "2")}
+    assert len(digests) == 1
+
+
+def _digest_in_a_fresh_process(hash_seed: str) -> str:
+    code = (
+        "import hashlib; from infra.traffic.dataset import labelled_batches;"
+        "rows = [value for batch, _, _ in labelled_batches(300, 8, small=True) for value in batch.values];"
+        "print(hashlib.sha256(b''.join(rows)).hexdigest())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return run.stdout.strip()
