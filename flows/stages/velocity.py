@@ -40,7 +40,6 @@ WINDOWS = (300 * SECOND, HOUR, DAY)
 _CHUNK = 256  # rows at a time: bounds the pairs that rows of one device form, whatever the batch
 _REPLAYED = 16_384
 _LATEST = 1 << 53
-_DEVICE_SALT = np.uint64(0)
 _JOURNAL_LEAST = 262_144
 
 
@@ -95,38 +94,54 @@ class VelocitySession:
     def apply(self, batch: Normalized, /) -> StageOut[Counted]:
         """Count a batch in order; see the module for the fate of a row."""
         event = batch.event
-        times = np.clip(np.minimum(event.occurred_at, event.received_at), 0, _LATEST)
+        times = np.minimum(event.occurred_at, event.received_at)
+        np.maximum(times, 0, out=times)
+        np.minimum(times, _LATEST, out=times)
         watermarks = np.maximum.accumulate(np.maximum(times, self._watermark))
-        late = times < watermarks - self._lateness
-        tags = tags_of(event.device_id, _DEVICE_SALT)
-        ids = tags_of(event.event_id, self._salts.of(event.merchant))
-        hours = watermarks // HOUR
+        tags, ids = tags_of(event.device_id, event.event_id, self._salts.of(event.merchant))
         columns: list[batches.Velocity] = []
-        duplicate = np.zeros(len(batch), np.bool_)
-        for a, b in _pieces(hours):
-            self._advance(int(hours[b - 1]))
+        dropped: list[I64] = []
+        dead: list[I64] = []
+        for a, b in _pieces(watermarks):
             rows = slice(a, b)
-            duplicate[rows] = self._ids.admit(ids[rows], late[rows])
-            counted = ~(duplicate[rows] | late[rows])
-            columns.append(self._count(tags[rows], times[rows], ids[rows], counted))
-            self._watermark = int(watermarks[b - 1])
-        return _outcome(batch, columns, duplicate, late & ~duplicate)
+            late = self._late(times[rows], watermarks[rows])
+            duplicate = self._ids.admit(ids[rows], late)
+            if duplicate is None and late is None:
+                columns.append(self._count(tags[rows], times[rows], ids[rows]))
+                continue
+            duplicate = np.zeros(b - a, np.bool_) if duplicate is None else duplicate
+            late = np.zeros(b - a, np.bool_) if late is None else late & ~duplicate
+            kept = np.flatnonzero(~(duplicate | late)) + a
+            dropped.append(np.flatnonzero(duplicate) + a)
+            dead.append(np.flatnonzero(late) + a)
+            columns.append(self._count(tags[kept], times[kept], ids[kept]))
+        return _outcome(batch, columns, dropped, dead)
 
-    def _advance(self, hour: int) -> None:
-        """Let an hour of the watermark begin: expire ids, and once a day the devices."""
+    def _late(self, times: I64, watermarks: I64) -> Bool | None:
+        """Move on to the watermark after some rows of one hour; return which of them come too late, None: none."""
+        self._advance(int(watermarks[-1]))
+        if times.min() >= self._watermark - self._lateness:
+            return None
+        return times < watermarks - self._lateness
+
+    def _advance(self, watermark: int) -> None:
+        """Move the watermark: where an hour begins, expire ids, and where a day begins, devices."""
+        self._watermark = watermark
+        hour = watermark // HOUR
         if hour == self._hour:
             return
         day_began = hour * HOUR // DAY > self._hour * HOUR // DAY
+        self._begin_hour(hour)
+        if day_began:
+            self._devices.sweep(hour * HOUR // DAY * DAY - self._idle, self._cutoff)
+
+    def _begin_hour(self, hour: int) -> None:
         self._hour = hour
         self._cutoff = hour * HOUR - self._lateness - WINDOWS[-1]
         self._ids.advance(hour)
         self._journal.begin(hour)
-        if day_began:
-            self._devices.sweep(hour * HOUR // DAY * DAY - self._idle, self._cutoff)
 
-    def _count(self, tags: U64, times: I64, ids: U64, counted: Bool) -> batches.Velocity:
-        if not counted.all():
-            tags, times, ids = tags[counted], times[counted], ids[counted]
+    def _count(self, tags: U64, times: I64, ids: U64) -> batches.Velocity:
         if not len(tags):
             return _NOTHING
         self._journal.write(tags, times, ids)
@@ -154,9 +169,7 @@ class VelocitySession:
         if isinstance(frame, Full):
             self._devices = Devices.load(WINDOWS, (frame.tags, frame.first, frame.lengths, frame.times))
             self._ids = RecentIds.load(self._hours_kept, frame.ids, frame.hours)
-            self._hour = frame.watermark // HOUR
-            self._cutoff = self._hour * HOUR - self._lateness - WINDOWS[-1]
-            self._ids.advance(self._hour)
+            self._begin_hour(frame.watermark // HOUR)
         else:
             self._repeat(frame)
         self._watermark = frame.watermark
@@ -165,7 +178,7 @@ class VelocitySession:
     def _repeat(self, delta: Delta) -> None:
         end = 0
         for hour, size in zip(delta.hours.tolist(), delta.sizes.tolist(), strict=True):
-            self._advance(hour)
+            self._advance(hour * HOUR)
             start, end = end, end + size
             for a in range(start, end, _REPLAYED):
                 rows = slice(a, min(end, a + _REPLAYED))
@@ -212,24 +225,27 @@ _NO_COUNTS = np.empty(0, np.uint32)
 _NOTHING = batches.Velocity(_NO_COUNTS, _NO_COUNTS, _NO_COUNTS, _NO_TIMES, _NO_TIMES)
 
 
-def _pieces(hours: I64) -> list[tuple[int, int]]:
-    """Cut rows into pieces of one hour and at most ``_CHUNK`` rows."""
-    rows = len(hours)
+def _pieces(watermarks: I64) -> list[tuple[int, int]]:
+    """Cut rows into pieces of one hour of the watermark and at most ``_CHUNK`` rows."""
+    rows = len(watermarks)
     if not rows:
         return []
-    turns = (np.flatnonzero(hours[1:] != hours[:-1]) + 1).tolist() if hours[0] != hours[-1] else []
-    cuts = sorted({0, rows, *range(_CHUNK, rows, _CHUNK), *turns})
-    return list(pairwise(cuts))
+    first, last = int(watermarks[0]) // HOUR, int(watermarks[-1]) // HOUR
+    if first == last:
+        return [(at, min(rows, at + _CHUNK)) for at in range(0, rows, _CHUNK)]
+    hours = watermarks // HOUR
+    turns = (np.flatnonzero(hours[1:] != hours[:-1]) + 1).tolist()
+    return list(pairwise(sorted({0, rows, *range(_CHUNK, rows, _CHUNK), *turns})))
 
 
-def _outcome(batch: Normalized, columns: list[batches.Velocity], duplicate: Bool, dead: Bool) -> StageOut[Counted]:
-    gone = duplicate | dead
+def _outcome(
+    batch: Normalized, columns: list[batches.Velocity], dropped: list[I64], dead: list[I64]
+) -> StageOut[Counted]:
     velocity = batches.Velocity.concat(columns) if columns else _NOTHING
-    if not gone.any():
+    if not dropped:  # nor dead: the two lists grow together
         return StageOut(widen(Counted, batch, velocity=velocity))
-    errs: list[DeadLetter] = []
-    if dead.any():
-        detail = "older than flow.lateness_seconds behind the newest event of its partition"
-        errs = dead_letters(batch, np.flatnonzero(dead).tolist(), Reason.TOO_LATE, "velocity", detail)
-    kept = batch.take(np.flatnonzero(~gone))
-    return StageOut(widen(Counted, kept, velocity=velocity), errs, int(np.count_nonzero(duplicate)))
+    dropped_rows, dead_rows = np.concatenate(dropped), np.concatenate(dead)
+    kept = np.delete(np.arange(len(batch)), np.concatenate((dropped_rows, dead_rows)))
+    detail = "older than flow.lateness_seconds behind the newest event of its partition"
+    errs: list[DeadLetter] = dead_letters(batch, dead_rows.tolist(), Reason.TOO_LATE, "velocity", detail)
+    return StageOut(widen(Counted, batch.take(kept), velocity=velocity), errs, len(dropped_rows))

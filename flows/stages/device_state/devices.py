@@ -50,11 +50,12 @@ class Devices:
         counts = after[1:] - (after[0] - 1)
         previous = self._lists.at_from_end(records, after[0])
         first = np.minimum(records[:, FIRST], times)
-        heads = _heads(slots)
+        heads, sizes = _runs(slots)
         if len(heads) < len(slots):
-            _see_each_other(heads, times, self._spans, counts, first, previous)
-        sizes = np.diff(heads, append=len(slots))
-        self._lists.add(slots[heads], sizes, times, first[heads + sizes - 1], cutoff)
+            _see_each_other(heads, sizes, times, self._spans, counts, first, previous)
+            self._lists.add(slots[heads], sizes, times, first[heads + sizes - 1], cutoff)
+        else:
+            self._lists.add(slots, sizes, times, first, cutoff)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return Seen(counts.take(back, axis=1), first.take(back), previous.take(back))
@@ -63,10 +64,10 @@ class Devices:
         """Add rows without counting: what ``observe`` does to the state."""
         order, slots = self._sorted_slots(tags)
         times = times[order]
-        heads = _heads(slots)
+        heads, sizes = _runs(slots)
         listed = slots[heads]
         first = np.minimum(self._lists.read(listed)[:, FIRST], np.minimum.reduceat(times, heads))
-        self._lists.add(listed, np.diff(heads, append=len(slots)), times, first, cutoff)
+        self._lists.add(listed, sizes, times, first, cutoff)
 
     def _sorted_slots(self, tags: U64) -> tuple[I64, I64]:
         """Return the rows sorted by device, in their order within a device, and the slots of the sorted rows."""
@@ -117,17 +118,20 @@ class Devices:
         return devices
 
 
-def _heads(slots: I64) -> I64:
-    """Return where each run of equal slots begins."""
+def _runs(slots: I64) -> tuple[I64, I64]:
+    """Return where each run of equal slots begins, and how long it is."""
     begins = np.empty(len(slots), np.bool_)
     begins[:1] = True
     np.not_equal(slots[1:], slots[:-1], out=begins[1:])
-    return begins.nonzero()[0]
+    heads = begins.nonzero()[0]
+    sizes = np.empty(len(heads), np.int64)
+    np.subtract(heads[1:], heads[:-1], out=sizes[:-1])
+    sizes[-1:] = len(slots) - heads[-1:]
+    return heads, sizes
 
 
-def _see_each_other(heads: I64, times: I64, spans: I64, counts: I64, first: I64, previous: I64) -> None:
+def _see_each_other(heads: I64, sizes: I64, times: I64, spans: I64, counts: I64, first: I64, previous: I64) -> None:
     """Add what rows of one device in one call see of each other: every row all rows of its group before it."""
-    sizes = np.diff(heads, append=len(times))
     begins = np.repeat(heads, sizes)
     ranks = np.arange(len(times)) - begins
     later = np.flatnonzero(ranks)

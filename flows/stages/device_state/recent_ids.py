@@ -30,18 +30,24 @@ class RecentIds:
         self._hour = np.uint32(hour + 1)  # the table's 0 means empty
         self._table.drop_below(hour + 1 - self._hours_kept)
 
-    def admit(self, tags: U64, barred: Bool) -> Bool:
-        """Return which rows are duplicates, and remember the others but for the barred ones.
+    def admit(self, tags: U64, barred: Bool | None) -> Bool | None:
+        """Return which rows are duplicates, None where none is; remember the others but for the barred ones.
 
-        A row is a duplicate where an earlier row, of this call too, was remembered. ``barred`` rows are not counted,
-        so they make no later row a duplicate.
+        A row is a duplicate where an earlier row, of this call too, was remembered. ``barred`` rows, None where there
+        are none, are not counted, so they make no later row a duplicate.
         """
-        duplicate = self._table.lookup(tags) != 0
+        known = self._table.lookup(tags)
         in_order = np.sort(tags)
-        if (in_order[1:] == in_order[:-1]).any():
-            duplicate |= _repeats(tags, duplicate | barred)
-        fresh = ~(duplicate | barred)
-        self.add(tags if fresh.all() else tags[fresh])
+        repeated = bool((in_order[1:] == in_order[:-1]).any())
+        if barred is None and not repeated and not known.any():
+            self.add(tags)
+            return None
+        duplicate = known != 0
+        passed = duplicate if barred is None else duplicate | barred
+        if repeated:
+            duplicate |= _repeats(tags, passed)
+            passed = passed | duplicate
+        self.add(tags[~passed])
         return duplicate
 
     def add(self, tags: U64) -> None:

@@ -65,7 +65,7 @@ class TagTable:
         while places.size:
             flags = agree.take(places)
             at = lanes_of.take(places) + _lowest_lane(flags)
-            rows = places % len(tags)
+            rows = places - (places >= len(tags)) * len(tags)
             same = self._tags.take(at) == tags.take(rows)
             values[rows[same]] = self._values.take(at[same])
             flags = (flags & flags - _ONE)[~same]  # the byte agreed and the tag did not: the next lane, if any

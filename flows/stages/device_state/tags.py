@@ -17,22 +17,27 @@ _FIRST = np.uint64(0xFF51AFD7ED558CCD)
 _SECOND = np.uint64(0xC4CEB9FE1A85EC53)
 
 
-def tags_of(ids: U8, salts: U64 | np.uint64) -> U64:
-    """Return the tags uint64[n] of ids uint8[n, 16]; never 0. ``salts``: one, or one a row."""
-    words = np.ascontiguousarray(ids).view("<u8")
-    tags = _mixed(words[:, 1] + salts)
+def tags_of(devices: U8, events: U8, salts: U64) -> U64:
+    """Return the tags uint64[2, n] of device ids and event ids uint8[n, 16]; never 0.
+
+    ``salts`` uint64[n]: mixed into the event ids.
+    """
+    words = np.concatenate((devices, events)).view("<u8")
+    tags = words[:, 1].copy()
+    tags[len(devices) :] += salts
+    _mix(tags)
     tags ^= words[:, 0]
-    return np.maximum(_mixed(tags), np.uint64(1))
+    _mix(tags)
+    return np.maximum(tags, np.uint64(1)).reshape(2, len(devices))
 
 
-def _mixed(words: U64) -> U64:
+def _mix(words: U64) -> None:
     """Mix in place: the finaliser of MurmurHash3 (Appleby), a bijection of 64 bits."""
     words ^= words >> _SHIFT
     words *= _FIRST
     words ^= words >> _SHIFT
     words *= _SECOND
     words ^= words >> _SHIFT
-    return words
 
 
 class Salts(dict[str, int]):
