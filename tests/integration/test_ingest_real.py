@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from redis.asyncio import Redis
 
 from infra.stack.secrets import _ensure_certificate
@@ -292,6 +292,22 @@ async def test_sigterm_drains_and_ends_well(tmp_path: Path, stack: Any, tail: Ta
         assert accepted <= set(await asyncio.to_thread(tail.read, accepted))
         text = (process.directory / "log").read_text()
         assert page.opened["token"] not in text and "Traceback" not in text
+
+
+async def test_a_producer_with_a_fatal_error_is_replaced(tmp_path: Path, stack: Any, tail: Tail) -> None:
+    app = create_app(config(tmp_path, bootstrap=stack.bootstrap, redis_url=stack.redis_url))
+    async with running(app) as client:
+        page = await open_page(client)
+        sent = [page.event() for _ in range(20)]
+        await send_all(page, sent[:10])
+        appender: Any = app.parts.delivery.appender
+        broken = appender._producer
+        appender._on_error(KafkaError(KafkaError._FATAL, fatal=True))
+        await send_all(page, sent[10:])
+        await asyncio.sleep(0.3)
+        assert appender._producer is not broken
+        wanted = [event_id(one) for one in sent]
+        assert list(dict.fromkeys(await asyncio.to_thread(tail.read, set(wanted)))) == wanted
 
 
 async def test_without_redis_events_go_on_and_scores_say_503(tmp_path: Path, stack: Any, tail: Tail) -> None:

@@ -369,6 +369,21 @@ async def test_limits_hold_with_and_without_redis(tmp_path: Path, limit: str, sc
         assert all("127.0.0.1" not in key for key in t.redis.values)
 
 
+async def test_limits_go_back_to_redis_when_it_is_back(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        page = await open_page(t.client)
+        t.redis.away = True
+        await page.send(page.event())
+        trips = t.redis.round_trips
+        await page.send(page.event())
+        assert t.redis.round_trips == trips  # an outage is known; nobody waits for it again within a second
+        t.redis.away = False
+        await asyncio.sleep(1.05)
+        await page.send(page.event())
+        assert "rate_limiter_degraded 0.0" in (await t.client.get("/metrics")).text
+        assert any("rate" in key for key in t.redis.values)
+
+
 async def test_the_cost_is_the_number_of_events(tmp_path: Path) -> None:
     async with tier(tmp_path, session_events_per_minute=5) as t:
         page = await open_page(t.client)
