@@ -141,7 +141,8 @@ class TagTable:
     def _keep(self, kept: Bool) -> None:
         """Free the lanes that are not kept, bool[lanes]."""
         self._words &= kept.view("<u8") * np.uint64(0xFF)
-        self._used = int(np.count_nonzero(self._words.view(np.uint8)))
+        used = (self._words & _LOW) + _LOW | self._words
+        self._used = int(np.bitwise_count(used & _HIGH).sum(dtype=np.int64))
 
 
 def _bytes_of(tags: U64) -> U64:
