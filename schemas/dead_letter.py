@@ -106,22 +106,22 @@ REASONS: Mapping[Reason, ReasonFacts] = {
         "Compare with `clickgoose schema json`.",
     ),
     Reason.CARD_NUMBER: ReasonFacts(
-        "mask_verify", "merchant", "rejected",
+        "verify_mask", "merchant", "rejected",
         "Free text holds what passes for a card number.",
         "Tell the merchant which field leaks; the value was redacted here.",
     ),
     Reason.EMAIL: ReasonFacts(
-        "mask_verify", "merchant", "rejected",
+        "verify_mask", "merchant", "rejected",
         "Free text holds an e-mail address.",
         "Tell the merchant which field leaks; the value was redacted here.",
     ),
     Reason.PHONE: ReasonFacts(
-        "mask_verify", "merchant", "rejected",
+        "verify_mask", "merchant", "rejected",
         "Free text holds an international phone number.",
         "Tell the merchant which field leaks; the value was redacted here.",
     ),
     Reason.SECRET_IN_URL: ReasonFacts(
-        "mask_verify", "merchant", "rejected",
+        "verify_mask", "merchant", "rejected",
         "A URL kept its query or fragment, or carries credentials.",
         "Tell the merchant; the agent strips them, so another client sent this.",
     ),
@@ -156,7 +156,7 @@ REASONS: Mapping[Reason, ReasonFacts] = {
         "Bring Redis back, then redrive to Redis only.",
     ),
     Reason.SINK_KAFKA: ReasonFacts(
-        "kafka", "infrastructure", "transient",
+        "scored", "infrastructure", "transient",
         "The scored record could not be appended to events.scored: Kafka refused it.",
         "Check the topic's size limit, then redrive.",
     ),
