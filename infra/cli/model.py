@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scoring.train import Plan, TrainingSet
 
 model_app = typer.Typer(help="Train, verify and show scoring models.", no_args_is_help=True)
-Models = Annotated[Path | None, typer.Option(help="Directory of models; unset: the one that clickgoose ships with")]
+Models = Annotated[Path | None, typer.Option(help="Directory of models; unset: clickgoose's own")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output")]
 Version = Annotated[str | None, typer.Argument(help="Version, as goose-1a2b3c4d; unset: the default one")]
 
@@ -31,7 +31,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of traffic and training: one seed, one model")] = 7,
     trees: Annotated[int, typer.Option(min=1, max=2_000, help="At most; training stops early")] = 300,
     depth: Annotated[int, typer.Option(min=1, max=12)] = 6,
-    out: Models = None,
+    out: Annotated[Path | None, typer.Option(help="Directory of models; unset: clickgoose's own")] = None,
     default: Annotated[bool, typer.Option(help="Make it the default version of the directory")] = True,
     as_json: Json = False,
 ) -> None:
