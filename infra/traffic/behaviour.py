@@ -16,6 +16,7 @@ _FIELDS = (
     ("email", 22, 0.45), ("name", 14, 0.4), ("phone", 10, 0.35), ("address", 24, 0.4), ("postal_code", 6, 0.4),
     ("cardholder_name", 14, 0.3), ("card_number", 16, 0.3), ("card_expiry", 4, 0.3), ("card_cvv", 3, 0.02),
 )  # fmt: skip
+_MANAGED = ("email", "name", "cardholder_name", "card_number", "card_expiry")
 MIN_ENTRIES, MAX_ENTRIES, MAX_SMALL = 20, 220, 60
 
 
@@ -78,6 +79,8 @@ class Human:
         self._pace = 156 * exp(0.3 * normals.next())  # ms: this person's median key interval
         self._pastes = random.random() < 0.12
         self._fills = random.random() < 0.55
+        self._manager = random.random() < 0.06  # a password manager: it sets values by script, as attackers do
+        self._keyboard = not self._touch and random.random() < 0.04  # goes from field to field without a pointer
         self._fields = 0
         self._made = [self._page.entry("page_opened", self._page.now, "document")]
         self._made.append(self._page.entry("page_visible", 0, "document"))
@@ -98,7 +101,8 @@ class Human:
         page.now = float(self.now)
         self._made = []
         page.wait(900)
-        log.append(page.entry("clicked", self._random.randint(50, 180), "button"))
+        pressed = "click_without_trail" if self._keyboard else "clicked"
+        log.append(page.entry(pressed, self._random.randint(50, 180), "button"))
         log.append(page.entry("submitted", int(page.now), "form"))
         page.wait(700)
         log.append(page.entry("payment_succeeded" if paid else "payment_declined"))
@@ -118,6 +122,10 @@ class Human:
     def _approach(self, target: str) -> None:
         page, random, made = self._page, self._random, self._made
         chance = random.random()
+        if self._keyboard:
+            page.wait(300)
+            made.append(page.entry("field_focused", 0, target))
+            return
         for _ in range(1 + int(chance * 3)):
             page.wait(350)
             if self._touch:
@@ -132,7 +140,11 @@ class Human:
 
     def _fill(self, target: str, length: int, autofill: float) -> None:
         page, made, chance = self._page, self._made, self._random.random()
-        if self._fills and chance < autofill * 1.6:
+        if self._manager and target in _MANAGED:
+            page.wait(250)
+            made.append(page.entry("value_set_by_script", length, target))
+            made.append(page.entry("untrusted_event", 2, target))
+        elif self._fills and chance < autofill * 1.6:
             page.wait(400)
             made.append(page.entry("autofilled", 0, target))
         elif self._pastes and target in ("card_number", "email", "address") and chance > 0.6:

@@ -23,6 +23,7 @@ class Mix:
     attacks: float = 0.1
     nuisances: float = 0.02
     returning: float = 0.25
+    shared: float = 0.004  # devices that many honest people use: a kiosk, a family's tablet
     kinds: tuple[str, ...] = tuple(ATTACKERS)
     nuisance_kinds: tuple[str, ...] = tuple(NUISANCES)
 
@@ -75,7 +76,18 @@ class Scenario:
             return self._one_of(ATTACKERS, mix.kinds)(craft, at)
         if point < mix.attacks + mix.nuisances:
             return self._one_of(NUISANCES, mix.nuisance_kinds)(craft, at)
+        if point > 1 - mix.shared:
+            return self._shared_device(at)
         return [(0, self._honest(at))]
+
+    def _shared_device(self, at: int) -> Campaign:
+        """Return honest visits of many accounts on one device, minutes apart."""
+        craft, start, campaign = self._craft, 0.0, Campaign()
+        visitor = craft.visitor(at)
+        for _ in range(craft.random.randint(4, 10)):
+            campaign.append((int(start), craft.honest(visitor, craft.account())))
+            start += craft.random.uniform(60_000, 420_000)
+        return campaign
 
     def _one_of(self, table: Mapping[str, tuple[Attacker, float]], kinds: tuple[str, ...]) -> Attacker:
         weights = [table[kind][1] for kind in kinds]

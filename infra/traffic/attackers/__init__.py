@@ -10,6 +10,7 @@ from infra.traffic.attackers.card_testing import card_testing
 from infra.traffic.attackers.credential_stuffing import credential_stuffing
 from infra.traffic.attackers.headless import headless
 from infra.traffic.attackers.malformed import malformed
+from infra.traffic.attackers.patched import patched
 from infra.traffic.attackers.replayer import replayer, retrier
 from infra.traffic.attackers.spoofer import spoofer
 from infra.traffic.attackers.stealth import stealth
@@ -27,6 +28,7 @@ ATTACKERS: Mapping[str, tuple[Attacker, float]] = {
     "account_farm": (account_farm, 0.4),
     "spoofer": (spoofer, 2.0),
     "anti_detect": (anti_detect, 2.0),
+    "patched": (patched, 1.0),
     "replayer": (replayer, 0.4),
 }
 NUISANCES: Mapping[str, tuple[Attacker, float]] = {"malformed": (malformed, 1.0), "retrier": (retrier, 1.0)}

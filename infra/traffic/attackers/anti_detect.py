@@ -25,6 +25,8 @@ def anti_detect(craft: Craft, at: int) -> Campaign:
     if random.random() < 0.6:  # the profile names a GPU; the limits are the host's
         shown |= {**webgl_limits("SwiftShader"), "webgl.image": stamp("scene", noise)}
         shown["webgl.extensions"] = stamp("extensions", "chromium", "host")
+    if random.random() < 0.3:  # a careful one: two drawings agree, and only the known pixels betray it
+        shown |= {"canvas.pixel_differences": 0.0, "audio.noise": 0.0, "canvas.cleared": False}
     merchant, human, events = craft.merchant(), craft.human("desktop"), []
     for number in range(random.randint(1, 4)):
         log = human.finish(craft.size(), True) if number == 3 else human.log(craft.size())
