@@ -78,10 +78,10 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         work = Path(folder)
         migrate(stack.clickhouse_url)
         start = read_start(stack.bootstrap)
-        ingest = stack.add(_ingest(stack, work), _READY_SECONDS)
+        ingest = stack.add(ingest_child(stack, work), _READY_SECONDS)
         url = (work / "ingest.url").read_text("utf-8").strip()
         say(f"ingest tier on {url}, process {ingest.pid}")
-        stack.add(_flow(stack, work), _READY_SECONDS)
+        stack.add(flow_child(stack, work), _READY_SECONDS)
         began = time.time()
         traffic = stack.add(_traffic(stack, work, plan, url), _READY_SECONDS, restart=False)
         addresses = {"ingest": url, "kafka": stack.bootstrap, "home": str(plan.home.absolute())}
@@ -98,7 +98,8 @@ def _command(*words: str) -> list[str]:
     return [sys.executable, "-m", "infra.cli", *words]
 
 
-def _ingest(stack: LocalStack, work: Path) -> ChildProcess:
+def ingest_child(stack: LocalStack, work: Path) -> ChildProcess:
+    """Return the ingest tier as a process; it writes its URL to ``work/ingest.url`` once it serves."""
     port_file = work / "ingest.url"
     return ChildProcess(
         "ingest",
@@ -109,7 +110,8 @@ def _ingest(stack: LocalStack, work: Path) -> ChildProcess:
     )
 
 
-def _flow(stack: LocalStack, work: Path) -> ChildProcess:
+def flow_child(stack: LocalStack, work: Path) -> ChildProcess:
+    """Return the flow as a process; it writes ``work/flow.ready`` once it reads."""
     ready = work / "flow.ready"
     return ChildProcess(
         "flow",
