@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 Offsets = Mapping[int, int]
 _SECONDS = 10.0
-_IDLE_SECONDS = 0.5
+_POLL_SECONDS = 0.1
+_IDLE_SECONDS = 0.2
 _LIVE_SECONDS = 1.0
 _CHUNK = 1_000
 _PASSING = {
@@ -54,23 +55,28 @@ class TopicReader:
         ends = self.ends()
         found = 0
         enough = math.inf
+        heard = time.monotonic()
         while time.monotonic() < enough:
             behind = any(self.next[partition] < end for partition, end in ends.items())
-            chunk = self._consumer.consume(_CHUNK, _SECONDS if behind else _IDLE_SECONDS)
+            # `consume` waits for a full chunk, so the wait is short and silence is measured over many of them.
+            chunk = self._consumer.consume(_CHUNK, _POLL_SECONDS if behind else _IDLE_SECONDS)
             messages = [message for message in chunk if self._is_record(message)]
-            if not messages:
-                if behind and not chunk:
-                    raise AccountError(f"{self.topic}: no record for {_SECONDS:g} s, and its end is not reached")
-                if not behind:
-                    return found
-                continue
-            for message in messages:
-                self.next[_number(message.partition())] = _number(message.offset()) + 1
-            visit(messages)
-            found += len(messages)
+            if messages:
+                heard = time.monotonic()
+                self._pass_on(messages, visit)
+                found += len(messages)
+            elif not behind:
+                return found
+            elif time.monotonic() - heard > _SECONDS:
+                raise AccountError(f"{self.topic}: no record for {_SECONDS:g} s, and its end is not reached")
             if not behind and enough == math.inf:
                 enough = time.monotonic() + _LIVE_SECONDS
         return found
+
+    def _pass_on(self, messages: Sequence[Message], visit: Callable[[Sequence[Message]], None]) -> None:
+        for message in messages:
+            self.next[_number(message.partition())] = _number(message.offset()) + 1
+        visit(messages)
 
     def close(self) -> None:
         """Let go of the consumer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from enrichers.document import smart_signals_page
+from enrichers.document import document
 from infra.pages.catalogues import log_codes_page, signals_page
 from infra.pages.configuration import configuration_page
 from infra.pages.dead_letters import dead_letters_page
@@ -15,7 +15,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "signals.md": signals_page,
     "log-codes.md": log_codes_page,
-    "smart-signals.md": smart_signals_page,
+    "smart-signals.md": document,
 }
 
 

@@ -79,7 +79,7 @@ class System:
             consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
             found: list[Message] = []
             while ends:
-                for message in consumer.consume(1000, 10.0):
+                for message in consumer.consume(1000, 0.2):
                     assert message.error() is None, message.error()
                     found.append(message)
                     if message.offset() + 1 >= ends.get(message.partition(), 0):
