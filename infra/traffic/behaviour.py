@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import accumulate, chain, islice, repeat
 from math import exp
 from random import Random
 
@@ -32,14 +34,12 @@ class Normals:
 
     def __init__(self, random: Random) -> None:
         self._source = np.random.default_rng(random.getrandbits(64))
-        self._block: list[float] = []
         self._rhythm: list[float] = []
+        self.next = chain.from_iterable(self._blocks()).__next__  # called for every pause: no Python in between
 
-    def next(self) -> float:
-        """Return the next number."""
-        if not self._block:
-            self._block = self._source.standard_normal(8192).tolist()
-        return self._block.pop()
+    def _blocks(self) -> Iterator[list[float]]:
+        while True:
+            yield self._source.standard_normal(8192).tolist()
 
     def rhythm(self, size: int) -> list[float]:
         """Return the lengths of so many key intervals, in parts of the person's median: log-normal, some pauses."""
@@ -151,12 +151,12 @@ class Human:
             page.wait(900)
             made.append(page.entry("pasted", length, target))
         else:
-            code, number, now, pace = _CODES["key_interval"], _TARGETS[target], page.now, self._pace
-            for part in page.normals.rhythm(max(2, int(length * (1 + 0.2 * page.normals.next())))):
-                interval = int(pace * part)
-                now += interval
-                made.append((int(now), code, interval, number))
-            page.now = now
+            pace = self._pace
+            parts = page.normals.rhythm(max(2, int(length * (1 + 0.2 * page.normals.next()))))
+            intervals = [int(pace * part) for part in parts]
+            times = islice(accumulate(intervals, initial=int(page.now)), 1, None)
+            made.extend(zip(times, repeat(_CODES["key_interval"]), intervals, repeat(_TARGETS[target]), strict=False))
+            page.now = made[-1][0]
         page.wait(300)
         made.append(page.entry("field_left", length, target))
 
