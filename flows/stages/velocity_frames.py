@@ -76,6 +76,8 @@ def _read(data: bytes, dtypes: Sequence[str]) -> list[NDArray[Any]]:
     for dtype in dtypes:
         (size,) = _SIZE.unpack_from(data, at)
         at += _SIZE.size
+        if at + size > len(data):
+            raise ValueError("a velocity snapshot ends early: rebuild the state from Kafka")
         columns.append(np.frombuffer(data, dtype, size // np.dtype(dtype).itemsize, at))
         at += size
     if at != len(data):
