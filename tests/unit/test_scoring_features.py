@@ -15,7 +15,7 @@ from tests.builders import NOW, enriched, entry
 
 def value(name: str, **said: object) -> float:
     """Return one feature of one event."""
-    batch = enriched(**{"events": [{}], **said})  # type: ignore[arg-type] # keyword by keyword in each test
+    batch = enriched(**{"events": [{}], **said})
     return float(matrix(batch)[0, feature_schema().position[name]])
 
 

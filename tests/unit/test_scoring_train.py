@@ -136,7 +136,7 @@ def test_a_graph_that_scores_otherwise_is_refused(attribute: str, change: object
     ensemble = model.graph.node[0]
     for held in ensemble.attribute:
         if held.name == attribute:
-            changed = onnx.helper.make_attribute(attribute, change(onnx.helper.get_attribute_value(held)))  # type: ignore[operator]
+            changed = onnx.helper.make_attribute(attribute, change(onnx.helper.get_attribute_value(held)))
             held.CopyFrom(changed)
     trained = tiny_model()
     with pytest.raises(ParityError, match="differs from xgboost's"):
