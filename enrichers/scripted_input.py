@@ -11,6 +11,7 @@ from enrichers.view import View
 from schemas.batches import Bool
 
 _FEW_KEYS = 10  # below this, a mean or a deviation says nothing
+_EVENTS_A_FIELD = 4  # a password manager sends focus, input, change and blur for each field that it sets
 
 
 class ScriptedInput(SmartSignal):
@@ -27,6 +28,7 @@ class ScriptedInput(SmartSignal):
         "activity.clicks_without_trail",
         "activity.set_by_script",
         "activity.set_by_script_card",
+        "activity.autofilled",
         "activity.key_interval_mean",
         "activity.key_interval_deviation",
         "activity.keys",
@@ -39,7 +41,7 @@ class ScriptedInput(SmartSignal):
     )
     clues = (
         Clue("untrusted_events", 0.2, "Events that a script made; widgets and password managers make a few a field."),
-        Clue("many_untrusted_events", 0.7, "Eight and more, over what a password manager makes: with the above, 0.76."),
+        Clue("many_untrusted_events", 0.7, "Eight more than fields set by script explain: with the above, 0.76."),
         Clue("click_without_trail", 0.3, "A click where no pointer had been; screen readers do so too."),
         Clue("clicks_without_trail", 0.5, "Three and more such clicks: with the clue above, 0.65."),
         Clue(
@@ -77,7 +79,7 @@ class ScriptedInput(SmartSignal):
         travelled = (column("pointer_travel") > 0) | (column("touches") > 0)
         return (
             untrusted >= 1,
-            untrusted >= 8,
+            untrusted - _EVENTS_A_FIELD * column("set_by_script") >= 8,
             trailless >= 1,
             trailless >= 3,
             (column("set_by_script_card") > 0) & ~autofilled,

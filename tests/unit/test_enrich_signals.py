@@ -208,6 +208,8 @@ HELD_DOWN = [
                                                              entry("pasted", 400, 3, "card_cvv")]),
     Case("scripted_input", {"card_set_by_script", "untrusted_events"},
          activity=[*TYPED, entry("value_set_by_script", 8, 16, "card_number"), entry("untrusted_event", 9, 1)]),
+    Case("scripted_input", {"untrusted_events"},
+         activity=[*TYPED, *(entry("value_set_by_script", 8, 9, "email"), entry("untrusted_event", 9, 4)) * 6]),
 ]  # fmt: skip
 
 
