@@ -23,7 +23,7 @@ _CHUNK = 32  # events made at a time: about 10 ms
 _EVENTS_PER_ARRIVAL = 4.3
 _SPEED = 12.0  # a visit's minute passes in five seconds
 _MAX_DEBT_SECONDS = 2.0
-_DRAIN_SECONDS = 45.0
+_DRAIN_SECONDS = 20.0
 _POLLS_AT_ONCE = 16
 _CODECS = (Codec.RAW, Codec.DEFLATE_RAW, Codec.LZ4, Codec.NESTED_JSON)
 _CODEC_WEIGHTS = (0.90, 0.97, 0.998, 1.0)
@@ -44,7 +44,7 @@ class TrafficConfig:
     mix: Mix = field(default_factory=Mix)
     small: bool = True
     poll_share: float = 0.02
-    requests_at_once: int = 64
+    requests_at_once: int = 96
 
 
 class Outgoing(NamedTuple):
@@ -56,11 +56,13 @@ class Outgoing(NamedTuple):
     codec: Codec
 
 
-class _Page(NamedTuple):
-    """One open visit: its session, on the way or there, and the events that wait to leave together."""
+@dataclass(slots=True)
+class _Page:
+    """One open visit: the events that wait to leave together, and its session once one has left."""
 
-    session: asyncio.Task[OpenSession | None]
-    waiting: list[Outgoing]
+    visit: Visit
+    waiting: list[Outgoing] = field(default_factory=list)
+    session: asyncio.Task[OpenSession | None] | None = None
 
 
 class TrafficClient:
@@ -82,8 +84,9 @@ class TrafficClient:
         async with Api(self._config.api, self._stats) as api:
             self._stats.started = time.monotonic()
             await self._send_all(api, stop)
-            for visit, page in [(page.waiting[0].visit, page) for page in self._pages.values() if page.waiting]:
-                self._leave(api, visit, page)
+            for page in self._pages.values():
+                if page.waiting:
+                    self._leave(api, page)
             await self._drain()
         self._stats.unanswered += self._stats.in_flight()
         if self._failure is not None:
@@ -114,8 +117,7 @@ class TrafficClient:
                 done = config.events is not None and sent >= config.events
                 if done or stop.is_set() or time.monotonic() >= end or self._failure is not None:
                     return
-                async with self._slots:
-                    self._depart(api, outgoing)
+                await self._depart(api, outgoing)
                 sent += 1
 
     def _stream(self) -> Iterator[Due]:
@@ -138,22 +140,23 @@ class TrafficClient:
                 made.append(Outgoing(due.visit, due.number, body, codec))
         return made
 
-    def _depart(self, api: Api, outgoing: Outgoing) -> None:
-        """Let an event leave its page: at once, or together with the next ones."""
+    async def _depart(self, api: Api, outgoing: Outgoing) -> None:
+        """Let an event leave its page, at once or together with the next ones; wait while too many are on the way."""
         visit = outgoing.visit
-        page = self._pages.get(visit.transaction)
-        if page is None:
-            page = self._pages[visit.transaction] = _Page(self._start(api.open_session(visit)), [])
+        page = self._pages.setdefault(visit.transaction, _Page(visit))
         page.waiting.append(outgoing)
         last = outgoing.number == len(visit.events) - 1
-        if last or len(page.waiting) >= visit.together:
-            self._leave(api, visit, page)
         if last:
             del self._pages[visit.transaction]
+        if last or len(page.waiting) >= visit.together:
+            await self._slots.acquire()
+            self._leave(api, page).add_done_callback(lambda _: self._slots.release())
 
-    def _leave(self, api: Api, visit: Visit, page: _Page) -> None:
-        batch, page.waiting[:] = list(page.waiting), []
-        self._start(self._send(api, visit, page, batch))
+    def _leave(self, api: Api, page: _Page) -> asyncio.Task[None]:
+        batch, page.waiting = page.waiting, []
+        if page.session is None:
+            page.session = self._start(api.open_session(page.visit))
+        return self._start(self._send(api, page.visit, page.session, batch))
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.ensure_future(work)
@@ -166,26 +169,26 @@ class TrafficClient:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
 
-    async def _send(self, api: Api, visit: Visit, page: _Page, batch: list[Outgoing]) -> None:
+    async def _send(
+        self, api: Api, visit: Visit, opening: asyncio.Task[OpenSession | None], batch: list[Outgoing]
+    ) -> None:
         self._stats.offered += len(batch)
         self._stats.kinds[visit.kind] += len(batch)
-        session = await asyncio.shield(page.session)
+        session = await asyncio.shield(opening)
         if session is None:
             self._stats.unanswered += len(batch)
             return
-        async with self._slots:
-            sealed_at = time.time()
-            headers = [self._header(session, visit, outgoing, sealed_at) for outgoing in batch]
-            sealed = [
-                seal_event(header, outgoing.body, session.cipher, os.urandom(12), outgoing.codec, visit.spoil)
-                for header, outgoing in zip(headers, batch, strict=True)
-            ]
-            outcomes = await api.send(session, visit, sealed)
+        sealed_at = time.time()
+        headers = [self._header(session, visit, outgoing, sealed_at) for outgoing in batch]
+        sealed = [
+            seal_event(header, outgoing.body, session.cipher, os.urandom(12), outgoing.codec, visit.spoil)
+            for header, outgoing in zip(headers, batch, strict=True)
+        ]
+        outcomes = await api.send(session, visit, sealed)
         self._settle(headers, outcomes)
         for _ in range(visit.repeats):
             self._stats.offered += len(batch)
-            async with self._slots:
-                self._settle(headers, await api.send(session, visit, sealed))
+            self._settle(headers, await api.send(session, visit, sealed))
         if visit.spoil is None and outcomes[0] is not None and outcomes[0].status == "ok":
             self._maybe_poll(api, visit, headers[0].event_id.hex(), sealed_at)
 

@@ -37,6 +37,8 @@ class Door:
         self.later: Counter[str] = Counter()  # event id: times still to be answered with retry
         self.retry_all_once = False
         self.known_key = API_KEY
+        self.seconds = 0.0  # how long an answer takes
+        self.now = self.most = 0  # requests being answered
 
     async def open_session(self, request: web.Request) -> web.Response:
         if request.headers["Authorization"] != f"Bearer {self.known_key}":
@@ -51,6 +53,10 @@ class Door:
 
     async def events(self, request: web.Request) -> web.Response:
         body = await request.read()
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(self.seconds)
+        self.now -= 1
         if self.busy:
             self.busy -= 1
             return web.json_response({}, status=503, headers={"Retry-After": "0"})
@@ -176,6 +182,18 @@ async def test_a_tier_that_does_not_answer_leaves_events_unanswered() -> None:
     await TrafficClient(config, stats).run(asyncio.Event())
     assert stats.unanswered == stats.offered == 5
     assert stats.errors
+
+
+async def test_a_slow_tier_slows_the_client_and_loses_nothing() -> None:
+    door, stats, stop = Door(), TrafficStats(), asyncio.Event()
+    door.seconds = 0.3
+    async with _serving(door) as url:
+        api = ApiConfig(url, {"demo-shop": API_KEY}, connections=4)
+        config = TrafficConfig(api, 2_000, 1.0, None, 1, HONEST_ONLY, requests_at_once=8)
+        await TrafficClient(config, stats).run(stop)
+    assert door.most == 4
+    assert stats.offered == stats.ok < 400
+    assert not stats.errors
 
 
 async def test_the_rate_is_kept_and_a_stop_ends_the_run() -> None:
