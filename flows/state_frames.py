@@ -57,15 +57,18 @@ class Broken(ValueError):
     """The bytes at this place are no whole frame; the text says how."""
 
 
-def encode(kind: Kind, payload: bytes, next_offset: int, previous_crc: int) -> tuple[bytes, int]:
-    """Return the frame and its CRC. ValueError where the payload is over 2 GiB."""
+def encode(kind: Kind, payload: bytes, next_offset: int, previous_crc: int) -> tuple[list[bytes], int]:
+    """Return the frame in parts, for a whole state is not to be copied, and its CRC.
+
+    ValueError where the payload is over 2 GiB.
+    """
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"a state of {len(payload)} bytes does not fit into one frame: use more Kafka partitions")
     packed = lz4.block.compress(payload, store_size=False)
     codec, stored = (_LZ4, packed) if len(packed) < len(payload) else (_RAW, payload)
     head = _HEAD.pack(_MAGIC, kind, codec, 0, next_offset, len(stored), len(payload))
     crc = zlib.crc32(stored, zlib.crc32(head, previous_crc))
-    return b"".join((head, _TAIL.pack(crc, 0), stored)), crc
+    return [head + _TAIL.pack(crc, 0), stored], crc
 
 
 def decode(data: memoryview, at: int, previous_crc: int) -> Frame:

@@ -180,14 +180,14 @@ class StateLog:
     def _begin_segment(self, full: bytes, next_offset: int) -> None:
         segment = segment_at(self._directory, next_offset)
         temporary = segment.path.with_suffix(".tmp")
-        data, crc = encode(Kind.FULL, full, next_offset, 0)
-        base = len(data)
+        parts, crc = encode(Kind.FULL, full, next_offset, 0)
+        base = sum(map(len, parts))
         if self._watermark >= 0:
             mark, crc = encode(Kind.MARK, b"", self._watermark, crc)
-            data += mark
+            parts += mark
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            write_at(descriptor, data, 0)
+            length = write_at(descriptor, parts, 0)
             os.fsync(descriptor)
             temporary.replace(segment.path)
             sync_directory(self._directory)
@@ -195,7 +195,7 @@ class StateLog:
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
             raise
-        self._follow(_Tail(descriptor, base, len(data), crc))
+        self._follow(_Tail(descriptor, base, length, crc))
         if segment not in self._segments:
             self._segments.append(segment)
         if self._offsets[-1:] != [next_offset]:
@@ -231,13 +231,11 @@ class StateLog:
     def _write(self, frames: Sequence[tuple[Kind, bytes, int]]) -> None:
         """Append frames to the tail: all of them or none."""
         assert self._tail is not None, "load or the first append gives the log its tail"  # noqa: S101 - for the reader
-        parts, crc = [], self._tail.crc
+        parts, crc = list[bytes](), self._tail.crc
         for kind, payload, offset in frames:
-            data, crc = encode(kind, payload, offset, crc)
-            parts.append(data)
-        data = b"".join(parts)
-        write_at(self._tail.descriptor, data, self._tail.length)
-        self._tail.length += len(data)
+            frame, crc = encode(kind, payload, offset, crc)
+            parts += frame
+        self._tail.length = write_at(self._tail.descriptor, [b"".join(parts)], self._tail.length)
         self._tail.crc = crc
 
     def _follow(self, tail: _Tail | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,15 +66,23 @@ def _check_order(segment: Segment, before: list[Frame], frame: Frame) -> None:
         raise Broken("a frame is out of order")
 
 
-def write_at(descriptor: int, data: bytes, at: int) -> None:
-    """Write all bytes at a place. On any failure the file is cut back to that place before OSError is raised."""
-    view, done = memoryview(data), 0
+def write_at(descriptor: int, parts: Sequence[bytes], at: int) -> int:
+    """Write all parts at a place and return where they end.
+
+    On any failure the file is cut back to that place before OSError is raised.
+    """
+    end = at
     try:
-        while done < len(data):
-            done += os.pwrite(descriptor, view[done:], at + done)
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                written = os.pwrite(descriptor, view, end)
+                view = view[written:]
+                end += written
     except OSError:
         os.ftruncate(descriptor, at)
         raise
+    return end
 
 
 def sync_directory(directory: Path) -> None:

@@ -20,7 +20,8 @@ from schemas.columns import segments
 
 _NEVER = np.iinfo(np.int64).min
 _SCANNED = 16
-_LOOPED = 16
+_LOOPED = 16  # different long lists in one call up to which each is searched by itself
+_BULK = 65_536
 _CAPACITY = np.concatenate((np.zeros(1, np.int64), 4 << np.arange(40)))
 _GROWTH = 1.25
 _LANES = np.arange(_SCANNED)[:, None]
@@ -243,18 +244,28 @@ class TimeLists:
 
     def dump(self, slots: I64) -> tuple[I64, I64, I64]:
         """Return the lists' earliest times and lengths, and their entries, one list after the other."""
-        records = self.read(slots)
-        length = records[:, LENGTH]
-        return records[:, FIRST], length, self._times[segments(records[:, START], length)]
+        first, lengths = self._records[slots, FIRST], self._records[slots, LENGTH]
+        times = np.empty(int(lengths.sum()), np.int64)
+        end = 0
+        for at in range(0, len(slots), _BULK):
+            places = segments(self._records[slots[at : at + _BULK], START], lengths[at : at + _BULK])
+            start, end = end, end + len(places)
+            self._times.take(places, out=times[start:end], mode="clip")
+        return first, lengths, times
 
     def fill(self, slots: I64, dumped: tuple[I64, I64, I64]) -> None:
         """Write what was dumped into slots that are clear."""
-        first, length, times = dumped
-        records = self.read(slots)
-        self._acquire(records, length)
-        self._times[segments(records[:, START], length)] = times
-        records[:, LENGTH], records[:, FIRST] = length, first
-        self._records[slots] = records
+        first, lengths, times = dumped
+        end = 0
+        for at in range(0, len(slots), _BULK):
+            rows = slice(at, at + _BULK)
+            records = self.read(slots[rows])
+            self._acquire(records, lengths[rows])
+            places = segments(records[:, START], lengths[rows])
+            start, end = end, end + len(places)
+            self._times[places] = times[start:end]
+            records[:, LENGTH], records[:, FIRST] = lengths[rows], first[rows]
+            self._records[slots[rows]] = records
 
 
 def _places(start: I64, length: I64) -> I64:
