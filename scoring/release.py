@@ -108,6 +108,7 @@ def card(manifest: Manifest) -> str:
     figures = "\n".join(f"| {name.replace('_', ' ')} | {metrics[name]} |" for name in shown)
     attackers = metrics.get("recall_by_attacker", {})
     recalls = "\n".join(f"| {name} | {value} |" for name, value in attackers.items())
+    gains = "\n".join(f"| {name} | {value:.1%} |" for name, value in metrics.get("gain_by_feature", {}).items())
     return f"""# {manifest.version}
 
 {manifest.data}
@@ -129,8 +130,15 @@ def card(manifest: Manifest) -> str:
 |---|---|
 {recalls}
 
+## What it rests on, by share of gain
+
+| feature | share |
+|---|---|
+{gains}
+
 ## Limits
 
+- Figures near 1 say that simulated attackers give themselves away, by the features above; expect less of real ones.
 - Attackers that the simulation does not know may pass; honest visitors unlike its population may be stopped.
 - Calibrated to the simulated share of fraud, which is higher than that of any merchant: recalibrate on own labels.
 - Factors are Saabas contributions in log-odds: exact sums, but not Shapley values.

@@ -79,7 +79,16 @@ def train(data: TrainingSet, plan: Plan | None = None, progress: Callable[[int],
     kinds = [data.kinds[row] for row in test.tolist()]
     score = calibration.score(margins[test])
     metrics = measure(data.labels[test], score, kinds, plan.policy.review)
+    metrics["gain_by_feature"] = _gain(booster, data.names)
     return Trained(bytes(booster.save_raw("ubj")), calibration, booster.num_boosted_rounds(), metrics)
+
+
+def _gain(booster: xgboost.Booster, names: Sequence[str]) -> dict[str, float]:
+    """Return the share of the total gain of the ten features that gained most: where to look for a leak."""
+    gain = booster.get_score(importance_type="total_gain")
+    total = sum(gain.values())
+    largest = sorted(gain.items(), key=lambda item: (-item[1], item[0]))[:10]
+    return {names[int(key[1:])]: round(value / total, 4) for key, value in largest}
 
 
 def split_by_time(times: I64, plan: Plan) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

@@ -42,6 +42,9 @@ def test_training_tells_the_rounds_and_finds_the_attackers() -> None:
     assert trained.trees == 3
     assert tiny_model().metrics["roc_auc"] > 0.8
     assert set(tiny_model().metrics["recall_by_attacker"]) == {"bot"}
+    gains = tiny_model().metrics["gain_by_feature"]
+    assert list(gains.values()) == sorted(gains.values(), reverse=True)
+    assert 0 < sum(gains.values()) <= 1.001
 
 
 def test_a_split_without_both_labels_is_refused() -> None:
