@@ -36,6 +36,7 @@ class Checkpoints(Generic[In, Out]):
         self._sessions: dict[int, Session[In, Out]] = {}
         self._resume: dict[int, int | None] = {}
         self._applied: dict[int, int] = {}
+        self._torn: set[int] = set()
 
     def open(self, partitions: Iterable[int]) -> dict[int, int | None]:
         """Load every partition's state; return where each resumes, None meaning Kafka's earliest."""
@@ -51,15 +52,21 @@ class Checkpoints(Generic[In, Out]):
         return dict(self._resume)
 
     def apply(self, parcel: Parcel[In]) -> Parcel[Out]:
-        """Run the keyed stage on a parcel with the state of its partition."""
+        """Run the keyed stage on a parcel with the state of its partition.
+
+        Where the stage raises, the state may hold half of the parcel: it is never written, so that the flow resumes
+        at the frame before.
+        """
         partition = parcel.span.partition
+        self._torn.add(partition)
         done = run_session(self._stage.name, self._sessions[partition], parcel, self._monitor)
+        self._torn.discard(partition)
         self._applied[partition] = parcel.span.next
         return done
 
     def snapshot(self, partition: int) -> None:
         """Append what changed, and let the log forget what no resume can need."""
-        if partition not in self._applied:
+        if partition not in self._applied or partition in self._torn:
             return
         state_log, session = self._logs[partition], self._sessions[partition]
         if state_log.wants_rotation():

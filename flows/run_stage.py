@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -28,26 +28,24 @@ class TooManyBugs(RuntimeError):
     """The share of rows on which a stage raised passed the limit: stopping loses nothing, going on would hide it."""
 
 
-@dataclass(slots=True)
 class BugBudget:
-    """How many rows may fail by a bug of ours before the job stops. Old rows fade: both counts are halved."""
+    """How many rows of each stage may fail by a bug of ours before the job stops. Old rows fade: counts are halved."""
 
-    limit: float
-    rows: int = 0
-    bugs: int = 0
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._spent: dict[str, tuple[int, int]] = {}
 
     def spend(self, stage: str, rows: int, bugs: int) -> None:
-        """Count a batch; TooManyBugs when the share passes the limit."""
-        self.rows += rows
-        self.bugs += bugs
-        if bugs and self.rows >= _BUDGET_MIN_ROWS and self.bugs > self.limit * self.rows:
+        """Count a batch; TooManyBugs when the stage's share passes the limit."""
+        all_rows, all_bugs = self._spent.get(stage, (0, 0))
+        all_rows, all_bugs = all_rows + rows, all_bugs + bugs
+        if bugs and all_rows >= _BUDGET_MIN_ROWS and all_bugs > self._limit * all_rows:
             raise TooManyBugs(
-                f"stage {stage} failed on {self.bugs} of the last {self.rows} rows, more than {self.limit:.0%}; "
+                f"stage {stage} failed on {all_bugs} of the last {all_rows} rows, more than {self._limit:.0%}; "
                 "the flow stops here and resumes from its last checkpoint: deploy a fix, or raise flow.bug_share_limit"
             )
-        if self.rows > _BUDGET_WINDOW:
-            self.rows //= 2
-            self.bugs //= 2
+        fading = all_rows > _BUDGET_WINDOW
+        self._spent[stage] = (all_rows // 2, all_bugs // 2) if fading else (all_rows, all_bugs)
 
 
 class Monitor:

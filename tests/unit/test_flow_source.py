@@ -1,0 +1,183 @@
+"""The Kafka source against a consumer that is given: parcels, errors, gaps, commits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from flows.metrics import FlowMetrics
+from flows.parcel import Span
+from flows.progress import Progress
+from flows.sources import raw_events
+from flows.sources.raw_events import RawEvents, SourceBroken, SourceConfig
+
+NOW_NS = 1_790_000_000_123_456_789
+
+
+class Message:
+    """What a consumer gives: a record or an error."""
+
+    def __init__(self, partition: int | None, offset: int, value: bytes | None = b"x", error: Any = None) -> None:
+        self._found = (partition, offset, value, error)
+
+    def partition(self) -> int | None:
+        return self._found[0]
+
+    def offset(self) -> int:
+        return self._found[1]
+
+    def value(self) -> bytes | None:
+        return self._found[2]
+
+    def error(self) -> Any:
+        return self._found[3]
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, 1_000 + self._found[1])
+
+
+class FakeConsumer:
+    """Answers each poll with the next batch."""
+
+    last: FakeConsumer
+
+    def __init__(self, config: dict[str, Any], logger: logging.Logger) -> None:
+        self.config = config
+        self.polls: list[Sequence[Message]] = []
+        self.assigned: list[TopicPartition] = []
+        self.committed: list[TopicPartition] = []
+        self.marks: Any = (0, 50)
+        self.refuse = False
+        self.closed = False
+        FakeConsumer.last = self
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.assigned = partitions
+
+    def consume(self, most: int, seconds: float) -> Sequence[Message]:
+        return self.polls.pop(0) if self.polls else []
+
+    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        if self.refuse:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        self.committed = offsets
+
+    def get_watermark_offsets(self, partition: TopicPartition, cached: bool) -> Any:
+        assert cached
+        return self.marks
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(raw_events, "Consumer", FakeConsumer)
+        self.registry = CollectorRegistry()
+        self.progress = Progress(["sink"])
+        self.stopping = False
+        resume = {0: None, 2: 40}
+        for partition, offset in resume.items():
+            self.progress.begin(partition, offset or 0)
+        config = SourceConfig("broker:9092", "events.raw", "group")
+        metrics = FlowMetrics(self.registry)
+        source = RawEvents(config, resume, self.progress, metrics, lambda: NOW_NS, lambda: self.stopping)
+        assert source.list_parts() == ["raw-events"]
+        self.poller = source.build_part("raw_events", "raw-events", None)
+        self.consumer = FakeConsumer.last
+
+    def poll(self, *messages: Message) -> list[Any]:
+        self.consumer.polls.append(messages)
+        return self.poller.next_batch()
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+def test_each_partition_begins_where_it_resumes_or_at_the_beginning_and_nothing_commits_by_itself(world: World) -> None:
+    assert [(one.topic, one.partition, one.offset) for one in world.consumer.assigned] == [
+        ("events.raw", 0, OFFSET_BEGINNING),
+        ("events.raw", 2, 40),
+    ]
+    assert world.consumer.config["enable.auto.commit"] is False
+    assert world.consumer.config["auto.offset.reset"] == "earliest"
+
+
+def test_a_poll_gives_one_parcel_a_partition_with_places_and_times(world: World) -> None:
+    parcels = world.poll(Message(2, 40, b"a"), Message(0, 0, b"b"), Message(2, 41, None))
+    assert [parcel.span for parcel in parcels] == [Span(2, 40, 42), Span(0, 0, 1)]
+    batch = parcels[0].batch
+    assert batch.values == (b"a", b"")
+    assert batch.origin.topic == "events.raw"
+    assert batch.origin.partition.tolist() == [2, 2]
+    assert batch.origin.offset.tolist() == [40, 41]
+    assert batch.origin.appended_at.tolist() == [1_040, 1_041]
+    assert batch.origin.polled_at.tolist() == [NOW_NS // 1_000_000] * 2
+    assert batch.ledger.marks == ("appended", "polled")
+    assert batch.ledger.micros.tolist() == [[1_040_000, NOW_NS // 1000], [1_041_000, NOW_NS // 1000]]
+    assert parcels[0].rows_in == 2
+
+
+def test_a_poll_without_messages_gives_nothing_and_comes_again_at_once(world: World) -> None:
+    assert world.poll() == []
+    assert world.poller.next_awake() is None
+
+
+def test_it_ends_when_the_flow_is_stopping(world: World) -> None:
+    world.stopping = True
+    with pytest.raises(StopIteration):
+        world.poller.next_batch()
+
+
+def test_passing_errors_are_counted_and_messages_beside_them_are_kept(world: World) -> None:
+    error = KafkaError(KafkaError._ALL_BROKERS_DOWN)
+    (parcel,) = world.poll(Message(None, -1, None, error), Message(2, 40), Message(2, -1, None, error))
+    assert parcel.span == Span(2, 40, 41)
+    assert world.metric("clickgoose_source_errors_total") == 2
+
+
+@pytest.mark.parametrize("code", [KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED])
+def test_errors_that_waiting_cannot_mend_end_the_source_with_advice(world: World, code: int) -> None:
+    with pytest.raises(SourceBroken, match=r"Kafka cannot serve events\.raw: .*; run `clickgoose doctor`"):
+        world.poll(Message(None, -1, None, KafkaError(code)))
+
+
+def test_offsets_that_retention_took_are_said_aloud(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "clickgoose.flow"):
+        world.poll(Message(2, 45))
+        world.poll(Message(2, 46))
+    assert [line.getMessage() for line in caplog.records] == [
+        "offsets 40 to 44 are no longer in Kafka: retention passed them before the flow read them"
+    ]
+
+
+def test_watermarks_are_committed_for_lag_tools_and_lag_is_measured(world: World) -> None:
+    world.poll(Message(2, 40), Message(2, 41))
+    world.progress.acknowledge("sink", Span(2, 40, 41))
+    world.poller.snapshot()
+    assert [(one.partition, one.offset) for one in world.consumer.committed] == [(2, 41)]
+    assert world.metric("clickgoose_source_lag_events", partition="2") == 8
+    world.consumer.marks = None
+    world.poller.snapshot()
+
+
+def test_a_refused_commit_is_counted_and_stops_nothing(world: World) -> None:
+    world.consumer.refuse = True
+    world.poller.snapshot()
+    assert world.metric("clickgoose_source_errors_total") == 1
+
+
+def test_closing_lets_go_of_the_consumer(world: World) -> None:
+    world.poller.close()
+    assert world.consumer.closed
