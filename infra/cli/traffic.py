@@ -48,7 +48,7 @@ def traffic(
     honest_only: Annotated[bool, typer.Option("--honest-only", help="No attackers and no broken clients.")] = False,
     attackers: Annotated[str | None, typer.Option(help="Only these kinds, e.g. headless,spoofer.")] = None,
     attack_share: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of arrivals that are attacks; unset: 0.1.")
+        float | None, typer.Option(min=0, max=1, help="Share of arrivals that are attacks; unset: 0.13.")
     ] = None,
     large: Annotated[bool, typer.Option("--large", help="Activity logs of up to 220 entries, not 60.")] = False,
     poll: Annotated[float, typer.Option(min=0, max=1, help="Share of requests whose score is polled.")] = 0.02,

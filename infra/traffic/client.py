@@ -13,14 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from infra.traffic.api import Api, ApiConfig, OpenSession, Outcome
 from infra.traffic.craft import Craft
-from infra.traffic.scenario import Due, Mix, Scenario
+from infra.traffic.scenario import EVENTS_PER_ARRIVAL, Due, Mix, Scenario
 from infra.traffic.sealing import bodies, nested_body, seal_event
 from infra.traffic.stats import TrafficStats
 from infra.traffic.visits import Visit
 from schemas.sealed import Codec, Header
 
 _CHUNK = 32  # events made at a time: about 10 ms
-_EVENTS_PER_ARRIVAL = 4.3
 _SPEED = 12.0  # a visit's minute passes in five seconds
 _MAX_DEBT_SECONDS = 2.0
 _DRAIN_SECONDS = 20.0
@@ -124,7 +123,7 @@ class TrafficClient:
         config = self._config
         craft = Craft(config.seed, small=config.small, merchants=tuple(config.api.api_keys))
         now = int(time.time() * 1000)
-        gap = _EVENTS_PER_ARRIVAL / config.rate * 1000 * _SPEED
+        gap = EVENTS_PER_ARRIVAL / config.rate * 1000 * _SPEED
         return Scenario(craft, config.mix, now, gap).events()
 
     def _chunk(self, stream: Iterator[Due]) -> list[Outgoing]:

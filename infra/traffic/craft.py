@@ -73,10 +73,10 @@ class Craft:
         }  # fmt: skip
 
     def honest(self, visitor: Visitor, account: str | None = None) -> Visit:
-        """Return an honest visit: a person on a page, in one to eight events."""
+        """Return an honest visit: a person on a page, in one to ten events."""
         random = self.random
         merchant, human = self.merchant(), self.human(visitor.device)
-        count = random.choices((1, 2, 3, 4, 5, 6, 8), (8, 14, 20, 20, 16, 12, 10))[0]
+        count = random.choices((1, 2, 3, 4, 5, 6, 8, 10), (4, 8, 12, 16, 18, 18, 14, 10))[0]
         events = []
         for number in range(count):
             last = number == count - 1
@@ -86,7 +86,7 @@ class Craft:
         return Visit(
             kind="honest", label=HONEST, merchant=merchant, transaction=self.transaction(), linked_id=linked,
             device_id=visitor.device_id, address=visitor.address, events=tuple(events),
-            together=random.choice((1, 2, 2, 3)),
+            together=random.choice((1, 2, 3, 4)),
         )  # fmt: skip
 
     def planned(self, signals: Signals, merchant: str, log: list[LogEntry], age: int, offset: int = -1) -> Planned:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from infra.traffic.attackers import ATTACKERS, UNSCORED
 from infra.traffic.craft import Craft
-from infra.traffic.scenario import Due, Mix, Scenario
+from infra.traffic.scenario import EVENTS_PER_ARRIVAL, Due, Mix, Scenario
 from infra.traffic.sealing import bodies, seal_event
 from infra.traffic.visits import Visit
 from schemas.batches import Ledger, Origin, RawBatch
@@ -30,7 +30,6 @@ START_MS: Final = 1_780_272_000_000  # 2026-06-01 00:00 UTC: no clock is changed
 SPAN_MS: Final = 7 * 86_400_000
 CODECS: Mapping[Codec, float] = {Codec.RAW: 0.9, Codec.DEFLATE_RAW: 0.05, Codec.LZ4: 0.05}
 WELL_FORMED: Final = Mix(nuisances=0.0, kinds=tuple(kind for kind in ATTACKERS if kind not in UNSCORED))
-_EVENTS_PER_ARRIVAL: Final = 4.3
 _KEY_ID: Final = 1
 
 
@@ -53,7 +52,7 @@ def labelled_batches(
     All rows are of partition 0, offsets rise by one. ``small`` keeps activity logs to 60 entries.
     """
     craft = Craft(seed, small=small)
-    scenario = Scenario(craft, mix, START_MS, SPAN_MS * _EVENTS_PER_ARRIVAL / max(events, 1))
+    scenario = Scenario(craft, mix, START_MS, SPAN_MS * EVENTS_PER_ARRIVAL / max(events, 1))
     sealer = _Sealer(seed, codecs)
     stream = islice(scenario.events(), events)
     offset = 0

@@ -13,6 +13,7 @@ from infra.traffic.craft import Craft
 from infra.traffic.population import Visitor
 from infra.traffic.visits import Campaign, Visit
 
+EVENTS_PER_ARRIVAL = 5.3
 _KNOWN_VISITORS = 2_000
 
 
@@ -20,7 +21,7 @@ _KNOWN_VISITORS = 2_000
 class Mix:
     """Shares of the arrivals (visits of honest people, campaigns of the others), and which attackers take part."""
 
-    attacks: float = 0.1
+    attacks: float = 0.13
     nuisances: float = 0.02
     returning: float = 0.25
     shared: float = 0.004  # devices that many honest people use: a kiosk, a family's tablet
@@ -46,7 +47,7 @@ class Due(NamedTuple):
 
 
 class Scenario:
-    """Arrivals from a seed. ``gap`` is the mean time between arrivals in ms; an arrival has about 5 events."""
+    """Arrivals from a seed. ``gap`` is the mean time between arrivals in ms; see ``EVENTS_PER_ARRIVAL``."""
 
     def __init__(self, craft: Craft, mix: Mix, start: int, gap: float) -> None:
         self._craft = craft
