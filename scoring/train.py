@@ -85,7 +85,7 @@ def train(data: TrainingSet, plan: Plan | None = None, progress: Callable[[int],
 
 def _gain(booster: xgboost.Booster, names: Sequence[str]) -> dict[str, float]:
     """Return the share of the total gain of the ten features that gained most: where to look for a leak."""
-    gain = booster.get_score(importance_type="total_gain")
+    gain = {name: float(np.sum(value)) for name, value in booster.get_score(importance_type="total_gain").items()}
     total = sum(gain.values())
     largest = sorted(gain.items(), key=lambda item: (-item[1], item[0]))[:10]
     return {names[int(key[1:])]: round(value / total, 4) for key, value in largest}
