@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from infra.account_books import (
     I64,
-    NO_ID,
     U64,
     DeadBook,
     RawBook,
@@ -124,7 +123,7 @@ class _View:
         self.raw, self.scored_book, self.dead = raw, scored, dead
         places, rows = first_by_place(raw.places)
         self.raw_places, self.raw_ids = places, fold(raw.ids)[rows]
-        self.raw_known = np.frombuffer(raw.ids, "S16")[rows] != NO_ID.rstrip(b"\0") if len(rows) else np.zeros(0, bool)
+        self.raw_known = np.frombuffer(raw.known, np.bool_)[rows]
         found = first_by_place(scored.places)
         inside = self.within(found.places)
         self.scored_places, self.scored_rows = found.places[inside], found.rows[inside]

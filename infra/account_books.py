@@ -1,4 +1,4 @@
-"""What the account remembers of each topic, in arrays: 24 bytes a raw record, about 60 a scored one.
+"""What the account remembers of each topic, in arrays: 25 bytes a raw record, about 60 a scored one.
 
 A record's place is one int64: partition in the upper 16 bits, offset in the lower 48. An event id is 16 bytes.
 """
@@ -22,7 +22,7 @@ from schemas.sealed import read_header
 
 I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
-NO_ID = bytes(16)
+_NO_ID = bytes(16)
 _SHIFT = 48
 _PRIMES = np.array([secrets.randbits(64) | 1, secrets.randbits(64) | 1], np.uint64)
 
@@ -47,12 +47,12 @@ def fold_pairs(pairs: U64) -> U64:
     return (pairs * _PRIMES).sum(axis=1, dtype=np.uint64)
 
 
-def event_id_of(value: bytes) -> bytes:
-    """Return the event id that a record of events.raw shows in the clear, or NO_ID where it is not readable."""
+def event_id_of(value: bytes) -> bytes | None:
+    """Return the event id that a record of events.raw shows in the clear, or None where it is not readable."""
     if len(value) < ENVELOPE_BYTES or value[:2] != ENVELOPE_MAGIC:
-        return NO_ID
+        return None
     header = read_header(value[ENVELOPE_BYTES + sum(value[28:31]) :])
-    return NO_ID if header is None else header.event_id
+    return None if header is None else header.event_id
 
 
 class Columns(NamedTuple):
@@ -73,12 +73,15 @@ class RawBook:
     def __init__(self) -> None:
         self.places = array("q")
         self.ids = bytearray()
+        self.known = bytearray()  # 1 where the id was readable
 
     def visit(self, messages: Sequence[Message]) -> None:
         """Note records."""
         for message in messages:
+            event_id = event_id_of(_value(message))
             self.places.append(place(message.partition() or 0, message.offset() or 0))
-            self.ids += event_id_of(_value(message))
+            self.ids += event_id or _NO_ID
+            self.known.append(event_id is not None)
 
 
 class _Scored(msgspec.Struct):

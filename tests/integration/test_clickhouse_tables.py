@@ -1,0 +1,251 @@
+"""The tables on the real engine: every column comes back, a row written again shows once, reads are narrow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flows.sinks.clickhouse import ClickHouse
+from flows.sinks.destination import DestinationError
+from flows.sinks.encoded import EncodedParcel
+from infra.clickhouse import migrate as runner
+from infra.clickhouse.migrate import Migration, MigrationError, load_migrations, migrate
+from schemas.dead_letter import Reason
+from schemas.environment import BROWSERS, SYSTEMS
+from schemas.result import DECISIONS
+from schemas.smart_signals import SMART_SIGNALS
+from tests.builders import NOW
+from tests.scored_parcels import BUILD, encoded_parcel
+from tests.stack_fixture import Namespace
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def tables(namespace: Namespace) -> Namespace:
+    migrate(namespace.clickhouse_url)
+    return namespace
+
+
+def rows(namespace: Namespace, sql: str) -> list[dict[str, Any]]:
+    client = namespace.clickhouse()
+    names = [name for name, *_ in client.execute(f"DESCRIBE ({sql})")]
+    return [dict(zip(names, row, strict=True)) for row in client.execute(sql)]
+
+
+def moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def write(namespace: Namespace, *parcels: EncodedParcel) -> ClickHouse:
+    there = ClickHouse(namespace.clickhouse_url)
+    there.write(parcels)
+    there.close()
+    return there
+
+
+def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
+    batch, result = item.parcel.batch, item.results[row]
+    event, origin, seen, velocity = batch.event, batch.origin, batch.environment, batch.velocity
+    assert (found["event"], found["session"], found["device_hex"]) == (
+        result.event_id, result.session_id, result.device_id,
+    )  # fmt: skip
+    assert (found["merchant"], found["transaction"], found["linked_id"]) == ("demo", "t", "")
+    assert (found["key_id"], found["sequence"], found["catalogue"]) == (
+        1, event.sequence[row], batch.signals.catalogue[row],
+    )  # fmt: skip
+    assert (found["occurred_at"], found["received_at"]) == (moment(result.occurred_at), moment(result.received_at))
+    assert (found["topic"], found["partition"], found["offset"]) == ("events.raw", 0, origin.offset[row])
+    assert found["appended_at"] == moment(int(origin.appended_at[row]))
+    assert found["polled_at"] == moment(int(origin.polled_at[row]))
+    assert (found["browser"], found["system"]) == (BROWSERS[seen.browser[row]], SYSTEMS[seen.system[row]])
+    assert (found["device"], found["gpu"], found["browser_version"]) == ("unknown", "unknown", 147.0)
+    assert np.isnan(found["screen_pixels_wide"]) and np.isnan(found["screen_pixels_high"])
+    assert found["checks"] == seen.checks[row]
+    assert [found[name] for name in ("events_5m", "events_1h", "events_24h")] == [1 + row, 1, 1]
+    assert found["first_seen_at"] == moment(int(velocity.first_seen_at[row]))
+    previous = int(velocity.previous_at[row])
+    assert found["previous_at"] == (None if previous < 0 else moment(previous))
+    assert (found["score"], found["decision"]) == (pytest.approx(result.score), result.decision)
+    assert (found["model"], found["build"], found["ruleset"]) == ("test-model", BUILD, "")
+    assert found["factors"] == [factor.code for factor in result.factors]
+    assert found["factor_texts"] == [factor.text for factor in result.factors]
+    assert found["contributions"] == pytest.approx([factor.contribution for factor in result.factors])
+    assert (found["rules"], found["degraded"]) == ([], [])
+    assert found["smart"] == dict(zip(SMART_SIGNALS, batch.smart.result[row].tolist(), strict=True))
+    np.testing.assert_array_equal(np.float32(found["smart_confidences"]), batch.smart.confidence[row])
+    assert found["smart_reasons"] == batch.smart.reasons[row].tolist()
+    log, (first, last) = batch.activity, batch.activity.offsets[row : row + 2].tolist()
+    for name in ("time", "code", "target", "value"):
+        assert found[f"activity_{name}"] == getattr(log, name)[first:last].tolist(), name
+    assert found["ledger"] == result.ledger
+
+
+def test_every_column_of_an_event_comes_back(tables: Namespace) -> None:
+    item = encoded_parcel(8)
+    write(tables, item)
+    found = rows(
+        tables, "SELECT *, event, session, device_hex, ip, smart, ledger FROM events FINAL ORDER BY occurred_at"
+    )
+    assert len(found) == 8
+    for row, event in enumerate(found):
+        _check_event(event, item, row)
+    described = {name for name, *_ in tables.clickhouse().execute("DESCRIBE TABLE events")}
+    assert {name for name in described if name in found[0]} >= described - {"written_at", "stands"} - {
+        name for name in described if name.endswith(("_bytes", "_text"))
+    }
+
+
+def test_addresses_and_ids_with_zero_bytes_at_their_end_are_whole(tables: Namespace) -> None:
+    item = encoded_parcel(2)
+    write(tables, item)
+    found = tables.clickhouse().execute("SELECT lower(hex(event_id)), lower(hex(address)) FROM events ORDER BY offset")
+    address = item.parcel.batch.event.address
+    assert found == [(r.event_id, address[row].tobytes().hex()) for row, r in enumerate(item.results)]
+
+
+def test_dead_letters_and_the_archive_come_back_byte_for_byte(tables: Namespace) -> None:
+    item = encoded_parcel(2, dead=2)
+    write(tables, item)
+    client = tables.clickhouse(settings={"strings_as_bytes": True})
+    letters = client.execute(
+        "SELECT reason, stage, detail, topic, partition, offset, event_id, merchant, attempts, payload_format,"
+        " payload_sha256, payload, processor FROM dead_letters FINAL ORDER BY offset"
+    )
+    assert letters == [
+        (
+            letter.reason.encode(), b"normalize", b"too far", b"events.raw", 0, letter.offset,
+            (letter.event_id or "").encode(), b"demo", 1, b"envelope", letter.payload_sha256.encode(), letter.payload,
+            b"clickgoose",
+        )
+        for letter in item.parcel.errs
+    ]  # fmt: skip
+    times = tables.clickhouse().execute("SELECT received_at, first_failed_at FROM dead_letters ORDER BY offset")
+    assert times == [(moment(x.received_at), moment(x.first_failed_at)) for x in item.parcel.errs]
+    archive = client.execute("SELECT partition, offset, event_id, merchant, payload FROM raw_archive ORDER BY offset")
+    assert archive == [
+        (0, row, bytes.fromhex(result.event_id), b"demo", value)
+        for row, (result, value) in enumerate(zip(item.results, item.parcel.batch.values, strict=True))
+    ]
+
+
+def test_what_is_written_twice_shows_once_and_the_first_result_stands(tables: Namespace) -> None:
+    first = encoded_parcel(5, dead=2)
+    write(tables, first)
+    client = tables.clickhouse()
+    score = client.execute("SELECT groupArray(score) FROM (SELECT score FROM events FINAL ORDER BY offset)")
+    again = encoded_parcel(5, dead=2)
+    again.parcel.batch.score.score[:] = 99.0
+    write(tables, again)
+    assert client.execute("SELECT count() FROM events") == [(10,)]
+    for _ in range(2):  # before and after the engine has merged the parts
+        assert client.execute("SELECT count(), uniqExact(event_id) FROM events FINAL") == [(5, 5)]
+        found = client.execute("SELECT groupArray(score) FROM (SELECT score FROM events FINAL ORDER BY offset)")
+        assert found == score
+        assert client.execute("SELECT count() FROM dead_letters FINAL") == [(2,)]
+        assert client.execute("SELECT count() FROM raw_archive FINAL") == [(5,)]
+        assert client.execute("SELECT count() FROM activity") == [(int(first.parcel.batch.activity.offsets[-1]),)]
+        for table in ("events", "dead_letters", "raw_archive"):
+            client.execute(f"OPTIMIZE TABLE {table} FINAL")
+    assert client.execute("SELECT count() FROM events") == [(5,)]
+
+
+def test_counts_a_minute_do_not_count_a_replay_twice(tables: Namespace) -> None:
+    item = encoded_parcel(50)
+    write(tables, item)
+    write(tables, item)
+    found = tables.clickhouse().execute("SELECT decision, sum(events) FROM counts_per_minute GROUP BY decision")
+    decisions = [result.decision for result in item.results]
+    assert dict(found) == {name: decisions.count(name) for name in DECISIONS if name in decisions}
+    minutes = tables.clickhouse().execute("SELECT min(minute), sum(events) FROM counts_per_minute")
+    assert minutes == [(moment(NOW // 60_000 * 60_000).replace(tzinfo=None), 50)]
+
+
+def test_a_timeline_is_read_by_its_key_and_in_order(tables: Namespace) -> None:
+    item = encoded_parcel(12)
+    write(tables, item)
+    client = tables.clickhouse()
+    narrow = "FROM activity WHERE merchant = 'demo' AND transaction = 't'"
+    found = client.execute(f"SELECT time, code, target, value {narrow} ORDER BY occurred_at, position")
+    log = item.parcel.batch.activity
+    assert found == list(
+        zip(log.time.tolist(), log.code.tolist(), log.target.tolist(), log.value.tolist(), strict=True)
+    )
+    plan = "\n".join(line for (line,) in client.execute(f"EXPLAIN indexes = 1 SELECT * {narrow}"))
+    key = plan[plan.index("PrimaryKey") :]
+    assert "merchant" in key and "transaction" in key
+
+
+def test_an_event_is_found_by_its_id_through_the_index(tables: Namespace) -> None:
+    item = encoded_parcel(3)
+    write(tables, item)
+    client = tables.clickhouse()
+    where = f"FROM events WHERE event_id = unhex('{item.results[1].event_id}')"
+    assert client.execute(f"SELECT event, offset {where}") == [(item.results[1].event_id, 1)]
+    assert "by_event" in str(client.execute(f"EXPLAIN indexes = 1 SELECT score {where}"))
+
+
+def test_rows_that_waited_in_the_backup_are_the_same_rows(tables: Namespace) -> None:
+    item = encoded_parcel(6, dead=2)
+    there = ClickHouse(tables.clickhouse_url)
+    letters = there.letters([item], "ClickHouse: NetworkError 210")
+    assert [letter.reason for letter in letters] == [Reason.SINK_CLICKHOUSE] * 8
+    assert [letter.offset for letter in letters] == list(range(8))
+    there.rewrite(letters)
+    there.close()
+    found = rows(
+        tables, "SELECT *, event, session, device_hex, ip, smart, ledger FROM events FINAL ORDER BY occurred_at"
+    )
+    for row, event in enumerate(found):
+        _check_event(event, item, row)
+    client = tables.clickhouse()
+    assert client.execute("SELECT count() FROM raw_archive") == [(6,)]
+    assert client.execute("SELECT DISTINCT reason FROM dead_letters") == [("normalize.out_of_range",)]
+
+
+def test_a_refusal_names_the_error_and_no_value(tables: Namespace) -> None:
+    tables.clickhouse().execute("DROP TABLE events")
+    there = ClickHouse(tables.clickhouse_url)
+    with pytest.raises(DestinationError) as caught:
+        there.write([encoded_parcel(2)])
+    assert str(caught.value) == "ClickHouse: ServerException 60"
+    away = ClickHouse("clickhouse://127.0.0.1:1/default", connect_seconds=0.5)
+    with pytest.raises(DestinationError, match="ClickHouse: NetworkError"):
+        away.write([encoded_parcel(2)])
+
+
+def test_migrations_are_applied_once_and_in_order(namespace: Namespace) -> None:
+    names = [migration.name for migration in load_migrations()]
+    assert migrate(namespace.clickhouse_url) == names
+    assert migrate(namespace.clickhouse_url) == []
+    applied = namespace.clickhouse().execute("SELECT name FROM schema_migrations FINAL ORDER BY applied_at")
+    assert sorted(name for (name,) in applied) == sorted(names)
+
+
+def test_an_interrupted_migration_is_finished_by_the_next_run(tables: Namespace) -> None:
+    tables.clickhouse().execute("ALTER TABLE schema_migrations DELETE WHERE name = 'events_per_minute'")
+    tables.clickhouse().execute("DROP TABLE events_per_minute_of_events")
+    assert migrate(tables.clickhouse_url) == ["events_per_minute"]
+
+
+def test_a_migration_that_was_changed_after_it_was_applied_is_refused(
+    tables: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = [Migration(m.name, m.sql + "\n" * (m.name == "activity")) for m in load_migrations()]
+    monkeypatch.setattr(runner, "load_migrations", lambda: changed)
+    with pytest.raises(MigrationError, match="migration activity was changed after it was applied"):
+        migrate(tables.clickhouse_url)
+
+
+def test_a_database_of_a_newer_build_is_refused(tables: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "load_migrations", lambda: load_migrations()[:-1])
+    with pytest.raises(MigrationError, match="events_per_minute, which this build does not know"):
+        migrate(tables.clickhouse_url)
+
+
+def test_a_database_that_cannot_be_reached_is_said_in_one_sentence() -> None:
+    with pytest.raises(MigrationError, match=r"^ClickHouse at 127\.0\.0\.1:1: [^\n]+$"):
+        migrate("clickhouse://someone:secret@127.0.0.1:1/default")
