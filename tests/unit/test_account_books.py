@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.account_books import (
-    NO_ID,
     DeadBook,
     RawBook,
     ScoredBook,
