@@ -1,0 +1,61 @@
+"""Benchmarks: what they report, and that they refuse to state a rate when rows were lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.bench.events import parcels
+from infra.bench.floor import bench_floor
+from infra.bench.flow import bench_pipeline, bench_stage
+from infra.bench.measure import RowsLost
+from infra.cli.bench import STAGES
+from infra.flow import bench_parts
+from infra.traffic.dataset import dataset_keys, labelled_batches
+from scoring.model import Model, find_model
+
+EVENTS = 1_024
+KEYS = {"events_per_s", "cpu_us_per_event", "rss_peak_mb", "machine", "events", "batch"}
+
+
+@pytest.fixture(scope="module")
+def values() -> list[bytes]:
+    return [value for batch, _, _ in labelled_batches(EVENTS, 3, small=True) for value in batch.values]
+
+
+def test_the_pipeline_accounts_for_every_event_and_names_every_stage(values: list[bytes], tmp_path: Path) -> None:
+    report = bench_pipeline(values, *bench_parts(), 256, tmp_path).report()
+    assert report.keys() >= KEYS
+    assert report["details"]["scored"] + report["details"]["dead"] + report["details"]["dropped"] == EVENTS
+    assert set(report["details"]["stages"]) == set(STAGES)
+
+
+def test_the_floor_scores_the_same_events(values: list[bytes]) -> None:
+    report = bench_floor(values, dataset_keys(), Model.load(find_model()), 256).report()
+    assert report.keys() >= KEYS
+    assert report["events"] == EVENTS
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_measured_alone(values: list[bytes], name: str) -> None:
+    report = bench_stage(name, values, bench_parts()[0], 256).report()
+    assert report["name"] == f"stage {name}"
+    assert 0 < report["events"] <= EVENTS
+
+
+def test_a_pipeline_that_loses_rows_has_no_rate(values: list[bytes], tmp_path: Path) -> None:
+    stages, encode = bench_parts()
+
+    def lossy(parcel):  # type: ignore[no-untyped-def] - the wrong thing on purpose
+        encoded = encode(parcel)
+        return type(encoded)(encoded.parcel, encoded.results[1:], encoded.records[1:])
+
+    with pytest.raises(RowsLost, match="events in"):
+        bench_pipeline(values, stages, lossy, 256, tmp_path)
+
+
+def test_records_are_cut_into_parcels_with_rising_offsets(values: list[bytes]) -> None:
+    spans = [parcel.span for parcel in parcels(values, 100)]
+    assert [(span.first, span.next) for span in spans][:2] == [(0, 100), (100, 200)]
+    assert spans[-1].next == EVENTS
