@@ -232,7 +232,22 @@ def test_the_table_grows_with_its_tags_and_keeps_them() -> None:
     tags, found = table.items()
     order = np.argsort(found)
     assert (tags[order] == everything).all()
-    assert table.nbytes < 200_000 / 0.35 * 13 + LANES * 1024 * 13
+    assert table.nbytes < 200_000 * 13 * LANES  # doubled, and the half that is being emptied
+
+
+@pytest.mark.parametrize("least", [1, 150_000])
+def test_a_table_that_is_growing_has_all_its_tags(least: int) -> None:
+    tags = np.random.default_rng(4).integers(1, 1 << 63, 184_000).astype(np.uint64)
+    values = np.arange(1, 184_001, dtype=np.uint32)
+    table = TagTable(180_000)
+    table.insert(tags[:183_000], values[:183_000])
+    table.insert(tags[183_000:], values[183_000:])  # the seventh tenth is reached here
+    table.drop_below(least)
+    expected = np.where(values >= least, values, 0)
+    assert (table.lookup(tags) == expected).all()
+    assert len(table) == len(table.items()[0]) == np.count_nonzero(expected)
+    table.drop_values(np.arange(184_001) > 183_500)
+    assert len(table) == np.count_nonzero(expected) - 500
 
 
 def test_barred_rows_make_no_duplicates() -> None:
