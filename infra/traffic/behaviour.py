@@ -189,6 +189,7 @@ class Machine:
         self._page = _Page(random, normals, random.randint(80, 600))
         self._random = random
         self._style = style
+        self._opened = False
         self._cadence = cadence
         self._jitter = jitter
 
@@ -200,7 +201,7 @@ class Machine:
     def log(self, fields: tuple[str, ...], declined: bool = False, trail: bool = False) -> list[LogEntry]:
         """Return the entries of filling some fields and sending the form."""
         page, random = self._page, self._random
-        log = [page.entry("page_opened", page.now, "document"), page.entry("page_visible", 0, "document")]
+        log = self._opening()
         for target in fields:
             page.wait(self._cadence * 4, self._jitter)
             if trail:
@@ -217,6 +218,14 @@ class Machine:
             page.wait(600, 0.3)
             log.append(page.entry("payment_declined"))
         return log
+
+    def _opening(self) -> list[LogEntry]:
+        """Return the entries of the page's opening, which the first log of a page has and no other."""
+        if self._opened:
+            return []
+        self._opened = True
+        page = self._page
+        return [page.entry("page_opened", page.now, "document"), page.entry("page_visible", 0, "document")]
 
     def _enter(self, target: str) -> list[LogEntry]:
         page = self._page
