@@ -22,7 +22,7 @@ from schemas.payload import encode_payloads
 from schemas.sealed import MAX_BODY_BYTES, Codec, Header, pack_body, seal
 
 CATALOGUE = load_catalogue()
-RING = KeyRing({1: b"\x11" * 32, 2: b"\x22" * 32})
+RING = KeyRing({1: hashlib.sha256(b"clickgoose dataset").digest(), 2: b"\x22" * 32})  # 1: as infra.traffic.dataset
 TOPIC = "events.raw"
 NOW = 1_790_000_000_000  # ms; 2026-09-21, summer time in Berlin
 LATENESS = 86_400_000
