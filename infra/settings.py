@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     flow: FlowSettings = FlowSettings()
     stack: StackSettings = StackSettings()
-    model_version: str | None = Field(default=None, description="Unset: the newest model in scoring/models")
+    model_version: str | None = Field(default=None, description="Unset: the version that scoring/models/current names")
     master_keys: dict[int, SecretStr] = Field(
         default_factory=dict, description="key id -> 32 bytes in hex; the highest id seals new sessions"
     )
