@@ -188,7 +188,7 @@ def _table(state: dict[str, Any], answers: dict[str, bool]) -> Table:
     """Show the parts, their processes and logs."""
     table = Table(box=None, pad_edge=False)
     for column in ("part", "address", "process", "state"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")
     kinds, processes = state.get("parts", {}), state.get("processes", {})
     for name, address in _addresses(state).items():
         pid = processes.get(name, {}).get("pid", "-")
