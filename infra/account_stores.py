@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from flows.sinks.clickhouse import client_url
 from flows.sinks.redis_results import connect
 from infra.account_books import I64, U64, fold_pairs, places_of
+from infra.clickhouse.migrate import one_line
 from infra.topic_reader import AccountError
 from schemas.result import decode_rejected, result_key
 
@@ -48,7 +49,7 @@ def clickhouse_side(url: str, topic: str, first: Mapping[int, int], ends: Mappin
         partitions, offsets = _columns(client, _DEAD + part, np.int64)
     except (Error, OSError, EOFError) as error:
         host = urlsplit(url).netloc.rpartition("@")[2]
-        raise AccountError(f"cannot read ClickHouse at {host}: {str(error).splitlines()[0][:200]}") from error
+        raise AccountError(f"cannot read ClickHouse at {host}: {one_line(error)}") from error
     finally:
         client.disconnect()
     ids = fold_pairs(np.stack((low, high), axis=1))

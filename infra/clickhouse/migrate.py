@@ -69,7 +69,7 @@ def migrate(url: str) -> list[str]:
     A run that was interrupted is finished by the next: every statement says IF NOT EXISTS or is harmless twice.
     """
     migrations = load_migrations()
-    with _said_plainly(url):
+    with said_plainly(url):
         _create_database(url)
         client = Client.from_url(url)
         try:
@@ -116,10 +116,15 @@ def _apply(client: Client, migrations: list[Migration]) -> list[str]:
 
 
 @contextmanager
-def _said_plainly(url: str) -> Iterator[None]:
+def said_plainly(url: str) -> Iterator[None]:
+    """Turn what ClickHouse or the network says into one sentence (MigrationError), without the password."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     try:
         yield
     except (Error, OSError, EOFError) as error:
-        first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise MigrationError(f"ClickHouse at {host}: {first}") from error
+        raise MigrationError(f"ClickHouse at {host}: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """Return what ClickHouse or the network said, without the stack trace, on one line."""
+    return " ".join(str(error).split("Stack trace:")[0].split())[:300] or type(error).__name__
