@@ -54,6 +54,10 @@ class Codec(IntEnum):
     NESTED_JSON = 3
 
 
+_CODECS = {bytes((codec,)): codec for codec in Codec}
+_UNPACKED = (Codec.RAW, Codec.NESTED_JSON)
+
+
 class Header(NamedTuple):
     """The clear header of one event."""
 
@@ -108,19 +112,19 @@ class BodyError(Exception):
 
 def unpack_body(plaintext: bytes, limit: int = MAX_BODY_BYTES) -> tuple[Codec, bytes]:
     """Return codec and body, never more than ``limit`` bytes. BodyError otherwise."""
-    codec = plaintext[0] if plaintext else 255
-    if codec in (Codec.RAW, Codec.NESTED_JSON):
+    codec = _CODECS.get(plaintext[:1])
+    if codec is None:
+        raise BodyError("unknown_codec")
+    if codec in _UNPACKED:
         if len(plaintext) - 1 > limit:
             raise BodyError("too_large")
-        return Codec(codec), plaintext[1:]
-    if codec not in (Codec.DEFLATE_RAW, Codec.LZ4):
-        raise BodyError("unknown_codec")
+        return codec, plaintext[1:]
     if len(plaintext) < 1 + _SIZE.size:
         raise BodyError("inflate_failed")
     (size,) = _SIZE.unpack_from(plaintext, 1)
     if size > limit:
         raise BodyError("too_large")
-    return Codec(codec), _inflate(Codec(codec), plaintext[1 + _SIZE.size :], size)
+    return codec, _inflate(codec, plaintext[1 + _SIZE.size :], size)
 
 
 def _inflate(codec: Codec, packed: bytes, size: int) -> bytes:

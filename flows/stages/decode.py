@@ -73,7 +73,7 @@ class Decode:
         bodies = self._open(batch.values, sealed_at, headers, failures)
         signals, activity, good = decode_payloads(bodies, self._catalogue)
         failures.put(np.flatnonzero(~good & failures.none()), Reason.BAD_LAYOUT)
-        event = _event(batch.values, envelopes, headers)
+        event = _event(batch.values, envelopes, sealed_at, headers)
         decoded = widen(Decoded, batch, event=event, signals=signals, activity=activity)
         return StageOut(decoded.take(np.flatnonzero(failures.none())), failures.letters(decoded))
 
@@ -176,21 +176,19 @@ def _read_headers(values: Sequence[bytes], sealed_at: list[int], failures: _Fail
 
 
 @lru_cache(maxsize=65_536)
-def _name(raw: bytes) -> str:
-    """Return a name as text; the ingest tier wrote UTF-8, anything else is shown, not raised."""
-    return raw.decode("utf-8", "replace")
+def _split(names: bytes, merchant: int, transaction: int) -> tuple[str, str, str]:
+    """Return three names; the ingest tier wrote UTF-8, anything else is shown, not raised."""
+    parts = names[:merchant], names[merchant : merchant + transaction], names[merchant + transaction :]
+    first, second, third = (part.decode("utf-8", "replace") for part in parts)
+    return first, second, third
 
 
-def _names(values: Sequence[bytes], envelopes: NDArray[np.void]) -> list[tuple[str, ...]]:
+def _names(values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int]) -> list[tuple[str, ...]]:
     """Return merchants, transactions and linked ids, a tuple of n each."""
-    columns: list[tuple[str, ...]] = []
-    at = np.full(len(values), ENVELOPE_BYTES, np.int64)
-    for field in ("merchant_length", "transaction_length", "linked_id_length"):
-        end = at + envelopes[field]
-        spans = zip(values, at.tolist(), end.tolist(), strict=True)
-        columns.append(tuple([_name(value[a:b]) for value, a, b in spans]))
-        at = end
-    return columns
+    lengths = (envelopes[field].tolist() for field in ("merchant_length", "transaction_length"))
+    spans = zip(values, sealed_at, *lengths, strict=True)
+    rows = [_split(value[ENVELOPE_BYTES:end], merchant, transaction) for value, end, merchant, transaction in spans]
+    return list(zip(*rows, strict=True)) if rows else [(), (), ()]
 
 
 def _times(column: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -198,8 +196,10 @@ def _times(column: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.minimum(column, np.uint64(2**62)).astype(np.int64)
 
 
-def _event(values: Sequence[bytes], envelopes: NDArray[np.void], headers: NDArray[np.void]) -> Event:
-    merchant, transaction, linked_id = _names(values, envelopes)
+def _event(
+    values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int], headers: NDArray[np.void]
+) -> Event:
+    merchant, transaction, linked_id = _names(values, envelopes, sealed_at)
     return Event(
         event_id=np.ascontiguousarray(headers["event_id"]),
         session_id=np.ascontiguousarray(headers["session_id"]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import cache, cached_property, lru_cache
 from math import isnan
 from typing import Any
 
@@ -62,8 +62,23 @@ _VENDORS = {
 _WINDOW_SLACK = 64  # px: a maximised window on Windows reaches beyond the screen, and so does rounding under zoom
 
 
-def _codes(names: Sequence[str], table: Sequence[str]) -> NDArray[np.uint8]:
-    return np.array([table.index(name) for name in names], np.uint8)
+@cache
+def _members(names: tuple[str, ...], table: tuple[str, ...]) -> Bool:
+    """Return bool[256]: whether a code of a closed set is one of the names."""
+    found = np.zeros(256, np.bool_)
+    found[[table.index(name) for name in names]] = True
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _first_language(head: bytes) -> int:
+    """Return the hash of the first of the languages."""
+    return category_hash(head.split(b",", 1)[0].decode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=8192)
+def _offsets(zone: bytes, year: int) -> frozenset[int] | None:
+    return zone_offsets(zone.decode("ascii", "replace"), year)
 
 
 class Normalize:
@@ -159,11 +174,11 @@ class _Checks:
     def _text(self, name: str) -> list[bytes | None]:
         return self._signals.texts.column(self._catalogue.text(name))
 
-    def _browser_in(self, names: Sequence[str]) -> Bool:
-        return np.isin(self.browser, _codes(names, BROWSERS))
+    def _browser_in(self, names: tuple[str, ...]) -> Bool:
+        return _members(names, BROWSERS)[self.browser]
 
-    def _system_in(self, names: Sequence[str]) -> Bool:
-        return np.isin(self.system, _codes(names, SYSTEMS))
+    def _system_in(self, names: tuple[str, ...]) -> Bool:
+        return _members(names, SYSTEMS)[self.system]
 
     def _device_is(self, name: str) -> Bool:
         return np.asarray(self.device == DEVICES.index(name))
@@ -223,29 +238,27 @@ class _Checks:
         return (points == 0) & (self._device_is("phone") | self._device_is("tablet"))
 
     def timezone_unknown(self) -> Bool:
-        return np.array([zone is not None and offsets is None for zone, _, offsets in self._zones()], np.bool_)
+        return np.array([zone is not None and offsets is None for zone, offsets in self._zones], np.bool_)
 
     def timezone_offset_contradicts_zone(self) -> Bool:
-        return np.array(
-            [offsets is not None and not isnan(now) and round(now) not in offsets for _, now, offsets in self._zones()],
-            np.bool_,
-        )
-
-    def _zones(self) -> list[tuple[bytes | None, float, frozenset[int] | None]]:
-        """Return zone, offset that the browser gave, and the zone's own offsets in the year of the event."""
-        years = [_year(at) for at in self._batch.event.occurred_at.tolist()]
-        names = self._text("intl.timezone")
-        known = [
-            None if raw is None else zone_offsets(raw[:64].decode("ascii", "replace"), year)
-            for raw, year in zip(names, years, strict=True)
+        shown = self._number("intl.timezone_offset").tolist()
+        wrong = [
+            offsets is not None and not isnan(now) and round(now) not in offsets
+            for now, (_, offsets) in zip(shown, self._zones, strict=True)
         ]
-        return list(zip(names, self._number("intl.timezone_offset").tolist(), known, strict=True))
+        return np.array(wrong, np.bool_)
+
+    @cached_property
+    def _zones(self) -> list[tuple[bytes | None, frozenset[int] | None]]:
+        """Return each row's zone and the zone's own offsets in the year of the event."""
+        years = _years(self._batch.event.occurred_at)
+        names = self._text("intl.timezone")
+        return [
+            (raw, None if raw is None else _offsets(raw[:64], year)) for raw, year in zip(names, years, strict=True)
+        ]
 
     def language_list_contradicts_language(self) -> Bool:
-        first = [
-            0 if raw is None else category_hash(raw.split(b",", 1)[0][:64].decode("utf-8", "replace"))
-            for raw in self._text("navigator.languages")
-        ]
+        first = [0 if raw is None else _first_language(raw[:64]) for raw in self._text("navigator.languages")]
         return _differ(np.array(first, np.uint32), self._category("navigator.language"))
 
     def vendor_contradicts_browser(self) -> Bool:
@@ -260,7 +273,7 @@ class _Checks:
         wrong = self._direct3d & ~self._system_in(("windows", "unknown"))
         wrong |= self._metal & ~self._system_in(("macos", "ios", "unknown"))
         for system, fitting in _GPUS_OF_SYSTEM.items():
-            wrong |= self._system_in((system,)) & ~np.isin(self.gpu, _codes(fitting, GPUS))
+            wrong |= self._system_in((system,)) & ~_members(fitting, GPUS)[self.gpu]
         return wrong
 
     def worker_gpu_contradicts_page(self) -> Bool:
@@ -298,6 +311,8 @@ def _differ(left: NDArray[np.uint32], right: NDArray[np.uint32]) -> Bool:
     return (left != right) & (left != 0) & (right != 0)
 
 
-def _year(milliseconds: int) -> int:
-    """Return the UTC year of a time, kept inside what calendars know."""
-    return datetime.fromtimestamp(min(max(milliseconds, 0), 4_102_444_800_000) / 1000, UTC).year
+def _years(milliseconds: NDArray[np.int64]) -> list[int]:
+    """Return the UTC years of times, kept inside what calendars know: 1970 to 2100."""
+    known = np.clip(milliseconds, 0, 4_102_444_800_000)
+    years: list[int] = (known.astype("datetime64[ms]").astype("datetime64[Y]").astype(np.int64) + 1970).tolist()
+    return years
