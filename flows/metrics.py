@@ -54,6 +54,9 @@ class FlowMetrics:
             registry=registry,
         )
         self.sink_rows = Counter("clickgoose_sink_rows", "Rows held by a sink", ("sink", "outcome"), registry=registry)
+        self.state_write_failures = Counter(
+            "clickgoose_state_write_failures", "Frames that the state log could not write", registry=registry
+        )
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
 
     def on_block(self, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""The one item of the dataflow: what was read from one partition in one poll, and what became of each row."""
+"""The one item of the dataflow: what was read in one poll, and what became of each row."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parcel(Generic[B]):
-    """A batch with the span that it was read from. It travels to every sink even when no row is left.
+    """A batch with the spans that it was read from, one a partition. It travels to every sink even when no row is left.
 
-    ``rows_in == len(batch) + len(errs) + dropped``: so a sink that acknowledges the span acknowledges every row of
-    it, and the flow's offsets can follow the lowest acknowledged span.
+    ``rows_in == len(batch) + len(errs) + dropped``: so a sink that acknowledges the spans acknowledges every row of
+    them, and the flow's offsets can follow the lowest acknowledged ones. The rows of a partition lie together, in the
+    order of ``spans`` and of their offsets.
     """
 
-    span: Span
+    spans: tuple[Span, ...]
     batch: B
     rows_in: int
     errs: tuple[DeadLetter, ...] = ()

@@ -25,11 +25,12 @@ class Progress:
             for acked in self._acked.values():
                 acked[partition] = offset
 
-    def acknowledge(self, sink: str, span: Span) -> None:
-        """State that a sink holds every row of the span, durably."""
+    def acknowledge(self, sink: str, spans: Iterable[Span]) -> None:
+        """State that a sink holds every row of the spans, durably."""
         with self._lock:
             acked = self._acked[sink]
-            acked[span.partition] = max(acked.get(span.partition, span.first), span.next)
+            for span in spans:
+                acked[span.partition] = max(acked.get(span.partition, span.first), span.next)
 
     def watermark(self, partition: int) -> int:
         """Return the next offset that at least one sink has not acknowledged."""

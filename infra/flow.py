@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bytewax.outputs import Sink
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -33,7 +34,7 @@ from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScored, producer_config
 from flows.sinks.redis_results import RedisResults, connect
 from flows.sinks.writer import Writer, WriterPolicy
-from flows.sources.raw_events import RawEvents, SourceConfig
+from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.settings import FlowSettings, Settings
 from infra.topics import RAW
 from schemas.batches import Counted, Normalized, Scored
@@ -70,8 +71,11 @@ class FlowProcess:
         model = load_model(self.settings)
         pipeline = pipeline_of(self.settings, model)
         checkpoints = Checkpoints(self.state, pipeline.velocity, progress, monitor)
-        resume = checkpoints.open(self.partitions)
-        flow = build_flow(self._parts(pipeline, model, checkpoints, resume, progress, monitor))
+        resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
+        source = self._source(
+            SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, checkpoints.snapshot)
+        )
+        flow = build_flow(self._parts(source, pipeline, model, checkpoints, progress, monitor))
         log.info("flow starts", extra={"resume": resume, "model": model.version})
         ready()
         try:
@@ -84,24 +88,31 @@ class FlowProcess:
         """Stop reading, finish what was read, and end."""
         self._stopping.set()
 
-    def _parts(
-        self,
-        pipeline: Pipeline,
-        model: Model,
-        checkpoints: Checkpoints[Normalized, Counted],
-        resume: Mapping[int, int | None],
-        progress: Progress,
-        monitor: Monitor,
-    ) -> Parts:
+    @property
+    def _bootstrap(self) -> str:
+        return required(self.settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
+
+    def _source(self, parts: SourceParts) -> RawEvents:
         settings = self.settings.flow
         config = SourceConfig(
-            bootstrap=required(self.settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP"),
+            bootstrap=self._bootstrap,
             topic=self.topic,
             group=self.group,
             max_events=settings.poll_max_events,
             wait_seconds=settings.poll_wait_ms / 1000,
+            longest_wait_seconds=settings.poll_longest_wait_ms / 1000,
         )
-        source = RawEvents(config, resume, progress, monitor.metrics, time.time_ns, self._stopping.is_set)
+        return RawEvents(config, parts)
+
+    def _parts(
+        self,
+        source: RawEvents,
+        pipeline: Pipeline,
+        model: Model,
+        checkpoints: Checkpoints[Normalized, Counted],
+        progress: Progress,
+        monitor: Monitor,
+    ) -> Parts:
         encode = encoder(Explainer(model), present, f"clickgoose {version('clickgoose')}")
         return Parts(
             source=source,
@@ -212,6 +223,29 @@ def partitions_of(bootstrap: str, topic: str) -> tuple[int, ...]:
     if found.topics[topic].error is not None:
         raise FlowRefused(f"Kafka has no topic {topic}: run `clickgoose up`, which creates it")
     return tuple(sorted(partitions))
+
+
+def log_ends(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Return where each partition ends now. FlowRefused where Kafka does not say within a bounded time."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "clickgoose-log-ends", "log_level": 0})
+    try:
+        return {number: _log_end(consumer, TopicPartition(topic, number)) for number in partitions}
+    except KafkaException as error:
+        raise FlowRefused(f"Kafka does not say where {topic} ends: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def _log_end(consumer: Consumer, place: TopicPartition) -> int:
+    """Ask again for a while: the leaders of a topic that was just created are not known at once."""
+    gives_up = time.monotonic() + _METADATA_SECONDS
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(place, timeout=_METADATA_SECONDS)[1])
+        except KafkaException:
+            if time.monotonic() > gives_up:
+                raise
+            time.sleep(0.1)
 
 
 def serve_metrics(registry: CollectorRegistry, port: int) -> int:

@@ -71,7 +71,10 @@ class FlowSettings(Section):
     """The dataflow process."""
 
     poll_max_events: int = Field(default=512, ge=1, le=4096)
-    poll_wait_ms: float = Field(default=1.0, ge=0, le=100)
+    poll_wait_ms: float = Field(default=1.0, ge=0, le=100, description="How long a poll waits when the flow is idle")
+    poll_longest_wait_ms: float = Field(
+        default=20.0, ge=0, le=1000, description="At most so long under load: a poll waits as long as a parcel takes"
+    )
     epoch_seconds: float = Field(default=1.0, gt=0, le=60)
     lateness_seconds: int = Field(default=86_400, ge=0, description="Older events are velocity.too_late")
     clickhouse_block_rows: int = Field(default=10_000, ge=1)

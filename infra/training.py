@@ -30,7 +30,7 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
     session = velocity.open(())
     for batch, labels, kinds in labelled_batches(events, seed):
         first = int(batch.origin.offset[0])
-        parcel: Parcel[RawBatch] = Parcel(Span(0, first, first + len(batch)), batch, len(batch))
+        parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + len(batch)),), batch, len(batch))
         verified = run_stage(verify_mask, run_stage(decode, parcel, monitor), monitor)
         counted = run_session(velocity.name, session, run_stage(normalize, verified, monitor), monitor)
         kept = run_stage(enrich, counted, monitor).batch

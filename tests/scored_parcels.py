@@ -80,4 +80,4 @@ def encoded_parcel(
     total = rows + dead + dropped
     errs = letters_of(whole, list(range(rows, rows + dead)))
     span = Span(partition, first, first + total)
-    return encoder(explain, present, BUILD)(Parcel(span, whole.take(np.arange(rows)), total, errs, dropped))
+    return encoder(explain, present, BUILD)(Parcel((span,), whole.take(np.arange(rows)), total, errs, dropped))

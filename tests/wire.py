@@ -175,7 +175,7 @@ def parcel(batch: RawBatch) -> Parcel[RawBatch]:
     """Return the batch as the one item of the dataflow."""
     first = int(batch.origin.offset[0]) if len(batch) else 0
     partition = int(batch.origin.partition[0]) if len(batch) else 0
-    return Parcel(Span(partition, first, first + len(batch)), batch, len(batch))
+    return Parcel((Span(partition, first, first + len(batch)),), batch, len(batch))
 
 
 def mixture(rows: int = 60) -> list[bytes]:

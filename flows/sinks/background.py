@@ -75,7 +75,7 @@ class _CountingPartition(StatelessSinkPartition[EncodedParcel]):
         for item in items:
             self._counts.add(item)
             if self._progress is not None:
-                self._progress.acknowledge(self._name, item.span)
+                self._progress.acknowledge(self._name, item.spans)
 
 
 class CountingSink(DynamicSink[EncodedParcel]):

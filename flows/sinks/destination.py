@@ -17,7 +17,7 @@ class Deliverable(Protocol):
     """What a writer carries."""
 
     @property
-    def span(self) -> Span:
+    def spans(self) -> tuple[Span, ...]:
         """Return what is acknowledged once it is held."""
         ...
 

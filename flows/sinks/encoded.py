@@ -22,9 +22,9 @@ class EncodedParcel:
     records: tuple[bytes, ...]
 
     @property
-    def span(self) -> Span:
+    def spans(self) -> tuple[Span, ...]:
         """Return what is acknowledged once the parcel is held."""
-        return self.parcel.span
+        return self.parcel.spans
 
     @property
     def rows(self) -> int:

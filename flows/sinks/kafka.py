@@ -145,17 +145,17 @@ class KafkaScored:
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         """Append the results, keyed by device, in order."""
         records: list[Record] = []
-        owners: list[tuple[EncodedParcel, int]] = []
-        for item in parcels:
+        owners: list[tuple[int, int]] = []
+        for number, item in enumerate(parcels):
             for row, (result, value) in enumerate(zip(item.results, item.records, strict=True)):
                 made = _scored_records(result, value)
                 records += made
-                owners += [(item, row)] * len(made)
+                owners += [(number, row)] * len(made)
         refused = self._appender.append(records)
         if refused:
             why = Undelivered(Reason.SINK_KAFKA, self.name, "Kafka refused the record: too large or invalid", "scored")
-            rows = {(item.span, row): item for item, row in (owners[index] for index in refused)}
-            self._backup.append([why.scored(item, item.records)[row] for (_, row), item in rows.items()])
+            rows = dict.fromkeys(owners[index] for index in refused)
+            self._backup.append([why.scored(parcels[n], parcels[n].records)[row] for n, row in rows])
 
     def close(self) -> None:
         """Let go of the producer."""

@@ -216,7 +216,7 @@ class Writer(Generic[T]):
 
     def _acknowledge(self, block: Sequence[T]) -> None:
         for parcel in block:
-            self._progress.acknowledge(self.name, parcel.span)
+            self._progress.acknowledge(self.name, parcel.spans)
         with self._changed:
             self._rows_in_flight = 0
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The Kafka source: one consumer for all partitions of a process, one parcel a partition and poll.
+"""The Kafka source: one consumer for all partitions of a process, one parcel a poll.
 
 The stock KafkaSource makes an item of every message and a consumer of every partition, which costs twice the CPU and
 latency (measured; docs/performance.md).
@@ -40,86 +40,79 @@ class SourceConfig:
     group: str
     max_events: int = 512
     wait_seconds: float = 0.001
+    longest_wait_seconds: float = 0.02
 
 
 class SourceBroken(RuntimeError):
     """Kafka said something that waiting cannot mend."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceParts:
+    """What the source works with. ``epoch`` is called whenever Bytewax ends an epoch: the time to checkpoint."""
+
+    resume: Mapping[int, int | None]
+    progress: Progress
+    metrics: FlowMetrics
+    clock: Callable[[], int]  # nanoseconds
+    stopping: Callable[[], bool]
+    epoch: Callable[[], None]
+
+
 class RawEvents(FixedPartitionedSource[Parcel[RawBatch], None]):
     """One Bytewax partition a process, which reads a static set of Kafka partitions."""
 
-    def __init__(
-        self,
-        config: SourceConfig,
-        resume: Mapping[int, int | None],
-        progress: Progress,
-        metrics: FlowMetrics,
-        clock: Callable[[], int],
-        stopping: Callable[[], bool],
-    ) -> None:
-        self._args = (config, resume, progress, metrics, clock, stopping)
+    def __init__(self, config: SourceConfig, parts: SourceParts) -> None:
+        self._config = config
+        self._parts = parts
 
     def list_parts(self) -> list[str]:
         """Name the process's one source partition."""
         return ["raw-events"]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Poller:
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> Poller:
         """Open the consumer."""
-        return _Poller(*self._args)
+        return Poller(self._config, self._parts)
 
 
-class _Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
-    def __init__(
-        self,
-        config: SourceConfig,
-        resume: Mapping[int, int | None],
-        progress: Progress,
-        metrics: FlowMetrics,
-        clock: Callable[[], int],
-        stopping: Callable[[], bool],
-    ) -> None:
+class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
+    """Polls, and waits longer the longer a parcel takes: small batches when idle, larger ones under load."""
+
+    def __init__(self, config: SourceConfig, parts: SourceParts) -> None:
         self._config = config
-        self._progress = progress
-        self._metrics = metrics
-        self._clock = clock
-        self._stopping = stopping
-        self._next = {partition: offset or 0 for partition, offset in resume.items()}
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": config.bootstrap,
-                "group.id": config.group,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 5,
-                "fetch.error.backoff.ms": 100,
-                "queued.max.messages.kbytes": 65_536,
-                "reconnect.backoff.max.ms": 1_000,
-            },
-            logger=log,
-        )
+        self._parts = parts
+        self._metrics = parts.metrics
+        self._next = {partition: offset or 0 for partition, offset in parts.resume.items()}
+        self._handed_over: int | None = None
+        self._consumer = Consumer(_consumer_config(config), logger=log)
         self._consumer.assign(
             [
                 TopicPartition(config.topic, partition, OFFSET_BEGINNING if offset is None else offset)
-                for partition, offset in resume.items()
+                for partition, offset in parts.resume.items()
             ]
         )
 
     def next_batch(self) -> list[Parcel[RawBatch]]:
         """Poll once. An empty list means that nothing came within the wait."""
-        if self._stopping():
+        if self._parts.stopping():
             raise StopIteration
-        messages = self._consumer.consume(self._config.max_events, self._config.wait_seconds)
-        if not messages:
-            return []
-        return self._parcels(messages)
+        messages = self._consumer.consume(self._config.max_events, self._wait())
+        parcel = self._parcel(messages) if messages else None
+        self._handed_over = self._parts.clock() if parcel else None
+        return [parcel] if parcel else []
+
+    def _wait(self) -> float:
+        """Wait about as long as the last parcel took in the flow: then at most half of a core goes to small batches."""
+        if self._handed_over is None:
+            return self._config.wait_seconds
+        took = (self._parts.clock() - self._handed_over) / 1e9
+        return min(max(took, self._config.wait_seconds), self._config.longest_wait_seconds)
 
     def next_awake(self) -> datetime | None:
-        """Poll again at once: the wait is inside the poll, where a message ends it."""
+        """Poll again at once: the wait is inside the poll, where a full batch ends it."""
         return None
 
-    def _parcels(self, messages: list[Message]) -> list[Parcel[RawBatch]]:
+    def _parcel(self, messages: list[Message]) -> Parcel[RawBatch] | None:
         by_partition: dict[int, list[Message]] = {}
         for message in messages:
             error = message.error()
@@ -128,33 +121,38 @@ class _Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
                 self._heed(error)
             elif partition is not None:
                 by_partition.setdefault(partition, []).append(message)
-        now = self._clock()
-        return [self._parcel(partition, group, now) for partition, group in by_partition.items()]
+        if not by_partition:
+            return None
+        spans = tuple(self._span(partition, group) for partition, group in by_partition.items())
+        ordered = [message for group in by_partition.values() for message in group]
+        self._metrics.batch_rows.observe(len(ordered))
+        return Parcel(spans, self._batch(ordered), len(ordered))
 
     def _heed(self, error: KafkaError) -> None:
         if error.code() in _FATAL:
             raise SourceBroken(f"Kafka cannot serve {self._config.topic}: {error.str()}; run `clickgoose doctor`")
         self._metrics.kafka_errors.inc()
 
-    def _parcel(self, partition: int, messages: list[Message], now: int) -> Parcel[RawBatch]:
-        rows = len(messages)
-        offsets = np.fromiter((message.offset() for message in messages), np.int64, rows)
-        appended = np.fromiter((message.timestamp()[1] for message in messages), np.int64, rows)
-        first, following = int(offsets[0]), int(offsets[-1]) + 1
+    def _span(self, partition: int, messages: list[Message]) -> Span:
+        first, last = messages[0].offset() or 0, messages[-1].offset() or 0
         self._say_gap(partition, first)
-        self._next[partition] = following
+        self._next[partition] = last + 1
+        return Span(partition, first, last + 1)
+
+    def _batch(self, messages: list[Message]) -> RawBatch:
+        rows = len(messages)
+        now = self._parts.clock()
+        appended = np.fromiter((message.timestamp()[1] for message in messages), np.int64, rows)
         origin = Origin(
             topic=self._config.topic,
-            partition=np.full(rows, partition, np.int32),
-            offset=offsets,
+            partition=np.fromiter((message.partition() for message in messages), np.int32, rows),
+            offset=np.fromiter((message.offset() for message in messages), np.int64, rows),
             appended_at=appended,
             polled_at=np.full(rows, now // 1_000_000, np.int64),
         )
         micros = np.stack((appended * 1000, np.full(rows, now // 1000, np.int64)), axis=1)
-        values = tuple(message.value() or b"" for message in messages)
-        batch = RawBatch(origin, values, Ledger(("appended", "polled"), micros))
-        self._metrics.batch_rows.observe(rows)
-        return Parcel(Span(partition, first, following), batch, rows)
+        values = tuple([message.value() or b"" for message in messages])
+        return RawBatch(origin, values, Ledger(("appended", "polled"), micros))
 
     def _say_gap(self, partition: int, first: int) -> None:
         if first > self._next[partition]:
@@ -166,8 +164,12 @@ class _Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
             )
 
     def snapshot(self) -> None:
-        """Commit the watermarks to Kafka for lag tools, and measure lag. The flow itself resumes from its own log."""
-        watermarks = {partition: self._progress.watermark(partition) for partition in self._next}
+        """Checkpoint; commit the watermarks to Kafka for lag tools, and measure lag.
+
+        The flow itself resumes from its own log, never from what is committed here.
+        """
+        self._parts.epoch()
+        watermarks = {partition: self._parts.progress.watermark(partition) for partition in self._next}
         offsets = [TopicPartition(self._config.topic, p, offset) for p, offset in watermarks.items() if offset]
         try:
             if offsets:
@@ -187,3 +189,17 @@ class _Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
     def close(self) -> None:
         """Let go of the consumer."""
         self._consumer.close()
+
+
+def _consumer_config(config: SourceConfig) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": config.bootstrap,
+        "group.id": config.group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 5,
+        "fetch.error.backoff.ms": 100,
+        "queued.max.messages.kbytes": 65_536,
+        "reconnect.backoff.max.ms": 1_000,
+    }

@@ -60,4 +60,4 @@ def parcels(values: Sequence[bytes], batch: int, partition: int = 0) -> Iterator
         zeros = np.zeros(rows, np.int64)
         origin = Origin(TOPIC, np.full(rows, partition, np.int32), offsets, zeros, zeros)
         ledger = Ledger(("appended", "polled"), np.zeros((rows, 2), np.int64))
-        yield Parcel(Span(partition, first, first + rows), RawBatch(origin, part, ledger), rows)
+        yield Parcel((Span(partition, first, first + rows),), RawBatch(origin, part, ledger), rows)

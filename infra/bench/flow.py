@@ -31,25 +31,27 @@ Encode = Callable[[Parcel[Scored]], EncodedParcel]
 class _Recorded(FixedPartitionedSource[Parcel[RawBatch], None]):
     """Gives parcels that are there already, one a poll."""
 
-    def __init__(self, ready: Sequence[Parcel[RawBatch]]) -> None:
+    def __init__(self, ready: Sequence[Parcel[RawBatch]], epoch: Callable[[], None]) -> None:
         self._ready = ready
+        self._epoch = epoch
 
     def list_parts(self) -> list[str]:
         return ["recorded"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Reader:
-        return _Reader(self._ready)
+        return _Reader(self._ready, self._epoch)
 
 
 class _Reader(StatefulSourcePartition[Parcel[RawBatch], None]):
-    def __init__(self, ready: Sequence[Parcel[RawBatch]]) -> None:
+    def __init__(self, ready: Sequence[Parcel[RawBatch]], epoch: Callable[[], None]) -> None:
         self._ready = iter(ready)
+        self._epoch = epoch
 
     def next_batch(self) -> list[Parcel[RawBatch]]:
         return [next(self._ready)]
 
     def snapshot(self) -> None:
-        return None
+        self._epoch()
 
 
 def _monitor() -> Monitor:
@@ -62,8 +64,8 @@ def bench_pipeline(values: Sequence[bytes], pipeline: Pipeline, encode: Encode, 
     monitor, counts = _monitor(), Counts()
     progress = Progress(("counting",))
     checkpoints = Checkpoints(state, pipeline.velocity, progress, monitor)
-    checkpoints.open([0])
-    source = _Recorded(list(parcels(values, batch)))
+    checkpoints.open({0: 0})
+    source = _Recorded(list(parcels(values, batch)), checkpoints.snapshot)
     sink: dict[str, Any] = {"counting": CountingSink(counts, "counting", progress)}
     flow = build_flow(Parts(source, pipeline, checkpoints, encode, sink, monitor))
 

@@ -56,6 +56,6 @@ def test_a_pipeline_that_loses_rows_has_no_rate(values: list[bytes], tmp_path: P
 
 
 def test_records_are_cut_into_parcels_with_rising_offsets(values: list[bytes]) -> None:
-    spans = [parcel.span for parcel in parcels(values, 100)]
+    spans = [parcel.spans[0] for parcel in parcels(values, 100)]
     assert [(span.first, span.next) for span in spans][:2] == [(0, 100), (100, 200)]
     assert spans[-1].next == EVENTS

@@ -92,7 +92,7 @@ def by_call(pipeline: Pipeline, model: Model, items: list[Parcel[RawBatch]]) -> 
     sessions = {partition: pipeline.velocity.open(()) for partition in (0, 1)}
     encode = encoder(Explainer(model), present, "golden")
     monitor = Monitor.silent()
-    return written([encode(pipeline.run(item, sessions[item.span.partition], monitor)) for item in items])
+    return written([encode(pipeline.run(item, sessions[item.spans[0].partition], monitor)) for item in items])
 
 
 def by_bytewax(
@@ -100,7 +100,7 @@ def by_bytewax(
 ) -> tuple[bytes, bytes]:
     monitor, out = Monitor.silent(), []
     checkpoints = Checkpoints(state, pipeline.velocity, Progress(["out"]), monitor)
-    checkpoints.open([0, 1])
+    checkpoints.open({0: 10_000, 1: 10_000})
     parts = Parts(
         source=TestingSource(items),
         pipeline=pipeline,

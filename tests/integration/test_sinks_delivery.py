@@ -229,7 +229,7 @@ class World:
     def parcel(self, rows: int, dead: int = 0, dropped: int = 0) -> EncodedParcel:
         item = own(encoded_parcel(rows, first=self.next, dead=dead, dropped=dropped), self.merchant)
         self.append_raw(item)
-        self.next = item.span.next
+        self.next = item.spans[0].next
         return item
 
     def deliver(self, items: list[EncodedParcel], clickhouse_url: str | None = None, crash: str = "") -> None:
@@ -264,7 +264,7 @@ class World:
 class Killed(Progress):
     """A process that dies between the write and the acknowledgement."""
 
-    def acknowledge(self, sink: str, span: object) -> None:
+    def acknowledge(self, sink: str, spans: object) -> None:
         raise RuntimeError(f"killed before {sink} acknowledged")
 
 
@@ -300,18 +300,18 @@ def test_a_writer_killed_between_write_and_acknowledgement_shows_nothing_twice_a
 ) -> None:
     items = [world.parcel(10, dead=1), world.parcel(10, dropped=1)]
     world.deliver(items, crash=sink)
-    assert world.progress.watermark(0) == items[0].span.first  # so the flow comes back to the first
+    assert world.progress.watermark(0) == items[0].spans[0].first  # so the flow comes back to the first
     world.deliver(items)
     account = world.account()
     assert (account.problems, account.duplicated_for_users) == ([], 0)
     assert (account.accepted, account.scored, account.dead_lettered, account.deduplicated) == (22, 20, 1, 1)
-    assert world.progress.watermark(0) == items[1].span.next
+    assert world.progress.watermark(0) == items[1].spans[0].next
 
 
 def test_while_clickhouse_refuses_its_rows_wait_in_the_backup_and_everything_else_goes_on(world: World) -> None:
     items = [world.parcel(10, dead=1) for _ in range(3)]
     world.deliver(items, clickhouse_url="clickhouse://127.0.0.1:1/default")
-    assert world.progress.watermark(0) == items[-1].span.next
+    assert world.progress.watermark(0) == items[-1].spans[0].next
     account = world.account()
     assert account.waiting == {Reason.SINK_CLICKHOUSE: 33}
     assert (account.scored, account.dead_lettered, account.lost, account.redis_results) == (30, 3, 0, 30)
@@ -341,7 +341,7 @@ def test_stores_that_disagree_with_kafka_are_named(world: World, namespace: Name
     item = world.parcel(5, dead=2)
     world.deliver([item])
     namespace.clickhouse().execute("TRUNCATE TABLE dead_letters")
-    namespace.clickhouse().execute("DELETE FROM events WHERE offset = %(o)s", {"o": item.span.first})
+    namespace.clickhouse().execute("DELETE FROM events WHERE offset = %(o)s", {"o": item.spans[0].first})
     namespace.redis().delete(result_key(world.merchant, item.results[1].event_id))
     assert sorted(world.account().problems) == [
         "ClickHouse lacks 1 scored events",

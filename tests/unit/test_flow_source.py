@@ -14,7 +14,7 @@ from flows.metrics import FlowMetrics
 from flows.parcel import Span
 from flows.progress import Progress
 from flows.sources import raw_events
-from flows.sources.raw_events import RawEvents, SourceBroken, SourceConfig
+from flows.sources.raw_events import RawEvents, SourceBroken, SourceConfig, SourceParts
 
 NOW_NS = 1_790_000_000_123_456_789
 
@@ -49,6 +49,7 @@ class FakeConsumer:
     def __init__(self, config: dict[str, Any], logger: logging.Logger) -> None:
         self.config = config
         self.polls: list[Sequence[Message]] = []
+        self.waits: list[float] = []
         self.assigned: list[TopicPartition] = []
         self.committed: list[TopicPartition] = []
         self.marks: Any = (0, 50)
@@ -60,6 +61,7 @@ class FakeConsumer:
         self.assigned = partitions
 
     def consume(self, most: int, seconds: float) -> Sequence[Message]:
+        self.waits.append(seconds)
         return self.polls.pop(0) if self.polls else []
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
@@ -82,12 +84,17 @@ class World:
         self.registry = CollectorRegistry()
         self.progress = Progress(["sink"])
         self.stopping = False
+        self.now = NOW_NS
+        self.epochs: list[None] = []
         resume = {0: None, 2: 40}
         for partition, offset in resume.items():
             self.progress.begin(partition, offset or 0)
         config = SourceConfig("broker:9092", "events.raw", "group")
         metrics = FlowMetrics(self.registry)
-        source = RawEvents(config, resume, self.progress, metrics, lambda: NOW_NS, lambda: self.stopping)
+        source = RawEvents(
+            config,
+            SourceParts(resume, self.progress, metrics, lambda: self.now, lambda: self.stopping, self.end_epoch),
+        )
         assert source.list_parts() == ["raw-events"]
         self.poller = source.build_part("raw_events", "raw-events", None)
         self.consumer = FakeConsumer.last
@@ -95,6 +102,9 @@ class World:
     def poll(self, *messages: Message) -> list[Any]:
         self.consumer.polls.append(messages)
         return self.poller.next_batch()
+
+    def end_epoch(self) -> None:
+        self.epochs.append(None)
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -114,19 +124,20 @@ def test_each_partition_begins_where_it_resumes_or_at_the_beginning_and_nothing_
     assert world.consumer.config["auto.offset.reset"] == "earliest"
 
 
-def test_a_poll_gives_one_parcel_a_partition_with_places_and_times(world: World) -> None:
+def test_a_poll_gives_one_parcel_with_the_partitions_together_places_and_times(world: World) -> None:
     parcels = world.poll(Message(2, 40, b"a"), Message(0, 0, b"b"), Message(2, 41, None))
-    assert [parcel.span for parcel in parcels] == [Span(2, 40, 42), Span(0, 0, 1)]
-    batch = parcels[0].batch
-    assert batch.values == (b"a", b"")
+    (parcel,) = parcels
+    assert parcel.spans == (Span(2, 40, 42), Span(0, 0, 1))
+    batch = parcel.batch
+    assert batch.values == (b"a", b"", b"b")
     assert batch.origin.topic == "events.raw"
-    assert batch.origin.partition.tolist() == [2, 2]
-    assert batch.origin.offset.tolist() == [40, 41]
-    assert batch.origin.appended_at.tolist() == [1_040, 1_041]
-    assert batch.origin.polled_at.tolist() == [NOW_NS // 1_000_000] * 2
+    assert batch.origin.partition.tolist() == [2, 2, 0]
+    assert batch.origin.offset.tolist() == [40, 41, 0]
+    assert batch.origin.appended_at.tolist() == [1_040, 1_041, 1_000]
+    assert batch.origin.polled_at.tolist() == [NOW_NS // 1_000_000] * 3
     assert batch.ledger.marks == ("appended", "polled")
-    assert batch.ledger.micros.tolist() == [[1_040_000, NOW_NS // 1000], [1_041_000, NOW_NS // 1000]]
-    assert parcels[0].rows_in == 2
+    assert batch.ledger.micros.tolist() == [[at, NOW_NS // 1000] for at in (1_040_000, 1_041_000, 1_000_000)]
+    assert parcel.rows_in == 3
 
 
 def test_a_poll_without_messages_gives_nothing_and_comes_again_at_once(world: World) -> None:
@@ -143,7 +154,7 @@ def test_it_ends_when_the_flow_is_stopping(world: World) -> None:
 def test_passing_errors_are_counted_and_messages_beside_them_are_kept(world: World) -> None:
     error = KafkaError(KafkaError._ALL_BROKERS_DOWN)
     (parcel,) = world.poll(Message(None, -1, None, error), Message(2, 40), Message(2, -1, None, error))
-    assert parcel.span == Span(2, 40, 41)
+    assert parcel.spans == (Span(2, 40, 41),)
     assert world.metric("clickgoose_source_errors_total") == 2
 
 
@@ -164,7 +175,7 @@ def test_offsets_that_retention_took_are_said_aloud(world: World, caplog: pytest
 
 def test_watermarks_are_committed_for_lag_tools_and_lag_is_measured(world: World) -> None:
     world.poll(Message(2, 40), Message(2, 41))
-    world.progress.acknowledge("sink", Span(2, 40, 41))
+    world.progress.acknowledge("sink", [Span(2, 40, 41)])
     world.poller.snapshot()
     assert [(one.partition, one.offset) for one in world.consumer.committed] == [(2, 41)]
     assert world.metric("clickgoose_source_lag_events", partition="2") == 8
@@ -181,3 +192,21 @@ def test_a_refused_commit_is_counted_and_stops_nothing(world: World) -> None:
 def test_closing_lets_go_of_the_consumer(world: World) -> None:
     world.poller.close()
     assert world.consumer.closed
+
+
+def test_a_poll_waits_as_long_as_the_last_parcel_took_but_within_bounds(world: World) -> None:
+    for took_ms in (7, 500, 0):
+        world.poll(Message(2, 40))
+        world.now += took_ms * 1_000_000
+    world.poll()
+    world.poll()
+    assert world.consumer.waits == [0.001, 0.007, 0.02, 0.001, 0.001]
+
+
+def test_the_end_of_an_epoch_is_the_time_to_checkpoint(world: World) -> None:
+    world.poller.snapshot()
+    assert world.epochs == [None]
+
+
+def test_an_error_alone_makes_no_parcel(world: World) -> None:
+    assert world.poll(Message(2, -1, None, KafkaError(KafkaError._TRANSPORT))) == []

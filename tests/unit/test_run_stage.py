@@ -68,7 +68,7 @@ def test_a_parcel_passes_with_a_mark_of_the_stage_and_its_batch_untouched() -> N
     assert after.batch.ledger.marks == (*before.batch.ledger.marks, "decode")
     assert after.batch.ledger.micros[:, -1].tolist() == [2000] * 3
     assert same(after.batch.origin, before.batch.origin)
-    assert (after.span, after.rows_in, after.errs, after.dropped) == (before.span, 3, (), 0)
+    assert (after.spans, after.rows_in, after.errs, after.dropped) == (before.spans, 3, (), 0)
     assert registry.get_sample_value("clickgoose_stage_rows_total", {"stage": "decode", "outcome": "ok"}) == 3
     assert registry.get_sample_value("clickgoose_stage_duration_seconds_sum", {"stage": "decode"}) == 0.002
 
@@ -178,6 +178,6 @@ def test_a_session_is_measured_but_not_guarded() -> None:
 
 
 def test_an_empty_parcel_passes() -> None:
-    empty = Parcel(Span(0, 5, 9), raw_batch([]), 0)
+    empty = Parcel((Span(0, 5, 9),), raw_batch([]), 0)
     after = run_stage(Fake(), empty, Monitor.silent())
-    assert (len(after.batch), after.span) == (0, Span(0, 5, 9))
+    assert (len(after.batch), after.spans) == (0, (Span(0, 5, 9),))

@@ -40,7 +40,7 @@ class Fake:
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         self.calls += 1
         self._act(self.calls)
-        self.blocks.append([item.span.first for item in parcels])
+        self.blocks.append([item.spans[0].first for item in parcels])
 
     def letters(self, parcels: Sequence[EncodedParcel], detail: str) -> list[DeadLetter]:
         return [
