@@ -43,8 +43,8 @@ TOPICS = (
     Topic(RAW, "device id", "sealed events as received"),
     Topic("events.extracted", "device id", "decoded and verified batches"),
     Topic("events.enriched", "device id", "counted and enriched batches"),
-    Topic("events.scored", "event id", "results"),
-    Topic("events.alerts", "event id", "results that operations should see"),
+    Topic("events.scored", "device id", "results"),
+    Topic("events.alerts", "device id", "results that operations should see"),
     Topic("events.dead_letter", "event id", "what could not be processed", 4, max_message_bytes=4_194_304),
 )
 
