@@ -1,4 +1,4 @@
-"""Activity logs: what people do on a checkout page, and what scripts do there."""
+"""Activity logs: what happens on a checkout page, by people's hands and by programs that play them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ from random import Random
 
 import numpy as np
 
+from infra.traffic.manner import Manner
 from infra.traffic.visits import LogEntry
 from schemas.log_codes import load_log_codes
 
 _CODES = {name: code.code for name, code in load_log_codes().by_name.items()}
 _TARGETS = dict(load_log_codes().targets)
-_FIELDS = (
-    ("email", 22, 0.45), ("name", 14, 0.4), ("phone", 10, 0.35), ("address", 24, 0.4), ("postal_code", 6, 0.4),
-    ("cardholder_name", 14, 0.3), ("card_number", 16, 0.3), ("card_expiry", 4, 0.3), ("card_cvv", 3, 0.02),
+# A field: how many characters are typed, how often browsers know the value, and whether password managers do.
+_FIELDS = {
+    "email": (22, 0.45, True), "name": (14, 0.4, True), "phone": (10, 0.35, False), "address": (24, 0.4, False),
+    "postal_code": (6, 0.4, False), "cardholder_name": (14, 0.3, True), "card_number": (16, 0.3, True),
+    "card_expiry": (4, 0.3, True), "card_cvv": (3, 0.02, False), "password": (12, 0.5, True),
+    "one_time_code": (6, 0.1, False),
+}  # fmt: skip
+CHECKOUT = (
+    "email", "name", "phone", "address", "postal_code", "cardholder_name", "card_number", "card_expiry", "card_cvv",
 )  # fmt: skip
-_MANAGED = ("email", "name", "cardholder_name", "card_number", "card_expiry")
+PAYMENT = ("card_number", "card_expiry", "card_cvv")
+LOGIN = ("email", "password")
+SIGN_UP = ("name", "email", "password", "phone")
 MIN_ENTRIES, MAX_ENTRIES, MAX_SMALL = 20, 220, 60
+_PASTED = {"card_number", "email", "address", "password", "one_time_code"}
+_UNAUTHORIZED = 401.0
+_LEAST_SCRIPTED = 0.94  # a program that pastes or sets values does so in every field, a person in few
 
 
 def log_size(random: Random, small: bool) -> int:
     """Return how many entries an honest event carries: 20 to 220, or 20 to 60."""
     if small:
-        return random.randint(MIN_ENTRIES, MAX_SMALL)
+        return MIN_ENTRIES + int(random.random() * (MAX_SMALL - MIN_ENTRIES + 1))
     return min(MAX_ENTRIES, max(MIN_ENTRIES, int(random.lognormvariate(4.2, 0.5))))
 
 
@@ -51,40 +63,25 @@ class Normals:
         return run
 
 
-class _Page:
-    """The clock of one page, and entries made at it."""
+class Hand:
+    """One hand on one page, a person's or a program's; entries go on from event to event. Times are ms."""
 
-    def __init__(self, random: Random, normals: Normals, opened: int) -> None:
-        self.random = random
-        self.normals = normals
-        self.now = float(opened)
-
-    def entry(self, name: str, value: float = 0.0, target: str = "none") -> LogEntry:
-        return int(self.now), _CODES[name], value, _TARGETS[target]
-
-    def wait(self, median: float, spread: float = 0.6) -> int:
-        """Let a log-normal time pass: medians and spreads in ms as people's pauses have them."""
-        passed = median * exp(spread * self.normals.next())
-        self.now += passed
-        return int(passed)
-
-
-class Human:
-    """One person on one page; entries go on from event to event."""
-
-    def __init__(self, random: Random, normals: Normals, device: str) -> None:
-        self._page = _Page(random, normals, random.randint(300, 2500))
+    def __init__(
+        self, random: Random, normals: Normals, manner: Manner, touch: bool, form: tuple[str, ...] = CHECKOUT
+    ) -> None:
         self._random = random
-        self._touch = device != "desktop"
-        self._pace = 156 * exp(0.3 * normals.next())  # ms: this person's median key interval
-        self._pastes = random.random() < 0.12
-        self._fills = random.random() < 0.55
-        self._manager = random.random() < 0.06  # a password manager: it sets values by script, as attackers do
-        self._keyboard = not self._touch and random.random() < 0.04  # goes from field to field without a pointer
+        self._normals = normals
+        self._manner = manner
+        self._touch = touch
+        self._form = form
         self._fields = 0
-        self._made = [self._page.entry("page_opened", self._page.now, "document")]
-        self._made.append(self._page.entry("page_visible", 0, "document"))
-        self.now = int(self._page.now)
+        self._clock = min(6_000.0, 700 * exp(0.6 * normals.next()))
+        self._made = [self._entry("page_opened", self._clock, "document"), self._entry("page_visible", 0, "document")]
+        self.now = int(self._clock)
+
+    def turn_to(self, form: tuple[str, ...]) -> None:
+        """Go on with another form of the page."""
+        self._form, self._fields = form, 0
 
     def log(self, size: int) -> list[LogEntry]:
         """Return the next entries; ``now`` is then the page's age in ms."""
@@ -94,145 +91,124 @@ class Human:
         self.now = log[-1][0] + 1
         return log
 
-    def finish(self, size: int, paid: bool) -> list[LogEntry]:
-        """Return the next entries, the last of which submit the form."""
+    def finish(self, size: int, outcome: str) -> list[LogEntry]:
+        """Return the next entries, the last of which submit the form; what was begun beyond them is left undone."""
         log = self.log(max(1, size - 3))
-        page = self._page
-        page.now = float(self.now)
+        self._clock = float(self.now)
         self._made = []
-        page.wait(900)
-        pressed = "click_without_trail" if self._keyboard else "clicked"
-        log.append(page.entry(pressed, self._random.randint(50, 180), "button"))
-        log.append(page.entry("submitted", int(page.now), "form"))
-        page.wait(700)
-        log.append(page.entry("payment_succeeded" if paid else "payment_declined"))
-        self.now = int(page.now) + 1
+        return self._submitted(log, outcome)
+
+    def fill_in(self, outcome: str) -> list[LogEntry]:
+        """Return the entries of filling in the form once and submitting it, however many they are."""
+        self._clock = max(self._clock, float(self.now))
+        for _ in self._form:
+            self._next_field()
+        log, self._made = self._made, []
+        return self._submitted(log, outcome)
+
+    def _submitted(self, log: list[LogEntry], outcome: str) -> list[LogEntry]:
+        self._wait(900)
+        if self._manner.keyboard or self._random.random() >= self._manner.trail:
+            log.append(self._entry("click_without_trail", self._hold(), "button"))
+        else:
+            log.append(self._entry("clicked", self._hold(), "button"))
+        log.append(self._entry("submitted", int(self._clock), "form"))
+        if outcome:
+            self._clock += 700 * exp(0.5 * self._normals.next())  # the bank's time, whoever waits for it
+            log.append(self._entry(outcome, _UNAUTHORIZED if outcome == "api_failed" else 0.0))
+        self.now = int(self._clock) + 1
         return log
+
+    def _entry(self, name: str, value: float = 0.0, target: str = "none") -> LogEntry:
+        return int(self._clock), _CODES[name], value, _TARGETS[target]
+
+    def _wait(self, median: float) -> None:
+        manner = self._manner
+        self._clock += median * manner.hurry * exp(manner.spread * self._normals.next())
+
+    def _hold(self) -> int:
+        return int(self._manner.hold * exp(self._manner.hold_spread * self._normals.next()))
 
     def _next_field(self) -> None:
         """Make the entries of one field of the form; after the last field the next step begins."""
-        target, length, autofill = _FIELDS[self._fields % len(_FIELDS)]
-        if target == _FIELDS[0][0]:
-            self._made.append(self._page.entry("form_step", 1 + self._fields // len(_FIELDS), "form"))
+        step, field = divmod(self._fields, len(self._form))
+        if field == 0:
+            self._made.append(self._entry("form_step", 1 + step, "form"))
+        target = self._form[field]
         self._approach(target)
-        self._fill(target, length, autofill)
-        self._distraction()
+        self._fill(target)
+        if self._random.random() < 0.132 * self._manner.strays:
+            self._distraction()
         self._fields += 1
 
     def _approach(self, target: str) -> None:
-        page, random, made = self._page, self._random, self._made
-        chance = random.random()
-        if self._keyboard:
-            page.wait(300)
-            made.append(page.entry("field_focused", 0, target))
+        manner, made, chance = self._manner, self._made, self._random.random()
+        if manner.keyboard:
+            self._wait(300)
+            made.append(self._entry("field_focused", 0, target))
+            return
+        if chance >= manner.trail:
+            self._wait(200)
+            made.append(self._entry("click_without_trail", 0, target))
+            made.append(self._entry("field_focused", 0, target))
             return
         for _ in range(1 + int(chance * 3)):
-            page.wait(350)
+            self._wait(350)
             if self._touch:
-                made.append(page.entry("touch_summary", 1 + int(random.random() * 4), "document"))
+                made.append(self._entry("touch_summary", 1 + int(chance * 97 % 4), "document"))
             else:
-                made.append(page.entry("pointer_summary", int(180 * exp(0.7 * page.normals.next())), "document"))
-        if chance * 3 % 1 < 0.3:
-            made.append(page.entry("scrolled", 40 + int(random.random() * 660), "document"))
-        page.wait(180)
-        made.append(page.entry("clicked", 45 + int(random.random() * 145), target))
-        made.append(page.entry("field_focused", 0, target))
+                travel = int(manner.travel * exp(manner.travel_spread * self._normals.next()))
+                made.append(self._entry("pointer_summary", travel, "document"))
+        if chance * 31 % 1 < 0.3 * manner.strays:
+            made.append(self._entry("scrolled", 40 + int(chance * 7919 % 1 * 660), "document"))
+        self._wait(180)
+        made.append(self._entry("clicked", self._hold(), target))
+        made.append(self._entry("field_focused", 0, target))
 
-    def _fill(self, target: str, length: int, autofill: float) -> None:
-        page, made, chance = self._page, self._made, self._random.random()
-        if self._manager and target in _MANAGED:
-            page.wait(250)
-            made.append(page.entry("value_set_by_script", length, target))
-            made.append(page.entry("untrusted_event", 2, target))
-        elif self._fills and chance < autofill * 1.6:
-            page.wait(400)
-            made.append(page.entry("autofilled", 0, target))
-        elif self._pastes and target in ("card_number", "email", "address") and chance > 0.6:
-            page.wait(900)
-            made.append(page.entry("pasted", length, target))
+    def _fill(self, target: str) -> None:
+        manner, made, chance = self._manner, self._made, self._random.random()
+        length, known, managed = _FIELDS[target]
+        if chance < manner.scripts and (managed or not manner.manager):
+            self._wait(250)
+            made.append(self._entry("value_set_by_script", length, target))
+            made.append(self._entry("untrusted_event", 1 + int(chance * 1009 % 4), target))
+        elif chance < manner.fills * known:
+            self._wait(400)
+            made.append(self._entry("autofilled", 0, target))
+        elif chance > 1 - manner.pastes and (target in _PASTED or manner.pastes > _LEAST_SCRIPTED):
+            self._wait(900)
+            made.append(self._entry("pasted", length, target))
         else:
-            pace = self._pace
-            parts = page.normals.rhythm(max(2, int(length * (1 + 0.2 * page.normals.next()))))
-            intervals = [int(pace * part) for part in parts]
-            times = islice(accumulate(intervals, initial=int(page.now)), 1, None)
-            made.extend(zip(times, repeat(_CODES["key_interval"]), intervals, repeat(_TARGETS[target]), strict=False))
-            page.now = made[-1][0]
-        page.wait(300)
-        made.append(page.entry("field_left", length, target))
+            self._type(target, length)
+        self._wait(300)
+        made.append(self._entry("field_left", length, target))
+
+    def _type(self, target: str, length: int) -> None:
+        swing = self._manner.swing * self._manner.pace
+        steady = self._manner.pace - swing
+        parts = self._normals.rhythm(max(2, int(length * (1 + 0.2 * self._normals.next()))))
+        intervals = [int(steady + swing * part) if steady + swing * part > 0 else 1 for part in parts]
+        times = islice(accumulate(intervals, initial=int(self._clock)), 1, None)
+        self._made.extend(zip(times, repeat(_CODES["key_interval"]), intervals, repeat(_TARGETS[target]), strict=False))
+        self._clock = self._made[-1][0]
 
     def _distraction(self) -> None:
-        page, made, chance = self._page, self._made, self._random.random()
-        if chance < 0.05:
-            made.append(page.entry("window_blurred"))
-            made.append(page.entry("tab_left"))
-            made.append(page.entry("tab_returned", page.wait(9_000, 0.8)))
-        elif chance < 0.09:
-            made.append(page.entry("api_timing", int(150 * exp(0.6 * page.normals.next()))))
-        elif chance < 0.11:
-            made.append(page.entry("page_hidden", 0, "document"))
-            page.wait(6_000)
-            made.append(page.entry("page_visible", 0, "document"))
-        elif chance < 0.12:
-            made.append(page.entry("resized", 360 + int(chance * 10_000)))
-        elif chance < 0.128:
-            made.append(page.entry("script_error"))
-        elif chance < 0.132:
-            made.append(page.entry("close_attempted"))
-
-
-class Machine:
-    """A script on a page: a steady cadence, values that are set or pasted, clicks without a trail."""
-
-    def __init__(
-        self, random: Random, normals: Normals, style: str = "script", cadence: float = 30.0, jitter: float = 0.03
-    ) -> None:
-        self._page = _Page(random, normals, random.randint(80, 600))
-        self._random = random
-        self._style = style
-        self._opened = False
-        self._cadence = cadence
-        self._jitter = jitter
-
-    @property
-    def now(self) -> int:
-        """Return the page's age in ms."""
-        return int(self._page.now)
-
-    def log(self, fields: tuple[str, ...], declined: bool = False, trail: bool = False) -> list[LogEntry]:
-        """Return the entries of filling some fields and sending the form."""
-        page, random = self._page, self._random
-        log = self._opening()
-        for target in fields:
-            page.wait(self._cadence * 4, self._jitter)
-            if trail:
-                log.append(page.entry("pointer_summary", random.randint(100, 130), "document"))
-                log.append(page.entry("clicked", 50, target))
-            else:
-                log.append(page.entry("click_without_trail", 0, target))
-            log.append(page.entry("field_focused", 0, target))
-            log.extend(self._enter(target))
-            log.append(page.entry("field_left", 16, target))
-        page.wait(self._cadence * 5, self._jitter)
-        log.append(page.entry("submitted", page.now, "form"))
-        if declined:
-            page.wait(600, 0.3)
-            log.append(page.entry("payment_declined"))
-        return log
-
-    def _opening(self) -> list[LogEntry]:
-        """Return the entries of the page's opening, which the first log of a page has and no other."""
-        if self._opened:
-            return []
-        self._opened = True
-        page = self._page
-        return [page.entry("page_opened", page.now, "document"), page.entry("page_visible", 0, "document")]
-
-    def _enter(self, target: str) -> list[LogEntry]:
-        page = self._page
-        if self._style == "paste":
-            page.wait(self._cadence, self._jitter)
-            return [page.entry("pasted", 16, target)]
-        if self._style == "script":
-            return [page.entry("value_set_by_script", 16, target), page.entry("untrusted_event", 3, target)]
-        count = self._random.randint(12, 18)
-        return [page.entry("key_interval", page.wait(self._cadence, self._jitter), target) for _ in range(count)]
+        made, chance = self._made, self._random.random()
+        if chance < 0.38:
+            made.append(self._entry("window_blurred"))
+            made.append(self._entry("tab_left"))
+            away = self._clock
+            self._clock += 9_000 * exp(0.8 * self._normals.next())
+            made.append(self._entry("tab_returned", int(self._clock - away)))
+        elif chance < 0.68:
+            made.append(self._entry("api_timing", int(150 * exp(0.6 * self._normals.next()))))
+        elif chance < 0.83:
+            made.append(self._entry("page_hidden", 0, "document"))
+            self._clock += 6_000 * exp(0.6 * self._normals.next())
+            made.append(self._entry("page_visible", 0, "document"))
+        elif chance < 0.91:
+            made.append(self._entry("resized", 360 + int(chance * 1_300)))
+        elif chance < 0.97:
+            made.append(self._entry("script_error"))
+        else:
+            made.append(self._entry("close_attempted"))

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from infra.traffic.behaviour import Human, Machine, Normals, log_size
+from infra.traffic.behaviour import (
+    CHECKOUT,
+    LOGIN,
+    MAX_ENTRIES,
+    MAX_SMALL,
+    PAYMENT,
+    SIGN_UP,
+    Hand,
+    Normals,
+    log_size,
+)
 from infra.traffic.countries import DATA_CENTRES, address_in
+from infra.traffic.manner import CARES, Care, Manner, program
 from infra.traffic.population import Population, Visitor
 from infra.traffic.profile import Signals
 from infra.traffic.visits import FRAUD, HONEST, LogEntry, Planned, Visit
@@ -14,6 +25,9 @@ from infra.traffic.visits import FRAUD, HONEST, LogEntry, Planned, Visit
 MERCHANTS = ("demo-shop", "other-shop")
 _TITLES = {"demo-shop": "Checkout - Demo shop", "other-shop": "Kasse - Other shop"}
 _PATHS = ("checkout", "checkout/payment", "checkout/address", "cart")
+_EVENTS = tuple(
+    number for number, of in ((1, 4), (2, 8), (3, 12), (4, 16), (5, 18), (6, 18), (8, 14), (10, 10)) for _ in range(of)
+)
 _REFERRERS = ("cart", "", "product/blue-lamp", "login")
 
 
@@ -27,13 +41,21 @@ class Craft:
         self._merchants = tuple(merchants)
         self._normals = Normals(self.random)
 
-    def human(self, device: str) -> Human:
-        """Return a person on a page."""
-        return Human(self.random, self._normals, device)
+    def hand(self, device: str, care: Care = "person", form: tuple[str, ...] = CHECKOUT) -> Hand:
+        """Return a person on a page, or a program that takes so much care to look like one."""
+        return self.at_work(self.manner(device, care), device, form)
 
-    def machine(self, style: str = "script", cadence: float = 30.0, jitter: float = 0.03) -> Machine:
-        """Return a script on a page: what it does, ms between its steps, and their spread."""
-        return Machine(self.random, self._normals, style, cadence, jitter)
+    def manner(self, device: str, care: Care = "person") -> Manner:
+        """Return the habits of a person, or of a program; one that comes again keeps them."""
+        return program(self.random, self._normals.next, device != "desktop", care)
+
+    def at_work(self, manner: Manner, device: str, form: tuple[str, ...] = CHECKOUT) -> Hand:
+        """Return somebody with these habits on a new page."""
+        return Hand(self.random, self._normals, manner, device != "desktop", form)
+
+    def care(self, *weights: float) -> Care:
+        """Return how much care a program takes, by the weights of crude, timed, careful and person."""
+        return self.random.choices(CARES, weights)[0]
 
     def merchant(self) -> str:
         """Return a merchant; the first is the largest."""
@@ -66,28 +88,73 @@ class Craft:
         """Return the signals of the page and of the moment."""
         random = self.random
         site = f"https://{merchant}.example/"
-        referrer = random.choice(_REFERRERS)
+        path = _PATHS[int(random.random() * len(_PATHS))]
+        referrer = _REFERRERS[int(random.random() * len(_REFERRERS))]
         return {
-            "page.url": site + random.choice(_PATHS), "page.referrer": site + referrer if referrer else "",
+            "page.url": site + path, "page.referrer": site + referrer if referrer else "",
             "page.title": _TITLES.get(merchant, "Checkout"), "timing.page_age": float(age),
         }  # fmt: skip
 
     def honest(self, visitor: Visitor, account: str | None = None) -> Visit:
         """Return an honest visit: a person on a page, in one to ten events."""
-        random = self.random
-        merchant, human = self.merchant(), self.human(visitor.device)
-        count = random.choices((1, 2, 3, 4, 5, 6, 8, 10), (4, 8, 12, 16, 18, 18, 14, 10))[0]
-        events = []
-        for number in range(count):
-            last = number == count - 1
-            log = human.finish(self.size(), random.random() < 0.94) if last else human.log(self.size())
-            events.append(self.planned(visitor.signals, merchant, log, human.now))
+        random, merchant = self.random, self.merchant()
         linked = account if account is not None else self.account() if random.random() < 0.5 else ""
         return Visit(
             kind="honest", label=HONEST, merchant=merchant, transaction=self.transaction(), linked_id=linked,
-            device_id=visitor.device_id, address=visitor.address, events=tuple(events),
-            together=random.choice((1, 2, 3, 4)),
+            device_id=visitor.device_id, address=visitor.address,
+            events=tuple(self.sitting(visitor.signals, merchant, self.manner(visitor.device), visitor.device)),
+            together=1 + int(random.random() * 4),
         )  # fmt: skip
+
+    def sitting(self, signals: Signals, merchant: str, manner: Manner, device: str) -> list[Planned]:
+        """Return the events of what people come for: mostly a checkout, else a payment, a login or a registration."""
+        chance = self.random.random()
+        if chance < 0.62:
+            return self.checkout(signals, merchant, self.at_work(manner, device))
+        if chance < 0.84:
+            return self.payment(signals, merchant, self.at_work(manner, device, PAYMENT))
+        hand = self.at_work(manner, device, LOGIN if chance < 0.93 else SIGN_UP)
+        outcomes = ["api_failed"] if self.random.random() < 0.1 else []  # a wrong password, or a name that is taken
+        return self.errands(signals, merchant, hand, [*outcomes, ""])
+
+    def checkout(self, signals: Signals, merchant: str, hand: Hand) -> list[Planned]:
+        """Return one to ten events of a long checkout, which may be left before the end."""
+        count = _EVENTS[int(self.random.random() * len(_EVENTS))]
+        events = []
+        for _ in range(count - 1):
+            log = hand.log(self.size())
+            events.append(self.planned(signals, merchant, log, hand.now))
+        outcome = self._outcome()
+        log = hand.finish(self.size(), outcome)
+        events.append(self.planned(signals, merchant, log, hand.now))
+        return events + self._once_more(signals, merchant, hand, outcome)
+
+    def payment(self, signals: Signals, merchant: str, hand: Hand) -> list[Planned]:
+        """Return the events of a payment by somebody whom the shop knows: the card, and no more."""
+        outcome = self._outcome()
+        return self.errands(signals, merchant, hand, [outcome]) + self._once_more(signals, merchant, hand, outcome)
+
+    def errands(self, signals: Signals, merchant: str, hand: Hand, outcomes: Sequence[str]) -> list[Planned]:
+        """Return the events of filling in the hand's form once for each outcome."""
+        most = MAX_SMALL if self.small else MAX_ENTRIES
+        events = []
+        for outcome in outcomes:
+            log = hand.fill_in(outcome)
+            for first in range(0, len(log), most):
+                part = log[first : first + most]
+                events.append(self.planned(signals, merchant, part, part[-1][0] + 1))
+        return events
+
+    def _outcome(self) -> str:
+        return "payment_succeeded" if self.random.random() < 0.93 else "payment_declined"
+
+    def _once_more(self, signals: Signals, merchant: str, hand: Hand, outcome: str) -> list[Planned]:
+        """Return what people do whose card is declined: two in three try again, with the same card or another."""
+        if outcome != "payment_declined" or self.random.random() < 0.35:
+            return []
+        hand.turn_to(PAYMENT)
+        declined = ["payment_declined"] * int(self.random.random() * 3)
+        return self.errands(signals, merchant, hand, [*declined, self._outcome()])
 
     def planned(self, signals: Signals, merchant: str, log: list[LogEntry], age: int, offset: int = -1) -> Planned:
         """Return an event of a page of this age (ms); it leaves when its last entry was made."""

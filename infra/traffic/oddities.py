@@ -6,11 +6,12 @@ from random import Random
 
 from infra.traffic.machine import stamp
 from infra.traffic.profile import Signals, copies
+from infra.traffic.virtual import RENDERERS, virtual_machine
 
 _WEBGL_KEPT = ("webgl.supported", "webgl.supported_2")
 
 
-def add_oddities(signals: Signals, browser: str, engine: str, device: str, random: Random) -> list[str]:
+def add_oddities(signals: Signals, browser: str, system: str, engine: str, device: str, random: Random) -> list[str]:
     """Change the signals in place, and return the names of what was changed."""
     found = []
     if browser == "brave":
@@ -19,13 +20,21 @@ def add_oddities(signals: Signals, browser: str, engine: str, device: str, rando
     if engine == "gecko" and device == "desktop" and random.random() < 0.06:
         _resist_fingerprinting(signals, random)
         found.append("resist_fingerprinting")
+    renderers = RENDERERS.get(system, ()) if engine == "chromium" else ()
+    if renderers and random.random() < (0.004 if system == "android" else 0.02):
+        _in_virtual_machine(signals, renderers, system, random)
+        found.append("virtual_machine")
+    if system == "windows" and engine == "chromium" and "virtual_machine" not in found and random.random() < 0.006:
+        _two_cards(signals)
+        found.append("two_cards")
     for name, share, change in (
         ("webgl_missing", 0.01, _without_webgl),
         ("worker_blocked", 0.015, _without_worker),
         ("private_window", 0.04, _private_window),
         ("storage_blocked", 0.008, _storage_blocked),
         ("console_wrapped", 0.008, _console_wrapped),
-        ("natives_wrapped", 0.004, _natives_wrapped),
+        ("natives_wrapped", 0.012, _natives_wrapped),
+        ("wallet", 0.006, _wallet),
     ):
         if random.random() < share:
             change(signals)
@@ -38,6 +47,25 @@ def add_oddities(signals: Signals, browser: str, engine: str, device: str, rando
         signals["navigator.mime_types_count"] = 0.0
         found.append("pdf_viewer_off")
     return found
+
+
+def _in_virtual_machine(signals: Signals, renderers: tuple[str, ...], system: str, random: Random) -> None:
+    """Work computers behind a remote desktop, developers' machines, people who run Android in a window."""
+    cores, memory = (float(random.choice(sizes)) for sizes in ((2, 2, 4, 4, 8), (2, 4, 4, 8)))
+    signals.update(virtual_machine(signals, random.choice(renderers), system, cores, memory))
+
+
+def _two_cards(signals: Signals) -> None:
+    """A laptop that draws pages on one card and workers on the other."""
+    signals["worker.webgl_vendor"] = "Google Inc. (Intel)"
+    signals["worker.webgl_renderer"] = (
+        "ANGLE (Intel, Intel(R) UHD Graphics (0x00009A60) Direct3D11 vs_5_0 ps_5_0, D3D11)"
+    )
+
+
+def _wallet(signals: Signals) -> None:
+    """A wallet extension: natives in a Proxy, prototypes changed."""
+    signals |= {"automation.proxy_detected": True, "automation.prototype_altered": True}
 
 
 def _farble(signals: Signals, random: Random) -> None:

@@ -66,7 +66,7 @@ class Population:
         random = self._random
         draw = self._draw(*_cells(browser, system, engine))
         signals = profile(draw, at, random)
-        oddities = add_oddities(signals, draw.cell.browser, draw.cell.engine, draw.device, random)
+        oddities = add_oddities(signals, draw.cell.browser, draw.cell.system, draw.cell.engine, draw.device, random)
         return Visitor(
             browser=draw.cell.browser,
             system=draw.cell.system,

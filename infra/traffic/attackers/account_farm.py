@@ -1,44 +1,42 @@
-"""account_farm: many "devices" that are copies of one virtual machine: other ids, the same pictures."""
+"""account_farm: many "devices" that are copies of one machine: other ids, the same pictures."""
 
 from __future__ import annotations
 
-from infra.traffic.attackers.headless import software_rendered
+from infra.traffic.behaviour import CHECKOUT, SIGN_UP
 from infra.traffic.craft import Craft
-from infra.traffic.profile import Signals, copies
+from infra.traffic.population import Visitor
+from infra.traffic.profile import Signals
+from infra.traffic.virtual import RENDERERS, virtual_machine
 from infra.traffic.visits import Campaign
 
-RENDERERS = (
-    "ANGLE (VMware, Inc., SVGA3D; build: RELEASE;  LLVM;, OpenGL 4.1)",
-    "ANGLE (VirtualBox, VirtualBox Graphics Adapter Direct3D11 vs_5_0 ps_5_0, D3D11)",
-    "ANGLE (Microsoft, Microsoft Basic Render Driver (0x0000008C) Direct3D11 vs_5_0 ps_5_0, D3D11)",
-    "ANGLE (Mesa, llvmpipe (LLVM 15.0.7, 256 bits), OpenGL 4.5)",
-)
+_IMAGES = ("windows", "linux", "android", "phone")
 
 
 def account_farm(craft: Craft, at: int) -> Campaign:
-    """Return 5 to 20 visits, each of another device id and account, on one machine image."""
+    """Return 5 to 20 visits, each of another device id and account: on a virtual machine, an emulator or a phone."""
     random = craft.random
-    renderer = random.choice(RENDERERS)
-    system = "windows" if "Direct3D" in renderer else "linux"
-    first = craft.visitor(at, browser="chrome", system=system)
-    image: Signals = software_rendered(first.signals, renderer)
-    image |= {"navigator.hardware_concurrency": 2.0, "navigator.device_memory": 2.0, "media.audio_inputs": 0.0}
-    image |= copies(image)
-    merchant = craft.merchant()
+    image = random.choices(_IMAGES, (0.3, 0.15, 0.45, 0.1))[0]
+    first, shown = _machine(craft, at, image)
+    care, merchant = craft.care(0.15, 0.4, 0.25, 0.2), craft.merchant()
     campaign: Campaign = []
     start = 0.0
     for _ in range(random.randint(5, 20)):
-        events = []
-        if random.random() < 0.5:
-            human = craft.human("desktop")
-            events.append(craft.planned(image, merchant, human.finish(craft.size(), True), human.now))
-        else:
-            machine = craft.machine("paste", random.uniform(60, 150), 0.1)
-            log = machine.log(("name", "email", "password", "phone", "address"), trail=True)
-            events.append(craft.planned(image, merchant, log, machine.now))
+        hand = craft.hand(first.device, care, SIGN_UP if random.random() < 0.8 else CHECKOUT)
+        events = craft.errands(shown, merchant, hand, [""])
         visit = craft.fraud(
             "account_farm", first, events, merchant, linked_id=craft.account(), device_id=random.randbytes(16)
         )
         campaign.append((int(start), visit))
-        start += random.uniform(15_000, 90_000)
+        start += random.uniform(15_000, 180_000)
     return campaign
+
+
+def _machine(craft: Craft, at: int, image: str) -> tuple[Visitor, Signals]:
+    """Return the machine that is copied; a phone is wiped between two accounts, and hangs on a charger."""
+    random = craft.random
+    if image == "phone":
+        first = craft.visitor(at, browser="chrome", system="android", device="phone")
+        return first, {**first.signals, "battery.level": 1.0, "battery.charging": True, "storage.usage": 0.0}
+    first = craft.visitor(at, browser="chrome", system=image, device="phone" if image == "android" else "desktop")
+    cores, memory = (float(random.choice(sizes)) for sizes in ((2, 2, 4), (2, 4)))
+    return first, virtual_machine(first.signals, random.choice(RENDERERS[image]), image, cores, memory)

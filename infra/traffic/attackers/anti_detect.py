@@ -12,23 +12,27 @@ from infra.traffic.visits import Campaign
 def anti_detect(craft: Craft, at: int) -> Campaign:
     """Return one visit with a canvas blocker or with a profile of an anti-detect browser."""
     random = craft.random
-    visitor = craft.visitor(at, engine="chromium", device="desktop")
+    engine = random.choices(("chromium", "gecko"), (0.85, 0.15))[0]
+    visitor = craft.visitor(at, engine=engine, device=random.choices(("desktop", "phone"), (0.85, 0.15))[0])
     noise = f"{random.getrandbits(64):x}"
     signals = visitor.signals
     shown: Signals = {
-        **signals, "canvas.pixel_differences": float(random.randint(1, 3000)),
-        "canvas.readback_errors": float(random.randint(1, 64)), "audio.noise": random.uniform(1e-7, 1e-3),
-        "canvas.cleared": random.random() < 0.2, "canvas.text": stamp(str(signals["canvas.text"]), noise),
+        **signals, "canvas.readback_errors": float(random.randint(1, 64)),
+        "canvas.text": stamp(str(signals["canvas.text"]), noise),
         "canvas.geometry": stamp(str(signals["canvas.geometry"]), noise),
-        "automation.native_code_altered": random.random() < 0.5,
+        "automation.native_code_altered": random.random() < 0.4,
     }  # fmt: skip
-    if random.random() < 0.6:  # the profile names a GPU; the limits are the host's
+    if random.random() < 0.65:  # fresh noise for every drawing
+        shown |= {
+            "canvas.pixel_differences": float(random.randint(1, 3000)), "audio.noise": random.uniform(1e-7, 1e-3),
+            "canvas.cleared": random.random() < 0.2,
+        }  # fmt: skip
+    elif random.random() < 0.4:  # a careful one: noise of one seed, and only where no known pixel is
+        shown["canvas.readback_errors"] = 0.0
+    if random.random() < 0.5:  # the profile names a GPU; the limits are the host's
         shown |= {**webgl_limits("SwiftShader"), "webgl.image": stamp("scene", noise)}
         shown["webgl.extensions"] = stamp("extensions", "chromium", "host")
-    if random.random() < 0.3:  # a careful one: two drawings agree, and only the known pixels betray it
-        shown |= {"canvas.pixel_differences": 0.0, "audio.noise": 0.0, "canvas.cleared": False}
-    merchant, human, events = craft.merchant(), craft.human("desktop"), []
-    for number in range(random.randint(1, 4)):
-        log = human.finish(craft.size(), True) if number == 3 else human.log(craft.size())
-        events.append(craft.planned(shown, merchant, log, human.now))
+    merchant = craft.merchant()
+    manner = craft.manner(visitor.device, craft.care(0.0, 0.05, 0.15, 0.8))
+    events = craft.sitting(shown, merchant, manner, visitor.device)[:5]
     return [(0, craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account()))]

@@ -1,28 +1,35 @@
-"""patched: a headed browser without a trace of automation, typing at a person's pace; only its habits give it away."""
+"""patched: a browser without a trace of automation, driven or held by a person; only its habits may give it away."""
 
 from __future__ import annotations
 
+from infra.traffic.behaviour import PAYMENT
 from infra.traffic.craft import Craft
 from infra.traffic.visits import Campaign
 
-_FIELDS = ("email", "cardholder_name", "card_number", "card_expiry", "card_cvv")
-
 
 def patched(craft: Craft, at: int) -> Campaign:
-    """Return two to six visits of one device within an hour, each with another account and card."""
+    """Return two to eight visits of one device within hours, each with another account and card.
+
+    One in five is a person with one stolen card, who comes once: nothing here tells that visit from an honest one.
+    """
     random = craft.random
-    visitor = craft.visitor(at, engine="chromium", device="desktop")
-    merchant, away = craft.merchant(), random.random() < 0.4
+    visitor = craft.visitor(at)
+    device, merchant, away = visitor.device, craft.merchant(), random.random() < 0.4
+    by_hand = random.random() < 0.2
+    care = "person" if by_hand else craft.care(0.0, 0.35, 0.4, 0.25)
+    manner = craft.manner(device, care)
     campaign: Campaign = []
     start = 0.0
-    for _ in range(random.randint(2, 6)):
-        machine = craft.machine("type", random.uniform(90, 170), random.uniform(0.2, 0.45))
-        events = []
-        for _ in range(random.randint(1, 3)):
-            log = machine.log(_FIELDS, declined=random.random() < 0.4, trail=True)
-            events.append(craft.planned(visitor.signals, merchant, log, machine.now))
+    for _ in range(1 if by_hand else random.randint(2, 8)):
+        if random.random() < 0.4:
+            events = craft.sitting(visitor.signals, merchant, manner, device)
+        else:
+            outcomes = ["payment_declined" if random.random() < 0.5 else "payment_succeeded"]
+            outcomes *= random.randint(1, 3)
+            hand = craft.at_work(manner, device, PAYMENT)
+            events = craft.errands(visitor.signals, merchant, hand, outcomes)
         address = craft.data_centre() if away else visitor.address
         visit = craft.fraud("patched", visitor, events, merchant, linked_id=craft.account(), address=address)
         campaign.append((int(start), visit))
-        start += random.uniform(60_000, 600_000)
+        start += random.uniform(60_000, 900_000)
     return campaign

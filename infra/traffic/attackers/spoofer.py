@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infra.traffic.craft import Craft
+from infra.traffic.population import Visitor
 from infra.traffic.profile import Signals
 from infra.traffic.visits import Campaign
 
@@ -12,26 +13,27 @@ _WORN = ("navigator.user_agent", "navigator.platform", "navigator.vendor", "navi
 def spoofer(craft: Craft, at: int) -> Campaign:
     """Return one visit of a fingerprint injector (worker tells the truth) or an init script (own properties)."""
     random = craft.random
-    visitor = craft.visitor(at, browser="chrome", system=random.choice(("linux", "windows")))
-    other = "macos" if visitor.system == "windows" else "windows"
-    mask = craft.visitor(at, system=other)
+    visitor = craft.visitor(at, device=random.choices(("desktop", "phone"), (0.75, 0.25))[0])
+    other = random.choice([name for name in ("windows", "macos", "android", "ios") if name != visitor.system])
+    shown = {**visitor.signals, **_worn(craft, visitor, craft.visitor(at, system=other))}
+    merchant = craft.merchant()
+    manner = craft.manner(visitor.device, craft.care(0.1, 0.25, 0.3, 0.35))
+    events = craft.sitting(shown, merchant, manner, visitor.device)[:4]
+    return [(0, craft.fraud("spoofer", visitor, events, merchant))]
+
+
+def _worn(craft: Craft, visitor: Visitor, mask: Visitor) -> Signals:
+    """Return what is put over the visitor's own signals."""
+    random = craft.random
     worn: Signals = {name: mask.signals[name] for name in _WORN}
     if random.random() < 0.5:  # an injector replaces more, and everywhere but in workers
         worn |= {name: mask.signals.get(name) for name in ("screen.width", "screen.height")}
         worn |= {f"frame.{name}": worn[f"navigator.{name}"] for name in ("user_agent", "platform")}
-        worn["automation.native_code_altered"] = random.random() < 0.7
-        worn["automation.prototype_altered"] = random.random() < 0.7
-    else:
-        worn |= {"automation.navigator_own_properties": True, "automation.languages_inconsistent": True}
-        worn["client_hints.brand_version"] = float(random.randint(90, 120))
-    shown = {**visitor.signals, **worn}
-    merchant, events, offset = craft.merchant(), [], 0
-    human, machine = craft.human("desktop"), craft.machine("paste", 60.0, 0.15)
-    for _ in range(random.randint(1, 3)):
-        if random.random() < 0.5:
-            log, age = human.log(craft.size()), human.now
-        else:
-            log, age = machine.log(("email", "card_number", "card_cvv"), trail=True), machine.now
-        offset = max(offset + 1, age)
-        events.append(craft.planned(shown, merchant, log, age, offset))
-    return [(0, craft.fraud("spoofer", visitor, events, merchant))]
+        worn["automation.native_code_altered"] = random.random() < 0.5
+        worn["automation.prototype_altered"] = random.random() < 0.5
+        return worn
+    worn |= {"automation.navigator_own_properties": random.random() < 0.7}
+    worn["automation.languages_inconsistent"] = random.random() < 0.4
+    if visitor.signals["navigator.has_user_agent_data"]:
+        worn["client_hints.brand_version"] = float(random.randint(100, 148))
+    return worn

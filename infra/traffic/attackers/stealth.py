@@ -1,39 +1,52 @@
-"""stealth: a driven browser that lies about itself, and forgets that workers are asked too."""
+"""stealth: a driven browser that lies about itself, and mostly forgets that workers are asked too."""
 
 from __future__ import annotations
 
-from infra.traffic.attackers.headless import SWIFTSHADER
+from infra.traffic.behaviour import PAYMENT, SIGN_UP
 from infra.traffic.craft import Craft
 from infra.traffic.profile import Signals
+from infra.traffic.virtual import SWIFTSHADER
 from infra.traffic.visits import Campaign
 
-_FIELDS = ("email", "cardholder_name", "card_number", "card_expiry", "card_cvv")
+_LEAKS = {  # what a plugin of each care leaves behind, and how often
+    "automation.cdp_runtime": 0.6, "automation.native_code_altered": 0.6,
+    "automation.navigator_own_properties": 0.4, "automation.prototype_altered": 0.4,
+    "automation.proxy_detected": 0.4, "automation.webdriver_altered": 0.5,
+    "automation.permissions_inconsistent": 0.5, "automation.source_url_marker": 0.25,
+    "automation.error_stack_marker": 0.2,
+}  # fmt: skip
 
 
 def stealth(craft: Craft, at: int) -> Campaign:
-    """Return one visit of a driven browser with a stealth plugin."""
+    """Return one visit of a driven browser with a stealth plugin, an old one or one of this week."""
     random = craft.random
-    visitor = craft.visitor(at, browser="chrome", system=random.choice(("windows", "macos")))
-    leaks: Signals = {
-        "navigator.webdriver": False, "worker.supported": True, "worker.platform": "Linux x86_64",
-        "worker.hardware_concurrency": float(random.choice((2, 4, 16, 32, 48))),
-        "worker.webgl_vendor": "Google Inc. (Google)", "worker.webgl_renderer": SWIFTSHADER,
-        "worker.user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
-        " HeadlessChrome/147.0.0.0 Safari/537.36",
-        "automation.cdp_runtime": random.random() < 0.8, "automation.native_code_altered": random.random() < 0.75,
-        "automation.navigator_own_properties": random.random() < 0.6,
-        "automation.prototype_altered": random.random() < 0.5, "automation.proxy_detected": random.random() < 0.5,
-        "automation.webdriver_altered": random.random() < 0.7, "permissions.notifications": "denied",
-        "permissions.notification_api": "default", "automation.permissions_inconsistent": random.random() < 0.8,
-        "automation.source_url_marker": random.random() < 0.4,
-        "automation.error_stack_marker": random.random() < 0.3,
-    }  # fmt: skip
+    system = random.choices(("windows", "macos", "linux", "android"), (0.5, 0.2, 0.15, 0.15))[0]
+    visitor = craft.visitor(at, system=system, engine="chromium")
+    fresh = random.random() < 0.25  # the newest plugins leave a quarter of the traces
+    leaks: Signals = {name: random.random() < (share / 4 if fresh else share) for name, share in _LEAKS.items()}
+    if leaks["automation.permissions_inconsistent"]:
+        leaks |= {"permissions.notifications": "denied", "permissions.notification_api": "default"}
+    if random.random() < (0.15 if fresh else 0.8):
+        leaks |= _worker(craft)
     shown = {**visitor.signals, **leaks}
-    machine = craft.machine("type", random.uniform(40, 120), random.choice((0.05, 0.2, 0.35)))
-    merchant, offset, events = craft.merchant(), 0, []
-    for _ in range(random.randint(1, 4)):
-        log = machine.log(_FIELDS, trail=random.random() < 0.6)
-        offset = max(offset + 1, machine.now)
-        events.append(craft.planned(shown, merchant, log, machine.now, offset))
+    care, merchant = craft.care(0.1, 0.45, 0.45, 0.0), craft.merchant()
+    if random.random() < 0.4:
+        events = craft.sitting(shown, merchant, craft.manner(visitor.device, care), visitor.device)
+    else:
+        hand = craft.hand(visitor.device, care, PAYMENT if random.random() < 0.7 else SIGN_UP)
+        outcomes = random.choices(("payment_declined", "payment_succeeded"), k=random.randint(1, 4))
+        events = craft.errands(shown, merchant, hand, outcomes)
     address = craft.data_centre() if random.random() < 0.4 else visitor.address
     return [(0, craft.fraud("stealth", visitor, events, merchant, address=address))]
+
+
+def _worker(craft: Craft) -> Signals:
+    """Return what the forgotten worker tells: the server that the browser runs on."""
+    random = craft.random
+    return {
+        "worker.supported": True, "worker.platform": "Linux x86_64",
+        "worker.hardware_concurrency": float(random.choice((2, 4, 8, 16, 32))),
+        "worker.webgl_vendor": "Google Inc. (Google)", "worker.webgl_renderer": SWIFTSHADER,
+        "worker.user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+        f" HeadlessChrome/{random.randint(138, 147)}.0.0.0 Safari/537.36",
+    }  # fmt: skip
