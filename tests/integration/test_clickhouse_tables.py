@@ -161,7 +161,7 @@ def test_counts_a_minute_do_not_count_a_replay_twice(tables: Namespace) -> None:
     decisions = [result.decision for result in item.results]
     assert dict(found) == {name: decisions.count(name) for name in DECISIONS if name in decisions}
     minutes = tables.clickhouse().execute("SELECT min(minute), sum(events) FROM counts_per_minute")
-    assert minutes == [(moment(NOW // 60_000 * 60_000).replace(tzinfo=None), 50)]
+    assert minutes == [(moment(NOW // 60_000 * 60_000), 50)]
 
 
 def test_a_timeline_is_read_by_its_key_and_in_order(tables: Namespace) -> None:

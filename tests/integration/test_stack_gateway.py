@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -106,6 +107,75 @@ def test_numpy_columns(namespace: Namespace) -> None:
 def test_results_without_rows_have_columns(namespace: Namespace) -> None:
     found = namespace.clickhouse().execute("SELECT 1 AS a, 'x' AS b WHERE 0 -- none", with_column_types=True)
     assert found == ([], [("a", "UInt8"), ("b", "String")])
+
+
+@pytest.mark.parametrize("compression", [False, "lz4"])
+def test_rows_come_behind_a_header(namespace: Namespace, compression: bool | str) -> None:
+    client = namespace.clickhouse(compression=compression)
+    columns = [("n", "UInt64"), ("s", "String")]
+    ask = "SELECT number AS n, toString(n) AS s FROM numbers(150000) -- all"
+    rows = [(n, str(n)) for n in range(150_000)]
+    assert client.execute("SELECT 1 AS a, 'x' AS b", with_column_types=True) == (
+        [(1, "x")],
+        [("a", "UInt8"), ("b", "String")],
+    )
+    assert client.execute(ask, with_column_types=True) == (rows, columns)
+    first, *rest = client.execute_iter(ask, with_column_types=True)
+    assert (first, rest) == (columns, rows)
+    progress = client.execute_with_progress(ask, with_column_types=True)
+    assert progress.get_result() == (rows, columns)
+    assert client.execute("SHOW TABLES LIKE 'none'") == []
+    named = client.execute("SELECT 2 AS a UNION ALL SELECT 2 SETTINGS max_threads = 1;", with_column_types=True)
+    assert named == ([(2,), (2,)], [("a", "UInt8")])
+    assert client.execute("EXISTS TABLE nothing", with_column_types=True) == ([(0,)], [("result", "UInt8")])
+
+
+def test_times_keep_their_zone(namespace: Namespace) -> None:
+    client = namespace.clickhouse()
+    kinds = {
+        "a": "DateTime('UTC')",
+        "b": "DateTime('Asia/Tokyo')",
+        "c": "Nullable(DateTime('UTC'))",
+        "d": "Array(DateTime('UTC'))",
+        "e": "Tuple(DateTime('UTC'), String)",
+        "f": "LowCardinality(DateTime('UTC'))",
+        "g": "Map(String, DateTime('UTC'))",
+        "h": "SimpleAggregateFunction(max, DateTime('UTC'))",
+        "i": "DateTime",
+    }
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    client.execute("SET allow_suspicious_low_cardinality_types = 1")
+    client.execute(f"CREATE TABLE t ({columns}) ENGINE = MergeTree ORDER BY a")
+    instant = datetime.fromtimestamp(1_790_000_000, UTC)
+    tokyo = instant.astimezone(ZoneInfo("Asia/Tokyo"))
+    naive = instant.replace(tzinfo=None)
+    # What a client sends in a zone is stored as that instant, wherever the zone stands.
+    row = (instant, tokyo, instant, [instant], (instant, "x"), instant, {"k": instant}, instant, naive)
+    client.execute("INSERT INTO t VALUES", [row] * 3)
+    found, types = client.execute("SELECT * FROM t", with_column_types=True)
+    assert found == [row] * 3 and types == list(kinds.items())
+    assert found[0][0].tzinfo is not None and found[0][1].utcoffset() == timedelta(hours=9)
+    many = "SELECT a + n.number AS a, toString(n.number) AS s FROM t CROSS JOIN numbers(100000) AS n"
+    assert {row[0].utcoffset() for row in client.execute_iter(many)} == {timedelta(0)}
+
+
+def test_a_changed_table_shows_its_new_types_at_once(namespace: Namespace) -> None:
+    client, other = namespace.clickhouse(), namespace.clickhouse()
+    client.execute("CREATE TABLE t (a DateTime('UTC')) ENGINE = MergeTree ORDER BY tuple()")
+    ask = "SELECT * FROM t"
+    for change, types in (
+        ("SELECT 1", [("a", "DateTime('UTC')")]),
+        ("ALTER TABLE t MODIFY COLUMN a DateTime('Asia/Tokyo')", [("a", "DateTime('Asia/Tokyo')")]),
+        ("ALTER TABLE t ADD COLUMN b UInt8", [("a", "DateTime('Asia/Tokyo')"), ("b", "UInt8")]),
+        ("DROP TABLE t SYNC", None),
+        ("CREATE TABLE t (c String) ENGINE = Memory", [("c", "String")]),
+    ):
+        other.execute(change)
+        if types is None:
+            with pytest.raises(ServerException, match="UNKNOWN_TABLE"):
+                client.execute(ask)
+        else:
+            assert client.execute(ask, with_column_types=True) == ([], types)
 
 
 def test_long_results_stream(namespace: Namespace) -> None:

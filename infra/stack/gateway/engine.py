@@ -8,13 +8,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.stack.gateway.native import read_block
 from infra.stack.gateway.protocol import Setting, header_block
-from infra.stack.gateway.wire import Wire
+from infra.stack.gateway.results import Columns, add_zones, needs_zones, with_header
 
 # Of clickhouse-local's habits, those that a server does not share; and bounds that keep one query from taking all.
 DEFAULTS = {"implicit_select": "0", "max_execution_time": "300", "max_memory_usage": "4000000000"}
@@ -29,7 +28,10 @@ _INSERT = re.compile(
     re.S | re.I,
 )
 _FORMAT = re.compile(r"\sFORMAT\s+\w+\s*;?\s*$", re.I)
-_UNKNOWN_SETTING, _BAD_ARGUMENTS, _NOT_ENOUGH_SPACE, _UNKNOWN = 115, 36, 243, 1001
+_UNKNOWN_SETTING, _BAD_ARGUMENTS, _NOT_ENOUGH_SPACE, _SYNTAX_ERROR, _UNKNOWN = 115, 36, 243, 62, 1001
+# The types of these are found outside the engine, where they change unseen.
+_OUTSIDE = re.compile(r"(?:\bFROM|\bJOIN|,)\s+(?:file|url|s3|remote|executable|merge|cluster)\w*\s*\(", re.I)
+_REMEMBERED_SHAPES, _REMEMBERED_CHARACTERS = 256, 20_000
 _ROWS = ("SELECT", "WITH", "(", "FROM")
 _TABLES = ("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK")
 
@@ -78,10 +80,20 @@ class Engine:
         version, self.timezone = str(self._keeper.query("SELECT version(), timezone()", "TSV")).split()
         major, minor, patch = (int(part) for part in version.split(".")[:3])
         self.version = (major, minor, patch)
+        self.schema = object()  # another one whenever a statement may have changed tables, types or settings
 
     def session(self) -> Session:
         """Open a session with its own database, settings and temporary tables."""
-        return Session(self._factory(self._address), self._spool)
+        return Session(self, self._factory(self._address), self._spool)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Make every session forget what it knows of the schema, before and after a statement that may change it."""
+        self.schema = object()
+        try:
+            yield
+        finally:
+            self.schema = object()
 
     def close(self) -> None:
         """Let go of the data directory once every session is closed."""
@@ -130,8 +142,10 @@ class Insert:
 class Session:
     """One client's session; used by one thread."""
 
-    def __init__(self, session: Any, spool: Path) -> None:
-        self._session, self._spool = session, spool
+    def __init__(self, engine: Engine, session: Any, spool: Path) -> None:
+        self._engine, self._session, self._spool = engine, session, spool
+        self._shapes: dict[tuple[object, ...], Columns] = {}
+        self._shapes_of = engine.schema
         self._applied: dict[str, str] = {}
         for name, value in DEFAULTS.items():
             self.run(f"SET {name} = {value}")
@@ -210,6 +224,7 @@ class Session:
     def fill_external(self, name: str, columns: tuple[tuple[str, str], ...], block: bytes) -> None:
         """Keep a table that the client sent along with its query."""
         definition = ", ".join(f"{_identifier(column)} {kind}" for column, kind in columns)
+        self._shapes.clear()
         self.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_identifier(name)} ({definition}) ENGINE = Memory")
         with Insert(self, f"INSERT INTO {_identifier(name)}", columns, self._spool) as insert:
             insert.append(block)
@@ -219,32 +234,45 @@ class Session:
         self.run(f"DROP TEMPORARY TABLE IF EXISTS {_identifier(name)}")
 
     def select(self, sql: str) -> Generator[bytes, None, None]:
-        """Run any query; yield its blocks as they come, or one block of names and types if there are no rows."""
+        """Run any query; if it returns rows, yield a block of names and types alone, then its blocks as they come."""
         first = strip_comments(sql)[:8].upper()
         if first.startswith(_ROWS):
             yield from self._stream(_FORMAT.sub("", sql))
         elif first.startswith(_TABLES):
-            yield from split_blocks(self.run(_FORMAT.sub("", sql)))
+            yield from with_header(self.run(_FORMAT.sub("", sql)))
         else:
-            yield from split_blocks(self.run(sql))
+            with self._engine.changing():
+                result = self.run(sql)
+            yield from with_header(result)
 
     def _stream(self, sql: str) -> Iterator[bytes]:
         """Yield the blocks of a query that returns rows, holding one at a time."""
-        empty = True
+        try:
+            columns = self._shape(sql)
+        except EngineError as error:
+            if error.code != _SYNTAX_ERROR:
+                raise
+            # Not one query that can stand in brackets: the engine shall say so in the client's own words.
+            yield from with_header(self.run(sql))
+            return
+        yield header_block(columns)
+        zones = needs_zones(columns)
+        for block in self._blocks(sql):
+            yield add_zones(block, columns) if zones else block
+
+    def _blocks(self, sql: str) -> Iterator[bytes]:
+        """Yield the blocks as the engine writes them, and stop the query if nobody wants more."""
         try:
             stream = self._session.send_query(sql, "Native")
         except Exception as error:
             failure = EngineError.of(error)
             if failure.code != _BAD_ARGUMENTS or "Streaming" not in str(failure):
                 raise failure from None
-            yield from split_blocks(self.run(sql))
+            yield self.run(sql)
             return
         with closing(stream):
             while (chunk := self._fetch(stream)) is not None:
-                empty = False
                 yield chunk  # the engine hands out one block at a time
-        if empty:
-            yield self._header(sql)
 
     @staticmethod
     def _fetch(stream: Any) -> bytes | None:
@@ -255,16 +283,17 @@ class Session:
             raise EngineError.of(error) from None
         return None if chunk is None else bytes(chunk.bytes())
 
-    def _header(self, sql: str) -> bytes:
-        """Return a block of no rows with the names and types of a query's result."""
-        return header_block(self._described(f"({sql.rstrip().rstrip(';')}\n)", skip=()))
-
-
-def split_blocks(data: bytes) -> Iterator[bytes]:
-    """Split native bytes into their blocks."""
-    if not data:
-        return
-    wire = Wire(lambda: b"")
-    wire.buf = bytearray(data)
-    while wire.pos < len(wire.buf):
-        yield read_block(wire).data
+    def _shape(self, sql: str) -> Columns:
+        """Return names and types of a query's result, asked of the engine once while no schema changes."""
+        schema, key = self._engine.schema, (sql, *sorted(self._applied.items()))
+        if schema is not self._shapes_of:
+            self._shapes_of = schema
+            self._shapes.clear()
+        if found := self._shapes.get(key):
+            return found
+        columns = self._described(f"({sql.rstrip().rstrip(';')}\n)", skip=())
+        if len(sql) <= _REMEMBERED_CHARACTERS and not _OUTSIDE.search(sql):
+            if len(self._shapes) >= _REMEMBERED_SHAPES:
+                self._shapes.clear()
+            self._shapes[key] = columns
+        return columns

@@ -284,12 +284,18 @@ def skip_info(wire: Wire) -> None:
         wire.skip(1 if field == 1 else 4)
 
 
-def read_block(wire: Wire, name: str = "") -> Block:
-    """Read one block without its info; ``name`` is that of the table it belongs to."""
-    start = wire.pos
+def block_size(wire: Wire) -> tuple[int, int]:
+    """Read how many columns and rows a block has."""
     width, rows = wire.varint(), wire.varint()
     if width > MAX_COLUMNS or rows > MAX_ROWS:
         raise ProtocolError(f"a block of {width} columns and {rows} rows")
+    return width, rows
+
+
+def read_block(wire: Wire, name: str = "") -> Block:
+    """Read one block without its info; ``name`` is that of the table it belongs to."""
+    start = wire.pos
+    width, rows = block_size(wire)
     columns = []
     for _ in range(width):
         column, kind = wire.text(65_536), wire.text(65_536)
