@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Union
 
 from pydantic import BaseModel
 
@@ -34,6 +34,15 @@ def success(status: int, model: type[BaseModel], description: str) -> Responses:
     """Document a success with its example."""
     content = {"application/json": {"example": example_of(model)}}
     return {status: {"model": model, "description": description, "content": content}}
+
+
+def either(status: int, description: str, **models: type[BaseModel]) -> Responses:
+    """Document a success that has one of several forms, with an example of each under its name."""
+    union: Any = Union[tuple(models.values())]  # noqa: UP007 -- of models that are known at run time only
+    examples = {name: {"summary": model.__doc__, "value": example_of(model)} for name, model in models.items()}
+    return {
+        status: {"model": union, "description": description, "content": {"application/json": {"examples": examples}}}
+    }
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:

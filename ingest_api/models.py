@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from ingest_api.checks import Reason, Status
 from ingest_api.errors import Code
+from schemas.dead_letter import Reason as DeadReason
 from schemas.envelope import MAX_NAME_BYTES
 
 
@@ -120,7 +121,7 @@ class EventsResponse(Model):
 
 
 class ScoreResponse(BaseModel):
-    """The result of one event, as ``schemas.result.Result`` writes it."""
+    """The result of one event, as ``schemas.result.Result`` writes it: it has a score and no status."""
 
     event_id: str
     session_id: str
@@ -170,8 +171,19 @@ class PendingResponse(Model):
     """The event is accepted, its score is not there yet; ask again after Retry-After."""
 
     event_id: str
-    state: Literal["pending"]
-    model_config = ConfigDict(json_schema_extra={"examples": [{"event_id": _ID, "state": "pending"}]})
+    status: Literal["pending"]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"event_id": _ID, "status": "pending"}]})
+
+
+class RejectedResponse(Model):
+    """The event was accepted but could not be scored: it lies in the backup, and asking again does not help."""
+
+    event_id: str
+    reason: DeadReason = Field(description="Why; the part before the dot is the stage that rejected it")
+    status: Literal["rejected"]
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"event_id": _ID, "reason": "decode.not_authentic", "status": "rejected"}]}
+    )
 
 
 class HealthResponse(Model):

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from ingest_api.bodies import JSON_CONTENT_TYPE
-from ingest_api.documented import errors, success
+from ingest_api.documented import either, errors, success
 from ingest_api.errors import ApiError, Code
-from ingest_api.models import PendingResponse, ScoreResponse
+from ingest_api.models import PendingResponse, RejectedResponse, ScoreResponse
 from ingest_api.parts import Parts
 from ingest_api.redis_link import RedisAway
 from ingest_api.results import State
@@ -32,11 +32,12 @@ def scores_router(parts: Parts) -> APIRouter:
         summary="Read a score",
         description=(
             "`wait` holds the request until the score is there, at most that many seconds; it also waits for an event "
-            "that has not arrived yet. Unknown events and those of other merchants are answered alike."
+            "that has not arrived yet. An event that cannot be scored is answered with `status` `rejected`; a result "
+            "has a `score` and no `status`. Unknown events and those of other merchants are answered alike."
         ),
         response_class=Response,
         responses={
-            **success(200, ScoreResponse, "The result"),
+            **either(200, "The result, or why there is none", scored=ScoreResponse, rejected=RejectedResponse),
             **success(202, PendingResponse, "Accepted, not scored yet; ask again after Retry-After"),
             304: {"description": "The result is the one that If-None-Match names"},
             **errors(
@@ -61,7 +62,7 @@ def scores_router(parts: Parts) -> APIRouter:
         if found.state is State.UNKNOWN:
             raise ApiError(Code.NOT_FOUND)
         if found.state is State.PENDING:
-            body = msgspec.json.encode({"event_id": event_id, "state": "pending"})
+            body = msgspec.json.encode({"event_id": event_id, "status": "pending"})
             return Response(body, 202, {"retry-after": str(_RETRY_SECONDS)}, JSON_CONTENT_TYPE)
         return _ready(found.body, request.headers.get("if-none-match"))
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,15 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from redis.asyncio import Redis
 
+from flows.sinks.encoded import EncodedParcel
+from flows.sinks.redis_results import RedisResults, connect
 from infra.stack.secrets import _ensure_certificate
 from ingest_api.app import create_app
+from schemas.dead_letter import Reason
 from schemas.envelope import ENVELOPE_BYTES
 from schemas.result import pending_key, result_key
 from tests.ingest_kit import KEYS, Page, bearer, config, event_id, open_page, running
+from tests.scored_parcels import encoded_parcel
 
 pytestmark = pytest.mark.stack
 TOPIC = "events.raw"
@@ -201,6 +205,31 @@ async def test_the_mark_expires_and_scores_stay_with_their_tenant(tmp_path: Path
         nothing = await client.get(f"/v1/events/{os.urandom(16).hex()}/score", headers=bearer(KEYS["other-shop"]))
         assert (theirs.status_code, theirs.content) == (nothing.status_code, nothing.content)
         assert theirs.status_code == 404
+
+
+def dead_lettered(merchant: str, name: str) -> EncodedParcel:
+    """Return a parcel that holds nothing but the letter of one event."""
+    item = encoded_parcel(0, dead=1)
+    letter = replace(item.parcel.errs[0], merchant=merchant, event_id=name, reason=Reason.NOT_AUTHENTIC)
+    return replace(item, parcel=replace(item.parcel, errs=(letter,)))
+
+
+async def test_a_dead_lettered_event_is_rejected_until_its_result_is_there(tmp_path: Path, stack: Any) -> None:
+    async with in_process(tmp_path, stack) as client:
+        sink = RedisResults(connect(stack.redis_url), 60)
+        page = await open_page(client)
+        sealed = page.event(b"no event at all")
+        await page.send(sealed)
+        name = event_id(sealed)
+        path = f"/v1/events/{name}/score"
+        poll = asyncio.create_task(client.get(path + "?wait=10", headers=bearer(KEYS["demo-shop"])))
+        await asyncio.sleep(0.05)
+        assert not poll.done()
+        await asyncio.to_thread(sink.write, [dead_lettered("demo-shop", name)])
+        answer = await asyncio.wait_for(poll, 5)
+        assert answer.status_code == 200
+        assert answer.json() == {"event_id": name, "status": "rejected", "reason": "decode.not_authentic"}
+        sink.close()
 
 
 async def test_a_long_poll_wakes_within_20_ms_of_the_write(tmp_path: Path, stack: Any) -> None:

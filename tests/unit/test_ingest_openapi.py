@@ -12,7 +12,7 @@ import pytest
 
 from ingest_api import models
 from ingest_api.errors import FAULTS, Code
-from schemas.result import Result
+from schemas.result import Rejected, Result
 from tests.ingest_kit import tier
 
 ROOT = Path(__file__).parent.parent.parent
@@ -67,7 +67,8 @@ def test_every_code_is_documented_with_its_own_sentence(document: dict[str, Any]
     for _, _, operation in operations(document):
         for response in operation["responses"].values():
             for name, one in response.get("content", {}).get("application/json", {}).get("examples", {}).items():
-                found[name] = one["value"]["error"]["message"]
+                if "error" in one["value"]:
+                    found[name] = one["value"]["error"]["message"]
     # A path or method that no route has cannot be documented on a route.
     assert set(found) == {code.value for code in Code} - {"method_not_allowed"}
     assert all(FAULTS[Code(name)].message == message for name, message in found.items())
@@ -79,8 +80,25 @@ def test_the_score_example_is_a_result() -> None:
     assert set(models.ScoreResponse.model_fields) == set(Result.__struct_fields__)
 
 
+def test_a_score_is_a_result_or_a_rejection_that_can_be_told_apart(document: dict[str, Any]) -> None:
+    answer = document["paths"]["/v1/events/{event_id}/score"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert {name: one["value"].get("status") for name, one in answer["examples"].items()} == {
+        "scored": None,
+        "rejected": "rejected",
+    }
+    assert "status" not in models.ScoreResponse.model_fields
+    assert set(models.RejectedResponse.model_fields) == set(Rejected.__struct_fields__)
+
+
 @pytest.mark.parametrize(
-    "model", [models.SessionRequest, models.SessionResponse, models.EventsResponse, models.PendingResponse]
+    "model",
+    [
+        models.SessionRequest,
+        models.SessionResponse,
+        models.EventsResponse,
+        models.PendingResponse,
+        models.RejectedResponse,
+    ],
 )
 def test_model_examples_validate(model: type[models.Model]) -> None:
     assert model.model_validate(models.example_of(model))

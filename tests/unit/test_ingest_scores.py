@@ -6,8 +6,12 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
+from ingest_api.models import RejectedResponse
 from ingest_api.results import Results
-from schemas.result import pending_key, result_key
+from schemas.dead_letter import Reason
+from schemas.result import decode_rejected, encode_rejected, pending_key, result_key
 from tests.ingest_kit import KEYS, bearer, event_id, open_page, tier
 
 ID = "ab" * 16
@@ -34,8 +38,33 @@ async def test_an_accepted_event_is_pending(tmp_path: Path) -> None:
         sealed = page.event()
         await page.send(sealed)
         answer = await t.client.get(f"/v1/events/{event_id(sealed)}/score", headers=MINE)
-        assert (answer.status_code, answer.json()) == (202, {"event_id": event_id(sealed), "state": "pending"})
+        assert (answer.status_code, answer.json()) == (202, {"event_id": event_id(sealed), "status": "pending"})
         assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("reason", [Reason.NOT_AUTHENTIC, Reason.CARD_NUMBER, Reason.TOO_LATE, Reason.BUG])
+async def test_an_event_that_was_dead_lettered_is_rejected_and_not_pending(tmp_path: Path, reason: Reason) -> None:
+    async with tier(tmp_path) as t:
+        t.redis.values[pending_key("demo-shop", ID)] = b"1"
+        poll = asyncio.create_task(t.client.get(PATH + "?wait=10", headers=MINE))
+        await asyncio.sleep(0.02)
+        t.redis.values[result_key("demo-shop", ID)] = encode_rejected(ID, reason)
+        for answer in (await asyncio.wait_for(poll, 2), await t.client.get(PATH, headers=MINE)):
+            assert answer.status_code == 200
+            assert answer.json() == {"event_id": ID, "status": "rejected", "reason": reason.value}
+            assert RejectedResponse.model_validate_json(answer.content)
+        assert (await t.client.get(PATH, headers=OTHER)).status_code == 404
+
+
+async def test_a_result_replaces_a_rejection_when_the_event_is_redriven(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        t.redis.values[result_key("demo-shop", ID)] = encode_rejected(ID, Reason.UNKNOWN_KEY)
+        rejected = await t.client.get(PATH, headers=MINE)
+        t.redis.values[result_key("demo-shop", ID)] = RESULT
+        known = {**MINE, "if-none-match": rejected.headers["etag"]}
+        scored = await t.client.get(PATH, headers=known)
+        assert (scored.status_code, scored.content) == (200, RESULT)
+        assert decode_rejected(scored.content) is None and "status" not in scored.json()
 
 
 async def test_unknown_and_somebody_elses_are_answered_alike(tmp_path: Path) -> None:
