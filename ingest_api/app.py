@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 from starlette.middleware.cors import CORSMiddleware
@@ -20,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ingest_api import errors
 from ingest_api.config import IngestConfig
 from ingest_api.delivery import Appender
+from ingest_api.direct import Direct
 from ingest_api.events import events_router
 from ingest_api.metrics import Metrics
 from ingest_api.operations import operations_router
@@ -54,12 +55,15 @@ class IngestApp(FastAPI):
 
     parts: Parts
 
-    def edge(self, parts: Parts) -> None:
-        """Set up what stands around the routes."""
+    def edge(self, parts: Parts, routers: Sequence[APIRouter]) -> None:
+        """Set up what stands around the routes, those of the routers included."""
+        for router in routers:
+            self.include_router(router)
         self.parts = parts
+        self._direct = Direct(super().__call__, routers)
         self._metrics: Metrics = parts.metrics
         self._cors = CORSMiddleware(
-            super().__call__,
+            self._direct,
             allow_origins=parts.config.cors_origins,
             allow_methods=["POST"],
             allow_headers=["authorization", "content-type", SIGNATURE_HEADER],
@@ -82,7 +86,7 @@ class IngestApp(FastAPI):
                 self._metrics.request(route, message["status"])
             await send(message)
 
-        await (self._cors if route == "events" else super().__call__)(scope, receive, send_at_edge)
+        await (self._cors if route == "events" else self._direct)(scope, receive, send_at_edge)
 
 
 def unix_ms() -> int:
@@ -119,10 +123,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.edge(parts)
     errors.install(app)
-    for router in (sessions_router, events_router, scores_router, operations_router):
-        app.include_router(router(parts))
+    app.edge(parts, [make(parts) for make in (sessions_router, events_router, scores_router, operations_router)])
     _document(app)
     return app
 

@@ -105,6 +105,12 @@ def render(code: Code, detail: str | None = None, headers: dict[str, str] | None
     return Response(body, fault.status, extra, "application/json")
 
 
+def answer_to(error: ApiError) -> Response:
+    """Return the answer of an error that was raised."""
+    after = {} if error.retry_after is None else {"retry-after": retry_header(error.retry_after)}
+    return render(error.code, error.detail, after)
+
+
 def retry_header(seconds: float) -> str:
     """Return whole seconds, at least one, for Retry-After."""
     return str(max(1, int(-(-seconds // 1))))
@@ -114,8 +120,7 @@ def install(app: FastAPI) -> None:
     """Give all errors the one shape, those of the framework included."""
 
     async def on_api_error(request: Request, error: Any) -> Response:
-        after = {} if error.retry_after is None else {"retry-after": retry_header(error.retry_after)}
-        return render(error.code, error.detail, after)
+        return answer_to(error)
 
     async def on_invalid(request: Request, error: Any) -> Response:
         return render(Code.INVALID_REQUEST)

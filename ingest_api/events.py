@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 
 from ingest_api.bodies import JSON_CONTENT_TYPE, content_type, read_body, read_events
 from ingest_api.checks import STATUS_OF, Checked, Reason, Status
+from ingest_api.direct import RawRoute
 from ingest_api.documented import errors, json_body, success
 from ingest_api.errors import ApiError, Code
 from ingest_api.models import EventsRequest, EventsResponse
@@ -30,15 +28,6 @@ _FRAMES_DOC = {
     "schema": {"type": "string", "format": "binary"},
     "description": "One or more frames: a u32 little-endian length and a sealed event",
 }
-
-
-class RawRoute(APIRoute):
-    """A route that calls its function with the request as it is, without dependencies or models."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function itself."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
 
 
 def events_router(parts: Parts) -> APIRouter:

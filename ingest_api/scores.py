@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated
+from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ingest_api.bodies import JSON_CONTENT_TYPE
+from ingest_api.direct import SCORE_PATH, RawRoute
 from ingest_api.documented import either, errors, success
 from ingest_api.errors import ApiError, Code
 from ingest_api.models import PendingResponse, RejectedResponse, ScoreResponse
@@ -20,15 +21,34 @@ from ingest_api.results import State
 
 MAX_WAIT_SECONDS = 30
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
+_SECONDS = re.compile(r"[0-9]{1,2}(\.[0-9]{1,9})?")
 _RETRY_SECONDS = 1
+_PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "event_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "description": "32 hex digits",
+        "example": "0190f3a5c1d27b3e8f4a6d5c4b3a2918",
+    },
+    {
+        "name": "wait",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "number", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "default": 0},
+        "description": "Seconds",
+        "example": 10,
+    },
+]
 
 
 def scores_router(parts: Parts) -> APIRouter:
     """Return the route."""
-    router = APIRouter()
+    router = APIRouter(route_class=RawRoute)
 
     @router.get(
-        "/v1/events/{event_id}/score",
+        SCORE_PATH,
         summary="Read a score",
         description=(
             "`wait` holds the request until the score is there, at most that many seconds; it also waits for an event "
@@ -45,14 +65,11 @@ def scores_router(parts: Parts) -> APIRouter:
                 *(Code.INVALID_REQUEST, Code.RATE_LIMITED, Code.RESULTS_UNAVAILABLE),
             ),
         },
-        openapi_extra={"security": [{"apiKey": []}]},
+        openapi_extra={"security": [{"apiKey": []}], "parameters": _PARAMETERS},
     )
-    async def read_score(
-        request: Request,
-        event_id: Annotated[str, Path(description="32 hex digits", examples=["0190f3a5c1d27b3e8f4a6d5c4b3a2918"])],
-        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds", examples=[10])] = 0,
-    ) -> Response:
+    async def read_score(request: Request) -> Response:
         merchant = await parts.access.merchant(request)
+        event_id, wait = request.path_params["event_id"], _wait(request.query_params.get("wait", "0"))
         if not _EVENT_ID.fullmatch(event_id):
             raise ApiError(Code.NOT_FOUND)
         try:
@@ -67,6 +84,14 @@ def scores_router(parts: Parts) -> APIRouter:
         return _ready(found.body, request.headers.get("if-none-match"))
 
     return router
+
+
+def _wait(text: str) -> float:
+    """Return the seconds to wait; ApiError 422."""
+    seconds = float(text) if _SECONDS.fullmatch(text) else -1.0
+    if not 0 <= seconds <= MAX_WAIT_SECONDS:
+        raise ApiError(Code.INVALID_REQUEST, f"Send wait as a number of seconds from 0 to {MAX_WAIT_SECONDS}.")
+    return seconds
 
 
 def _ready(body: bytes, known: str | None) -> Response:

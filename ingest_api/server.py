@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from ingest_api.app import IngestApp
+from ingest_api.connections import Connection
 
 GRACE_SECONDS = 10
 _BACKLOG = 2_048
@@ -68,12 +70,22 @@ def url_of(bound: socket.socket, tls: Tls | None) -> str:
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def _calm_collector() -> None:
+    """Spare the collector what lives as long as the process: it took a tenth of the time.
+
+    Requests leave hardly any cycles behind, so that a look at the young objects every 20,000 is often enough.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def serve(app: IngestApp, bound: socket.socket, tls: Tls | None, ready: Callable[[], None]) -> bool:
     """Serve until SIGTERM or SIGINT; tell whether the start succeeded. ``ready`` is called once requests are served."""
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -87,5 +99,6 @@ def serve(app: IngestApp, bound: socket.socket, tls: Tls | None, ready: Callable
         ssl_keyfile=str(tls.key) if tls else None,
     )
     server = Server(config, app, ready)
+    _calm_collector()
     server.run(sockets=[bound])
     return server.started

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from ingest_api.bodies import JSON_CONTENT_TYPE, content_type, read_body
+from ingest_api.direct import RawRoute
 from ingest_api.documented import errors, json_body, success
 from ingest_api.errors import ApiError, Code
 from ingest_api.models import Limits, SessionRequest, SessionResponse
@@ -22,7 +23,7 @@ _MAX_BODY = 8_192
 
 def sessions_router(parts: Parts) -> APIRouter:
     """Return the route."""
-    router = APIRouter()
+    router = APIRouter(route_class=RawRoute)
 
     @router.post(
         "/v1/sessions",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+import msgspec
 
 from ingest_api.errors import ApiError, Code
 from schemas.envelope import Attested
@@ -55,20 +58,30 @@ class Tokens:
         }
         if device_id is not None:
             claims["dev"] = device_id.hex()
-        return jwt.encode(claims, self._key(key_id) or b"", ALGORITHM, headers={"kid": str(key_id)})
+        signed = b".".join((_segment({"alg": ALGORITHM, "kid": str(key_id), "typ": "JWT"}), _segment(claims)))
+        digest = hmac.digest(self._key(key_id) or b"", signed, "sha256")
+        token = b".".join((signed, _base64url(digest))).decode()
+        sign_key = self._keys.derive(key_id, session_id, "sign") or b""
+        if scope == SCOPE:
+            self._remember(token, Session(session_id, key_id, attested, device_id, expires_at, sign_key))
+        return token
 
     def verify(self, token: str) -> Session:
         """Return the session of a valid token; ApiError says why it is none."""
         session = self._verified.get(token)
         if session is None:
             session = self._read(token)
-            self._verified[token] = session
-            if len(self._verified) > _CACHED:
-                self._verified.popitem(last=False)
+            self._remember(token, session)
         elif session.expires_at <= time.time():
             del self._verified[token]
             raise ApiError(Code.TOKEN_EXPIRED)
         return session
+
+    def _remember(self, token: str, session: Session) -> None:
+        """Keep a session: its events mostly come to the process that opened it, and need no reading then."""
+        self._verified[token] = session
+        if len(self._verified) > _CACHED:
+            self._verified.popitem(last=False)
 
     def is_token(self, text: str) -> bool:
         """Tell whether this is one of our tokens, expired or not."""
@@ -110,3 +123,12 @@ class Tokens:
         attested = Attested(claims["mer"], claims["txn"], claims["lid"])
         device_id = bytes.fromhex(device) if device else None
         return Session(session_id, key_id, attested, device_id, int(claims["exp"]), sign_key)
+
+
+def _segment(values: dict[str, Any]) -> bytes:
+    """Return one of the two JSON parts of a token (RFC 7515)."""
+    return _base64url(msgspec.json.encode(values))
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
