@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from infra.stack.gateway.engine import Engine
-from infra.stack.gateway.server import Access, Server
+from infra.stack.gateway.server import PATIENCE_SECONDS, Access, Server
 
 PASSWORD_VARIABLE = "CLICKGOOSE_GATEWAY_PASSWORD"  # noqa: S105 -- the name of a variable
 
@@ -23,12 +23,18 @@ def main() -> int:
     parser.add_argument("--config", type=Path, help="ClickHouse config file, such as one with storage policies")
     parser.add_argument("--port", type=int, required=True, help="TCP port; 0 for a free one")
     parser.add_argument("--user", default="default", help=f"its password is read from ${PASSWORD_VARIABLE}")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        help="seconds until a client that stops in a query is dropped",
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     access = Access(options.user, os.environ.pop(PASSWORD_VARIABLE, ""))
     engine = Engine(options.path, options.config)
     try:
-        server = Server(engine, "127.0.0.1", options.port, access)
+        server = Server(engine, "127.0.0.1", options.port, access, options.patience)
     except OSError as error:
         sys.stderr.write(f"cannot listen on 127.0.0.1:{options.port}: {error.strerror}\n")
         return 1

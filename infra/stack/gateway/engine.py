@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import re
 import shutil
@@ -74,6 +75,7 @@ class Engine:
         self._factory: Any = importlib.import_module("chdb.session").Session
         self._address = f"{path}?config-file={config}" if config else str(path)
         self._keeper = self._factory(self._address)
+        self._marks = (f"client-{number}" for number in itertools.count(1))
         self._spool = path / "gateway-spool"
         shutil.rmtree(self._spool, ignore_errors=True)  # what a killed gateway had not yet acknowledged
         self._spool.mkdir(mode=0o700)
@@ -84,7 +86,14 @@ class Engine:
 
     def session(self) -> Session:
         """Open a session with its own database, settings and temporary tables."""
-        return Session(self, self._factory(self._address), self._spool)
+        return Session(self, self._factory(self._address), self._spool, next(self._marks))
+
+    def end(self, mark: str) -> None:
+        """Kill what the session of that mark runs; for one thread only. The session gets QUERY_WAS_CANCELLED."""
+        try:
+            self._keeper.query(f"KILL QUERY WHERE Settings['log_comment'] = {_literal(mark)} ASYNC")
+        except Exception as error:
+            raise EngineError.of(error) from None
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -142,12 +151,14 @@ class Insert:
 class Session:
     """One client's session; used by one thread."""
 
-    def __init__(self, engine: Engine, session: Any, spool: Path) -> None:
+    def __init__(self, engine: Engine, session: Any, spool: Path, mark: str) -> None:
         self._engine, self._session, self._spool = engine, session, spool
         self._shapes: dict[tuple[object, ...], Columns] = {}
         self._shapes_of = engine.schema
         self._applied: dict[str, str] = {}
-        for name, value in DEFAULTS.items():
+        self.mark = mark
+        self._defaults = {**DEFAULTS, "log_comment": _literal(mark)}
+        for name, value in self._defaults.items():
             self.run(f"SET {name} = {value}")
 
     def close(self) -> None:
@@ -169,7 +180,7 @@ class Session:
         """Make exactly these settings hold for the next query."""
         wanted = {setting.name: setting for setting in settings}
         for name in [name for name in self._applied if name not in wanted]:
-            self.run(f"SET {name} = {DEFAULTS.get(name, 'DEFAULT')}")
+            self.run(f"SET {name} = {self._defaults.get(name, 'DEFAULT')}")
             del self._applied[name]
         for name, setting in wanted.items():
             if self._applied.get(name) != setting.value:
@@ -232,6 +243,11 @@ class Session:
     def drop_external(self, name: str) -> None:
         """Forget a table that came with a query."""
         self.run(f"DROP TEMPORARY TABLE IF EXISTS {_identifier(name)}")
+
+    @staticmethod
+    def reads(sql: str) -> bool:
+        """Tell whether the query only reads, so that nothing is left half done if it is ended."""
+        return strip_comments(sql)[:8].upper().startswith(_ROWS)
 
     def select(self, sql: str) -> Generator[bytes, None, None]:
         """Run any query; if it returns rows, yield a block of names and types alone, then its blocks as they come."""

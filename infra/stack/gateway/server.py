@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import hmac
 import logging
-import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from infra.stack.gateway import protocol
 from infra.stack.gateway.engine import Engine, EngineError, Session
 from infra.stack.gateway.native import Block, read_block, skip_info
 from infra.stack.gateway.protocol import FromClient, Query
+from infra.stack.gateway.watch import Watch, readable, send
 from infra.stack.gateway.wire import DisconnectedError, ProtocolError, Wire, pack_frame, read_frame
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,11 @@ log = logging.getLogger(__name__)
 MAX_CLIENTS = 128
 GREETING_SECONDS = 10
 IDLE_SECONDS = 3600
+# Within a query. A client that reads no more keeps its query open, and DROP ... SYNC waits for that.
+PATIENCE_SECONDS = 120.0
+_RETRY_SECONDS = 0.1
 _READ_BYTES = 256 * 1024
-_AUTHENTICATION_FAILED, _TOO_MANY, _TOO_OLD = 516, 202, 197
+_AUTHENTICATION_FAILED, _TOO_MANY, _TOO_OLD, _CANCELLED = 516, 202, 197, 394
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,9 @@ class Access:
 class Client:
     """One connected client."""
 
-    def __init__(self, sock: socket.socket, engine: Engine, access: Access) -> None:
+    def __init__(self, sock: socket.socket, engine: Engine, access: Access, watch: Watch, patience: float) -> None:
         self.sock = sock
+        self._watch, self._patience = watch, patience
         self._engine = engine
         self._access = access
         self._wire = Wire(lambda: sock.recv(_READ_BYTES))
@@ -54,10 +59,12 @@ class Client:
         if session is None:
             return
         with contextlib.closing(session):
-            self.sock.settimeout(IDLE_SECONDS)
             while True:
                 self._wire.compact()
-                self._answer(session, self._wire.varint())
+                self.sock.settimeout(IDLE_SECONDS)
+                packet = self._wire.varint()
+                self.sock.settimeout(self._patience)
+                self._answer(session, packet)
 
     def _greet(self) -> Session | None:
         """Check who connects and open a session."""
@@ -78,18 +85,18 @@ class Client:
             session.close()
             self._refuse(error.code, str(error))
             return None
-        self.sock.sendall(protocol.hello("ClickHouse", self._engine.version, self._engine.timezone))
+        send(self.sock, protocol.hello("ClickHouse", self._engine.version, self._engine.timezone))
         return session
 
     def _refuse(self, code: int, message: str) -> None:
         """Say why the connection ends."""
-        self.sock.sendall(protocol.exception(code, message))
+        send(self.sock, protocol.exception(code, message))
 
     def _answer(self, session: Session, packet: int) -> None:
         """Answer one packet."""
         match packet:
             case FromClient.PING:
-                self.sock.sendall(protocol.PONG)
+                send(self.sock, protocol.PONG)
             case FromClient.QUERY:
                 self._run(session, protocol.read_query(self._wire))
             case FromClient.CANCEL:
@@ -113,9 +120,9 @@ class Client:
                 with session.insert(target, columns) as insert:
                     exchange.receive(lambda block: insert.append(block.data))
         except EngineError as error:
-            self.sock.sendall(protocol.exception(error.code, str(error)))
+            send(self.sock, protocol.exception(error.code, str(error)))
         else:
-            self.sock.sendall(protocol.END_OF_STREAM)
+            send(self.sock, protocol.END_OF_STREAM)
         finally:
             for name in tables:
                 with contextlib.suppress(EngineError):
@@ -134,11 +141,16 @@ class Client:
 
     def _select(self, session: Session, exchange: Exchange, sql: str) -> None:
         """Send a result block by block, and stop between two blocks if the client wants no more."""
-        with contextlib.closing(session.select(sql)) as blocks:
-            for block in blocks:
-                exchange.send_block(block)
-                if exchange.cancelled():
-                    break
+        watched = self._watch.over(self.sock, session.mark) if session.reads(sql) else contextlib.nullcontext()
+        with watched, contextlib.closing(session.select(sql)) as blocks:
+            try:
+                for block in blocks:
+                    exchange.send_block(block)
+                    if exchange.cancelled():
+                        break
+            except EngineError as error:
+                if error.code != _CANCELLED or not exchange.cancelled():
+                    raise
 
 
 class Exchange:
@@ -153,7 +165,7 @@ class Exchange:
     def send_block(self, block: bytes) -> None:
         """Send one block of the result."""
         body = protocol.with_info(block)
-        self._sock.sendall(protocol.data_head() + (pack_frame(body) if self._compressed else body))
+        send(self._sock, protocol.data_head() + (pack_frame(body) if self._compressed else body))
 
     def receive(self, keep: Callable[[Block], None], typed: bool = False) -> None:
         """Pass every block to ``keep`` up to the empty one. If ``keep`` fails, the rest is read and dropped first."""
@@ -183,7 +195,7 @@ class Exchange:
 
     def cancelled(self) -> bool:
         """Tell whether the client asked, in mid-result, for no more."""
-        if not select.select([self._sock], [], [], 0)[0]:
+        if self._wire.pos == len(self._wire.buf) and not readable(self._sock):
             return False
         self._wire.compact()
         if (packet := self._wire.varint()) != FromClient.CANCEL:
@@ -194,13 +206,17 @@ class Exchange:
 class Server:
     """Accepts clients until it is closed."""
 
-    def __init__(self, engine: Engine, host: str, port: int, access: Access) -> None:
+    def __init__(
+        self, engine: Engine, host: str, port: int, access: Access, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self._engine = engine
+        self._patience = patience
         self._access = access
         self._clients: dict[threading.Thread, socket.socket] = {}
         self._lock = threading.Lock()
         self._closing = False
         self._listener = socket.create_server((host, port), backlog=128)
+        self._watch = Watch(engine.end)
 
     @property
     def port(self) -> int:
@@ -212,10 +228,12 @@ class Server:
         while not self._closing:
             try:
                 sock, _ = self._listener.accept()
-            except OSError:
+            except OSError as error:
                 if not self._closing:
-                    raise
-                return
+                    # Out of descriptors, or a client that left again: the next one may find things better.
+                    log.error("cannot accept a client: %s", error.strerror)
+                    time.sleep(_RETRY_SECONDS)
+                continue
             self._welcome(sock)
 
     def _welcome(self, sock: socket.socket) -> None:
@@ -223,8 +241,13 @@ class Server:
         with self._lock:
             if len(self._clients) < MAX_CLIENTS and not self._closing:
                 thread = threading.Thread(target=self._attend, args=(sock,), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    log.error("cannot serve a client: %s", error)
+                    sock.close()
+                    return
                 self._clients[thread] = sock
-                thread.start()
                 return
         with sock, contextlib.suppress(OSError):
             message = f"More than {MAX_CLIENTS} connections. (TOO_MANY_SIMULTANEOUS_QUERIES)"
@@ -235,7 +258,9 @@ class Server:
         try:
             with sock:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                Client(sock, self._engine, self._access).serve()
+                Client(sock, self._engine, self._access, self._watch, self._patience).serve()
+        except TimeoutError:
+            log.info("dropped a client that neither read nor wrote")
         except (DisconnectedError, OSError):
             pass
         except ProtocolError as error:
@@ -261,3 +286,4 @@ class Server:
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in clients:
             thread.join(grace / max(1, len(clients)))
+        self._watch.close()
