@@ -159,7 +159,7 @@ class Hand:
             else:
                 travel = int(manner.travel * exp(manner.travel_spread * self._normals.next()))
                 made.append(self._entry("pointer_summary", travel, "document"))
-        if chance * 31 % 1 < 0.3 * manner.strays:
+        if chance * 31 % 1 < manner.scrolls:
             made.append(self._entry("scrolled", 40 + int(chance * 7919 % 1 * 660), "document"))
         self._wait(180)
         made.append(self._entry("clicked", self._hold(), target))
@@ -187,7 +187,7 @@ class Hand:
         swing = self._manner.swing * self._manner.pace
         steady = self._manner.pace - swing
         parts = self._normals.rhythm(max(2, int(length * (1 + 0.2 * self._normals.next()))))
-        intervals = [int(steady + swing * part) if steady + swing * part > 0 else 1 for part in parts]
+        intervals = [int(steady + swing * part) for part in parts]
         times = islice(accumulate(intervals, initial=int(self._clock)), 1, None)
         self._made.extend(zip(times, repeat(_CODES["key_interval"]), intervals, repeat(_TARGETS[target]), strict=False))
         self._clock = self._made[-1][0]

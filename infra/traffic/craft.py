@@ -109,11 +109,11 @@ class Craft:
     def sitting(self, signals: Signals, merchant: str, manner: Manner, device: str) -> list[Planned]:
         """Return the events of what people come for: mostly a checkout, else a payment, a login or a registration."""
         chance = self.random.random()
-        if chance < 0.62:
+        if chance < 0.6:
             return self.checkout(signals, merchant, self.at_work(manner, device))
         if chance < 0.84:
             return self.payment(signals, merchant, self.at_work(manner, device, PAYMENT))
-        hand = self.at_work(manner, device, LOGIN if chance < 0.93 else SIGN_UP)
+        hand = self.at_work(manner, device, LOGIN if chance < 0.92 else SIGN_UP)
         outcomes = ["api_failed"] if self.random.random() < 0.1 else []  # a wrong password, or a name that is taken
         return self.errands(signals, merchant, hand, [*outcomes, ""])
 

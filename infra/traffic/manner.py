@@ -22,7 +22,7 @@ class Manner:
     """Habits. Times are medians in ms, spreads are standard deviations of logarithms, chances are of one field."""
 
     pace: float  # between two keys
-    swing: float  # 1: keys come as unevenly as a hand's, 0: as a clock's
+    swing: float  # 0 to 1; 1: keys come as unevenly as a hand's, 0: as a clock's
     hurry: float  # factor on all pauses
     spread: float  # of pauses
     hold: float  # of a click, from down to up
@@ -35,6 +35,7 @@ class Manner:
     fills: float = 0.0  # the browser's own autofill, as a factor on what the field allows
     scripts: float = 0.0  # values that are set by a program; password managers do so too
     manager: bool = False  # scripts only what a password manager knows
+    scrolls: float = 0.3  # chance of scrolling to a field; drivers scroll to what they click
     strays: float = 1.0  # factor on distractions: tabs left, windows resized
 
 
@@ -50,7 +51,7 @@ def person(random: Random, normal: Normal, touch: bool) -> Manner:
         hold, hold_spread = 64.0 + 16 * int(random.random() * 3), 0.03
     return Manner(
         pace=(168 if touch else 152) * exp(0.38 * normal()),
-        swing=min(1.2, 0.95 * exp(0.16 * normal())),
+        swing=min(1.0, 0.95 * exp(0.16 * normal())),
         hurry=exp(0.45 * normal()) * (0.3 if random.random() < 0.1 else 1.0),  # some have all in their browser
         spread=0.6 * exp(0.2 * normal()),
         hold=hold,
@@ -77,7 +78,7 @@ def program(random: Random, normal: Normal, touch: bool, care: Care) -> Manner:
     fixed = random.random() < (0.45 if crude else 0.2)  # the delay option of a driver: one number for every click
     return Manner(
         pace=random.uniform(3, 45) if crude else 110 * exp(0.4 * normal()),
-        swing=random.uniform(0.02, 0.2) if crude else random.uniform(0.1, 0.7),
+        swing=random.uniform(0.02, 0.2) if crude else random.uniform(0.1, 0.95),
         hurry=random.uniform(0.02, 0.2) if crude else 0.5 * exp(0.5 * normal()),
         spread=random.uniform(0.02, 0.2) if crude else random.uniform(0.1, 0.5),
         hold=random.uniform(20, 120) if fixed or not crude else random.uniform(0.3, 4),
@@ -87,7 +88,9 @@ def program(random: Random, normal: Normal, touch: bool, care: Care) -> Manner:
         travel_spread=random.uniform(0.05, 0.6),
         pastes=0.95 if 0.3 < entry < 0.6 else 0.0,
         scripts=0.95 if entry < (0.3 if crude else 0.15) else 0.0,
-        strays=0.0 if crude else 0.3,
+        fills=1.6 if not crude and random.random() < 0.25 else 0.0,
+        scrolls=random.choice((0.0, 0.2, 0.5)),
+        strays=0.0 if crude else 0.5,
     )
 
 

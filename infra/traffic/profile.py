@@ -250,7 +250,7 @@ def copies(signals: Signals) -> Signals:
     found["worker.device_memory"] = signals.get("navigator.device_memory")
     found["worker.timezone_offset"] = signals["intl.timezone_offset"]
     found["worker.timezone"] = signals["intl.timezone"]
-    found["worker.webgl_vendor"] = signals["webgl.vendor"]
-    found["worker.webgl_renderer"] = signals["webgl.renderer"]
+    found["worker.webgl_vendor"] = signals.get("webgl.vendor")
+    found["worker.webgl_renderer"] = signals.get("webgl.renderer")
     found["frame.screen_width"] = signals["screen.width"]
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infra.traffic.profile import Signals as Values
 from infra.traffic.visits import Planned
@@ -19,21 +20,29 @@ _PLACES: dict[str, tuple[Kind, int]] = {s.name: (s.kind, s.position) for s in _C
 _NUMBERS, _BOOLEANS, _CATEGORIES, _TEXTS = _CATALOGUE.counts()
 _NAN = float("nan")
 _UNKNOWN = 2  # beside 0 and 1
+_CATEGORY, _TEXT = 2, 3
 
 
-_Cells = tuple[list[float], list[int], list[int], list[bytes | None]]
+_WHERE = {name: (("number", "boolean", "category", "text").index(kind), at) for name, (kind, at) in _PLACES.items()}
+_EMPTY = (_NAN, _UNKNOWN, 0, None)
 
 
-def _put(cells: _Cells, name: str, value: Any) -> None:
-    kind, at = _PLACES[name]
-    if kind == "number":
-        cells[0][at] = _NAN if value is None else value
-    elif kind == "boolean":
-        cells[1][at] = _UNKNOWN if value is None else value
-    elif kind == "category":
-        cells[2][at] = 0 if value is None else category_hash(value)
-    else:
-        cells[3][at] = None if value is None else str(value).encode()
+class _Cells(NamedTuple):
+    """One browser's signals, laid out: float64[N], uint8[B] of 0, 1 or unknown, uint32[C], and texts."""
+
+    numbers: NDArray[np.float64]
+    booleans: NDArray[np.uint8]
+    categories: NDArray[np.uint32]
+    texts: list[bytes | None]
+
+
+def _cell(kind: int, value: Any) -> Any:
+    """Return what stands in a column of a kind for a value."""
+    if value is None:
+        return _EMPTY[kind]
+    if kind == _CATEGORY:
+        return category_hash(value)
+    return str(value).encode() if kind == _TEXT else value
 
 
 class _Layouts:
@@ -43,18 +52,21 @@ class _Layouts:
         self._kept = kept
         self._known: dict[int, tuple[Values, _Cells]] = {}  # the signals are held, so their id stays theirs
 
-    def row(self, event: Planned) -> _Cells:
-        known = self._known.get(id(event.signals))
-        base = self._lay_out(event.signals) if known is None else known[1]
-        cells: _Cells = (base[0][:], base[1][:], base[2][:], base[3][:])
-        for name, value in event.changes.items():
-            _put(cells, name, value)
-        return cells
+    def cells(self, signals: Values) -> _Cells:
+        known = self._known.get(id(signals))
+        return self._lay_out(signals) if known is None else known[1]
 
     def _lay_out(self, signals: Values) -> _Cells:
-        cells: _Cells = ([_NAN] * _NUMBERS, [_UNKNOWN] * _BOOLEANS, [0] * _CATEGORIES, [None] * _TEXTS)
+        rows: tuple[list[Any], ...] = (
+            [_NAN] * _NUMBERS, [_UNKNOWN] * _BOOLEANS, [0] * _CATEGORIES, [None] * _TEXTS,
+        )  # fmt: skip
         for name, value in signals.items():
-            _put(cells, name, value)
+            if value is not None:
+                kind, at = _WHERE[name]
+                rows[kind][at] = value if kind < _CATEGORY else _cell(kind, value)
+        cells = _Cells(
+            np.array(rows[0], np.float64), np.array(rows[1], np.uint8), np.array(rows[2], np.uint32), rows[3]
+        )
         if len(self._known) >= self._kept:
             del self._known[next(iter(self._known))]
         self._known[id(signals)] = (signals, cells)
@@ -66,18 +78,32 @@ _LAYOUTS = _Layouts(2_048)
 
 def columns(events: Sequence[Planned]) -> tuple[Signals, Activity]:
     """Return the columns of events; KeyError for a signal that the catalogue does not have."""
-    rows = [_LAYOUTS.row(event) for event in events]
+    rows = [_LAYOUTS.cells(event.signals) for event in events]
     count = len(events)
-    booleans = np.array([row[1] for row in rows], np.uint8).reshape(count, _BOOLEANS)
+    numbers = np.empty((count, _NUMBERS), np.float64)
+    booleans = np.empty((count, _BOOLEANS), np.uint8)
+    categories = np.empty((count, _CATEGORIES), np.uint32)
+    texts = []
+    for at, row in enumerate(rows):
+        numbers[at], booleans[at], categories[at] = row[:3]
+        texts.append(row.texts[:])
+    table = (numbers, booleans, categories)
+    for at, event in enumerate(events):
+        for name, value in event.changes.items():
+            kind, column = _WHERE[name]
+            if kind == _TEXT:
+                texts[at][column] = _cell(kind, value)
+            else:
+                table[kind][at, column] = _cell(kind, value)
     with np.errstate(over="ignore"):
-        numbers = np.array([row[0] for row in rows], np.float64).reshape(count, _NUMBERS).astype(np.float32)
+        narrow = numbers.astype(np.float32)
     signals = Signals(
         np.full(count, _CATALOGUE.version, np.uint16),
-        numbers,
+        narrow,
         booleans != _UNKNOWN,
         booleans == 1,
-        np.array([row[2] for row in rows], np.uint32).reshape(count, _CATEGORIES),
-        pack_texts([row[3] for row in rows], _TEXTS),
+        categories,
+        pack_texts(texts, _TEXTS),
     )
     return signals, _activity(events)
 

@@ -13,7 +13,7 @@ from infra.traffic.craft import Craft
 from infra.traffic.population import Visitor
 from infra.traffic.visits import Campaign, Visit
 
-EVENTS_PER_ARRIVAL = 5.3
+EVENTS_PER_ARRIVAL = 3.9
 _KNOWN_VISITORS = 2_000
 
 
@@ -24,7 +24,7 @@ class Mix:
     attacks: float = 0.13
     nuisances: float = 0.02
     returning: float = 0.25
-    shared: float = 0.004  # devices that many honest people use: a kiosk, a family's tablet
+    shared: float = 0.008  # devices that many honest people use: a kiosk, a family's tablet
     kinds: tuple[str, ...] = tuple(ATTACKERS)
     nuisance_kinds: tuple[str, ...] = tuple(NUISANCES)
 

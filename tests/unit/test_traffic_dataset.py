@@ -54,13 +54,14 @@ def test_every_event_passes_the_stages_that_refuse_and_labels_fit_kinds() -> Non
     assert 0.75 < kinds["honest"] / 2_000 < 0.97
 
 
-def test_honest_events_fail_no_check_but_those_of_privacy_browsers() -> None:
+def test_honest_events_fail_no_check_but_those_of_privacy_browsers_and_second_cards() -> None:
     decode, verify, normalize = Decode(dataset_keys()), VerifyMask(), Normalize()
     failed: Counter[str] = Counter()
     for batch, _, _ in labelled_batches(1_200, 4, small=True, mix=Mix(attacks=0.0, nuisances=0.0)):
         checks = normalize(verify(decode(batch).oks).oks).oks.environment.checks
         failed.update(name for bit, name in enumerate(CHECKS) for _ in range(int((checks >> bit & 1).sum())))
-    assert set(failed) <= {"canvas_readback_failed", "canvas_unstable"}
+    assert set(failed) <= {"canvas_readback_failed", "canvas_unstable", "worker_gpu_contradicts_page"}
+    assert failed["worker_gpu_contradicts_page"] < 40  # laptops with two cards
     assert failed["canvas_unstable"] < 60
 
 

@@ -48,7 +48,7 @@ def contradictions(visitor: Visitor) -> list[str]:
         found += _chromium(visitor, agent)
     elif any(name.startswith("client_hints.") for name in signals):
         found.append("client hints outside Chromium")
-    if renderer not in ("", "Mozilla"):
+    if renderer not in ("", "Mozilla") and "virtual_machine" not in visitor.oddities:
         found += _graphics(visitor, renderer)
     if "resist_fingerprinting" not in visitor.oddities:
         found += _screen(visitor)
@@ -71,7 +71,8 @@ def _chromium(visitor: Visitor, agent: str) -> list[str]:
         found.append("mobile hint")
     arch = _text(signals, "client_hints.architecture")
     arm_gpu = gpu_family(_text(signals, "webgl.unmasked_renderer")) in ("apple", "qualcomm", "arm")
-    if signals["webgl.supported"] and arch and visitor.system != "android" and arm_gpu is not (arch == "arm"):
+    real = signals["webgl.supported"] and "virtual_machine" not in visitor.oddities
+    if real and arch and visitor.system != "android" and arm_gpu is not (arch == "arm"):
         found.append("architecture against GPU")
     return found
 
@@ -146,7 +147,7 @@ def test_honest_browsers_leave_few_signals_empty(visitors: list[Visitor]) -> Non
 def test_only_odd_browsers_show_traces_of_automation(visitors: list[Visitor]) -> None:
     for visitor in visitors:
         traces = {name for name, value in visitor.signals.items() if name.startswith("automation.") and value}
-        assert not traces or {"devtools", "console_wrapped", "natives_wrapped"} & set(visitor.oddities)
+        assert not traces or {"devtools", "console_wrapped", "natives_wrapped", "wallet"} & set(visitor.oddities)
         assert visitor.signals["navigator.webdriver"] is False
 
 
@@ -163,7 +164,17 @@ def test_every_browser_and_every_oddity_comes_up(visitors: list[Visitor]) -> Non
     browsers = {v.browser for v in visitors}
     assert browsers == {"chrome", "edge", "opera", "brave", "firefox", "safari", "samsung", "webview"}
     oddities = {name for v in visitors for name in v.oddities}
-    assert {"brave", "webgl_missing", "private_window", "worker_blocked", "devtools", "pdf_viewer_off"} <= oddities
+    assert {
+        "virtual_machine",
+        "two_cards",
+        "wallet",
+        "brave",
+        "webgl_missing",
+        "private_window",
+        "worker_blocked",
+        "devtools",
+        "pdf_viewer_off",
+    } <= oddities
 
 
 def test_worker_and_frame_tell_what_the_page_tells(visitors: list[Visitor]) -> None:

@@ -25,10 +25,10 @@ ATTACKERS: Mapping[str, tuple[Attacker, float]] = {
     "stealth": (stealth, 2.0),
     "card_testing": (card_testing, 0.35),
     "credential_stuffing": (credential_stuffing, 0.35),
-    "account_farm": (account_farm, 0.4),
+    "account_farm": (account_farm, 0.5),
     "spoofer": (spoofer, 2.0),
     "anti_detect": (anti_detect, 2.0),
-    "patched": (patched, 1.0),
+    "patched": (patched, 0.6),
     "replayer": (replayer, 0.4),
 }
 NUISANCES: Mapping[str, tuple[Attacker, float]] = {"malformed": (malformed, 1.0), "retrier": (retrier, 1.0)}

@@ -15,7 +15,7 @@ _IMAGES = ("windows", "linux", "android", "phone")
 def account_farm(craft: Craft, at: int) -> Campaign:
     """Return 5 to 20 visits, each of another device id and account: on a virtual machine, an emulator or a phone."""
     random = craft.random
-    image = random.choices(_IMAGES, (0.3, 0.15, 0.45, 0.1))[0]
+    image = random.choices(_IMAGES, (0.25, 0.15, 0.4, 0.2))[0]
     first, shown = _machine(craft, at, image)
     care, merchant = craft.care(0.15, 0.4, 0.25, 0.2), craft.merchant()
     campaign: Campaign = []
@@ -36,7 +36,7 @@ def _machine(craft: Craft, at: int, image: str) -> tuple[Visitor, Signals]:
     random = craft.random
     if image == "phone":
         first = craft.visitor(at, browser="chrome", system="android", device="phone")
-        return first, {**first.signals, "battery.level": 1.0, "battery.charging": True, "storage.usage": 0.0}
+        return first, {**first.signals, "battery.level": random.choice((0.98, 0.99, 1.0)), "battery.charging": True}
     first = craft.visitor(at, browser="chrome", system=image, device="phone" if image == "android" else "desktop")
     cores, memory = (float(random.choice(sizes)) for sizes in ((2, 2, 4), (2, 4)))
     return first, virtual_machine(first.signals, random.choice(RENDERERS[image]), image, cores, memory)

@@ -27,7 +27,7 @@ def anti_detect(craft: Craft, at: int) -> Campaign:
             "canvas.pixel_differences": float(random.randint(1, 3000)), "audio.noise": random.uniform(1e-7, 1e-3),
             "canvas.cleared": random.random() < 0.2,
         }  # fmt: skip
-    elif random.random() < 0.4:  # a careful one: noise of one seed, and only where no known pixel is
+    elif random.random() < 0.3:  # a careful one: noise of one seed, and only where no known pixel is
         shown["canvas.readback_errors"] = 0.0
     if random.random() < 0.5:  # the profile names a GPU; the limits are the host's
         shown |= {**webgl_limits("SwiftShader"), "webgl.image": stamp("scene", noise)}
