@@ -24,11 +24,13 @@ from confluent_kafka.cimpl import NewTopic
 
 from infra.stack.child import StackError
 from infra.stack.local import LocalStack
+from tests.kafka_parts import need_apache_kafka
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     """The running stack: ``bootstrap``, ``clickhouse_url``, ``redis_url``, ``home``, ``settings``, ``secrets``."""
+    need_apache_kafka()
     home = Path(tempfile.mkdtemp(prefix="clickgoose-test-"))
     said: list[str] = []
     running = LocalStack(home / "home", say=said.append)

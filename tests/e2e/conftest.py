@@ -11,11 +11,13 @@ import pytest
 
 from infra.stack.child import StackError
 from tests.e2e.system import System
+from tests.kafka_parts import need_apache_kafka
 
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
     """A stack of the module's own, since topics have fixed names."""
+    need_apache_kafka()
     folder = Path(tempfile.mkdtemp(prefix="clickgoose-e2e-"))
     try:
         with System(folder) as running:
