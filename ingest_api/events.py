@@ -81,22 +81,23 @@ def events_router(parts: Parts) -> APIRouter:
         verify_body(session.sign_key, request.headers.get(SIGNATURE_HEADER), body, now_ms, skew_ms)
         sealed = read_events(kind, body, config.max_events_per_request)
         address = parts.access.address(request)
-        await parts.rates.events(session.session_id, session.attested.merchant, address, len(sealed))
         checked = parts.checks(session, sealed, address, now_ms)
-        return _answer(parts, session, checked.event_ids, await _deliver(parts, session, checked))
+        await parts.rates.events(session.session_id, session.attested.merchant, address, len(sealed), _passed(checked))
+        return _answer(parts, session, checked.event_ids, await _deliver(parts, checked))
 
     return router
 
 
-async def _deliver(parts: Parts, session: Session, checked: Checked) -> list[Reason]:
-    """Deliver what passed, and mark it as pending meanwhile; return a reason for every event."""
+def _passed(checked: Checked) -> list[str]:
+    """Return the ids of the events that go on."""
+    return [i for i, r in zip(checked.event_ids, checked.reasons, strict=True) if r is None and i is not None]
+
+
+async def _deliver(parts: Parts, checked: Checked) -> list[Reason]:
+    """Deliver what passed; return a reason for every event."""
     if not checked.records:
         return [reason for reason in checked.reasons if reason is not None]
-    passed = [i for i, r in zip(checked.event_ids, checked.reasons, strict=True) if r is None and i is not None]
-    marks = parts.marks.begin(session.attested.merchant, passed)
-    delivered = await parts.delivery.deliver(checked.records)
-    await parts.marks.finish(marks, len(passed))
-    outcomes = iter(delivered)
+    outcomes = iter(await parts.delivery.deliver(checked.records))
     return [next(outcomes) if reason is None else reason for reason in checked.reasons]
 
 

@@ -17,7 +17,7 @@ from ingest_api.delivery import Appender, Delivery
 from ingest_api.metrics import Metrics
 from ingest_api.rates import Rates
 from ingest_api.redis_link import RedisLink, connect
-from ingest_api.results import Marks, Results
+from ingest_api.results import Results
 from ingest_api.spool import Spool
 from ingest_api.tokens import Tokens
 
@@ -36,7 +36,6 @@ class Parts:
     access: Access
     rates: Rates
     delivery: Delivery
-    marks: Marks
     results: Results
     links: tuple[RedisLink, RedisLink]
     draining: bool = False
@@ -77,7 +76,6 @@ def assemble(
         access=Access(config, tokens, rates),
         rates=rates,
         delivery=Delivery(kafka, spool, metrics),
-        marks=Marks(writes, config.pending_seconds, metrics),
         results=Results(reads, config.max_waiting_polls),
         links=(writes, reads),
     )

@@ -1,4 +1,4 @@
-"""Results: pending marks on the way in, lookups and long polls on the way out.
+"""Results: lookups and long polls.
 
 All long polls of a process share one watcher, which asks for all waiting keys in one MGET every few milliseconds.
 """
@@ -9,20 +9,16 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ingest_api.metrics import Metrics
 from ingest_api.redis_link import RedisAway, RedisLink
 from schemas.result import pending_key, result_key
 
-_SHORTEST_PAUSE = 0.004
+_SHORTEST_PAUSE = 0.008
 _LONGEST_PAUSE = 0.015
 _KEYS_PER_ASK = 1_000
-
-
-_MARK = b"for i = 1, #KEYS do redis.call('SET', KEYS[i], 1, 'EX', ARGV[1]) end"
 
 
 class State(Enum):
@@ -144,22 +140,3 @@ def _resolve(waiters: Iterable[asyncio.Future[bytes | None]], answer: bytes | Re
             future.set_exception(answer)
         else:
             future.set_result(answer)
-
-
-class Marks:
-    """Marks accepted events as pending, best effort: a lost mark makes a poll say 404 for a moment, no more."""
-
-    def __init__(self, link: RedisLink, seconds: int, metrics: Metrics) -> None:
-        self._link, self._seconds, self._metrics = link, seconds, metrics
-
-    def begin(self, merchant: str, event_ids: Sequence[str]) -> asyncio.Future[list[Any]]:
-        """Send the marks of a request, all in one command; hand the future to ``finish``."""
-        keys = [pending_key(merchant, event_id).encode() for event_id in event_ids]
-        return self._link.send(("EVAL", _MARK, len(keys), *keys, self._seconds))
-
-    async def finish(self, marks: asyncio.Future[list[Any]], count: int) -> None:
-        """Wait for the marks, so that a poll that follows the answer finds them."""
-        try:
-            await marks
-        except RedisAway:
-            self._metrics.unmarked(count)

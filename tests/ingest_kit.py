@@ -104,16 +104,16 @@ class MemoryRedis:
         if name == "MGET":
             return [self.values.get(key) for key in args]
         if name == "EVAL":
-            return self._script(args[0], [key.decode() for key in args[2 : 2 + args[1]]], args[2 + args[1] :])
+            return self._count(args[2 : 2 + args[1]], *args[2 + args[1] :])
         return {"PTTL": 30_000, "PING": b"PONG"}.get(name) or self.values.get(args[0])
 
-    def _script(self, text: bytes, keys: list[str], values: Sequence[int]) -> list[int] | None:
-        """Do what the two scripts of the tier do: mark, or count."""
-        if b"INCRBY" not in text:
-            self.values.update(dict.fromkeys(keys, b"1"))
-            return None
-        counts = [int(self.values.get(key, b"0")) + by for key, by in zip(keys, values[1::2], strict=True)]
-        self.values.update((key, str(count).encode()) for key, count in zip(keys, counts, strict=True))
+    def _count(self, keys: Sequence[str], counters: int, _seconds: int, *numbers: int) -> list[int]:
+        """Do what the tier's script does: count, and mark where all limits are kept."""
+        counted = keys[:counters]
+        counts = [int(self.values.get(key, b"0")) + by for key, by in zip(counted, numbers[::3], strict=True)]
+        self.values.update((key, str(count).encode()) for key, count in zip(counted, counts, strict=True))
+        if all(count <= limit for count, limit in zip(counts, numbers[2::3], strict=True)):
+            self.values.update(dict.fromkeys(keys[counters:], b"1"))
         return counts
 
     async def aclose(self) -> None:

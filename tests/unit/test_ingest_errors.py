@@ -20,7 +20,8 @@ from ingest_api.errors import FAULTS, Code, retry_header
 from ingest_api.signature import SIGNATURE_HEADER, sign_body
 from ingest_api.tokens import ISSUER
 from schemas.framing import FRAMES_CONTENT_TYPE, pack_frames
-from tests.ingest_kit import KEYS, RING, Page, Tier, bearer, code, now_ms, open_page, tier
+from schemas.result import pending_key
+from tests.ingest_kit import KEYS, RING, Page, Tier, bearer, code, event_id, now_ms, open_page, tier
 
 SCORE = "/v1/events/" + "ab" * 16 + "/score"
 SESSION = {"transaction": "order-1"}
@@ -367,6 +368,27 @@ async def test_limits_hold_with_and_without_redis(tmp_path: Path, limit: str, sc
         assert f'clickgoose_ingest_rate_limited_total{{scope="{scope}"}} 1.0' in text
         assert f"clickgoose_ingest_rate_limiter_degraded {float(away)}" in text
         assert all("127.0.0.1" not in key for key in t.redis.values)
+
+
+async def test_an_event_over_the_limit_is_not_marked_as_pending(tmp_path: Path) -> None:
+    async with tier(tmp_path, session_events_per_minute=1) as t:
+        page = await open_page(t.client)
+        first, second = page.event(), page.event()
+        assert (await page.send(first)).status_code == 200
+        assert code(await page.send(second)) == (429, "rate_limited")
+        marks = [key for key in t.redis.values if key.startswith("pending:")]
+        assert marks == [pending_key("demo-shop", event_id(first))]
+
+
+async def test_a_token_that_another_process_issued_is_as_good(tmp_path: Path) -> None:
+    async with tier(tmp_path / "a") as one, tier(tmp_path / "b") as two:
+        page = await open_page(one.client, transaction='über "1"', linked_id="🦆")
+        claims = jwt.decode(page.opened["token"], RING.derive(2, b"clickgoose-token", "token"), ["HS256"])
+        assert (claims["txn"], claims["lid"]) == ('über "1"', "🦆")
+        twin = Page(two.client, page.opened, page.device_id)
+        assert (await twin.send(page.event())).status_code == 200
+        known = [t.app.parts.tokens.verify(page.opened["token"]) for t in (one, two)]
+        assert known[0] == known[1]
 
 
 async def test_limits_go_back_to_redis_when_it_is_back(tmp_path: Path) -> None:
