@@ -88,6 +88,8 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         looker = Looker(stack.clickhouse_url, int(began * 1000))
         seen = _watch(plan, traffic, looker, work, addresses, stopping)
         seconds = time.time() - began
+        if traffic.exit_code and not _stats(work).get("ok"):
+            raise StackError(f"the traffic generator ended without one accepted event. {traffic.hint()}")
         stack.remove(traffic)
         say("traffic has stopped; waiting until the flow has caught up")
         account = wait_settled(stack.settings, start, _SETTLE_SECONDS, work / "accepted.hex")
