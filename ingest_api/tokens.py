@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
-import msgspec
 
 from ingest_api.errors import ApiError, Code
 from schemas.envelope import Attested
@@ -58,9 +55,7 @@ class Tokens:
         }
         if device_id is not None:
             claims["dev"] = device_id.hex()
-        signed = b".".join((_segment({"alg": ALGORITHM, "kid": str(key_id), "typ": "JWT"}), _segment(claims)))
-        digest = hmac.digest(self._key(key_id) or b"", signed, "sha256")
-        token = b".".join((signed, _base64url(digest))).decode()
+        token = jwt.encode(claims, self._key(key_id) or b"", ALGORITHM, headers={"kid": str(key_id)})
         sign_key = self._keys.derive(key_id, session_id, "sign") or b""
         if scope == SCOPE:
             self._remember(token, Session(session_id, key_id, attested, device_id, expires_at, sign_key))
@@ -123,12 +118,3 @@ class Tokens:
         attested = Attested(claims["mer"], claims["txn"], claims["lid"])
         device_id = bytes.fromhex(device) if device else None
         return Session(session_id, key_id, attested, device_id, int(claims["exp"]), sign_key)
-
-
-def _segment(values: dict[str, Any]) -> bytes:
-    """Return one of the two JSON parts of a token (RFC 7515)."""
-    return _base64url(msgspec.json.encode(values))
-
-
-def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
