@@ -49,7 +49,7 @@ def serve(
         _refuse(f"The address {address[0]}:{address[1]} cannot be used: {error.strerror}.", 1)
     url = url_of(bound, tls)
     try:
-        app = create_app(ingest_config(settings, settings.ingest.url or url, spool))
+        app = create_app(ingest_config(settings, url if host or port else settings.ingest.url or url, spool))
     except (ValueError, SpoolError) as error:
         _refuse(str(error), 1)
     if not serve_app(app, bound, tls, lambda: _announce(url, port_file)):

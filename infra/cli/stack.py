@@ -22,6 +22,7 @@ from infra.stack.child import StackError
 from infra.stack.doctor import Finding, examine
 from infra.stack.home import holder_of, purge, read_state
 from infra.stack.local import LocalStack, mask
+from infra.stack.secrets import load_secrets
 from infra.stack.supervisor import bring_down, detach, run
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this group to the application."""
     for command in (up, down, status, doctor):
         app.command()(command)
+    app.command("api-key")(api_key)
 
 
 @contextmanager
@@ -177,6 +179,17 @@ def _report(state: dict[str, Any], answers: dict[str, bool]) -> dict[str, Any]:
     }
     others = {name: process for name, process in processes.items() if name not in parts}
     return {"pid": state.get("pid"), "started_at": state.get("started_at"), "parts": parts, "others": others}
+
+
+def api_key(
+    merchant: Annotated[str, typer.Argument(help="A merchant of the local stack.")] = "demo-shop", home: Home = None
+) -> None:
+    """Print the API key that the local stack made for a merchant, for tours and tests.
+
+    Example: KEY=$(clickgoose api-key demo-shop)
+    """
+    with _plainly():
+        sys.stdout.write(load_secrets(home or Settings().home).api_key(merchant) + "\n")
 
 
 def _print_json(value: dict[str, Any]) -> None:

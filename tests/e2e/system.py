@@ -45,13 +45,14 @@ class System:
         self.stack.add(ingest_child(self.stack, self.work), READY_SECONDS, restart=False)
         return (self.work / "ingest.url").read_text("utf-8").strip()
 
-    def start_flow(self, script: Path | None = None, **env: str) -> ChildProcess:
-        """Start the flow with the keys of ``tests.wire``; ``script`` runs instead of the command."""
+    def start_flow(self, script: Path | None = None, keys: bool = True, **env: str) -> ChildProcess:
+        """Start the flow, with the keys of ``tests.wire`` or the stack's own; ``script`` replaces the command."""
         (self.work / "flow.ready").unlink(missing_ok=True)
         child = flow_child(self.stack, self.work)
         if script is not None:
             child.argv = [sys.executable, str(script), *child.argv[3:]]
-        child._env = {**(child._env or {}), "CLICKGOOSE_MASTER_KEYS": WIRE_KEYS, **env}
+        ours = {"CLICKGOOSE_MASTER_KEYS": WIRE_KEYS} if keys else {}
+        child._env = {**(child._env or {}), **ours, **env}
         return self.stack.add(child, READY_SECONDS, restart=False)
 
     def append(self, records: Sequence[tuple[int, bytes]], pause: float = 0.0) -> None:
