@@ -18,7 +18,7 @@ from rich.live import Live
 from infra.account import Account, read_start, wait_settled
 from infra.clickhouse.migrate import migrate
 from infra.live.view import Looker, Seen, render
-from infra.stack.child import ChildProcess
+from infra.stack.child import ChildProcess, StackError
 from infra.stack.local import LocalStack
 
 _READY_SECONDS = 60.0
