@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,12 @@ from schemas.catalogue import Catalogue, load_catalogue
 from schemas.nested import pack_texts
 
 CATALOGUE = load_catalogue()
+
+
+def finite_float32() -> st.SearchStrategy[float]:
+    """Return finite float32 values, within bounds: without, hypothesis draws constants that do not fit the width."""
+    greatest = float(np.finfo(np.float32).max)
+    return st.floats(-greatest, greatest, width=32)
 
 
 class Recipe(NamedTuple):
@@ -27,7 +34,7 @@ RECIPES = st.builds(
     Recipe,
     st.integers(0, 2**32 - 1),
     st.sampled_from((0.0, 0.3, 1.0)),
-    st.lists(st.floats(width=32), min_size=1, max_size=6),
+    st.lists(finite_float32() | st.sampled_from([math.nan, math.inf, -math.inf]), min_size=1, max_size=6),
     st.lists(
         st.one_of(st.none(), st.binary(max_size=40), st.text(max_size=20).map(str.encode)), min_size=1, max_size=9
     ),

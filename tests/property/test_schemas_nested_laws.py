@@ -14,11 +14,11 @@ from schemas.catalogue import load_catalogue
 from schemas.log_codes import load_log_codes
 from schemas.nested import NestedError, columns_of, nested_of, parse_nested
 from schemas.payload import decode_payloads, encode_payloads
-from tests.strategies import same_activity, same_signals
+from tests.strategies import finite_float32, same_activity, same_signals
 
 CATALOGUE = load_catalogue()
 _VALUES = {
-    "number": st.floats(width=32, allow_nan=False, allow_infinity=False),
+    "number": finite_float32(),
     "boolean": st.booleans(),
     "category": st.integers(1, 2**32 - 1),
     "text": st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
