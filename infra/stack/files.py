@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,17 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o600) -> Non
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def need_space(home: Path, mebibytes: int) -> None:
+    """Refuse to start on a disk that is nearly full: the parts would fail later, each in words of its own."""
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free // 1024**2
+    if free < mebibytes:
+        raise StackError(
+            f"Only {free} MiB are free at {place}, and the stack needs {mebibytes}: "
+            "free some space, or choose another --home."
+        )
 
 
 @contextmanager

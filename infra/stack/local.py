@@ -22,10 +22,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from infra.settings import Settings
 from infra.stack import probes
 from infra.stack.child import ChildProcess, StackError
-from infra.stack.files import told_plainly, write_atomically
+from infra.stack.files import need_space, told_plainly, write_atomically
 from infra.stack.home import Holder, HomeLock
 from infra.stack.parts import BUILDERS, Part, Site
 from infra.stack.ports import HOST, Ports, is_free
@@ -36,6 +38,7 @@ from infra.topics import ensure_topics
 Say = Callable[[str], None]
 _ATTEMPTS = 3
 _EXTERNAL_SECONDS = 10.0
+_LEAST_FREE_MIB = 256
 
 
 def say_on_stderr(sentence: str) -> None:
@@ -80,6 +83,7 @@ class LocalStack:
 
     def _start(self) -> None:
         """Start the parts side by side."""
+        need_space(self.home, _LEAST_FREE_MIB)
         self._state.unlink(missing_ok=True)
         self._inputs = Settings(home=self.home, **self._overrides)
         self.secrets = ensure_secrets(self.home)
@@ -88,7 +92,14 @@ class LocalStack:
             started = [pool.submit(self._start_part, name, site) for name in BUILDERS]
         for future in started:
             future.result()
-        for sentence in ensure_topics(self.bootstrap, self._inputs.kafka):
+        try:
+            said = ensure_topics(self.bootstrap, self._inputs.kafka)
+        except KafkaException as error:
+            why = error.args[0].str()
+            raise StackError(
+                f"Kafka at {self.bootstrap} did not take the topics: {why}; see {self.log('kafka')}."
+            ) from error
+        for sentence in said:
             self._say(sentence)
         self._ingest_port = self._inputs.ingest.port or site.ports.choose("ingest")
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
