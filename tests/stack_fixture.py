@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import redis
 from clickhouse_driver import Client
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -39,11 +40,20 @@ def stack() -> Iterator[LocalStack]:
     except StackError as error:
         shutil.rmtree(home, ignore_errors=True)
         pytest.exit(f"The tests need the local stack: {error} Run `clickgoose doctor`.", returncode=1)
+    _await_first_append(running.bootstrap)
     try:
         yield running
     finally:
         running.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _await_first_append(bootstrap: str) -> None:
+    """Append once: a broker that just started gives idempotent producers their ids only after some seconds."""
+    AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic("warm-up", 1, 1)])["warm-up"].result(30)
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 0})
+    producer.produce("warm-up", b"")
+    assert producer.flush(60) == 0
 
 
 class Namespace:
