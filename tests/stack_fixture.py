@@ -50,7 +50,8 @@ def stack() -> Iterator[LocalStack]:
 
 def _await_first_append(bootstrap: str) -> None:
     """Append once: a broker that just started gives idempotent producers their ids only after some seconds."""
-    AdminClient({"bootstrap.servers": bootstrap}).create_topics([NewTopic("warm-up", 1, 1)])["warm-up"].result(30)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic("warm-up", 1, 1)])["warm-up"].result(30)
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 0})
     producer.produce("warm-up", b"")
     assert producer.flush(60) == 0
