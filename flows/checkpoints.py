@@ -136,6 +136,7 @@ class _ByPartition(Generic[In, Out]):
         self._sessions = sessions
 
     def apply(self, batch: In, /) -> StageOut[Out]:
+        """Return what all sessions give, in the order of the batch."""
         if len(self._sessions) == 1:
             (session,) = self._sessions.values()
             return session.apply(batch)
@@ -145,7 +146,3 @@ class _ByPartition(Generic[In, Out]):
         ]
         oks = type(outs[0].oks).concat([out.oks for out in outs])
         return StageOut(oks, [letter for out in outs for letter in out.errs], sum(out.dropped for out in outs))
-
-    def snapshot(self, *, full: bool = False) -> bytes:
-        """Refuse: each partition has a log of its own."""
-        raise NotImplementedError("the partitions are written one by one, by Checkpoints")

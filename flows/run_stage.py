@@ -14,7 +14,7 @@ from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
 from schemas.batches import RawBatch
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
-from schemas.stage import Session, Stage, StageOut
+from schemas.stage import Applies, Stage, StageOut
 
 In = TypeVar("In", bound=RawBatch)
 Out = TypeVar("Out", bound=RawBatch)
@@ -77,7 +77,7 @@ def run_stage(stage: Stage[In, Out], parcel: Parcel[In], monitor: Monitor) -> Pa
     return _measured(stage.name, guarded, parcel, monitor, bugs)
 
 
-def run_session(name: str, session: Session[In, Out], parcel: Parcel[In], monitor: Monitor) -> Parcel[Out]:
+def run_session(name: str, session: Applies[In, Out], parcel: Parcel[In], monitor: Monitor) -> Parcel[Out]:
     """Apply a parcel to the open state of its partition. An exception is not guarded: the state may be torn."""
     return _measured(name, session.apply, parcel, monitor, [])
 

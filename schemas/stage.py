@@ -33,12 +33,16 @@ class Stage(Protocol[In, Out]):
         ...
 
 
-class Session(Protocol[In, Out]):
-    """The open state of one key (a Kafka partition) of a keyed stage."""
+class Applies(Protocol[In, Out]):
+    """Something with state that takes batches."""
 
     def apply(self, batch: In, /) -> StageOut[Out]:
         """Apply a batch in order. Applying a+b equals applying a and then b."""
         ...
+
+
+class Session(Applies[In, Out], Protocol[In, Out]):
+    """The open state of one key (a Kafka partition) of a keyed stage."""
 
     def snapshot(self, *, full: bool = False) -> bytes:
         """Return what changed since the last snapshot as one delta; ``full``: the whole state, for compaction."""
