@@ -35,10 +35,10 @@ from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScor
 from flows.sinks.redis_results import RedisResults, connect
 from flows.sinks.writer import Writer, WriterPolicy
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
+from infra.keys import key_ring
 from infra.settings import FlowSettings, Settings
 from infra.topics import RAW
 from schemas.batches import Counted, Normalized, Scored
-from schemas.keys import KeyRing
 from scoring.explain import Explainer
 from scoring.model import Model, ModelError, find_model
 
@@ -185,15 +185,6 @@ def _policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]:
     return quick, bulk
 
 
-def key_ring(settings: Settings) -> KeyRing:
-    """Return the master keys; FlowRefused where one is not 64 hexadecimal digits or none is set."""
-    try:
-        return KeyRing({key: bytes.fromhex(value.get_secret_value()) for key, value in settings.master_keys.items()})
-    except ValueError as error:
-        reason = str(error) if "master key" in str(error) else "a master key is not hexadecimal"
-        raise FlowRefused(reason) from None
-
-
 def load_model(settings: Settings) -> Model:
     """Return the model that the settings name, or the shipped one."""
     try:
@@ -203,10 +194,13 @@ def load_model(settings: Settings) -> Model:
 
 
 def pipeline_of(settings: Settings, model: Model) -> Pipeline:
-    """Return the pipeline of these settings."""
-    return build_pipeline(
-        key_ring(settings), model, policy=model.policy, lateness_ms=settings.flow.lateness_seconds * 1000
-    )
+    """Return the pipeline of these settings; FlowRefused where their master keys cannot be used."""
+    try:
+        keys = key_ring(settings)
+    except ValueError as error:
+        raise FlowRefused(str(error)) from None
+    lateness = settings.flow.lateness_seconds * 1000
+    return build_pipeline(keys, model, policy=model.policy, lateness_ms=lateness)
 
 
 def required(value: str | None, variable: str) -> str:

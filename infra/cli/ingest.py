@@ -58,9 +58,9 @@ def serve(
 
 def ingest_config(settings: Settings, public_url: str, spool: Path | None = None) -> IngestConfig:
     """Return the ingest tier's own configuration; ValueError where a setting is missing or wrong."""
+    from infra.keys import key_ring
     from ingest_api.config import IngestConfig
     from ingest_api.merchants import Merchants
-    from schemas.keys import KeyRing
 
     if not settings.kafka.bootstrap or not settings.redis.url:
         raise ValueError(
@@ -68,7 +68,7 @@ def ingest_config(settings: Settings, public_url: str, spool: Path | None = None
         )
     ingest = settings.ingest
     return IngestConfig(
-        keys=KeyRing({number: bytes.fromhex(key.get_secret_value()) for number, key in settings.master_keys.items()}),
+        keys=key_ring(settings),
         merchants=Merchants.load(settings.merchants_file or settings.home / "merchants.json"),
         bootstrap=settings.kafka.bootstrap,
         redis_url=settings.redis.url,
