@@ -89,6 +89,22 @@ class System:
         finally:
             consumer.close()
 
+    def ends(self, topic: str) -> int:
+        """Return how many records were ever appended to a topic."""
+        consumer = Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "tests"})
+        try:
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            return sum(consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=10)[1] for part in partitions)
+        finally:
+            consumer.close()
+
+    def wait_for_records(self, topic: str, count: int, seconds: float = READY_SECONDS) -> None:
+        """Return as soon as a topic has had ``count`` records; fail after ``seconds``."""
+        until = time.monotonic() + seconds
+        while self.ends(topic) < count:
+            assert time.monotonic() < until, f"{topic} did not reach {count} records within {seconds} s"
+            time.sleep(0.02)
+
     def values(self, topic: str) -> list[bytes]:
         """Return every record's value and headers as bytes."""
         return [(message.value() or b"") + repr(message.headers()).encode() for message in self.records(topic)]

@@ -14,7 +14,8 @@ from tests.wire import NOW, enveloped, header, payload, sealed
 
 EVENTS = 2_400
 DEVICES = 30
-KILLS = 3
+PAUSES_BEFORE_KILLS = (1.7, 0.0, 1.1)  # seconds after new results were seen: the second falls within the first epoch
+EPOCH_SECONDS = "1.0"
 WINDOWS = (300_000, 3_600_000, 86_400_000)
 
 
@@ -56,15 +57,17 @@ def oracle(system: System) -> dict[str, tuple[int, int, int]]:
 
 def test_counts_are_exact_and_nothing_is_lost_after_three_kills(system: System) -> None:
     records = stream(seed=4)
-    flow = system.start_flow(CLICKGOOSE_FLOW__EPOCH_SECONDS="0.2")
-    sender = threading.Thread(target=system.append, args=(records, 0.003))
+    flow = system.start_flow(CLICKGOOSE_FLOW__EPOCH_SECONDS=EPOCH_SECONDS)
+    sender = threading.Thread(target=system.append, args=(records, 0.005))
     sender.start()
-    chance = random.Random(11)
-    for _ in range(KILLS):
-        time.sleep(1.0 + chance.random())
+    results_before = 0
+    for pause in PAUSES_BEFORE_KILLS:
+        system.wait_for_records("events.scored", results_before + 1)
+        time.sleep(pause)
         flow.kill()
         system.stack.remove(flow)
-        flow = system.start_flow(CLICKGOOSE_FLOW__EPOCH_SECONDS="0.2")
+        results_before = system.ends("events.scored")
+        flow = system.start_flow(CLICKGOOSE_FLOW__EPOCH_SECONDS=EPOCH_SECONDS)
     sender.join()
 
     account = system.account()
