@@ -94,7 +94,8 @@ class System:
         consumer = Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "tests"})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            return sum(consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=10)[1] for part in partitions)
+            places = [TopicPartition(topic, partition) for partition in partitions]
+            return sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
         finally:
             consumer.close()
 
