@@ -82,15 +82,19 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         url = (work / "ingest.url").read_text("utf-8").strip()
         say(f"ingest tier on {url}, process {ingest.pid}")
         stack.add(flow_child(stack, work), _READY_SECONDS)
+        shop = stack.add(shop_child(stack, work, url), _READY_SECONDS)
+        link = (work / "shop.url").read_text("utf-8").strip()
+        say(f"demo shop on {link}: buy a goose there and see how the payment is scored")
         began = time.time()
         traffic = stack.add(_traffic(stack, work, plan, url), _READY_SECONDS, restart=False)
-        addresses = {"ingest": url, "kafka": stack.bootstrap, "home": str(plan.home.absolute())}
+        addresses = {"demo shop": link, "ingest": url, "kafka": stack.bootstrap, "home": str(plan.home.absolute())}
         looker = Looker(stack.clickhouse_url, int(began * 1000))
         seen = _watch(plan, traffic, looker, work, addresses, stopping)
         seconds = time.time() - began
         if traffic.exit_code and not _stats(work).get("ok"):
             raise StackError(f"the traffic generator ended without one accepted event. {traffic.hint()}")
         stack.remove(traffic)
+        stack.remove(shop)
         say("traffic has stopped; waiting until the flow has caught up")
         account = wait_settled(stack.settings, start, _SETTLE_SECONDS, work / "accepted.hex")
         return Outcome(account, looker.look() or seen, _stats(work), seconds)
@@ -122,6 +126,18 @@ def flow_child(stack: LocalStack, work: Path) -> ChildProcess:
         env=stack.env(),
         grace=30.0,
         probe=ready.exists,
+    )
+
+
+def shop_child(stack: LocalStack, work: Path, url: str, *words: str) -> ChildProcess:
+    """Return the demo shop as a process; it writes its URL to ``work/shop.url`` once it serves."""
+    port_file = work / "shop.url"
+    return ChildProcess(
+        "demo-shop",
+        _command("demo-shop", "--url", url, "--port-file", str(port_file), *words),
+        log=stack.log("demo-shop"),
+        env=stack.env(),
+        probe=port_file.exists,
     )
 
 
