@@ -1,4 +1,4 @@
-"""``clickgoose docs``: write the generated pages, or check that they are current."""
+"""``clickgoose docs``: write the generated files, or check that they are current."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ def register(app: typer.Typer) -> None:
 
 
 def docs(
-    folder: Annotated[Path, typer.Option(help="Where the pages are")] = Path("docs"),
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a page is not current")] = False,
+    root: Annotated[Path, typer.Option(help="The repository")] = Path(),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a file is not current")] = False,
 ) -> None:
-    """Write the pages of docs/ that are generated from the code, or check that they are current.
+    """Write the files that are generated from the code, or check that they are current.
 
     Example: clickgoose docs --check
     """
     from infra.pages.registry import stale_pages, write_pages
 
     if not check:
-        for name in write_pages(folder):
-            typer.echo(f"wrote {folder / name}")
+        for name in write_pages(root):
+            typer.echo(f"wrote {root / name}")
         return
-    stale = stale_pages(folder)
+    stale = stale_pages(root)
     for name in stale:
-        typer.echo(f"{folder / name} is not what the code says; run `make docs` and commit it", err=True)
+        typer.echo(f"{root / name} is not what the code says; run `make docs` and commit it", err=True)
     raise typer.Exit(1 if stale else 0)

@@ -1,4 +1,4 @@
-"""The list of generated pages."""
+"""The list of generated files, by their paths from the repository's root."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from enrichers.document import document
+from infra.pages.agent_table import agent_table
 from infra.pages.catalogues import log_codes_page, signals_page
 from infra.pages.configuration import configuration_page
 from infra.pages.dead_letters import dead_letters_page
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    "dead-letters.md": dead_letters_page,
-    "configuration.md": configuration_page,
-    "signals.md": signals_page,
-    "log-codes.md": log_codes_page,
-    "smart-signals.md": document,
+    "docs/dead-letters.md": dead_letters_page,
+    "docs/configuration.md": configuration_page,
+    "docs/signals.md": signals_page,
+    "docs/log-codes.md": log_codes_page,
+    "docs/smart-signals.md": document,
+    "ingest_api/agent/src/catalogue.ts": agent_table,
 }
 
 
-def stale_pages(folder: Path) -> list[str]:
-    """Return the names of pages that differ from what the code says."""
-    return [name for name, page in PAGES.items() if not _is_current(folder / name, page())]
+def stale_pages(root: Path) -> list[str]:
+    """Return the paths of files that differ from what the code says."""
+    return [name for name, page in PAGES.items() if not _is_current(root / name, page())]
 
 
-def write_pages(folder: Path) -> list[str]:
-    """Write the pages that differ; return their names."""
-    stale = stale_pages(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+def write_pages(root: Path) -> list[str]:
+    """Write the files that differ; return their paths."""
+    stale = stale_pages(root)
     for name in stale:
-        (folder / name).write_text(PAGES[name](), "utf-8")
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(PAGES[name](), "utf-8")
     return stale
 
 

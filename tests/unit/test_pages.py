@@ -8,22 +8,22 @@ from infra.pages.markdown import table
 from infra.pages.registry import PAGES, stale_pages, write_pages
 from schemas.dead_letter import Reason
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_committed_pages_are_current() -> None:
-    assert stale_pages(DOCS) == []
+    assert stale_pages(ROOT) == []
 
 
 def test_writing_makes_every_page_current_and_says_which_changed(tmp_path: Path) -> None:
     assert write_pages(tmp_path) == list(PAGES)
     assert write_pages(tmp_path) == []
-    (tmp_path / "signals.md").write_text("something else", "utf-8")
-    assert stale_pages(tmp_path) == ["signals.md"]
+    (tmp_path / "docs/signals.md").write_text("something else", "utf-8")
+    assert stale_pages(tmp_path) == ["docs/signals.md"]
 
 
 def test_every_reason_is_on_the_page_of_dead_letters() -> None:
-    text = PAGES["dead-letters.md"]()
+    text = PAGES["docs/dead-letters.md"]()
     assert [reason for reason in Reason if f"`{reason.value}`" not in text] == []
 
 
