@@ -6,19 +6,18 @@ condition holds is said; the last of each group has no condition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from schemas.batches import I64
-from schemas.environment import BROWSERS, CHECKS, DEVICES, GPUS, SYSTEMS
+from schemas.catalogue import load_catalogue
+from schemas.environment import CHECKS, GPUS
 from schemas.smart_signals import SMART_SIGNALS
+from scoring import sentences
 from scoring.features import FeatureSchema, feature_schema
-
-Values = Mapping[str, float]
-Sentence = Callable[[Values], str]
+from scoring.sentences import Sentence, Values, known
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +28,6 @@ class FeatureGroup:
     members: tuple[str, ...]
     observed: tuple[str, ...]
     say: Sentence
-
-
-def known(value: float) -> bool:
-    """Return whether a feature is present: NaN is absent."""
-    return value == value  # noqa: PLR0124 - only NaN differs from itself
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _count(value: float, noun: str, nouns: str = "") -> str:
-    return f"{value:,.0f} {noun}" if value == 1 else f"{value:,.0f} {nouns or noun + 's'}"
-
-
-def _code(table: tuple[str, ...], value: float) -> str:
-    return table[int(value)].replace("_", " ") if known(value) and 0 <= value < len(table) else "unknown"
 
 
 _SMART = {
@@ -85,42 +67,17 @@ def _plain(code: str, members: tuple[str, ...], observed: tuple[str, ...], say: 
     return FeatureGroup(code, members, observed, say)
 
 
-def _high_velocity(values: Values) -> str:
-    minutes, hour = values["velocity.events_5m"], values["velocity.events_1h"]
-    if minutes > 1 or hour <= 1:
-        return f"{_count(minutes, 'event')} from this device in 5 minutes"
-    return f"{_count(hour, 'event')} from this device in 1 hour"
+def _booleans(family: str) -> tuple[str, ...]:
+    return tuple(signal.name for signal in load_catalogue().booleans if signal.family == family)
 
 
-def _age(log_seconds: float) -> str:
-    seconds = float(np.expm1(log_seconds))
-    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= size:
-            return _count(seconds // size, noun)
-    return _count(seconds // 1, "second")
-
-
-def _device_history(values: Values) -> str:
-    first, previous = values["velocity.since_first"], values["velocity.since_previous"]
-    if not known(previous):
-        return "First event of this device"
-    return f"Device first seen {_age(first)} ago, last seen {_age(previous)} ago"
-
-
-def _checks(names: tuple[str, ...], none: str) -> Sentence:
-    def say(values: Values) -> str:
-        failed = [name.replace("_", " ") for name in names if values[f"check.{name}"] >= 1]
-        if not failed:
-            return none
-        text = "; ".join(failed)
-        return f"{text[0].upper()}{text[1:]}"
-
-    return say
+# A valid array of plugins is what an honest browser has.
+_DETECTORS = tuple(n for n in (*_booleans("botd"), *_booleans("fpscanner")) if n != "fpscanner.valid_plugin_array")
 
 
 def _check_group(code: str, names: tuple[str, ...], none: str) -> FeatureGroup:
     members = tuple(f"check.{name}" for name in names)
-    return FeatureGroup(code, members, members, _checks(names, none))
+    return FeatureGroup(code, members, members, sentences.checks(names, none))
 
 
 _IDENTITY = (
@@ -137,100 +94,6 @@ _PLACE = ("timezone_unknown", "timezone_offset_contradicts_zone", "language_list
 _MACHINE = tuple(name for name in CHECKS if name not in (*_IDENTITY, *_PLACE))
 
 
-def _typing(values: Values) -> str:
-    keys = values["activity.keys"]
-    if not keys > 0:
-        return "Nothing was typed"
-    mean, deviation = values["activity.key_interval_mean"], values["activity.key_interval_deviation"]
-    return f"{_count(keys, 'key')} typed, {_whole(mean)} ms apart, varying by {_whole(deviation)} ms"
-
-
-def _card_paste(values: Values) -> str:
-    cards, pastes = values["activity.pasted_card"], values["activity.pasted"]
-    if cards > 0:
-        return f"{_count(cards, 'paste')} into card fields"
-    return f"{_count(pastes, 'paste')}, none into card fields" if pastes > 0 else "Nothing was pasted"
-
-
-def _pointer(values: Values) -> str:
-    clicks, travel = _count(values["activity.clicks"], "click"), _whole(values["activity.pointer_travel"])
-    touches = values["activity.touches"]
-    return f"{clicks}, {_count(touches, 'touch', 'touches')}, {travel} px of pointer travel"
-
-
-def _untrusted(values: Values) -> str:
-    untrusted, bare = values["activity.untrusted"], values["activity.clicks_without_trail"]
-    scripted = values["activity.set_by_script"]
-    if untrusted + bare + scripted <= 0:
-        return "All input came from the person"
-    return (
-        f"{_count(untrusted, 'untrusted event')}, {_count(bare, 'click')} without a pointer trail, "
-        f"{_count(scripted, 'field')} set by script"
-    )
-
-
-def _attention(values: Values) -> str:
-    left = values["activity.tab_left"]
-    if not left > 0:
-        return "Stayed on the page"
-    return f"Tab left {_count(left, 'time')}, away {_whole(values['activity.time_away'] / 1000)} s"
-
-
-def _pace(values: Values) -> str:
-    after = values["activity.submitted_after"]
-    if known(after):
-        return f"Form submitted {after / 1000:,.1f} s after the page opened"
-    entries = _count(values["activity.entries"], "entry of activity", "entries of activity")
-    return f"{entries} in {values['activity.duration'] / 1000:,.1f} s"
-
-
-def _trouble(values: Values) -> str:
-    declined = values["activity.declined"]
-    if declined > 0:
-        return f"{_count(declined, 'declined payment')} on this page"
-    return f"{_count(values['activity.errors'], 'error')} on the page"
-
-
-def _hardware(values: Values) -> str:
-    cores, memory = values["navigator.hardware_concurrency"], values["navigator.device_memory"]
-    text = _count(cores, "processor core") if known(cores) else "Processor cores unknown"
-    return f"{text}, {memory:g} GiB of memory" if known(memory) else f"{text}, memory not told"
-
-
-def _browser(values: Values) -> str:
-    name, version = _code(BROWSERS, values["environment.browser"]), values["environment.browser_version"]
-    return f"Browser: {name} {version:.0f}" if known(version) else f"Browser: {name}"
-
-
-def _system(values: Values) -> str:
-    device = _code(DEVICES, values["environment.device"])
-    return f"System: {_code(SYSTEMS, values['environment.system'])}, {device}"
-
-
-def _size(width: float, height: float) -> str:
-    return f"{width:.0f} by {height:.0f}" if known(width) and known(height) else "of unknown size"
-
-
-def _timing(values: Values) -> str:
-    age = values["timing.page_age"]
-    return f"Collected {age / 1000:,.1f} s after the page opened" if known(age) else "Clocks and collection times"
-
-
-def _automation(values: Values) -> str:
-    flag = values["navigator.webdriver"]
-    if known(flag):
-        return "The browser says that it is automated" if flag >= 1 else "The browser says that it is not automated"
-    return "Traces of automation tools"
-
-
-def _fixed(text: str) -> Sentence:
-    return lambda _: text
-
-
-def _count_of(name: str, one: str, none: str) -> Sentence:
-    return lambda values: one.format(_whole(values[name])) if known(values[name]) else none
-
-
 _ACTIVITY = {
     "card_paste": ("pasted", "pasted_card", "autofilled"),
     "typing": ("keys", "key_interval_mean", "key_interval_deviation", "key_interval_least"),
@@ -241,13 +104,13 @@ _ACTIVITY = {
     "page_trouble": ("declined", "errors", "api_failed"),
 }
 _SAY_ACTIVITY: dict[str, Sentence] = {
-    "card_paste": _card_paste,
-    "typing": _typing,
-    "pointer": _pointer,
-    "untrusted_input": _untrusted,
-    "attention": _attention,
-    "pace": _pace,
-    "page_trouble": _trouble,
+    "card_paste": sentences.card_paste,
+    "typing": sentences.typing,
+    "pointer": sentences.pointer,
+    "untrusted_input": sentences.untrusted,
+    "attention": sentences.attention,
+    "pace": sentences.pace,
+    "page_trouble": sentences.trouble,
 }
 
 
@@ -263,19 +126,19 @@ GROUPS: tuple[FeatureGroup, ...] = (
         "high_velocity",
         ("velocity.events_5m", "velocity.events_5m_log", "velocity.events_1h", "velocity.events_1h_log"),
         ("velocity.events_5m", "velocity.events_1h"),
-        _high_velocity,
+        sentences.high_velocity,
     ),
     _plain(
         "daily_volume",
         ("velocity.events_24h", "velocity.events_24h_log"),
         ("velocity.events_24h",),
-        lambda values: f"{_count(values['velocity.events_24h'], 'event')} from this device in 24 hours",
+        lambda values: f"{sentences.count(values['velocity.events_24h'], 'event')} from this device in 24 hours",
     ),
     _plain(
         "device_history",
         ("velocity.since_first", "velocity.since_previous"),
         ("velocity.since_first", "velocity.since_previous"),
-        _device_history,
+        sentences.device_history,
     ),
     *(_activity(code) for code in _ACTIVITY),
     _check_group("identity_checks", _IDENTITY, "Browser, worker and frame agree"),
@@ -285,48 +148,137 @@ GROUPS: tuple[FeatureGroup, ...] = (
         "browser",
         ("environment.browser", "environment.browser_version"),
         ("environment.browser", "environment.browser_version"),
-        _browser,
+        sentences.browser,
     ),
     _plain(
         "system",
         ("environment.system", "environment.device"),
         ("environment.system", "environment.device"),
-        _system,
+        sentences.system,
     ),
     _plain(
         "graphics",
-        ("environment.gpu", "webgl."),
-        ("environment.gpu",),
-        lambda values: f"Graphics: {_code(GPUS, values['environment.gpu'])}",
+        (
+            "environment.gpu",
+            "webgl.",
+            "webgl_extension.",
+            "webgl2_extension.",
+            "webgl_parameter.",
+            "webgl2_parameter.",
+            "webgl_precision.",
+            "webgpu.",
+        ),
+        ("environment.gpu", "webgl.max_texture_size", "webgl.extensions_count"),
+        lambda values: sentences.graphics(values, GPUS),
     ),
     _plain(
         "hardware",
-        ("navigator.hardware_concurrency", "navigator.device_memory", "battery."),
+        ("navigator.hardware_concurrency", "navigator.device_memory", "battery.", "keyboard.", "memory."),
         ("navigator.hardware_concurrency", "navigator.device_memory"),
-        _hardware,
+        sentences.hardware,
     ),
-    _plain("automation_traces", ("navigator.webdriver", "automation."), ("navigator.webdriver",), _automation),
-    _plain("navigator", ("navigator.", "client_hints."), (), _fixed("Properties of the browser's navigator")),
+    _plain("automation_traces", ("navigator.webdriver", "automation."), ("navigator.webdriver",), sentences.automation),
+    _plain(
+        "altered_functions",
+        ("altered.",),
+        _booleans("altered"),
+        sentences.named("Altered functions of the browser", "No function of the browser is altered"),
+    ),
+    _plain(
+        "bot_detectors",
+        ("botd.", "fpscanner."),
+        _DETECTORS,
+        sentences.named("Traces of a bot", "No trace of a bot"),
+    ),
+    _plain(
+        "navigator",
+        ("navigator.", "client_hints.", "client_hint.", "plugin."),
+        ("navigator.plugins_count", "navigator.languages_count"),
+        sentences.navigator,
+    ),
     _plain(
         "display",
-        ("screen.", "css.", "environment.screen_pixels_wide", "environment.screen_pixels_high"),
-        ("screen.width", "screen.height"),
-        lambda values: f"Screen {_size(values['screen.width'], values['screen.height'])}",
+        (
+            "screen.",
+            "css.",
+            "media_query.",
+            "viewport.",
+            "environment.screen_pixels_wide",
+            "environment.screen_pixels_high",
+        ),
+        ("screen.width", "screen.height", "screen.inner_width", "screen.inner_height"),
+        sentences.display,
     ),
+    _plain("system_look", ("system_color.", "system_font."), (), sentences.fixed("Colours and fonts of the system")),
     _plain(
         "locale",
-        ("intl.",),
+        ("intl.", "intl_option."),
         ("intl.timezone_offset",),
-        _count_of("intl.timezone_offset", "Time zone {} minutes west of UTC, and locale", "Time zone and locale"),
+        sentences.count_of("intl.timezone_offset", "Time zone {} minutes west of UTC, and locale", "Locale"),
     ),
-    _plain("canvas", ("canvas.",), (), _fixed("Properties of the 2D canvas")),
-    _plain("sound_and_maths", ("audio.", "maths."), (), _fixed("Sound rendering and mathematics of the engine")),
-    _plain("fonts", ("fonts.",), ("fonts.count",), _count_of("fonts.count", "{} fonts seen", "Installed fonts")),
-    _plain("media", ("media.",), (), _fixed("Codecs, speech voices and media devices")),
-    _plain("interfaces", ("api.", "permissions.", "storage."), (), _fixed("Interfaces, permissions and stores")),
-    _plain("timing", ("timing.",), ("timing.page_age",), _timing),
-    _plain("other_contexts", ("worker.", "frame."), (), _fixed("What a worker and a frame of the page say")),
-    _plain("page", ("page.",), (), _fixed("The page and how it is embedded")),
+    _plain(
+        "canvas",
+        ("canvas.", "picture."),
+        ("canvas.pixel_differences", "canvas.readback_errors"),
+        sentences.canvas,
+    ),
+    _plain(
+        "sound",
+        ("audio.", "sound."),
+        ("audio.sample_rate",),
+        sentences.count_of("audio.sample_rate", "Sound at {} Hz", "No sound"),
+    ),
+    _plain("engine", ("maths.", "maths_exact.", "error_message."), (), sentences.fixed("The engine's maths and words")),
+    _plain("fonts", ("fonts.", "font."), ("fonts.count",), sentences.count_of("fonts.count", "{} fonts seen", "Fonts")),
+    _plain(
+        "text_layout",
+        ("font_width.", "text_metric.", "rectangle."),
+        ("text_metric.width",),
+        sentences.count_of("text_metric.width", "A fixed text is {} px wide", "Sizes of texts and shapes"),
+    ),
+    _plain(
+        "media",
+        ("media.", "can_play.", "media_source.", "recorder.", "rtc.", "voice."),
+        ("media.voices_count", "rtc.video_codecs_count"),
+        sentences.media,
+    ),
+    _plain(
+        "interfaces",
+        ("api.", "interface.", "window_member.", "navigator_member.", "worker_interface.", "count."),
+        ("count.window", "count.navigator_prototype"),
+        sentences.interfaces,
+    ),
+    _plain(
+        "styles",
+        ("css_property.", "css_selector."),
+        ("count.computed_style",),
+        sentences.count_of("count.computed_style", "{} CSS properties known", "CSS properties and selectors"),
+    ),
+    _plain(
+        "permissions_and_stores",
+        ("permissions.", "permission.", "storage.", "storage_detail."),
+        ("storage.quota",),
+        sentences.count_of("storage.quota", "{} MiB of storage allowed, and permissions", "Permissions and stores"),
+    ),
+    _plain("fingerprint", ("fingerprint.",), (), sentences.fixed("Components of the browser's fingerprint")),
+    _plain("timing", ("timing.", "clock."), ("timing.page_age",), sentences.timing),
+    _plain(
+        "other_contexts",
+        ("worker.", "frame.", "worker_page.", "frame_page."),
+        (
+            "navigator.hardware_concurrency",
+            "worker.hardware_concurrency",
+            "frame.hardware_concurrency",
+        ),
+        sentences.other_contexts,
+    ),
+    _plain(
+        "page_load",
+        ("navigation.",),
+        ("navigation.load", "navigation.resources_count"),
+        sentences.page_load,
+    ),
+    _plain("page", ("page.",), (), sentences.fixed("The page and how it is embedded")),
 )
 GROUP_CODES = tuple(group.code for group in GROUPS)
 
