@@ -171,10 +171,10 @@ def _add_shop(shop: FastAPI, orders: Orders, work_seconds: float) -> None:
 
 def _add_clickgoose(shop: FastAPI, orders: Orders, clickgoose: Clickgoose, proxied: bool) -> None:
     @shop.post("/session")
-    async def session(request: Request, body: SessionBody) -> JSONResponse:
+    async def session(request: Request, body: SessionBody) -> Response:
         opened = await clickgoose.open_session(body.order) if orders.find(body.order) else None
         if opened is None:
-            return JSONResponse({"error": "There is no session."}, 503)
+            return Response(status_code=204)  # no error: the page has nothing to do about it
         endpoint = str(request.base_url).rstrip("/") + EVENTS_PATH if proxied else opened.endpoint
         return JSONResponse({"endpoint": endpoint, "token": opened.token, "key": opened.key, "transaction": body.order})
 

@@ -15,7 +15,7 @@
 
   async function session() {
     const answer = await send("/session", { order });
-    if (!answer.ok) throw new Error("There is no session.");
+    if (answer.status !== 200) throw new Error("There is no session.");
     return answer.json();
   }
 
@@ -29,7 +29,8 @@
     });
 
   async function watch() {
-    const [options, goose] = await Promise.all([session(), agent()]);
+    const options = await session();
+    const goose = await agent();
     performance.mark("shop.agent");
     goose.start({ ...options, renew: session });
     form.addEventListener("submit", async () => {
