@@ -77,8 +77,8 @@ class Clickgoose:
     async def open_session(self, transaction: str) -> Session | None:
         """Open the session of a payment; None where the tier does not answer."""
         try:
-            answer = await self._call("POST", "/v1/sessions", _SESSION_SECONDS, json={"transaction": transaction})
-            return msgspec.json.decode(await answer.read(), type=Session) if answer.status == 201 else None
+            status, body = await self._call("POST", "/v1/sessions", _SESSION_SECONDS, json={"transaction": transaction})
+            return msgspec.json.decode(body, type=Session) if status == 201 else None
         except _Away:
             return None
 
@@ -89,12 +89,10 @@ class Clickgoose:
         """
         try:
             path = f"{EVENTS_PATH}/{event_id}/score"
-            answer = await self._call("GET", path, wait + _GRACE_SECONDS, params={"wait": str(wait)})
-            if answer.status in (202, 404):
-                return {"state": "pending"}
-            if answer.status != 200:
-                return {"state": "away"}
-            found: dict[str, Any] = await answer.json()
+            status, body = await self._call("GET", path, wait + _GRACE_SECONDS, params={"wait": str(wait)})
+            if status != 200:
+                return {"state": "pending" if status in (202, 404) else "away"}
+            found = msgspec.json.decode(body, type=dict[str, Any])
         except _Away:
             return {"state": "away"}
         return {"state": "rejected" if found.get("status") == "rejected" else "scored", **found}
@@ -103,8 +101,8 @@ class Clickgoose:
         """Return the agent's file, asked for once and then kept; None where the tier does not answer."""
         if self._agent is None:
             try:
-                answer = await self._call("GET", AGENT_PATH, _SESSION_SECONDS)
-                self._agent = await answer.read() if answer.status == 200 else None
+                status, body = await self._call("GET", AGENT_PATH, _SESSION_SECONDS)
+                self._agent = body if status == 200 else None
             except _Away:
                 return None
         return self._agent
@@ -125,13 +123,12 @@ class Clickgoose:
         except _Away:
             return Answer(502, {}, b"")
 
-    async def _call(self, method: str, path: str, seconds: float, **more: Any) -> aiohttp.ClientResponse:
-        """Ask with the API key, and read the whole answer."""
+    async def _call(self, method: str, path: str, seconds: float, **more: Any) -> tuple[int, bytes]:
+        """Ask with the API key; return status and body."""
         headers = {"Authorization": f"Bearer {self._account.api_key}"}
         url = f"{self._account.url}{path}"
         async with self._open().request(method, url, headers=headers, timeout=_limit(seconds), **more) as answer:
-            await answer.read()
-            return answer
+            return answer.status, await answer.read()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._http is None:
