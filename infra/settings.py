@@ -64,7 +64,13 @@ class IngestSettings(Section):
     trusted_proxies: tuple[str, ...] = Field(
         default=("127.0.0.0/8", "::1/128"), description="Networks whose X-Forwarded-For is believed"
     )
-    cors_origins: tuple[str, ...] = Field(default=("*",), description="Pages that may send events from a browser")
+    cors_origins: tuple[str, ...] = Field(
+        default=("*",), description="Pages that may send events with headers, and read the answers"
+    )
+    agent_codec: Literal["raw", "deflate-raw"] = Field(
+        default="raw",
+        description="How the browser agent is asked to pack events; deflate-raw: fewer bytes, more work",
+    )
 
 
 class FlowSettings(Section):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from fastapi import Request
 
 from ingest_api.addresses import ClientAddress
+from ingest_api.bodies import MAX_TOKEN
 from ingest_api.config import IngestConfig
 from ingest_api.errors import ApiError, Code
 from ingest_api.rates import Rates
 from ingest_api.tokens import Session, Tokens
-
-_MAX_CREDENTIAL = 2_048
 
 
 class Access:
@@ -27,7 +26,7 @@ class Access:
 
     async def merchant(self, request: Request) -> str:
         """Return the merchant whose API key came with the request; ApiError 401, 403 or 429."""
-        api_key = _bearer(request)
+        api_key = bearer(request)
         merchant = self._merchants.authenticate(api_key) if api_key else None
         if merchant is not None:
             return merchant
@@ -36,21 +35,23 @@ class Access:
             raise ApiError(Code.API_KEY_MISSING)
         raise ApiError(Code.WRONG_CREDENTIAL if self._tokens.is_token(api_key) else Code.API_KEY_INVALID)
 
-    async def session(self, request: Request) -> Session:
-        """Return the session whose token came with the request; ApiError 401, 403 or 429."""
-        token = _bearer(request)
+    async def session(self, request: Request, token: str | None, now: int) -> Session:
+        """Return the session of a request's token, ``now`` in Unix seconds; ApiError 401, 403 or 429.
+
+        Good for delivering events and nothing else: the session may have expired a while ago.
+        """
         try:
-            return self._session(token)
+            return self._session(token, now)
         except ApiError as error:
             if error.code is not Code.TOKEN_EXPIRED:
                 await self._rates.failure(self.address(request))
             raise
 
-    def _session(self, token: str | None) -> Session:
+    def _session(self, token: str | None, now: int) -> Session:
         if not token:
             raise ApiError(Code.TOKEN_MISSING)
         try:
-            session = self._tokens.verify(token)
+            session = self._tokens.verify(token, now)
         except ApiError as error:
             if error.code is Code.TOKEN_INVALID and self._merchants.authenticate(token) is not None:
                 raise ApiError(Code.WRONG_CREDENTIAL) from None
@@ -60,8 +61,8 @@ class Access:
         return session
 
 
-def _bearer(request: Request) -> str | None:
+def bearer(request: Request) -> str | None:
     """Return the credential of the Authorization header, or None where there is none of sensible size."""
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     credential = credential.strip()
-    return credential if scheme.lower() == "bearer" and 0 < len(credential) <= _MAX_CREDENTIAL else None
+    return credential if scheme.lower() == "bearer" and 0 < len(credential) <= MAX_TOKEN else None

@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
 from ingest_api import errors
+from ingest_api.agent_files import agent_router
 from ingest_api.config import IngestConfig
 from ingest_api.delivery import Appender
 from ingest_api.direct import Direct
@@ -37,13 +38,16 @@ _ROUTES = {
     "/metrics": "metrics",
     "/openapi.json": "openapi",
 }
+CODEC_HEADER = "x-clickgoose-codec"
+_PREFLIGHT_SECONDS = 7_200  # Chromium keeps no answer longer; Firefox would for a day
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"strict-transport-security", b"max-age=31536000"),
 ]
+_UNCACHED = [*_HEADERS, (b"cache-control", b"no-store")]
+_ROUTERS = (sessions_router, events_router, scores_router, operations_router, agent_router)
 _SECURITY = {
     "apiKey": {"type": "http", "scheme": "bearer", "description": "The merchant's API key; for servers only"},
     "token": {"type": "http", "scheme": "bearer", "description": "The session's token"},
@@ -51,7 +55,7 @@ _SECURITY = {
 
 
 class IngestApp(FastAPI):
-    """FastAPI with the edge around it: CORS on one route, security headers and a count on every answer."""
+    """FastAPI with the edge around it: CORS where events go, security headers and a count on every answer."""
 
     parts: Parts
 
@@ -67,10 +71,12 @@ class IngestApp(FastAPI):
             allow_origins=parts.config.cors_origins,
             allow_methods=["POST"],
             allow_headers=["authorization", "content-type", SIGNATURE_HEADER],
-            expose_headers=["retry-after"],
+            expose_headers=["retry-after", CODEC_HEADER],
             allow_credentials=False,
-            max_age=600,
+            allow_private_network=True,
+            max_age=_PREFLIGHT_SECONDS,
         )
+        self._events_headers = _events_headers(parts.config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -78,15 +84,37 @@ class IngestApp(FastAPI):
             await super().__call__(scope, receive, send)
             return
         path: str = scope["path"]
-        route = _ROUTES.get(path) or ("score" if path.endswith("/score") else "other")
+        route = _ROUTES.get(path) or _family(path)
 
         async def send_at_edge(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
-                self._metrics.request(route, message["status"])
+                status = message["status"]
+                message["headers"] = [*message["headers"], *self._headers(route, status)]
+                self._metrics.request(route, status)
             await send(message)
 
         await (self._cors if route == "events" else self._direct)(scope, receive, send_at_edge)
+
+    def _headers(self, route: str, status: int) -> list[tuple[bytes, bytes]]:
+        """Return what an answer carries besides its own headers; the agent says itself how long it may be kept."""
+        if route == "events":
+            return self._events_headers
+        return _HEADERS if route == "agent" and status < 400 else _UNCACHED
+
+
+def _family(path: str) -> str:
+    """Return the name under which a path with values in it is counted."""
+    if path.startswith("/agent/"):
+        return "agent"
+    return "score" if path.endswith("/score") else "other"
+
+
+def _events_headers(config: IngestConfig) -> list[tuple[bytes, bytes]]:
+    """Return what every answer about events carries: pages may time it, and may be asked to pack their events."""
+    headers = [*_UNCACHED, (b"timing-allow-origin", ", ".join(config.cors_origins).encode())]
+    if config.agent_codec != "raw":
+        headers.append((CODEC_HEADER.encode(), config.agent_codec.encode()))
+    return headers
 
 
 def unix_ms() -> int:
@@ -102,7 +130,7 @@ def create_app(
     appender: Appender | None = None,
     redis: Callable[[], Redis] | None = None,
 ) -> IngestApp:
-    """Return the application. SpoolError where the spool directory cannot be used."""
+    """Return the application. BundleError or SpoolError where the agent or the spool directory cannot be used."""
     parts = assemble(config, clock, registry or CollectorRegistry(), appender, redis)
 
     @contextlib.asynccontextmanager
@@ -124,7 +152,7 @@ def create_app(
         redirect_slashes=False,
     )
     errors.install(app)
-    app.edge(parts, [make(parts) for make in (sessions_router, events_router, scores_router, operations_router)])
+    app.edge(parts, [make(parts) for make in _ROUTERS])
     _document(app)
     return app
 

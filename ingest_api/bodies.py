@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import struct
+from typing import NamedTuple
+
 import msgspec
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from ingest_api.errors import ApiError, Code
-from schemas.framing import FRAMES_CONTENT_TYPE, FramingError, unpack_frames
+from schemas.framing import FramingError, unpack_frames
 
 JSON_CONTENT_TYPE = "application/json"
+BEACON_CONTENT_TYPE = "text/plain"  # the only safelisted type of CORS that a body of bytes can have
+MAX_TOKEN = 2_048
+MAX_SIGNATURE = 128
+_LENGTH = struct.Struct("<H")
 
 
 class EventsBody(msgspec.Struct, forbid_unknown_fields=True):
     """The JSON form of a body of events: each in base64."""
 
     events: list[bytes]
+
+
+class Beacon(NamedTuple):
+    """What ``navigator.sendBeacon`` carries in its body, since it cannot set headers."""
+
+    token: str
+    signature: str
+    frames: bytes
 
 
 _EVENTS_BODY = msgspec.json.Decoder(EventsBody)
@@ -53,9 +68,28 @@ async def read_body(request: Request, limit: int) -> bytes:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def read_beacon(body: bytes) -> Beacon:
+    """Return the parts of ``u16 length | token | u16 length | signature | frames``, little-endian; ApiError 422."""
+    token, at = _read_ascii(body, 0, MAX_TOKEN)
+    signature, at = _read_ascii(body, at, MAX_SIGNATURE)
+    return Beacon(token, signature, body[at:])
+
+
+def _read_ascii(body: bytes, at: int, limit: int) -> tuple[str, int]:
+    """Return the text behind a length of 1 to ``limit``, and where it ends."""
+    start = at + _LENGTH.size
+    if len(body) < start:
+        raise ApiError(Code.INVALID_BEACON)
+    end = start + _LENGTH.unpack_from(body, at)[0]
+    text = body[start:end]
+    if not start < end <= min(len(body), start + limit) or not text.isascii():
+        raise ApiError(Code.INVALID_BEACON)
+    return text.decode("ascii"), end
+
+
 def read_events(kind: str, body: bytes, max_events: int) -> list[bytes]:
     """Return the sealed events of a body; ApiError 413 or 422."""
-    if kind == FRAMES_CONTENT_TYPE:
+    if kind != JSON_CONTENT_TYPE:
         try:
             return unpack_frames(body, max_events)
         except FramingError as error:

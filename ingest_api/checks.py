@@ -32,6 +32,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     CLOCK_SKEW = "clock_skew"
     TOO_OLD = "too_old"
+    SESSION_EXPIRED = "session_expired"
     SPOOL_FULL = "spool_full"
     SPOOL_UNAVAILABLE = "spool_unavailable"
 
@@ -46,6 +47,7 @@ STATUS_OF: dict[Reason, Status] = {
     Reason.TOO_LARGE: Status.DROP,
     Reason.CLOCK_SKEW: Status.DROP,
     Reason.TOO_OLD: Status.DROP,
+    Reason.SESSION_EXPIRED: Status.DROP,
     Reason.SPOOL_FULL: Status.RETRY,
     Reason.SPOOL_UNAVAILABLE: Status.RETRY,
 }
@@ -79,11 +81,17 @@ class Checks:
         """Check and wrap all events of a request, in order."""
         checked = Checked([], [], [])
         envelope = wrap(session.attested, now_ms, address, b"")  # the same in front of every event of the request
+        oldest, latest = now_ms - self._age_ms, now_ms + self._skew_ms
+        last = session.expires_at * 1_000 + self._skew_ms
         for one in sealed:
-            self._check(checked, session, one, envelope, now_ms)
+            self._check(checked, session, one, envelope, (oldest, latest, last))
         return checked
 
-    def _check(self, into: Checked, session: Session, sealed: bytes, envelope: bytes, now_ms: int) -> None:
+    def _check(
+        self, into: Checked, session: Session, sealed: bytes, envelope: bytes, bounds: tuple[int, int, int]
+    ) -> None:
+        """Check one event. ``bounds`` of its time, in Unix ms: the oldest and latest now, the last of its session."""
+        oldest, latest, last = bounds
         header = read_header(sealed)
         if header is None:
             into.event_ids.append(None)
@@ -98,10 +106,12 @@ class Checks:
             reason = Reason.DEVICE_MISMATCH
         elif len(sealed) > self._max_bytes:
             reason = Reason.TOO_LARGE
-        elif header.sent_at > now_ms + self._skew_ms:
+        elif header.sent_at > latest:
             reason = Reason.CLOCK_SKEW
-        elif header.sent_at < now_ms - self._age_ms:
+        elif header.sent_at < oldest:
             reason = Reason.TOO_OLD
+        elif header.sent_at > last:
+            reason = Reason.SESSION_EXPIRED
         into.event_ids.append(header.event_id.hex())
         into.reasons.append(reason)
         if reason is None:

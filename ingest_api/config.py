@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Literal
 
 from ingest_api.merchants import Merchants
 from schemas.keys import KeyRing
 
+AgentCodec = Literal["raw", "deflate-raw"]
+AGENT_DIR = Path(__file__).parent / "agent" / "bundle"
 Network = IPv4Network | IPv6Network
 _RECORD_LIMIT = 900_000  # Kafka refuses records above 1 MiB; the envelope and the batch need their share
 
@@ -39,6 +42,8 @@ class IngestConfig:
     max_waiting_polls: int = 10_000
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     cors_origins: tuple[str, ...] = ("*",)
+    agent_dir: Path = AGENT_DIR
+    agent_codec: AgentCodec = "raw"
 
     def __post_init__(self) -> None:
         """Refuse what could not work, in one sentence."""

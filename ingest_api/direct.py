@@ -40,7 +40,7 @@ class Direct:
             (method, route.path): route.get_route_handler()
             for router in routers
             for route in router.routes
-            if isinstance(route, RawRoute)
+            if isinstance(route, RawRoute) and ("{" not in route.path or route.path == SCORE_PATH)
             for method in route.methods or ()
         }
 

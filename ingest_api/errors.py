@@ -37,6 +37,7 @@ class Code(StrEnum):
     CONTENT_ENCODING_UNSUPPORTED = "content_encoding_unsupported"
     INVALID_REQUEST = "invalid_request"
     INVALID_FRAMING = "invalid_framing"
+    INVALID_BEACON = "invalid_beacon"
     RATE_LIMITED = "rate_limited"
     SPOOL_FULL = "spool_full"
     SPOOL_UNAVAILABLE = "spool_unavailable"
@@ -75,6 +76,9 @@ FAULTS: dict[Code, Fault] = {
     Code.INVALID_REQUEST: Fault(422, "The request does not have the documented form."),
     Code.INVALID_FRAMING: Fault(
         422, "The body is no sequence of frames: each is a u32 little-endian length and its bytes."
+    ),
+    Code.INVALID_BEACON: Fault(
+        422, "The body is no beacon: u16 length and token, u16 length and signature, then the frames."
     ),
     Code.RATE_LIMITED: Fault(429, "Too many requests; wait as long as Retry-After says."),
     Code.SPOOL_FULL: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),

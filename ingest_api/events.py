@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from typing import NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ingest_api.bodies import JSON_CONTENT_TYPE, content_type, read_body, read_events
+from ingest_api.access import bearer
+from ingest_api.bodies import (
+    BEACON_CONTENT_TYPE,
+    JSON_CONTENT_TYPE,
+    MAX_SIGNATURE,
+    MAX_TOKEN,
+    content_type,
+    read_beacon,
+    read_body,
+    read_events,
+)
 from ingest_api.checks import STATUS_OF, Checked, Reason, Status
 from ingest_api.direct import RawRoute
 from ingest_api.documented import errors, json_body, success
@@ -28,20 +39,37 @@ _FRAMES_DOC = {
     "schema": {"type": "string", "format": "binary"},
     "description": "One or more frames: a u32 little-endian length and a sealed event",
 }
+_BEACON_DOC = {
+    "schema": {"type": "string", "format": "binary"},
+    "description": (
+        f"For `navigator.sendBeacon`, which cannot set headers: u16 length and token (at most {MAX_TOKEN} bytes), u16 "
+        f"length and signature of the frames (at most {MAX_SIGNATURE}), frames; lengths are little-endian. The headers "
+        f"Authorization and {SIGNATURE_HEADER} are not looked at."
+    ),
+}
+
+
+class _Sent(NamedTuple):
+    """A request whose token and signature are right: its events in the form ``kind``, and when all was there."""
+
+    session: Session
+    kind: str
+    events: bytes
+    received_ms: int
 
 
 def events_router(parts: Parts) -> APIRouter:
     """Return the route."""
     router = APIRouter(route_class=RawRoute)
-    config = parts.config
-    skew_ms = config.max_skew_seconds * 1_000
+    max_events = parts.config.max_events_per_request
 
     @router.post(
         "/v1/events",
         summary="Send sealed events",
         description=(
             "Each event is answered by itself: `ok` is a promise (Kafka or the disk has it), `retry` asks for it again "
-            "later, `drop` says that it will never be accepted. Payloads stay sealed here."
+            "later, `drop` says that it will never be accepted. Payloads stay sealed here. After its expiry a token "
+            "still delivers events that were sealed before it, for `CLICKGOOSE_INGEST__MAX_AGE_SECONDS`."
         ),
         response_class=Response,
         responses={
@@ -50,8 +78,8 @@ def events_router(parts: Parts) -> APIRouter:
                 *(Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.SIGNATURE_MISSING),
                 *(Code.SIGNATURE_INVALID, Code.SIGNATURE_STALE, Code.WRONG_CREDENTIAL, Code.SCOPE_FORBIDDEN),
                 *(Code.MERCHANT_FORBIDDEN, Code.BODY_TOO_LARGE, Code.TOO_MANY_EVENTS, Code.CONTENT_TYPE_UNSUPPORTED),
-                *(Code.CONTENT_ENCODING_UNSUPPORTED, Code.INVALID_REQUEST, Code.INVALID_FRAMING, Code.RATE_LIMITED),
-                *(Code.SPOOL_FULL, Code.SPOOL_UNAVAILABLE, Code.SHUTTING_DOWN),
+                *(Code.CONTENT_ENCODING_UNSUPPORTED, Code.INVALID_REQUEST, Code.INVALID_FRAMING, Code.INVALID_BEACON),
+                *(Code.RATE_LIMITED, Code.SPOOL_FULL, Code.SPOOL_UNAVAILABLE, Code.SHUTTING_DOWN),
             ),
         },
         openapi_extra={
@@ -60,32 +88,51 @@ def events_router(parts: Parts) -> APIRouter:
                 {
                     "name": SIGNATURE_HEADER,
                     "in": "header",
-                    "required": True,
+                    "required": False,
                     "schema": {"type": "string", "pattern": "^t=[0-9]{1,16},v1=[0-9a-f]{64}$"},
-                    "description": "v1 is HMAC-SHA256(sign_key, t + '.' + body) in hex",
+                    "description": (
+                        "v1 is HMAC-SHA256(sign_key, t + '.' + body) in hex, t the time of sending; required but for a "
+                        "beacon, which carries it in its body"
+                    ),
                 }
             ],
             "requestBody": {
                 "required": True,
-                "content": {FRAMES_CONTENT_TYPE: _FRAMES_DOC, JSON_CONTENT_TYPE: json_body(EventsRequest)},
+                "content": {
+                    FRAMES_CONTENT_TYPE: _FRAMES_DOC,
+                    JSON_CONTENT_TYPE: json_body(EventsRequest),
+                    BEACON_CONTENT_TYPE: _BEACON_DOC,
+                },
             },
         },
     )
     async def send_events(request: Request) -> Response:
         if parts.draining:
             raise ApiError(Code.SHUTTING_DOWN, retry_after=1)
-        kind = content_type(request, FRAMES_CONTENT_TYPE, JSON_CONTENT_TYPE)
-        session = await parts.access.session(request)
-        body = await read_body(request, config.max_request_bytes)
-        now_ms = parts.clock()
-        verify_body(session.sign_key, request.headers.get(SIGNATURE_HEADER), body, now_ms, skew_ms)
-        sealed = read_events(kind, body, config.max_events_per_request)
+        session, kind, events, now_ms = await _authentic(parts, request)
+        sealed = read_events(kind, events, max_events)
         address = parts.access.address(request)
         checked = parts.checks(session, sealed, address, now_ms)
         await parts.rates.events(session.session_id, session.attested.merchant, address, len(sealed), _passed(checked))
         return _answer(parts, session, checked.event_ids, await _deliver(parts, checked))
 
     return router
+
+
+async def _authentic(parts: Parts, request: Request) -> _Sent:
+    """Read a request of either kind; ApiError where its token or its signature is not right."""
+    kind = content_type(request, FRAMES_CONTENT_TYPE, JSON_CONTENT_TYPE, BEACON_CONTENT_TYPE)
+    signature: str | None
+    if kind == BEACON_CONTENT_TYPE:
+        token, signature, events = read_beacon(await read_body(request, parts.config.max_request_bytes))
+        session = await parts.access.session(request, token, parts.clock() // 1_000)
+    else:
+        signature = request.headers.get(SIGNATURE_HEADER)
+        session = await parts.access.session(request, bearer(request), parts.clock() // 1_000)
+        events = await read_body(request, parts.config.max_request_bytes)
+    now_ms = parts.clock()
+    verify_body(session.sign_key, signature, events, now_ms, parts.config.max_skew_seconds * 1_000)
+    return _Sent(session, kind, events, now_ms)
 
 
 def _passed(checked: Checked) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from ingest_api.checks import Reason, Status
+from ingest_api.config import AgentCodec
 from ingest_api.errors import Code
 from schemas.dead_letter import Reason as DeadReason
 from schemas.envelope import MAX_NAME_BYTES
@@ -52,14 +53,19 @@ class Limits(Model):
 
 
 class SessionResponse(Model):
-    """Everything that a page needs to send events. The keys are derived, not stored; ask again to get new ones."""
+    """Everything that a page needs to send events: `clickgoose.start` takes `endpoint`, `token` and `key`.
+
+    The keys are derived, not stored; ask again to get new ones.
+    """
 
     session_id: str = Field(description="16 bytes in hex; goes into every event's header")
     key_id: int = Field(description="The master key behind the keys; goes into every event's header")
     token: str = Field(description="For Authorization: Bearer on POST /v1/events")
     expires_at: int = Field(description="Unix seconds")
+    key: str = Field(description="For the agent: key id, session id, sealing and signing key in one text (base64url)")
     seal_key: str = Field(description="32 bytes in base64: seals events (AES-256-GCM)")
     sign_key: str = Field(description="32 bytes in base64: signs requests (HMAC-SHA256)")
+    codec: AgentCodec = Field(description="How the agent is asked to pack what it seals; each form is accepted")
     endpoint: str = Field(description="Where events go")
     device_id: str | None = Field(description="The device that the session is bound to, if any")
     limits: Limits
@@ -71,8 +77,11 @@ class SessionResponse(Model):
                     "key_id": 1,
                     "token": "<token>",
                     "expires_at": 1_790_000_000,
+                    "key": "AQEAAAABkPOlwdJ7Po9KbVxLOikYAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"
+                    "Hh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw",
                     "seal_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
                     "sign_key": "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=",
+                    "codec": "raw",
                     "endpoint": "https://127.0.0.1:8443/v1/events",
                     "device_id": _ID,
                     "limits": {
@@ -183,6 +192,39 @@ class RejectedResponse(Model):
     status: Literal["rejected"]
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"event_id": _ID, "reason": "decode.not_authentic", "status": "rejected"}]}
+    )
+
+
+class AgentFile(Model):
+    """One script of the agent."""
+
+    path: str = Field(description="Where exactly these bytes lie for good")
+    integrity: str = Field(description="For the `integrity` attribute of a script tag")
+    bytes: int
+    gzip_bytes: int
+
+
+class AgentManifest(Model):
+    """The browser agent that is served."""
+
+    version: str
+    files: dict[str, AgentFile]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "version": "0.1.0",
+                    "files": {
+                        "clickgoose.js": {
+                            "path": "/agent/0123456789abcdef/clickgoose.js",
+                            "integrity": "sha384-" + "A" * 64,
+                            "bytes": 150_000,
+                            "gzip_bytes": 55_000,
+                        }
+                    },
+                }
+            ]
+        }
     )
 
 

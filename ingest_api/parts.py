@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from ingest_api.access import Access
+from ingest_api.agent_bundle import ServedFile, load_bundle
 from ingest_api.appender import KafkaAppender
 from ingest_api.checks import Checks
 from ingest_api.config import IngestConfig
@@ -38,6 +39,7 @@ class Parts:
     delivery: Delivery
     results: Results
     links: tuple[RedisLink, RedisLink]
+    agent: Mapping[str, ServedFile]
     draining: bool = False
 
     def drain(self) -> None:
@@ -59,13 +61,14 @@ def assemble(
     appender: Appender | None = None,
     redis: Callable[[], Redis] | None = None,
 ) -> Parts:
-    """Make the parts; SpoolError where the spool cannot be used."""
+    """Make the parts; BundleError or SpoolError where the agent or the spool cannot be used."""
+    agent = load_bundle(config.agent_dir)
     make_redis = redis or (lambda: connect(config.redis_url))
     writes, reads = RedisLink(make_redis()), RedisLink(make_redis())
     metrics = Metrics(registry)
     spool = Spool(config.spool_dir, config.spool_max_bytes)
     kafka = appender or KafkaAppender(config.bootstrap, config.topic, config.produce_timeout_ms)
-    tokens = Tokens(config.keys)
+    tokens = Tokens(config.keys, config.max_age_seconds)
     rates = Rates(config, writes, metrics)
     return Parts(
         config=config,
@@ -78,4 +81,5 @@ def assemble(
         delivery=Delivery(kafka, spool, metrics),
         results=Results(reads, config.max_waiting_polls),
         links=(writes, reads),
+        agent=agent,
     )

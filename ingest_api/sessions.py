@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import struct
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -19,6 +20,8 @@ from schemas.envelope import Attested
 from schemas.keys import Purpose
 
 _MAX_BODY = 8_192
+_AGENT_KEY = struct.Struct("<BI16s32s32s")
+_AGENT_KEY_VERSION = 1
 
 
 def sessions_router(parts: Parts) -> APIRouter:
@@ -28,7 +31,10 @@ def sessions_router(parts: Parts) -> APIRouter:
     @router.post(
         "/v1/sessions",
         summary="Open a session",
-        description="Your server calls this with its API key and hands the answer to the page. Nothing is stored.",
+        description=(
+            "Your server calls this with its API key and hands `endpoint`, `token` and `key` to the page, for "
+            "`clickgoose.start`. Nothing is stored."
+        ),
         status_code=201,
         response_class=Response,
         responses={
@@ -76,13 +82,16 @@ def _open(parts: Parts, merchant: str, wanted: SessionRequest) -> SessionRespons
     expires_at = parts.clock() // 1_000 + config.session_ttl_seconds
     attested = Attested(merchant, wanted.transaction, wanted.linked_id)
     device_id = bytes.fromhex(wanted.device_id) if wanted.device_id else None
+    seal_key, sign_key = _key(parts, session_id, "seal"), _key(parts, session_id, "sign")
     return SessionResponse(
         session_id=session_id.hex(),
         key_id=config.keys.current,
         token=parts.tokens.issue(session_id, attested, device_id, expires_at),
         expires_at=expires_at,
-        seal_key=_key(parts, session_id, "seal"),
-        sign_key=_key(parts, session_id, "sign"),
+        key=agent_key(config.keys.current, session_id, seal_key, sign_key),
+        seal_key=base64.b64encode(seal_key).decode(),
+        sign_key=base64.b64encode(sign_key).decode(),
+        codec=config.agent_codec,
         endpoint=f"{config.public_url}/v1/events",
         device_id=wanted.device_id,
         limits=Limits(
@@ -94,6 +103,14 @@ def _open(parts: Parts, merchant: str, wanted: SessionRequest) -> SessionRespons
     )
 
 
-def _key(parts: Parts, session_id: bytes, purpose: Purpose) -> str:
-    key = parts.config.keys.derive(parts.config.keys.current, session_id, purpose)
-    return base64.b64encode(key or b"").decode()
+def _key(parts: Parts, session_id: bytes, purpose: Purpose) -> bytes:
+    return parts.config.keys.derive(parts.config.keys.current, session_id, purpose) or b""
+
+
+def agent_key(key_id: int, session_id: bytes, seal_key: bytes, sign_key: bytes) -> str:
+    """Return what the agent seals and signs with as one text: base64url, without padding.
+
+    ``version u8 = 1 | key id u32, little-endian | session id 16 | sealing key 32 | signing key 32``, 85 bytes.
+    """
+    packed = _AGENT_KEY.pack(_AGENT_KEY_VERSION, key_id, session_id, seal_key, sign_key)
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import json
 import os
+import struct
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ingest_api.app import IngestApp, create_app
 from ingest_api.appender import Delivered
+from ingest_api.bodies import BEACON_CONTENT_TYPE
 from ingest_api.checks import Record
 from ingest_api.config import IngestConfig
 from ingest_api.merchants import Merchants
+from ingest_api.parts import Clock
 from ingest_api.signature import SIGNATURE_HEADER, sign_body
 from schemas.framing import FRAMES_CONTENT_TYPE, pack_frames
 from schemas.keys import KeyRing
@@ -40,6 +45,21 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def make_bundle(directory: Path, **scripts: bytes) -> Path:
+    """Write an agent of a few bytes where none is yet; return its directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    integrity = {}
+    for name, text in {
+        "clickgoose.js": b"var clickgoose = {};\n",
+        "clickgoose.mjs": b"export {};\n",
+        **scripts,
+    }.items():
+        (directory / name).write_bytes(text)
+        integrity[name] = "sha384-" + base64.b64encode(hashlib.sha384(text).digest()).decode()
+    (directory / "manifest.json").write_text(json.dumps({"version": "9.9.9", "integrity": integrity}))
+    return directory
+
+
 def config(directory: Path, **changes: Any) -> IngestConfig:
     """Return a configuration that reaches nobody."""
     base = IngestConfig(
@@ -51,6 +71,7 @@ def config(directory: Path, **changes: Any) -> IngestConfig:
         public_url="https://ingest.test",
         session_events_per_minute=100_000,
         produce_timeout_ms=1_000,
+        agent_dir=make_bundle(directory / "agent"),
     )
     return replace(base, **changes)
 
@@ -170,6 +191,30 @@ class Page:
         signature = sign_body(self.sign_key, now_ms() if at is None else at, body)
         return {**bearer(self.opened["token"]), SIGNATURE_HEADER: signature, "content-type": kind}
 
+    async def post(self, body: bytes, **changes: str | None) -> httpx.Response:
+        """Send a body with right headers, some of them changed or taken away."""
+        changed = {name.replace("_", "-").lower(): value for name, value in changes.items()}
+        headers = {name.lower(): value for name, value in self.headers(body).items()} | changed
+        kept = {name: value for name, value in headers.items() if value is not None}
+        return await self.client.post("/v1/events", content=body, headers=kept)
+
+    def forged(self, **changes: Any) -> str:
+        """Return the page's token with other claims, rightly signed."""
+        key = RING.derive(2, b"clickgoose-token", "token")
+        claims = jwt.decode(self.opened["token"], options={"verify_signature": False})
+        return jwt.encode({**claims, **changes}, key, "HS256", headers={"kid": "2"})
+
+    def beacon(self, *events: bytes, at: int | None = None, token: str | None = None) -> bytes:
+        """Return the body that ``navigator.sendBeacon`` sends."""
+        frames = pack_frames(events)
+        texts = (token or self.opened["token"], sign_body(self.sign_key, now_ms() if at is None else at, frames))
+        return b"".join(struct.pack("<H", len(text)) + text.encode() for text in texts) + frames
+
+    async def send_beacon(self, body: bytes, kind: str = f"{BEACON_CONTENT_TYPE};charset=UTF-8") -> httpx.Response:
+        """Send such a body as a browser does from another origin."""
+        headers = {"content-type": kind, "origin": "https://shop.example"}
+        return await self.client.post("/v1/events", content=body, headers=headers)
+
     async def send(self, *events: bytes) -> httpx.Response:
         """Send events as the agent does."""
         body = pack_frames(events)
@@ -209,10 +254,10 @@ class Tier:
 
 
 @contextlib.asynccontextmanager
-async def tier(directory: Path, **changes: Any) -> AsyncIterator[Tier]:
-    """Serve a tier in memory, with changes to its configuration."""
+async def tier(directory: Path, *, clock: Clock = now_ms, **changes: Any) -> AsyncIterator[Tier]:
+    """Serve a tier in memory, with changes to its configuration and, if need be, a clock of its own (Unix ms)."""
     kafka, redis = MemoryAppender(), MemoryRedis()
-    app = create_app(config(directory, **changes), appender=kafka, redis=redis)
+    app = create_app(config(directory, **changes), clock=clock, appender=kafka, redis=redis)
     async with running(app) as client:
         yield Tier(app, client, kafka, redis)
 

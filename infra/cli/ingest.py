@@ -87,6 +87,7 @@ def ingest_config(settings: Settings, public_url: str, spool: Path | None = None
         spool_max_bytes=ingest.spool_max_bytes,
         trusted_proxies=ingest.trusted_proxies,
         cors_origins=ingest.cors_origins,
+        agent_codec=ingest.agent_codec,
     )
 
 

@@ -1,4 +1,4 @@
-"""The framing of a body of events."""
+"""The framing of a body of events, and of a beacon around it."""
 
 import struct
 
@@ -6,6 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingest_api.bodies import MAX_SIGNATURE, MAX_TOKEN, Beacon, read_beacon
+from ingest_api.errors import ApiError, Code
 from schemas.framing import FramingError, pack_frames, unpack_frames
 
 FRAMES = st.lists(st.binary(max_size=300), min_size=1, max_size=20)
@@ -56,3 +58,27 @@ def test_a_frame_of_4_gib_is_refused() -> None:
     with pytest.raises(FramingError) as raised:
         pack_frames([Huge()])
     assert raised.value.kind == "too_long"
+
+
+TEXT = st.text(st.characters(max_codepoint=127), min_size=1, max_size=80)
+
+
+@given(TEXT, TEXT, st.binary(max_size=200))
+@settings(max_examples=60)
+def test_the_parts_of_a_beacon_survive_the_way(token: str, signature: str, frames: bytes) -> None:
+    head = b"".join(struct.pack("<H", len(text)) + text.encode("ascii") for text in (token, signature))
+    assert read_beacon(head + frames) == Beacon(token, signature, frames)
+
+
+@given(st.binary(max_size=300))
+@example(struct.pack("<H", MAX_TOKEN) + b"t" * MAX_TOKEN + struct.pack("<H", MAX_SIGNATURE) + b"s" * MAX_SIGNATURE)
+@example(b"\x01\x00t\x01\x00")
+@settings(max_examples=150)
+def test_any_bytes_are_a_beacon_within_bounds_or_one_error(body: bytes) -> None:
+    try:
+        token, signature, frames = read_beacon(body)
+    except ApiError as error:
+        assert error.code is Code.INVALID_BEACON
+    else:
+        assert 1 <= len(token) <= MAX_TOKEN and 1 <= len(signature) <= MAX_SIGNATURE
+        assert len(token) + len(signature) + len(frames) + 4 == len(body)

@@ -23,6 +23,9 @@ NEEDED = {
     ("/healthz", "get"): {"500"},
     ("/readyz", "get"): {"500", "503"},
     ("/metrics", "get"): {"500"},
+    ("/agent/manifest.json", "get"): {"304", "500"},
+    ("/agent/{file}", "get"): {"304", "404", "500"},
+    ("/agent/{prefix}/{file}", "get"): {"304", "404", "500"},
 }
 
 
@@ -62,6 +65,17 @@ def test_examples_fit_the_schemas(document: dict[str, Any]) -> None:
     assert checked > 30
 
 
+def test_all_forms_of_a_body_of_events_are_documented(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/v1/events"]["post"]
+    assert set(operation["requestBody"]["content"]) == {
+        "application/vnd.clickgoose.events",
+        "application/json",
+        "text/plain",
+    }
+    assert "sendBeacon" in operation["requestBody"]["content"]["text/plain"]["description"]
+    assert not any(one["in"] == "query" for one in operation["parameters"])  # no credential in an address, ever
+
+
 def test_every_code_is_documented_with_its_own_sentence(document: dict[str, Any]) -> None:
     found: dict[str, str] = {}
     for _, _, operation in operations(document):
@@ -98,6 +112,7 @@ def test_a_score_is_a_result_or_a_rejection_that_can_be_told_apart(document: dic
         models.EventsResponse,
         models.PendingResponse,
         models.RejectedResponse,
+        models.AgentManifest,
     ],
 )
 def test_model_examples_validate(model: type[models.Model]) -> None:
