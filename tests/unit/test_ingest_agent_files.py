@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+from typer.testing import CliRunner
 
+from infra.cli import app
 from ingest_api.agent_bundle import SCRIPTS, BundleError, load_bundle
 from ingest_api.config import AGENT_DIR
 from tests.ingest_kit import code, config, make_bundle, tier
@@ -157,6 +159,24 @@ async def test_a_missing_bundle_stops_the_start_with_one_sentence(tmp_path: Path
             pass
     assert "npm run build" in str(raised.value) and lost in str(raised.value) and "\n" not in str(raised.value)
     assert not (tmp_path / "spool").exists()  # it is looked at before anything is opened
+
+
+def test_the_command_says_that_sentence_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Path) -> None:
+        raise BundleError("The agent is missing.")
+
+    monkeypatch.setattr("ingest_api.parts.load_bundle", missing)
+    monkeypatch.setattr("ingest_api.logs.configure_logs", lambda: None)  # it would outlive this test
+    (tmp_path / "merchants.json").write_text("{}")
+    environment = {
+        "CLICKGOOSE_HOME": str(tmp_path),
+        "CLICKGOOSE_KAFKA__BOOTSTRAP": "127.0.0.1:9",
+        "CLICKGOOSE_REDIS__URL": "redis://127.0.0.1:9/0",
+        "CLICKGOOSE_MASTER_KEYS": json.dumps({"1": "33" * 32}),
+        "CLICKGOOSE_INGEST__TLS": "false",
+    }
+    done = CliRunner().invoke(app, ["ingest", "serve", "--port", "0"], env=environment)
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", "The agent is missing.\n")
 
 
 @pytest.mark.parametrize("manifest", [b"", b"[]", b"{}", b'{"version": 7}', b"\xff"])
