@@ -1,0 +1,59 @@
+/** Checks what a page gave to `start`: everything is used, or one sentence says what is wrong. */
+
+import { readKey, type SessionKey } from "./session";
+import type { Options } from "./types";
+import { attempt } from "./world";
+
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+const MOST_TOKEN = 2_048;
+
+/** Checked options, with the key taken apart. */
+export interface Checked extends Options {
+  parsedKey: SessionKey;
+}
+
+export function checkOptions(options: unknown): Checked | string {
+  if (typeof options !== "object" || options === null) return "start() needs an object of options; nothing is collected.";
+  const { endpoint, transaction, ignore, renew } = options as Partial<Record<keyof Options, unknown>>;
+  const address = checkEndpoint(endpoint);
+  if (!address) return "start() needs `endpoint`, the https address of the session; nothing is collected.";
+  const credential = checkCredential(options);
+  if (typeof credential === "string") return `start() ${credential}; nothing is collected.`;
+  if (typeof transaction !== "string" || !transaction)
+    return "start() needs `transaction`, your id of the payment; nothing is collected.";
+  if (ignore !== undefined && !(Array.isArray(ignore) && ignore.every((one) => typeof one === "string")))
+    return "start() wants `ignore` as a list of CSS selectors; nothing is collected.";
+  if (renew !== undefined && typeof renew !== "function")
+    return "start() wants `renew` as a function that returns a promise; nothing is collected.";
+  return {
+    ...credential,
+    endpoint: address,
+    transaction,
+    ...(ignore && { ignore: [...(ignore as string[])] }),
+    ...(renew && { renew: renew as NonNullable<Options["renew"]> }),
+  };
+}
+
+/** Checks token and key, of the options or of a renewal. */
+export function checkCredential(
+  given: unknown,
+): (Pick<Options, "token" | "key"> & { parsedKey: SessionKey }) | string {
+  const { token, key } = (given ?? {}) as { token?: unknown; key?: unknown };
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token) || token.length > MOST_TOKEN)
+    return "needs `token`, that of the session";
+  const parsedKey = typeof key === "string" ? readKey(key) : undefined;
+  if (!parsedKey) return "needs `key`, that of the session, unaltered";
+  return { token, key: key as string, parsedKey };
+}
+
+/** The absolute address; plain http only where nothing leaves the machine or the page itself is plain. */
+function checkEndpoint(endpoint: unknown): string | undefined {
+  if (typeof endpoint !== "string" || !endpoint) return undefined;
+  const base = typeof document === "undefined" ? undefined : document.baseURI;
+  const url = attempt(() => new URL(endpoint, base));
+  if (!url || url.username || url.password) return undefined;
+  if (url.protocol === "https:") return url.href;
+  if (url.protocol !== "http:") return undefined;
+  const plainPage = typeof location !== "undefined" && location.origin === url.origin;
+  return LOOPBACK.test(url.hostname) || plainPage ? url.href : undefined;
+}
