@@ -13,6 +13,7 @@ import msgspec
 
 SCRIPT_TYPE = "text/javascript; charset=utf-8"  # RFC 9239: of modules too
 MANIFEST = "manifest.json"
+NOTICE = "NOTICE.txt"  # licences of what is inside the scripts, which name it
 SCRIPTS = ("clickgoose.js", "clickgoose.mjs")
 PREFIX_DIGITS = 16
 
@@ -21,8 +22,15 @@ class BundleError(ValueError):
     """The agent cannot be served; the message is one sentence for the operator."""
 
 
+class _BuiltFile(msgspec.Struct):
+    integrity: str
+
+
 class _Built(msgspec.Struct):
+    """What the build wrote (``agent/build.mjs``)."""
+
     version: str
+    files: dict[str, _BuiltFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +52,10 @@ class ServedFile:
 
 
 def load_bundle(directory: Path) -> Mapping[str, ServedFile]:
-    """Return the scripts and the manifest by name; BundleError where one is missing or not what was built."""
+    """Return scripts, notice and manifest by name; BundleError where one is missing or not what was built."""
     try:
-        built = (directory / MANIFEST).read_bytes()
+        found = (directory / MANIFEST).read_bytes()
+        notice = ServedFile.of("text/plain; charset=utf-8", (directory / NOTICE).read_bytes())
         scripts = {name: ServedFile.of(SCRIPT_TYPE, (directory / name).read_bytes()) for name in SCRIPTS}
     except OSError as error:
         raise BundleError(
@@ -54,15 +63,16 @@ def load_bundle(directory: Path) -> Mapping[str, ServedFile]:
             "run `npm ci && npm run build` in ingest_api/agent, or install clickgoose again."
         ) from None
     try:
-        version = msgspec.json.decode(built, type=_Built).version
+        built = msgspec.json.decode(found, type=_Built)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise BundleError(
             f"{directory / MANIFEST} is no manifest of the browser agent; build the agent anew."
         ) from None
     for name, script in scripts.items():
-        if script.integrity.encode() not in built:
+        if name not in built.files or built.files[name].integrity != script.integrity:
             raise BundleError(f"{directory / name} is not what its manifest says; build the browser agent anew.")
-    return {**scripts, MANIFEST: ServedFile.of("application/json", _manifest(version, scripts))}
+    manifest = ServedFile.of("application/json", _manifest(built.version, scripts))
+    return {**scripts, NOTICE: notice, MANIFEST: manifest}
 
 
 def _manifest(version: str, scripts: Mapping[str, ServedFile]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from ingest_api.agent_bundle import MANIFEST, PREFIX_DIGITS, SCRIPT_TYPE, SCRIPTS, ServedFile
+from ingest_api.agent_bundle import MANIFEST, NOTICE, PREFIX_DIGITS, SCRIPT_TYPE, SCRIPTS, ServedFile
 from ingest_api.direct import RawRoute
 from ingest_api.documented import Responses, errors, success
 from ingest_api.errors import ApiError, Code
@@ -23,9 +23,10 @@ _ANY_PAGE = {
     "timing-allow-origin": "*",
     "vary": "accept-encoding",
 }
+_TEXT = {"schema": {"type": "string"}}
 _SCRIPT_DOC: Responses = {
-    200: {"description": "The script", "content": {SCRIPT_TYPE.partition(";")[0]: {"schema": {"type": "string"}}}},
-    304: {"description": "The script is the one that If-None-Match names"},
+    200: {"description": "The file", "content": {SCRIPT_TYPE.partition(";")[0]: _TEXT, "text/plain": _TEXT}},
+    304: {"description": "The file is the one that If-None-Match names"},
 }
 
 
@@ -74,8 +75,8 @@ _FILE: dict[str, Any] = {
     "name": "file",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", "enum": list(SCRIPTS)},
-    "description": "`.js` for a script tag, `.mjs` for import",
+    "schema": {"type": "string", "enum": [*SCRIPTS, NOTICE]},
+    "description": "`.js` for a script tag, `.mjs` for import; the notice has the licences of what is inside",
     "example": SCRIPTS[0],
 }
 _PREFIX: dict[str, Any] = {

@@ -71,7 +71,7 @@ class IngestApp(FastAPI):
             allow_origins=parts.config.cors_origins,
             allow_methods=["POST"],
             allow_headers=["authorization", "content-type", SIGNATURE_HEADER],
-            expose_headers=["retry-after", CODEC_HEADER],
+            expose_headers=["retry-after", "date", CODEC_HEADER],
             allow_credentials=False,
             allow_private_network=True,
             max_age=_PREFLIGHT_SECONDS,

@@ -11,6 +11,7 @@ opened, nobody else be spoken for, and our own time of arrival in the envelope s
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,13 @@ SCOPE = "ingest"
 ISSUER = "clickgoose"
 _SALT = b"clickgoose-token"  # 16 bytes: one signing key per master key, apart from every session's keys
 _CACHED = 16_384
+
+
+class _Utf8(json.JSONEncoder):
+    """Writes names as they are: escaped, two long ones of another alphabet made a token longer than is accepted."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "ensure_ascii": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,8 @@ class Tokens:
         }
         if device_id is not None:
             claims["dev"] = device_id.hex()
-        token = jwt.encode(claims, self._key(key_id) or b"", ALGORITHM, headers={"kid": str(key_id)})
+        key = self._key(key_id) or b""
+        token = jwt.encode(claims, key, ALGORITHM, headers={"kid": str(key_id)}, json_encoder=_Utf8)
         sign_key = self._keys.derive(key_id, session_id, "sign") or b""
         if scope == SCOPE:
             self._remember(token, Session(session_id, key_id, attested, device_id, expires_at, sign_key))

@@ -48,15 +48,16 @@ def now_ms() -> int:
 def make_bundle(directory: Path, **scripts: bytes) -> Path:
     """Write an agent of a few bytes where none is yet; return its directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    integrity = {}
+    files = {}
     for name, text in {
         "clickgoose.js": b"var clickgoose = {};\n",
         "clickgoose.mjs": b"export {};\n",
         **scripts,
     }.items():
         (directory / name).write_bytes(text)
-        integrity[name] = "sha384-" + base64.b64encode(hashlib.sha384(text).digest()).decode()
-    (directory / "manifest.json").write_text(json.dumps({"version": "9.9.9", "integrity": integrity}))
+        files[name] = {"integrity": "sha384-" + base64.b64encode(hashlib.sha384(text).digest()).decode()}
+    (directory / "NOTICE.txt").write_text("Contains nothing of others.\n")
+    (directory / "manifest.json").write_text(json.dumps({"version": "9.9.9", "files": files}))
     return directory
 
 

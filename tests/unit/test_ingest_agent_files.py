@@ -133,6 +133,13 @@ async def test_the_manifest_names_what_is_served(tmp_path: Path) -> None:
             assert file["integrity"] == f"sha384-{digest}"
 
 
+async def test_the_licences_of_what_is_inside_are_served_too(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        answer = await t.client.get("/agent/NOTICE.txt")
+        assert (answer.status_code, answer.text) == (200, "Contains nothing of others.\n")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
 async def test_other_routes_keep_other_origins_out(tmp_path: Path) -> None:
     async with tier(tmp_path) as t:
         for path in ("/healthz", "/openapi.json", "/v1/events/" + "ab" * 16 + "/score"):
@@ -150,7 +157,7 @@ async def test_loading_the_agent_is_counted(tmp_path: Path) -> None:
         assert 'clickgoose_ingest_requests_total{route="agent",status="404"} 1.0' in text
 
 
-@pytest.mark.parametrize("lost", ["clickgoose.js", "clickgoose.mjs", "manifest.json"])
+@pytest.mark.parametrize("lost", ["clickgoose.js", "clickgoose.mjs", "manifest.json", "NOTICE.txt"])
 async def test_a_missing_bundle_stops_the_start_with_one_sentence(tmp_path: Path, lost: str) -> None:
     directory = make_bundle(tmp_path / "bundle")
     (directory / lost).unlink()
@@ -179,7 +186,7 @@ def test_the_command_says_that_sentence_and_fails(tmp_path: Path, monkeypatch: p
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", "The agent is missing.\n")
 
 
-@pytest.mark.parametrize("manifest", [b"", b"[]", b"{}", b'{"version": 7}', b"\xff"])
+@pytest.mark.parametrize("manifest", [b"", b"[]", b"{}", b'{"version": "1"}', b'{"version": 7, "files": {}}', b"\xff"])
 def test_a_manifest_that_is_none_stops_the_start(tmp_path: Path, manifest: bytes) -> None:
     directory = make_bundle(tmp_path)
     (directory / "manifest.json").write_bytes(manifest)
@@ -190,14 +197,18 @@ def test_a_manifest_that_is_none_stops_the_start(tmp_path: Path, manifest: bytes
 def test_a_script_that_was_changed_after_its_build_stops_the_start(tmp_path: Path) -> None:
     directory = make_bundle(tmp_path)
     (directory / "clickgoose.js").write_bytes(SCRIPT + b"//")
+    with pytest.raises(BundleError, match=r"clickgoose\.js is not what its manifest says"):
+        load_bundle(directory)
+    make_bundle(directory)
+    (directory / "manifest.json").write_text('{"version": "1", "files": {}}')
     with pytest.raises(BundleError, match="not what its manifest says"):
         load_bundle(directory)
 
 
 def test_the_committed_bundle_is_served_and_travels_in_the_wheel(tmp_path: Path) -> None:
     assert config(tmp_path, agent_dir=AGENT_DIR).agent_dir == ROOT / "ingest_api" / "agent" / "bundle"
-    assert set(load_bundle(AGENT_DIR)) == {*SCRIPTS, "manifest.json"}
+    assert set(load_bundle(AGENT_DIR)) == {*SCRIPTS, "manifest.json", "NOTICE.txt"}
     shipped = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     agent = {path for path in shipped if path.startswith("ingest_api/agent/")}
-    assert {f"ingest_api/agent/bundle/{name}" for name in (*SCRIPTS, "manifest.json")} <= agent
+    assert {f"ingest_api/agent/bundle/{name}" for name in (*SCRIPTS, "manifest.json", "NOTICE.txt")} <= agent
     assert all(path.startswith("ingest_api/agent/bundle/") for path in agent)

@@ -114,6 +114,17 @@ async def test_a_token_that_another_process_issued_is_as_good(tmp_path: Path) ->
         assert known[0] == known[1]
 
 
+@pytest.mark.parametrize("letter", ["x", '"', "\\", "\xfc", "語", "🦆"])
+async def test_the_longest_names_still_give_a_token_that_is_taken(tmp_path: Path, letter: str) -> None:
+    name = letter * (255 // len(letter.encode()))
+    async with tier(tmp_path) as t:
+        page = await open_page(t.client, transaction=name, linked_id=name, device_id="ab" * 16)
+        sealed = page.event(device_id=b"\xab" * 16)
+        assert (await page.send(sealed)).json()["results"][0]["status"] == "ok"
+        assert (await page.send_beacon(page.beacon(sealed))).json()["results"][0]["status"] == "ok"
+        assert name.encode() in t.kafka.records[0].value
+
+
 async def test_guessing_credentials_gets_slow(tmp_path: Path) -> None:
     async with tier(tmp_path) as t:
         answers = [await t.client.get(SCORE, headers=bearer(os.urandom(8).hex())) for _ in range(61)]
