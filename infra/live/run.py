@@ -83,7 +83,7 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         say(f"ingest tier on {url}, process {ingest.pid}")
         stack.add(flow_child(stack, work), _READY_SECONDS)
         shop = stack.add(shop_child(stack, work, url), _READY_SECONDS)
-        link = (work / "shop.url").read_text("utf-8").strip()
+        link = (work / "demo-shop.url").read_text("utf-8").strip()
         say(f"demo shop on {link}: buy a goose there and see how the payment is scored")
         began = time.time()
         traffic = stack.add(_traffic(stack, work, plan, url), _READY_SECONDS, restart=False)
@@ -129,13 +129,13 @@ def flow_child(stack: LocalStack, work: Path) -> ChildProcess:
     )
 
 
-def shop_child(stack: LocalStack, work: Path, url: str, *words: str) -> ChildProcess:
-    """Return the demo shop as a process; it writes its URL to ``work/shop.url`` once it serves."""
-    port_file = work / "shop.url"
+def shop_child(stack: LocalStack, work: Path, url: str, *words: str, name: str = "demo-shop") -> ChildProcess:
+    """Return a demo shop as a process; it writes its URL to ``work/<name>.url`` once it serves."""
+    port_file = work / f"{name}.url"
     return ChildProcess(
-        "demo-shop",
+        name,
         _command("demo-shop", "--url", url, "--port-file", str(port_file), *words),
-        log=stack.log("demo-shop"),
+        log=stack.log(name),
         env=stack.env(),
         probe=port_file.exists,
     )

@@ -1,4 +1,6 @@
 // What a person does with a page, and what can be seen of it from outside.
+import { startTrace, stopTrace } from "./trace.mjs";
+
 const STEP_MS = 20_000;
 const KEY_MS = 25;
 
@@ -100,6 +102,8 @@ const STEPS = {
     await self.page.bringToFront();
   },
   evaluate: async ({ page }, { expression }) => page.evaluate(expression),
+  /** Lets the page itself run a script, as its own would: what it throws is the page's error. */
+  run: async ({ page }, { script }) => page.evaluate((source) => void setTimeout(new Function(source)), script),
   appears: async ({ page }, { selector, timeout = STEP_MS }) => {
     await page.waitForSelector(selector, { visible: true, timeout });
   },
@@ -110,6 +114,8 @@ const STEPS = {
   screenshot: async ({ page }, { path }) => {
     await page.screenshot({ path, fullPage: true });
   },
+  trace: async ({ page }) => startTrace(page),
+  traced: async ({ page }, { origin, agent }) => stopTrace(page, origin, agent),
   seen: async ({ requests, console, errors, asked }) => ({ requests, console, errors, outside: asked }),
   forget: async (self) => self.forget(),
   early: async ({ page }, { script }) => {

@@ -33,10 +33,20 @@
     const goose = await agent();
     performance.mark("shop.agent");
     goose.start({ ...options, renew: session });
-    form.addEventListener("submit", async () => {
-      // The payment goes on meanwhile; the shop's server asks for the score of this event when it has its id.
-      const eventId = await goose.flush();
-      if (eventId) await send(`/orders/${order}/event`, { event_id: eventId });
+
+    // The payment goes on meanwhile; the shop's server asks for the score of this event when it has its id.
+    form.addEventListener("submit", () => {
+      void goose.flush();
+      const eventId = goose.lastEventId();
+      if (eventId) send(`/orders/${order}/event`, { event_id: eventId }).catch(() => {});
+    });
+    form.addEventListener("payment", ({ detail }) => goose.mark(detail.ok ? "payment_succeeded" : "payment_declined"));
+
+    const steps = [...form.querySelectorAll("fieldset")];
+    let step = -1;
+    form.addEventListener("focusin", ({ target }) => {
+      const next = steps.indexOf(target.closest("fieldset"));
+      if (next >= 0 && next !== step) goose.mark("form_step", (step = next) + 1);
     });
   }
 

@@ -30,6 +30,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const paid = await post("/pay", { order: form.dataset.order, ...Object.fromEntries(new FormData(form)) });
     performance.measure("shop.pay", { start });
+    form.dispatchEvent(new CustomEvent("payment", { detail: { ok: paid.ok } }));
     if (paid.ok) {
       location.assign(paid.thanks);
       return;

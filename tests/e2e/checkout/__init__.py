@@ -1,0 +1,1 @@
+"""The demo shop in real browsers, on a stack that these tests share."""
