@@ -83,7 +83,7 @@ def events_router(parts: Parts) -> APIRouter:
             ),
         },
         openapi_extra={
-            "security": [{"token": []}],
+            "security": [{"token": []}, {}],  # a beacon has it in its body
             "parameters": [
                 {
                     "name": SIGNATURE_HEADER,
