@@ -4,7 +4,8 @@ import { decoded, digits, normalised, secretive } from "./secrets";
 
 const MAX_LENGTH = 512;
 const MAX_READ = 4096;
-const MANY_DIGITS = 9;
+const MANY_DIGITS = 4;
+const MANY_IN_HOST = 9;
 const RELATIVE = "http://relative.invalid";
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
 
@@ -37,17 +38,20 @@ function parse(text: string): URL | undefined {
 /** A host is the shop's, not the person's; yet the name of a preview or of a tenant may be made of a secret. */
 function maskHost(host: string): string {
   if (IPV4.test(host)) return host;
-  const many = digits(host) >= MANY_DIGITS;
+  const many = digits(host) >= MANY_IN_HOST;
   return host
     .split(".")
     .map((label) => (secretive(label) || (many && /\d/.test(label)) ? "*" : label))
     .join(".");
 }
 
+/** Where many digits are about, those of one number may be split over segments, and every group of them goes. */
 function maskPath(path: string, digitsBefore: number): string {
-  const segments = path.split("/").map((segment) => (segment && sensitive(segment) ? "*" : segment));
-  // A number may be split over segments with something between its parts.
-  if (digitsBefore + digits(decoded(segments.join("/"))) < MANY_DIGITS) return segments.join("/");
+  const many = digitsBefore + digits(decoded(path)) >= MANY_DIGITS;
+  const mask = (segment: string): boolean => sensitive(segment) || (many && digits(decoded(segment)) > 1);
+  const segments = path.split("/").map((segment) => (segment && mask(segment) ? "*" : segment));
+  // Many segments of one digit each may be a number, too.
+  if (digits(decoded(segments.join("/"))) < MANY_DIGITS) return segments.join("/");
   return segments.map((segment) => (/\p{Nd}/u.test(decoded(segment)) ? "*" : segment)).join("/");
 }
 
