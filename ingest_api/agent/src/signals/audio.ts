@@ -1,0 +1,122 @@
+/** Sound that is rendered offline and never heard, and the properties of the audio context and its nodes. */
+
+import type { Signals } from "../types";
+import { digest } from "./drawing";
+import { ask, type Loose, reach, scope, take, within } from "./put";
+
+const RENDERING_MS = 1_500;
+const RATE = 44_100;
+const SAMPLES = 5_000;
+/** The compressor has settled from here on. */
+const SETTLED = 4_500;
+
+type Build = (context: OfflineAudioContext, tone: OscillatorNode) => AudioNode;
+
+/** A triangle wave of 10 kHz through the usual compressor: the recipe whose sums are known for every engine. */
+const compressed: Build = (context, tone) => {
+  const compressor = context.createDynamicsCompressor();
+  compressor.threshold.value = -50;
+  compressor.knee.value = 40;
+  compressor.ratio.value = 12;
+  compressor.attack.value = 0;
+  compressor.release.value = 0.25;
+  return tone.connect(compressor);
+};
+const filtered: Build = (context, tone) => {
+  const filter = context.createBiquadFilter();
+  filter.frequency.value = 3_000;
+  filter.Q.value = 5;
+  return tone.connect(filter);
+};
+
+function offline(): OfflineAudioContext {
+  return new (scope.OfflineAudioContext ?? scope.webkitOfflineAudioContext)(1, SAMPLES, RATE);
+}
+
+function render(build: Build): Promise<Float32Array | undefined> {
+  return within(RENDERING_MS, () => {
+    const context = offline();
+    const tone = context.createOscillator();
+    tone.type = "triangle";
+    tone.frequency.value = 10_000;
+    build(context, tone).connect(context.destination);
+    tone.start(0);
+    return context.startRendering().then((buffer) => buffer.getChannelData(0));
+  });
+}
+
+const sum = (samples: Float32Array): number => samples.subarray(SETTLED).reduce((all, one) => all + Math.abs(one), 0);
+
+export async function describeSound(signals: Signals): Promise<void> {
+  const [first, second] = await Promise.all([render(compressed), render(compressed)]);
+  take(signals, "boolean", "audio", { supported: () => reach(scope, "OfflineAudioContext") });
+  take(signals, "number", "audio", {
+    sample_sum: () => sum(first!),
+    noise: () => first!.reduce((all, one, at) => all + Math.abs(one - second![at]!), 0),
+  });
+  take(signals, "category", "sound", {
+    noise_hash: () => digest(new Uint8Array(first!.buffer, first!.byteOffset, first!.byteLength)),
+  });
+}
+
+export async function describeFilters(signals: Signals): Promise<void> {
+  const [biquad, triangle] = await Promise.all([render(filtered), render((_, tone) => tone)]);
+  take(signals, "number", "sound", { biquad_sum: () => sum(biquad!), triangle_sum: () => sum(triangle!) });
+}
+
+export function describeNodes(signals: Signals): void {
+  const context: Loose = ask(offline);
+  const analyser: Loose = ask(() => context.createAnalyser());
+  const compressor: Loose = ask(() => context.createDynamicsCompressor());
+  take(signals, "number", "sound", {
+    analyser_fft_size: () => analyser.fftSize,
+    analyser_min_decibels: () => analyser.minDecibels,
+    analyser_max_decibels: () => analyser.maxDecibels,
+    compressor_reduction: () => compressor.reduction.value ?? compressor.reduction,
+    compressor_attack: () => compressor.attack.value,
+    compressor_release: () => compressor.release.value,
+    compressor_threshold: () => compressor.threshold.value,
+    compressor_knee: () => compressor.knee.value,
+    compressor_ratio: () => compressor.ratio.value,
+    listener_forward_z: () => context.listener.forwardZ.value,
+    oscillator_max_frequency: () => context.createOscillator().frequency.maxValue,
+  });
+  take(signals, "category", "sound", { channel_interpretation: () => context.destination.channelInterpretation });
+}
+
+/** What only a context for the loudspeakers knows; it is closed at once, and nothing is played. */
+export function describeOutput(signals: Signals): void {
+  const context: Loose = ask(() => new (scope.AudioContext ?? scope.webkitAudioContext)());
+  take(signals, "number", "audio", {
+    sample_rate: () => context.sampleRate,
+    base_latency: () => context.baseLatency,
+    max_channels: () => context.destination.maxChannelCount,
+  });
+  take(signals, "number", "sound", {
+    output_latency: () => context.outputLatency,
+    destination_channels: () => context.destination.channelCount,
+    destination_inputs: () => context.destination.numberOfInputs,
+  });
+  take(signals, "number", "fingerprint", { audio_base_latency: () => context.baseLatency });
+  take(signals, "category", "sound", { state: () => context.state });
+  ask(() => context.close());
+}
+
+/**
+ * Chromium and Firefox warn in the console where a page opens the loudspeakers before anybody touched it: there this
+ * waits for the first touch, however late it comes.
+ */
+export function onceAllowed(task: () => void): void {
+  const activation = scope.navigator?.userActivation;
+  if (!activation || activation.hasBeenActive) {
+    task();
+    return;
+  }
+  const gestures = ["pointerup", "keydown"];
+  const listen = (event: Event): void => {
+    if (!event.isTrusted || !activation.hasBeenActive) return;
+    for (const gesture of gestures) removeEventListener(gesture, listen, true);
+    task();
+  };
+  for (const gesture of gestures) addEventListener(gesture, listen, { capture: true, passive: true });
+}

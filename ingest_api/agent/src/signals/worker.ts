@@ -1,0 +1,166 @@
+/** The same questions in a dedicated worker, whose answers a script that changed the page's forgets to change. */
+
+import type { Signals } from "../types";
+import { digest, drawGeometry, drawText, HIGH, WIDE } from "./drawing";
+import { mathsText, nullMessage } from "./maths";
+import { ask, each, type Loose, members, scope, take, within } from "./put";
+import { drawScene, graphicsNames, readScene } from "./webgl";
+
+const NAME = "clickgoose";
+const ANSWER_MS = 2_500;
+
+/** What the worker is given by value: none of these holds on to anything around it. */
+const TOOLS = { digest, drawText, drawGeometry, drawScene, readScene, graphicsNames, mathsText, nullMessage };
+
+interface Question {
+  interfaces: string[];
+  wide: number;
+  high: number;
+  side: number;
+}
+
+/**
+ * Answers in a worker. It is sent there as text where the page's own script cannot be run as a worker, so it holds on
+ * to nothing around it but its arguments.
+ */
+const answer = (tools: typeof TOOLS, question: Question): Loose => {
+  const it: Loose = globalThis;
+  const agent: Loose = it.navigator;
+  const ask = (one: () => unknown): Loose => {
+    try {
+      return one();
+    } catch {
+      return undefined;
+    }
+  };
+  const step = (): number => {
+    let smallest = Infinity;
+    let last = it.performance.now();
+    for (const end = Date.now() + 40; Date.now() < end; ) {
+      const now = it.performance.now();
+      if (now > last) smallest = Math.min(smallest, now - last);
+      last = now;
+    }
+    return smallest;
+  };
+  const flat = (): Loose =>
+    new it.OffscreenCanvas(question.wide, question.high).getContext("2d", { willReadFrequently: true });
+  const picture = (draw: (context: Loose) => void): string => {
+    const context = flat();
+    draw(context);
+    return tools.digest(context.getImageData(0, 0, question.wide, question.high).data);
+  };
+  const open = (kind: string): Loose =>
+    ask(() => new it.OffscreenCanvas(question.side, question.side).getContext(kind, { preserveDrawingBuffer: true }));
+  const gl = open("webgl");
+  const limit = (name: string): Loose => ask(() => gl.getParameter(gl[name]));
+  const [vendor, renderer] = ask(() => tools.graphicsNames(gl)) ?? [];
+  const format: Loose = ask(() => new Intl.DateTimeFormat().resolvedOptions()) ?? {};
+  const brands: Loose[] = ask(() => agent.userAgentData.brands) ?? [];
+  const found = {
+    webdriver: agent.webdriver,
+    interfaces: question.interfaces.filter((name) => name in it),
+    worker: {
+      hardware_concurrency: agent.hardwareConcurrency,
+      device_memory: agent.deviceMemory,
+      timezone_offset: new Date().getTimezoneOffset(),
+      user_agent: agent.userAgent,
+      platform: agent.platform,
+      language: agent.language,
+      timezone: format.timeZone,
+      webgl_vendor: vendor,
+      webgl_renderer: renderer,
+    },
+    page: {
+      max_texture_size: limit("MAX_TEXTURE_SIZE"),
+      max_cube_map_texture_size: limit("MAX_CUBE_MAP_TEXTURE_SIZE"),
+      max_render_buffer_size: limit("MAX_RENDERBUFFER_SIZE"),
+      max_vertex_attribs: limit("MAX_VERTEX_ATTRIBS"),
+      max_vertex_uniform_vectors: limit("MAX_VERTEX_UNIFORM_VECTORS"),
+      max_fragment_uniform_vectors: limit("MAX_FRAGMENT_UNIFORM_VECTORS"),
+      max_varying_vectors: limit("MAX_VARYING_VECTORS"),
+      max_combined_texture_units: limit("MAX_COMBINED_TEXTURE_IMAGE_UNITS"),
+      extensions_count: ask(() => gl.getSupportedExtensions().length),
+      languages_count: ask(() => agent.languages.length),
+      clock_resolution: Math.round(step() * 1e4) / 1e4,
+      global_names_count: Object.getOwnPropertyNames(it).length,
+      online: agent.onLine,
+      has_user_agent_data: "userAgentData" in agent,
+      webgl_supported: !!gl,
+      webgl2_supported: !!open("webgl2"),
+      secure_context: it.isSecureContext,
+      languages: ask(() => agent.languages.join()),
+      locale: format.locale,
+      client_hints_platform: ask(() => agent.userAgentData.platform),
+      client_hints_brand: brands.map(({ brand, version }) => `${brand} ${version}`).join() || undefined,
+      canvas_text: ask(() => picture(tools.drawText)),
+      canvas_geometry: ask(() => picture(tools.drawGeometry)),
+      webgl_version: limit("VERSION"),
+      webgl_image: ask(() => {
+        tools.drawScene(gl);
+        return tools.digest(tools.readScene(gl, flat()));
+      }),
+      maths: tools.mathsText(Math),
+      error_message: tools.nullMessage(),
+      number_format: (1234567.891).toLocaleString(),
+      app_version: agent.appVersion,
+      vendor_sub: agent.vendorSub,
+      connection_type: ask(() => agent.connection.effectiveType),
+    },
+  };
+  return found;
+};
+
+const inWorker = typeof document === "undefined" && typeof scope.WorkerGlobalScope === "function" && scope.name === NAME;
+
+// The agent's own script, run as a worker by the agent: it answers, and does nothing else.
+if (inWorker) scope.onmessage = ({ data }: MessageEvent<Question>) => scope.postMessage(answer(TOOLS, data));
+
+/** The agent's own script where it can be a worker: of this origin, and under its own name rather than in a bundle. */
+const ownScript = ask(() => {
+  const url = new URL((document.currentScript as HTMLScriptElement).src);
+  return url.origin === location.origin && /\/clickgoose[\w.-]*\.js$/.test(url.pathname) ? url.href : undefined;
+});
+
+function blobScript(): string {
+  const tools = Object.entries(TOOLS).map(([name, tool]) => `${name}:${tool}`);
+  return URL.createObjectURL(
+    new Blob([`onmessage=e=>postMessage((${answer})({${tools.join()}},e.data))`], { type: "text/javascript" }),
+  );
+}
+
+function consult(url: string, question: Question): Promise<Loose> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(url, { name: NAME });
+    const end = (finish: () => void): void => {
+      clearTimeout(timer);
+      worker.terminate();
+      URL.revokeObjectURL(url);
+      finish();
+    };
+    const timer = setTimeout(() => end(() => reject(new Error("no answer"))), ANSWER_MS);
+    worker.onmessage = ({ data }) => end(() => resolve(data));
+    worker.onerror = (event) => {
+      event.preventDefault();
+      end(() => reject(new Error("no worker")));
+    };
+    worker.postMessage(question);
+  });
+}
+
+/** A policy of the page may forbid scripts from memory, so that its own script is tried first where it can be. */
+export async function describeWorker(signals: Signals): Promise<Loose> {
+  const question = { interfaces: members("boolean", "worker_interface"), wide: WIDE, high: HIGH, side: 48 };
+  const url = ownScript ?? ask(blobScript);
+  const found: Loose = await within(2 * ANSWER_MS, () => consult(url!, question));
+  const present = new Set<string>(found?.interfaces);
+  take(signals, "boolean", "worker", { supported: () => !!found });
+  take(signals, "boolean", "automation", { worker_webdriver: () => found && found.webdriver === true });
+  each(signals, "boolean", "worker_interface", (name) => (found ? present.has(name) : undefined));
+  for (const kind of ["number", "category"] as const) {
+    each(signals, kind, "worker", (name) => found.worker[name]);
+    each(signals, kind, "worker_page", (name) => found.page[name]);
+  }
+  each(signals, "boolean", "worker_page", (name) => found.page[name]);
+  return found;
+}
