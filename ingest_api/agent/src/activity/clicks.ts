@@ -10,13 +10,20 @@ import type { Page } from "./page";
 const TRAIL_MOVES = 2;
 const SAME_PLACE_PX = 24;
 const KEY_MS = 100; // between a key and the click that the browser makes of it
-const FORWARD_MS = 50; // between a label's click and the click that the browser makes of it on the control
 
 export function clicks(page: Page): void {
   let moves = 0;
   let place: { x: number; y: number } | undefined;
   let down: { at: number; held: number; trail: boolean } | undefined;
-  let label: { at: number } | undefined;
+  let forwarded = false;
+
+  /** Of a click on a label the browser makes one on the label's control, before any timer. */
+  const forward = (): void => {
+    forwarded = true;
+    page.later(() => {
+      forwarded = false;
+    }, 0);
+  };
 
   page.on("pointermove", () => {
     moves++;
@@ -35,11 +42,8 @@ export function clicks(page: Page): void {
     const at = event.timeStamp;
     const pressed = down;
     down = undefined;
-    if (label && !pressed && at - label.at < FORWARD_MS) {
-      label = undefined;
-      return;
-    }
-    label = element?.closest("label") ? { at } : undefined;
+    if (forwarded && !pressed) return;
+    if (element?.closest("label")) forward();
     page.last.click = at;
     const target = page.target(element);
     if (pressed) page.note(pressed.trail ? CODES.clicked : CODES.click_without_trail, pressed.held, target, at);

@@ -79,7 +79,7 @@ const WORDS: readonly [RegExp, Target][] = [
     "address",
   ],
   [
-    /name|\bnom\b|nombre|apellido|\bnome\b|cognome|\bnaam\b|voornaam|achternaam|\bimie\b|nazwisko|\bnamn\b|fornamn|efternamn|नाम|氏名|名前|お名前|姓名|名字/,
+    /name|\b(?:pre)?nom\b|nombre|apellido|\b(?:sobre)?nome\b|cognome|\bnaam\b|voornaam|achternaam|\bimie\b|nazwisko|\bnamn\b|fornamn|efternamn|नाम|氏名|名前|お名前|姓名|名字/,
     "name",
   ],
 ];
