@@ -2,7 +2,7 @@
 
 import type { Signals } from "../types";
 import { digest } from "./drawing";
-import { ask, type Loose, reach, scope, take, within } from "./put";
+import { ask, type Loose, reach, type Run, scope, take, within } from "./put";
 
 const RENDERING_MS = 1_500;
 const RATE = 44_100;
@@ -47,8 +47,9 @@ function render(build: Build): Promise<Float32Array | undefined> {
 
 const sum = (samples: Float32Array): number => samples.subarray(SETTLED).reduce((all, one) => all + Math.abs(one), 0);
 
-export async function describeSound(signals: Signals): Promise<void> {
-  const [first, second] = await Promise.all([render(compressed), render(compressed)]);
+/** Making a context takes long in some browsers, so that each has a task of its own. */
+export async function describeSound(signals: Signals, run: Run): Promise<void> {
+  const [first, second] = await Promise.all([run(() => render(compressed)), run(() => render(compressed))]);
   take(signals, "boolean", "audio", { supported: () => reach(scope, "OfflineAudioContext") });
   take(signals, "number", "audio", {
     sample_sum: () => sum(first!),
@@ -59,8 +60,8 @@ export async function describeSound(signals: Signals): Promise<void> {
   });
 }
 
-export async function describeFilters(signals: Signals): Promise<void> {
-  const [biquad, triangle] = await Promise.all([render(filtered), render((_, tone) => tone)]);
+export async function describeFilters(signals: Signals, run: Run): Promise<void> {
+  const [biquad, triangle] = await Promise.all([run(() => render(filtered)), run(() => render((_, tone) => tone))]);
   take(signals, "number", "sound", { biquad_sum: () => sum(biquad!), triangle_sum: () => sum(triangle!) });
 }
 

@@ -2,7 +2,7 @@
 
 import { hashComponents, sources } from "@fingerprintjs/fingerprintjs";
 import type { Signals } from "../types";
-import { type Loose, take, within } from "./put";
+import { type Loose, type Run, take, within } from "./put";
 
 const SOURCE_MS = 2_000;
 /**
@@ -40,7 +40,7 @@ async function component(name: string, cache: Loose): Promise<Component> {
 export async function describeFingerprint(
   signals: Signals,
   gl: Loose,
-  run: <T>(task: () => T | Promise<T>) => Promise<T | undefined>,
+  run: Run,
 ): Promise<void> {
   const cache = { webgl: { context: gl } };
   const names = [...Object.keys(sources).filter((name) => !LEFT_OUT.has(name)), ...GRAPHICS];
@@ -50,7 +50,7 @@ export async function describeFingerprint(
       found[name] = (await run(() => component(name, cache))) ?? { error: "stopped", duration: 0 };
     }),
   );
-  describeComponents(signals, found);
+  await run(() => describeComponents(signals, found));
 }
 
 function describeComponents(signals: Signals, found: Record<string, Component>): void {

@@ -1,10 +1,10 @@
 /** Installed fonts by the width of text on a canvas, which needs no element and no layout; widths of generic families. */
 
 import type { Signals } from "../types";
-import { type Loose, members, take, each } from "./put";
+import { each, type Loose, members, type Run, take } from "./put";
 
 const LETTERS = "mmMwWLliI0O&1";
-const METRIC_TEXT = "Cwm fjord \u{1F603} \u0645\u0631\u062D \u8A9E";
+const METRIC_TEXT = "Cwm fjord \u{1F603}";
 const BASES = ["monospace", "sans-serif", "serif"];
 const SIZE = "48px";
 /** Names of version 1 that are not the font's own in small letters. */
@@ -30,7 +30,7 @@ const words = (name: string): string =>
   NAMES[name] ?? name.split("_").map((word) => word[0]!.toUpperCase() + word.slice(1)).join(" ");
 
 /** Looks for all fonts, a few in each task. */
-export async function describeFonts(signals: Signals, run: (task: () => void) => Promise<void>): Promise<void> {
+export async function describeFonts(signals: Signals, run: Run): Promise<void> {
   const wanted: [family: string, member: string][] = [
     ...members("boolean", "fonts").map((member): [string, string] => ["fonts", member]),
     ...members("boolean", "font").map((member): [string, string] => ["font", member]),
@@ -60,6 +60,9 @@ export async function describeFonts(signals: Signals, run: (task: () => void) =>
 
 export function describeFontWidths(signals: Signals): void {
   each(signals, "number", "font_width", (family) => width(context(), family));
+}
+
+export function describeTextMetrics(signals: Signals): void {
   each(signals, "number", "text_metric", (metric) => {
     const on = context();
     on.font = `${SIZE} serif`;

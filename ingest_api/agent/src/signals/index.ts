@@ -10,18 +10,18 @@ import { describeCodecs, describeDevices, describeDrm, describeOffers, describeS
 import { describeMedia, describeProperties, describeSelectors } from "./css";
 import { describeCanvas, describeDecoders, describeEmoji, describeEncoders, describeOffscreen, pictures } from "./drawing";
 import { describeFingerprint } from "./fingerprint";
-import { describeFontWidths, describeFonts } from "./fonts";
+import { describeFontWidths, describeFonts, describeTextMetrics } from "./fonts";
 import {
   describeFrame, describeFrameCanvas, describeFrameGraphics, describeLayout, describeRectangles, describeSystemStyles,
   openFrame,
 } from "./frame";
-import { describeIntl, describeIntlOptions } from "./intl";
+import { describeFormats, describeIntl, describeIntlOptions, describeOffsets } from "./intl";
 import { describeMaths, describeMistakes } from "./maths";
-import { describeApi, describeCounts, describeInterfaces } from "./names";
+import { describeApi, describeCounts, describeInterfaces, supported } from "./names";
 import {
   describeClientHints, describeNavigator, describePlugins, describeScreen, describeScreenFrame, describeViewport,
 } from "./navigator";
-import { ask, type Loose, take } from "./put";
+import { ask, type Loose, type Run, take } from "./put";
 import { describeRules, describeScanned } from "./scanner";
 import { describeMemory, describePermissions, describeStores, storeQuestions } from "./storage";
 import {
@@ -32,12 +32,11 @@ import { describeWorker } from "./worker";
 
 export { makeScheduler } from "./scheduler";
 
-type Step = (signals: Signals) => unknown;
-type Run = <T>(task: () => T | Promise<T>) => Promise<T | undefined>;
+type Step = (signals: Signals, run: Run) => unknown;
 
 /** Each in less than a slice on a slow machine; with them the first event is worth its way. */
 const QUICK: readonly Step[] = [
-  describeNavigator, describePage, describeScreen, describeIntl, describeInterfaces, describeApi, describeMedia,
+  describeNavigator, describePage, describeScreen, describeOffsets, describeIntl, describeInterfaces, describeApi, describeMedia,
   describeProperties, describeSelectors, describeMemory, describeStores, describeEngine, describeScreenFrame,
   describePlugins, describeClientHints, describeMaths, describeCounts, describeNavigation,
 ];
@@ -45,8 +44,8 @@ const QUICK: readonly Step[] = [
 const SLOW: readonly Step[] = [
   describePermissions, ...storeQuestions, describeDevices, describeVoices, describeDrm, describeAdapter, describeSound,
   describeFilters, describeNodes, describeCanvas, describeEmoji, ...pictures, describeEncoders, describeOffscreen,
-  describeDecoders, describeCodecs, describeSources, ...describeOffers, describeIntlOptions, describeMistakes,
-  describeFontWidths, describeViewport, ...works, describeDelays, describeScanned,
+  describeDecoders, describeCodecs, describeSources, ...describeOffers, describeFormats, describeIntlOptions, describeMistakes, ...supported,
+  describeFonts, describeFontWidths, describeTextMetrics, describeViewport, ...works, describeDelays, describeScanned,
 ];
 
 /** Never rejects; what a browser lacks or refuses stays absent. */
@@ -54,12 +53,12 @@ export const collect: Collect = async (signals, scheduler, first) => {
   const begun = performance.now();
   const stack = ask(() => new Error("start").stack) ?? "";
   const run: Run = (task) => scheduler.run(task);
-  const all = (steps: readonly Step[]): Promise<unknown> => Promise.all(steps.map((step) => run(() => step(signals))));
+  const all = (steps: readonly Step[]): Promise<unknown> => Promise.all(steps.map((step) => run(() => step(signals, run))));
   await all(QUICK);
   ask(first);
   onceAllowed(() => void run(() => describeOutput(signals)));
   // The worker starts the graphics process, for which the page need not wait then.
-  const [worker] = await Promise.all([run(() => describeWorker(signals)), all(SLOW), describeFonts(signals, run as never)]);
+  const [worker] = await Promise.all([run(() => describeWorker(signals)), all(SLOW)]);
   await withGraphics(signals, run, worker, stack);
   await run(() => describeClocks(signals));
   await run(() => describeNavigation(signals)); // by now the page has loaded
@@ -75,7 +74,7 @@ async function withGraphics(signals: Signals, run: Run, worker: Loose, stack: st
       run(() => describeWebgl(signals, gl)),
       run(() => describePrecision(signals, gl)),
       run(() => describeWebgl2(signals, gl2)),
-      describeScene(signals, gl, run as never),
+      describeScene(signals, gl, run),
       run(() => describeFallback(signals, !!gl)),
       ...(frame ? framed.map((step) => run(() => step(signals, frame))) : []),
       run(() => frame && describeAutomation(signals, frame, stack)),

@@ -6,7 +6,7 @@ import { take } from "./put";
 /** 2024-02-29 13:05:07 UTC: a leap day, an hour that tells 12-hour clocks, one-digit fields. */
 const MOMENT = 1_709_211_907_000;
 
-export function describeIntl(signals: Signals): void {
+export function describeOffsets(signals: Signals): void {
   const year = new Date().getFullYear();
   take(signals, "number", "intl", {
     timezone_offset: () => new Date().getTimezoneOffset(),
@@ -14,20 +14,26 @@ export function describeIntl(signals: Signals): void {
     timezone_offset_july: () => new Date(year, 6, 1).getTimezoneOffset(),
     clock_drift: () => Date.now() - performance.timeOrigin - performance.now(),
   });
+}
+
+export function describeIntl(signals: Signals): void {
   const format = new Intl.DateTimeFormat().resolvedOptions();
   take(signals, "category", "intl", {
     locale: () => format.locale,
     calendar: () => format.calendar,
     numbering_system: () => format.numberingSystem,
-    hour_cycle: () => hours().hourCycle,
-    number_format: () => numberText(),
-    date_format: () => new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long", timeZone: "UTC" }).format(MOMENT),
   });
   take(signals, "text", "intl", { timezone: () => format.timeZone });
 }
 
-/** A worker formats the same number. */
-export const numberText = (): string => (1234567.891).toLocaleString();
+/** The first text of a kind makes the engine load its tables, so that this waits. */
+export function describeFormats(signals: Signals): void {
+  take(signals, "category", "intl", {
+    hour_cycle: () => hours().hourCycle,
+    number_format: () => (1234567.891).toLocaleString(), // a worker formats the same number
+    date_format: () => new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long", timeZone: "UTC" }).format(MOMENT),
+  });
+}
 
 const hours = (): Intl.ResolvedDateTimeFormatOptions => new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
 

@@ -39,7 +39,6 @@ export function describeApi(signals: Signals): void {
 
 export function describeCounts(signals: Signals): void {
   const own = (find: () => Loose) => () => Object.getOwnPropertyNames(find()).length;
-  const known = (key: string) => () => (Intl as Loose).supportedValuesOf(key).length;
   take(signals, "number", "count", {
     window: own(() => window),
     document: own(() => document),
@@ -54,11 +53,19 @@ export function describeCounts(signals: Signals): void {
     object: own(() => Object),
     console: own(() => console),
     keyboard_event_prototype: own(() => KeyboardEvent.prototype),
-    supported_calendars: known("calendar"),
-    supported_collations: known("collation"),
-    supported_currencies: known("currency"),
-    supported_numbering_systems: known("numberingSystem"),
-    supported_time_zones: known("timeZone"),
-    supported_units: known("unit"),
   });
 }
+
+const KNOWN: Readonly<Record<string, string>> = {
+  calendars: "calendar",
+  collations: "collation",
+  currencies: "currency",
+  numbering_systems: "numberingSystem",
+  time_zones: "timeZone",
+  units: "unit",
+};
+
+/** One task each: the first question makes the engine load its tables. */
+export const supported = Object.entries(KNOWN).map(([name, key]) => (signals: Signals): void =>
+  take(signals, "number", "count", { [`supported_${name}`]: () => (Intl as Loose).supportedValuesOf(key).length }),
+);

@@ -1,11 +1,14 @@
 /** How a collector asks one question and hands over the answer: a question that throws leaves its signal absent. */
 
 import { BOOLEANS, CATEGORIES, NUMBERS } from "../catalogue";
-import type { Signals } from "../types";
+import type { Scheduler, Signals } from "../types";
 
 /** What a browser has is the question here: types of lib.dom would answer it before it was asked. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Loose = any;
+
+/** Runs a task in idle time; undefined where it threw or the agent was stopped. */
+export type Run = Scheduler["run"];
 
 interface Kinds {
   number: number;

@@ -4,7 +4,7 @@ import type { Scheduler } from "../types";
 import { scope } from "./put";
 
 /** Tasks that follow each other without a break take at most this long together, before the last of them. */
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 /** A page that is never idle still lets one slice through in this time. */
 const WAIT_MS = 60;
 

@@ -2,7 +2,7 @@
 
 import type { Signals } from "../types";
 import { digest } from "./drawing";
-import { ask, each, type Loose, pause, scope, take, within } from "./put";
+import { ask, each, type Loose, pause, type Run, scope, take, within } from "./put";
 
 const ADAPTER_MS = 1_000;
 const SIDE = 48;
@@ -130,7 +130,7 @@ export function describePrecision(signals: Signals, gl: Loose): void {
 }
 
 /** The scene needs the graphics process: it is drawn in one task and read in a later one, so that nothing blocks. */
-export async function describeScene(signals: Signals, gl: Loose, run: (task: () => void) => Promise<void>): Promise<void> {
+export async function describeScene(signals: Signals, gl: Loose, run: Run): Promise<void> {
   await run(() => drawScene(gl));
   await pause(150);
   await run(() => take(signals, "category", "webgl", { image: () => digest(readScene(gl, flat())) }));
