@@ -102,8 +102,6 @@ const STEPS = {
     await self.page.bringToFront();
   },
   evaluate: async ({ page }, { expression }) => page.evaluate(expression),
-  /** Lets the page itself run a script, as its own would: what it throws is the page's error. */
-  run: async ({ page }, { script }) => page.evaluate((source) => void setTimeout(new Function(source)), script),
   appears: async ({ page }, { selector, timeout = STEP_MS }) => {
     await page.waitForSelector(selector, { visible: true, timeout });
   },

@@ -11,12 +11,12 @@ from confluent_kafka import Message
 from infra.account import Account
 from schemas.dead_letter import DeadLetter, Reason, dead_letter_headers, decode_dead_letter
 from tests.e2e.system import System
-from tests.wire import BAD, CANARY_CARD, CANARY_EMAIL, CANARY_PHONE, record
+from tests.wire import BAD, CANARY_AADHAAR, CANARY_CARD, CANARY_CODE, CANARY_EMAIL, CANARY_IBAN, CANARY_PHONE, record
 
 BUGGY = Path(__file__).with_name("buggy_flow.py")
 FIRST_BAD = 1000
 CANARIES = [CANARY_CARD.encode(), CANARY_CARD.replace(" ", "").encode(), CANARY_EMAIL.encode(), CANARY_PHONE.encode()]
-CANARIES += [b"CANARYSECRET"]
+CANARIES += [b"CANARYSECRET", CANARY_CODE.encode(), CANARY_IBAN.encode(), CANARY_AADHAAR.encode()]
 
 
 class Found:

@@ -18,17 +18,17 @@ function row(factor) {
   return line;
 }
 
-function showResult(result) {
+function showResult(result, turn) {
   verdict.dataset.decision = result.decision;
-  show("sentence", "The score was there while you were paying.");
+  show("sentence", turn ? "The score has come." : "The score was there before this page.");
   show("score", result.score.toFixed(0));
   show("decision", DECISIONS[result.decision]);
   document.getElementById("gauge").value = result.score;
   document.getElementById("factors").replaceChildren(...result.factors.map(row));
   const fired = Object.entries(result.smart_signals).filter(([, signal]) => signal.result).map(([name]) => name);
   show("fired", fired.length ? `Smart signals: ${fired.join(", ").replaceAll("_", " ")}` : "No smart signal fired.");
-  const { received, scored } = result.ledger;
-  if (received && scored) show("timing", `${((scored - received) / 1000).toFixed(1)} ms from arrival to score; model ${result.versions.model}`);
+  const took = result.ledger.score / 1000 - result.received_at; // µs and ms since the epoch
+  show("timing", `Scored ${took.toFixed(0)} ms after it arrived, by the model ${result.versions.model}.`);
   document.getElementById("result").hidden = false;
 }
 
@@ -44,7 +44,7 @@ async function ask() {
 async function poll() {
   for (let turn = 0; turn < TRIES; turn += 1) {
     const found = await ask();
-    if (found.state === "scored") showResult(found);
+    if (found.state === "scored") showResult(found, turn);
     if (found.state === "rejected") show("sentence", `clickgoose could not score this visit (${found.reason}). Your order is not touched by that.`);
     if (found.state === "scored" || found.state === "rejected") {
       verdict.dataset.state = found.state;

@@ -149,7 +149,7 @@ def visit(checkout: Checkout, kind: Kind, shop: str, ingest: str) -> Visit:
         started, first = browser.evaluate(_FIRST.replace("ENDPOINT", f"{ingest}/v1/events"))
         seen = browser.seen()
         browser.do("forget")
-        browser.do("run", script=_misfortunes())
+        browser.evaluate(_misfortunes())
         browser.do("sleep", ms=300)
         browser.click("button[type=submit]")
         browser.appears("#verdict")
@@ -158,7 +158,7 @@ def visit(checkout: Checkout, kind: Kind, shop: str, ingest: str) -> Visit:
         verdict = browser.evaluate("document.getElementById('verdict').dataset.decision")
         events = checkout.wait_sent(order, 209)  # payment_succeeded, noted as the page is being left
         databases = bytes(browser.evaluate(_DATABASES))
-        full = next(event.header.sent_at for event in events if len(event.signals) == _most(events))
+        full = next(event.header.sent_at for event in events if len(event.signals) > 0.98 * _most(events))
         return Visit(
             kind, order, events, seen, first, full - started, thanks, verdict, databases, browser.seen()
         )  # fmt: skip
@@ -171,14 +171,14 @@ def _most(events: list[Opened]) -> int:
 def _misfortunes() -> str:
     """Return a script that does to a page what careless shops do: secrets in titles, addresses and errors."""
     card, email, phone, token, iban = (LEAKED[name] for name in ("card", "email", "phone", "token", "iban"))
-    return f"""
+    return f"""(() => {{
         document.title = "Order of {email}, card {card}";
         history.pushState({{}}, "", "/checkout/{email}/{card.replace(" ", "")}?token={token}&iban={iban}#{email}");
         fetch("/quote/{email}?phone={phone}&card={card}").catch(() => 0);
         console.debug("{card}");
         Promise.reject(new Error("no route to {email} with token {token}"));
         setTimeout(() => {{ throw new TypeError("card {card} of {phone} was refused, IBAN {iban}"); }});
-    """
+    }})()"""
 
 
 # Unix ms of the agent's start; ms from there to the first request to the endpoint.
