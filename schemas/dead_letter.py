@@ -32,6 +32,9 @@ class Reason(StrEnum):
     BAD_LAYOUT = "decode.bad_layout"
     BAD_NESTED = "decode.bad_nested"
     CARD_NUMBER = "mask.card_number"
+    CARD_DETAILS = "mask.card_details"
+    IBAN = "mask.iban"
+    NATIONAL_ID = "mask.national_id"
     EMAIL = "mask.email"
     PHONE = "mask.phone"
     SECRET_IN_URL = "mask.secret_in_url"  # noqa: S105 - a reason, not a secret
@@ -107,23 +110,38 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     ),
     Reason.CARD_NUMBER: ReasonFacts(
         "verify_mask", "merchant", "rejected",
-        "Free text holds what passes for a card number.",
-        "Tell the merchant which field leaks; the value was redacted here.",
+        "A text, several texts together, or an id holds what passes for a card number.",
+        "Tell the merchant which field leaks: the detail names it; the value was redacted here.",
+    ),
+    Reason.CARD_DETAILS: ReasonFacts(
+        "verify_mask", "merchant", "rejected",
+        "A text holds a card's security code or date of expiry beside the words for it.",
+        "Tell the merchant which field leaks: the detail names it; the value was redacted here.",
+    ),
+    Reason.IBAN: ReasonFacts(
+        "verify_mask", "merchant", "rejected",
+        "A text or an id holds an international bank account number.",
+        "Tell the merchant which field leaks: the detail names it; the value was redacted here.",
+    ),
+    Reason.NATIONAL_ID: ReasonFacts(
+        "verify_mask", "merchant", "rejected",
+        "A text holds an Aadhaar number, or a text or an id a permanent account number of India.",
+        "Tell the merchant which field leaks: the detail names it; the value was redacted here.",
     ),
     Reason.EMAIL: ReasonFacts(
         "verify_mask", "merchant", "rejected",
-        "Free text holds an e-mail address.",
-        "Tell the merchant which field leaks; the value was redacted here.",
+        "A text or an id holds an e-mail address.",
+        "Tell the merchant which field leaks: the detail names it; the value was redacted here.",
     ),
     Reason.PHONE: ReasonFacts(
         "verify_mask", "merchant", "rejected",
-        "Free text holds an international phone number.",
-        "Tell the merchant which field leaks; the value was redacted here.",
+        "A text holds a phone number, or an id one with its plus sign.",
+        "Tell the merchant which field leaks: the detail names it; the value was redacted here.",
     ),
     Reason.SECRET_IN_URL: ReasonFacts(
         "verify_mask", "merchant", "rejected",
-        "A URL kept its query or fragment, or carries credentials.",
-        "Tell the merchant; the agent strips them, so another client sent this.",
+        "A URL kept its query, fragment or credentials, or a text holds a token, password or session id.",
+        "Tell the merchant: the agent strips them, so another client sent this.",
     ),
     Reason.OUT_OF_RANGE: ReasonFacts(
         "normalize", "client", "poison",

@@ -29,6 +29,9 @@ LATENESS = 86_400_000
 CANARY_CARD = "4111 1111 1111 1111"
 CANARY_EMAIL = "jane.canary@example.com"
 CANARY_PHONE = "+49 151 23456789"
+CANARY_IBAN = "DE89 3704 0044 0532 0130 00"
+CANARY_AADHAAR = "9999 4105 7058"
+CANARY_CODE = "cvv=739"
 CANARY_URL = "https://shop.example/pay?token=CANARYSECRET"
 USER_AGENT = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/147.0.0.0 Safari/537.36"
@@ -151,6 +154,9 @@ BAD: Mapping[Reason, Callable[[int], bytes]] = {
     Reason.BAD_LAYOUT: lambda row: enveloped(row, sealed(row, payload() + b"\0")),
     Reason.BAD_NESTED: lambda row: enveloped(row, sealed(row, b'{"signals":{"no.such":1}}', Codec.NESTED_JSON)),
     Reason.CARD_NUMBER: lambda row: record(row, {"page.title": f"card {CANARY_CARD}"}),
+    Reason.CARD_DETAILS: lambda row: record(row, {"page.last_error": f"declined ({CANARY_CODE})"}),
+    Reason.IBAN: lambda row: record(row, {"page.title": f"Pay from {CANARY_IBAN}"}, Codec.LZ4),
+    Reason.NATIONAL_ID: lambda row: record(row, {"page.title": f"id {CANARY_AADHAAR}"}, Codec.NESTED_JSON),
     Reason.EMAIL: lambda row: record(row, {"page.last_error": f"no user {CANARY_EMAIL}"}, Codec.LZ4),
     Reason.PHONE: lambda row: record(row, {"page.title": f"call {CANARY_PHONE}"}, Codec.NESTED_JSON),
     Reason.SECRET_IN_URL: lambda row: record(row, {"page.referrer": CANARY_URL}, Codec.DEFLATE_RAW),

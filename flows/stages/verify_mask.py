@@ -1,24 +1,44 @@
 """verify_mask: proves that no unmasked personal data came through. Only texts are free; all else is typed.
 
-Two passes. The texts of a batch are joined and asked once, at the speed of memchr, for the bytes without which there
-is nothing to find; only rows that have such bytes are read text by text with the patterns of
-``flows.stages.personal_data``.
+Browsers, graphics, time zones and pages are far fewer than events. So the stage remembers what it found clean: each
+text, each id, each stretch of texts of an event (what the browser is, what the page is). What is new gets a glance, and
+only what may hold something is read with the patterns of ``flows.stages.personal_data``. What is remembered changes the
+time that a batch takes, never what comes out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from struct import unpack
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 
-from flows.stages.personal_data import find_personal_data, may_hold, redact
+from flows.stages.personal_data import ID_KINDS, KINDS, find_personal_data, redact
+from flows.stages.personal_data.glance import BETWEEN_IDS, ids_may_hold, may_hold
+from flows.stages.personal_data.known import Known
+from flows.stages.personal_data.split_card import may_begin, split_card
 from schemas.batches import Decoded, Texts, Verified
-from schemas.catalogue import Catalogue, load_catalogue
+from schemas.catalogue import Catalogue, Signal, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.nested import nested_of
 from schemas.stage import StageOut
 
-_DETAIL = "free text of the payload holds it; the value was redacted"
+_IDS = ("transaction", "linked_id")
+_NAMED = 3  # fields, in a letter's detail
+_RANK = {reason: rank for rank, reason in reversed(list(enumerate(kind.reason for kind in KINDS)))}
+Stretch = bytes  # the texts, one after the other, and their lengths as int32
+
+
+class Leak(NamedTuple):
+    """What a row holds: the reason, the fields that hold anything, and its texts without it."""
+
+    reason: Reason
+    fields: tuple[str, ...]
+    texts: dict[str, str]
 
 
 class VerifyMask:
@@ -28,55 +48,128 @@ class VerifyMask:
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or load_catalogue()
+        self._stretches = _stretches(self._catalogue.texts)
+        self._clean_stretches: Known[Stretch] = Known()
+        self._clean_texts: Known[bytes] = Known()
+        self._clean_ids: Known[str] = Known()
+
+    def __reduce__(self) -> tuple[type[VerifyMask], tuple[Catalogue]]:
+        """Pickle without what is remembered."""
+        return (VerifyMask, (self._catalogue,))
 
     def __call__(self, batch: Decoded, /) -> StageOut[Verified]:
-        """Search every text of the batch. The reason is the first kind, in the order of KINDS, that a row holds."""
+        """Search every text and id of the batch. The reason is the first kind of KINDS that a row holds."""
         verified = widen(Verified, batch)
-        found = _violations(batch.signals.texts)
-        if not found:
+        leaks = {row: leak for row in self._suspects(batch) if (leak := self._leak(batch, row))}
+        if not leaks:
             return StageOut(verified)
         clean = np.ones(len(batch), np.bool_)
-        clean[list(found)] = False
-        letters = [self._letter(batch, row, reason) for row, reason in found.items()]
+        clean[list(leaks)] = False
+        letters = [self._letter(batch, row, leak) for row, leak in leaks.items()]
         return StageOut(verified.take(np.flatnonzero(clean)), letters)
 
-    def _letter(self, batch: Decoded, row: int, reason: Reason) -> DeadLetter:
-        one = batch.signals.texts.take(np.array([row], np.intp))
-        replaced = {}
-        for signal in self._catalogue.texts:
-            text = one.column(signal.position)[0]
-            if text is not None:
-                replaced[signal.name] = redact(text).decode("utf-8", "replace")
-        nested = nested_of(batch.signals, batch.activity, row, self._catalogue, replaced)
-        (letter,) = dead_letters(batch, [row], reason, self.name, _DETAIL)
+    def _suspects(self, batch: Decoded) -> list[int]:
+        """Return the rows, in order, that have something that is not known to be clean."""
+        rows: set[int] = set()
+        for first, last in self._stretches:
+            rows |= self._suspects_in(batch.signals.texts, first, last)
+        for ids in (batch.event.transaction, batch.event.linked_id):
+            rows |= self._suspects_of(ids)
+        return sorted(rows)
+
+    def _suspects_in(self, texts: Texts, first: int, last: int) -> set[int]:
+        """Return the rows whose texts from ``first`` up to ``last`` hold something, or begin with a piece of a card."""
+        found = _stretches_of(texts, first, last)
+        new = self._clean_stretches.without(found)
+        if not new:
+            return set()
+        parts = {stretch: _parts(stretch, last - first) for stretch in new}
+        dirty = self._unclean({text for texts in parts.values() for text in texts})
+        clean = {stretch for stretch in new if dirty.isdisjoint(parts[stretch])} if dirty else new
+        self._clean_stretches.add(clean)
+        new -= clean
+        return {row for row, stretch in enumerate(found) if stretch in new} if new else set()
+
+    def _unclean(self, texts: set[bytes]) -> set[bytes]:
+        """Return the texts that are not clean by themselves; remember those that are."""
+        new = self._clean_texts.without(texts)
+        dirty = {text for text in new if _dirty(text)}
+        self._clean_texts.add(new - dirty)
+        return dirty
+
+    def _suspects_of(self, ids: Sequence[str]) -> set[int]:
+        new = self._clean_ids.without(ids)
+        if not new:
+            return set()
+        dirty = {text for text in new if _leaks(text)} if ids_may_hold(BETWEEN_IDS.join(new)) else set[str]()
+        self._clean_ids.add(new - dirty)
+        return {row for row, text in enumerate(ids) if text in dirty} if dirty else set()
+
+    def _leak(self, batch: Decoded, row: int) -> Leak | None:
+        """Read a row whole. None where it holds nothing, though one of its texts begins as a card in pieces would."""
+        shown = _texts_of(batch.signals.texts, row, self._catalogue.texts)
+        ids = {name: getattr(batch.event, name)[row] for name in _IDS}
+        found = {name: reason for name, text in shown.items() if (reason := find_personal_data(text))}
+        found |= {name: reason for name, text in ids.items() if (reason := find_personal_data(text, ID_KINDS))}
+        clean = {name: redact(text) for name, text in shown.items()}
+        while pieces := split_card(list(clean.values())):
+            names = list(clean)
+            clean |= {names[place]: redact(text) for place, text in pieces.items()}
+            found |= {names[place]: Reason.CARD_NUMBER for place in pieces}
+        if not found:
+            return None
+        return Leak(min(found.values(), key=_RANK.__getitem__), tuple(found), clean)
+
+    def _letter(self, batch: Decoded, row: int, leak: Leak) -> DeadLetter:
+        nested = nested_of(batch.signals, batch.activity, row, self._catalogue, leak.texts)
+        (letter,) = dead_letters(batch, [row], leak.reason, self.name, _detail(leak.fields))
         return letter.redacted(msgspec.json.encode(nested))
 
 
-def _violations(texts: Texts) -> dict[int, Reason]:
-    """Return the first reason of every row that has one, rows in order."""
-    tails = _tails(texts)
-    found: dict[int, Reason] = {}
-    if not may_hold(b"\0".join(tails)):
-        return found
-    for row, tail in enumerate(tails):
-        if may_hold(tail):
-            reason = find_personal_data(_texts_of(texts, row))
-            if reason is not None:
-                found[row] = reason
+def _detail(fields: Sequence[str]) -> str:
+    named = " and ".join((*fields[:_NAMED], *([f"{len(fields) - _NAMED} more"] if len(fields) > _NAMED else [])))
+    return f"found in {named}; redacted"
+
+
+def _dirty(text: bytes) -> bool:
+    """Return whether a text holds something, or may be a piece of what several texts hold together."""
+    shown = text.decode("utf-8", "replace")
+    if may_hold(text) and find_personal_data(shown):
+        return True
+    return may_begin(shown)
+
+
+def _leaks(text: str) -> bool:
+    return ids_may_hold(text) and find_personal_data(text, ID_KINDS) is not None
+
+
+def _stretches(signals: Sequence[Signal]) -> list[tuple[int, int]]:
+    """Return the ranges of texts that are remembered together: what the page is, and what the browser is."""
+    found = [list(group) for _, group in groupby(signals, key=lambda signal: signal.family == "page")]
+    return [(group[0].position, group[-1].position + 1) for group in found]
+
+
+def _stretches_of(texts: Texts, first: int, last: int) -> list[Stretch]:
+    lengths = np.ascontiguousarray(texts.length[:, first:last])
+    starts = texts.start[:, first]
+    ends = starts + np.maximum(lengths, 0).sum(axis=1)
+    sizes = lengths.view(f"V{lengths.itemsize * (last - first)}").ravel().tolist()
+    rows = zip(texts.blob, starts.tolist(), ends.tolist(), sizes, strict=True)
+    return [blob[start:end] + size for blob, start, end, size in rows]
+
+
+def _parts(stretch: Stretch, count: int) -> list[bytes]:
+    """Return the texts of a stretch that are not empty."""
+    found, at = [], 0
+    for size in unpack(f"={count}i", stretch[-4 * count :]):
+        if size > 0:
+            found.append(stretch[at : at + size])
+            at += size
     return found
 
 
-def _tails(texts: Texts) -> list[bytes]:
-    """Return one slice a row that spans all of its texts, without anything between them."""
-    if texts.length.shape[1] == 0:
-        return [b""] * len(texts)
-    starts = texts.start.min(axis=1).tolist()
-    ends = (texts.start + np.maximum(texts.length, 0)).max(axis=1).tolist()
-    return [blob[start:end] for blob, start, end in zip(texts.blob, starts, ends, strict=True)]
-
-
-def _texts_of(texts: Texts, row: int) -> bytes:
-    """Return the texts of a row with a NUL between two of them, so that no find reaches across."""
-    blob = texts.blob[row]
-    spans = zip(texts.start[row].tolist(), texts.length[row].tolist(), strict=True)
-    return b"\0".join([blob[at : at + size] for at, size in spans if size > 0])
+def _texts_of(texts: Texts, row: int, signals: Sequence[Signal]) -> dict[str, str]:
+    """Return the texts of a row by name, without those that are absent."""
+    one = texts.take(np.array([row], np.intp))
+    read: Iterator[tuple[str, bytes | None]] = ((signal.name, one.column(signal.position)[0]) for signal in signals)
+    return {name: text.decode("utf-8", "replace") for name, text in read if text is not None}

@@ -27,10 +27,26 @@ from schemas.batches import RawBatch
 from schemas.dead_letter import REASONS, DeadLetter, Reason, dead_letter_headers, decode_dead_letter, encode_dead_letter
 from schemas.stage import StageOut
 from tests.scored_parcels import encoded_parcel
-from tests.wire import BAD, CANARY_CARD, CANARY_EMAIL, CANARY_PHONE, LATENESS, RING, parcel, raw_batch, record
+from tests.wire import (
+    BAD,
+    CANARY_AADHAAR,
+    CANARY_CARD,
+    CANARY_CODE,
+    CANARY_EMAIL,
+    CANARY_IBAN,
+    CANARY_PHONE,
+    LATENESS,
+    RING,
+    parcel,
+    raw_batch,
+    record,
+)
 
 CANARIES = {
     Reason.CARD_NUMBER: (CANARY_CARD, CANARY_CARD.replace(" ", "")),
+    Reason.CARD_DETAILS: (CANARY_CODE,),
+    Reason.IBAN: (CANARY_IBAN, CANARY_IBAN.replace(" ", "")),
+    Reason.NATIONAL_ID: (CANARY_AADHAAR, CANARY_AADHAAR.replace(" ", "")),
     Reason.EMAIL: (CANARY_EMAIL, "jane.canary"),
     Reason.PHONE: (CANARY_PHONE, "23456789"),
     Reason.SECRET_IN_URL: ("CANARYSECRET",),

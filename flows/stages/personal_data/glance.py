@@ -1,0 +1,38 @@
+"""The first glance: which texts and ids can hold anything at all. A few passes over the bytes, each in one call."""
+
+from __future__ import annotations
+
+from flows.stages.personal_data.card_number import card_numbers_alone
+from flows.stages.personal_data.iban import ibans
+
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DIGITS = b"0123456789"
+_HARMLESS = _LETTERS + b" ,.-_:;/!|*\0\t\n\r"
+BETWEEN_IDS = "\0" * 6  # more than stands between the groups of any number
+_SIGNS = tuple("@+%&\\?#")
+_CLASSES = bytes(ord("a") if byte in _LETTERS else ord("0") if byte in _DIGITS else 0 for byte in range(256))
+_GAPS = bytes(byte for byte in range(1, 128) if byte not in _LETTERS + _DIGITS)
+_CARD = b"0" * 13
+_PAN = b"\0aaaaa0000a\0"
+
+
+def may_hold(text: bytes) -> bool:
+    """Return False only where ``find_personal_data`` finds nothing in a UTF-8 text.
+
+    What there is to find has a digit or a sign (``@``, ``%``, ``+``, ``?``, ``#``, ``=``, a quote, a bracket ...), is
+    not ASCII, or is a JSON Web Token.
+    """
+    return bool(text.translate(None, _HARMLESS)) or b"eyJ" in text
+
+
+def ids_may_hold(ids: str) -> bool:
+    """Return False only where no id of some, joined by ``BETWEEN_IDS``, holds one of ``ID_KINDS``."""
+    if not ids.isascii() or any(sign in ids for sign in _SIGNS):
+        return True
+    small = ids.lower()
+    if "pan" in small or "iban" in small:
+        return True
+    raw = ids.encode()
+    if _PAN in b"\0%b\0" % raw.translate(_CLASSES) or next(ibans(ids), None):
+        return True
+    return _CARD in raw.translate(_CLASSES, _GAPS) and next(card_numbers_alone(ids), None) is not None

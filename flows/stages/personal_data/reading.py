@@ -1,0 +1,83 @@
+"""How a text is read: in one script, and without its encodings.
+
+``shown`` is the text as it stands, ``plain`` the same with one code point for each of its own: every decimal digit of
+Unicode as 0 to 9, letters and signs that NFKC makes ASCII (full-width, mathematical, superscript) as ASCII, dashes as
+``-``, blanks and invisible characters as a blank. A span of one is therefore a span of the other.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from html import unescape
+from typing import NamedTuple
+from urllib.parse import unquote
+
+_TIMES = 3  # how often a text may be encoded: a page's value in a URL, in another URL's query, in an error
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
+_REMEMBERED = 8_192  # code points
+_BLANKS = frozenset(("Zs", "Zl", "Zp", "Cf"))
+
+
+class Reading(NamedTuple):
+    """One way to read a text. ``encoded`` says that it was decoded to be read so."""
+
+    shown: str
+    plain: str
+    encoded: bool
+
+
+def readings(text: str) -> Iterator[Reading]:
+    """Give the text as it stands, then decoded once, twice and three times, as long as that changes it."""
+    yield Reading(text, folded(text), encoded=False)
+    for _ in range(_TIMES):
+        inner = decoded(text)
+        if inner == text:
+            return
+        text = inner
+        yield Reading(text, folded(text), encoded=True)
+
+
+def decoded(text: str) -> str:
+    """Return a text without one layer of percent-encoding, of HTML's character references, of JavaScript's escapes."""
+    if "%" in text:
+        text = unquote(text, errors="replace")
+    if "&" in text:
+        text = unescape(text)
+    if "\\" in text:
+        text = _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
+    return text
+
+
+def folded(text: str) -> str:
+    """Return the text in one script, code point for code point."""
+    return text if text.isascii() else text.translate(_FOLDS)
+
+
+class _Folds(dict[int, str]):
+    """What code points stand for, found when first asked for."""
+
+    def __missing__(self, point: int) -> str:
+        """Return what a code point stands for; remember it, up to a bound."""
+        found = chr(point) if point < _FIRST_FOLDED else _fold(chr(point))
+        if len(self) < _REMEMBERED:
+            self[point] = found
+        return found
+
+
+_FIRST_FOLDED = 0x80
+_FOLDS = _Folds()
+
+
+def _fold(character: str) -> str:
+    digit = unicodedata.digit(character, -1)
+    if digit >= 0:
+        return str(digit)
+    category = unicodedata.category(character)
+    if category in _BLANKS:
+        return " "
+    if category == "Pd" or character == "\u2212":  # the minus sign is a sign of mathematics, not a dash
+        return "-"
+    compatible = unicodedata.normalize("NFKC", character) if unicodedata.decomposition(character) else ""
+    return compatible if len(compatible) == 1 and compatible.isascii() else character
