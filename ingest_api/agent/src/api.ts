@@ -26,10 +26,6 @@ export function createApi(findWorld: () => World | undefined, parts: Parts): Cli
       return undefined;
     }
   };
-  const safe = (world: World): World => ({
-    ...world,
-    setTimeout: (task, ms) => world.setTimeout(() => guarded(task), ms),
-  });
   return {
     start: (options) =>
       void guarded(() => {
@@ -37,7 +33,7 @@ export function createApi(findWorld: () => World | undefined, parts: Parts): Cli
         if (!world) return;
         const checked = checkOptions(options);
         if (typeof checked === "string") return world.warn(checked);
-        page ??= new Page(safe(world), guarded);
+        page ??= new Page(world, guarded);
         page.start(checked, parts);
       }),
     flush: async () => {
@@ -64,15 +60,26 @@ class Page {
   private readonly backup: Backup;
   private unlisten: () => void = () => undefined;
 
+  readonly world: World;
+  /** Ms by which this device's clock is behind the server's, where it matters. */
+  private behind = 0;
+
   constructor(
-    readonly world: World,
+    found: World,
     private readonly guarded: <T>(task: () => T) => T | undefined,
   ) {
+    const world: World = {
+      ...found,
+      now: () => found.now() + this.behind,
+      setTimeout: (task, ms) => found.setTimeout(() => guarded(task), ms),
+    };
+    this.world = world;
     this.backup = new Backup(world);
     const lost = (entries: number): void => this.agent?.lost(entries);
     const outbox = new Outbox(world, this.backup, {
       lost,
       expired: (session) => this.agent?.expired(session),
+      clock: (serverNow) => (this.behind = serverNow - found.now()),
       answered: () => void drain.run(),
     });
     const drain = new Drain(world, this.backup, outbox, lost);

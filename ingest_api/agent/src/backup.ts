@@ -5,6 +5,7 @@
 
 import type { Bytes } from "./bytes";
 import { of, openDatabase, type Stores, transact } from "./database";
+import { FRAME_HEAD_BYTES } from "./frames";
 import { type Channel, type Session, storedChannel } from "./session";
 import type { World } from "./world";
 
@@ -98,7 +99,8 @@ export class Backup {
       let room = bytes;
       for (const row of rows.filter((one) => one.session === first.session)) {
         const sealed = (await of(stores.events.get(row.id))) as Bytes | undefined;
-        if (!sealed || (events.length && (room -= sealed.length) < 0)) break;
+        room -= (sealed?.length ?? 0) + FRAME_HEAD_BYTES;
+        if (!sealed || (events.length && room < 0)) break;
         events.push({ id: row.id, sealed, entries: row.entries, at: row.at });
       }
       return { channel: storedChannel(subtle, session), events };

@@ -3,6 +3,7 @@
 import { type Bytes, concat, utf8, view } from "./bytes";
 
 export const FRAMES_CONTENT_TYPE = "application/vnd.clickgoose.events";
+export const FRAME_HEAD_BYTES = 4;
 
 export function packFrames(frames: readonly Uint8Array[]): Bytes {
   const body = new Uint8Array(frames.reduce((total, frame) => total + 4 + frame.length, 0));

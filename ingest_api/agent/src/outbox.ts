@@ -4,7 +4,7 @@
  */
 
 import { type Backup, type Kept, surplus } from "./backup";
-import { packFrames } from "./frames";
+import { FRAME_HEAD_BYTES, packFrames } from "./frames";
 import type { Session } from "./session";
 import { beaconHead, leave, post, type Verdict } from "./transport";
 import type { World } from "./world";
@@ -29,6 +29,8 @@ export interface OutboxHooks {
   lost(entries: number): void;
   /** The server takes events of this session no longer. */
   expired(session: Session): void;
+  /** The server's clock, in Unix ms, where this device's is so far from it that nothing is taken. */
+  clock(serverNow: number): void;
   /** The server answered: it is worth sending what earlier pages left. */
   answered(): void;
 }
@@ -182,6 +184,9 @@ export class Outbox {
         this.mostEvents = Math.min(MOST_EVENTS, this.mostEvents + 1);
         return;
       }
+      case "stale":
+        this.hooks.clock(verdict.serverNow);
+        return this.again(batch, 0);
       case "later":
         return this.again(batch, verdict.waitMs);
       case "refused":
@@ -237,6 +242,6 @@ function mark(batch: readonly Item[], from: Item["state"], to: Item["state"]): v
 /** The first of these that fit into a body of this many bytes, at least one. */
 export function fitting<T extends { sealed: Uint8Array }>(items: readonly T[], bytes: number, most = Infinity): T[] {
   let room = bytes;
-  const end = items.findIndex((item, at) => (room -= item.sealed.length + 4) < 0 && at > 0);
+  const end = items.findIndex((item, at) => (room -= item.sealed.length + FRAME_HEAD_BYTES) < 0 && at > 0);
   return items.slice(0, Math.min(end < 0 ? items.length : end, most));
 }

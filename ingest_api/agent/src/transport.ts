@@ -18,6 +18,8 @@ export type Verdict =
   | { kind: "answered"; outcomes: Outcome[]; waitMs: number }
   /** No answer, or none that says anything: the same again later. */
   | { kind: "later"; waitMs: number }
+  /** This device's clock is wrong; `serverNow` in Unix ms. */
+  | { kind: "stale"; serverNow: number }
   /** The session's credential is refused for good. */
   | { kind: "refused" }
   /** The request is too large. */
@@ -103,6 +105,8 @@ async function judge(world: World, channel: Channel, response: Response): Promis
     return { kind: "answered", outcomes, waitMs };
   }
   const code = readCode(answer);
+  const serverNow = Date.parse(response.headers.get("date") ?? "");
+  if (code === "signature_stale" && serverNow) return { kind: "stale", serverNow };
   if (REFUSED.includes(code)) return { kind: "refused" };
   if (SMALLER.includes(code)) return { kind: "smaller" };
   if (NEVER.includes(code)) return { kind: "never" };

@@ -366,3 +366,21 @@ test("packing is used where the server asks for it", async () => {
   }
   assert.deepEqual(server.events.map((event) => event.codec), [0, 1]);
 });
+
+test("a device whose clock is wrong is put right by the server, once it says so", async () => {
+  const fake = new FakeWorld();
+  const { parked, server } = openPage(fake);
+  server.behaviour = (call, world) => {
+    const stamp = /t=(\d+)/.exec(new Headers(call.init.headers).get("x-clickgoose-signature") ?? "")?.[1];
+    const serverNow = world.time - 7_200_000;
+    return Math.abs(Number(stamp) - serverNow) > 300_000
+      ? failure(401, "signature_stale", { date: new Date(serverNow).toUTCString() })
+      : accept(call, world);
+  };
+  parked.first();
+  await fake.advance(2_000);
+  assert.equal(server.calls.length, 2);
+  parked.log(clicked, 1);
+  await fake.advance(3_000);
+  assert.ok(Math.abs((server.events.at(-1)?.sentAt ?? 0) - (fake.time - 7_200_000)) < 10_000);
+});

@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -31,5 +31,5 @@ const compiled = names.filter((name) => name.endsWith(".test.ts")).map((name) =>
 const wanted = process.argv.slice(2);
 const run = wanted.includes("--write-vectors")
   ? [join(out, "write_vectors.mjs")]
-  : ["--enable-source-maps", "--test", ...compiled.filter((file) => !wanted.length || wanted.some((one) => file.includes(one)))];
+  : ["--enable-source-maps", "--test", ...compiled.filter((file) => !wanted.length || wanted.some((one) => basename(file).startsWith(one)))];
 process.exitCode = spawnSync(process.execPath, run, { stdio: "inherit" }).status ?? 1;

@@ -110,8 +110,8 @@ export class FakeWorld {
   }
 
   /** Waits until promises, cryptography and the database have nothing more to do. */
-  async quiet(): Promise<void> {
-    for (let round = 0; round < 12 || this.busy > 0; round++) await new Promise((resolve) => setImmediate(resolve));
+  async quiet(rounds = 30): Promise<void> {
+    for (let round = 0; round < rounds || this.busy > 0; round++) await new Promise((resolve) => setImmediate(resolve));
   }
 
   pagehide(): void {
@@ -121,6 +121,11 @@ export class FakeWorld {
   hide(): void {
     this.document.visibilityState = "hidden";
     this.document.dispatchEvent(new Event("visibilitychange"));
+  }
+
+  /** Timers that are set. */
+  get waiting(): number {
+    return this.timers.size;
   }
 
   private counted(subtle: SubtleCrypto): SubtleCrypto {
