@@ -93,9 +93,10 @@ test("scrolling is summed up once a second, there and back; how a text field scr
 test("a resize is noted once it rests, and not where only the height changed", () => {
   const { dom } = open();
   const width = (px: number): unknown => Object.defineProperty(dom.window, "innerWidth", { value: px, configurable: true });
-  for (const px of [900, 800, 700]) {
+  for (const px of [900, 800, 750, 700]) {
     width(px);
-    dom.fire(dom.window, "resize", {}, 100);
+    dom.fire(dom.window, "resize");
+    dom.advance(300);
   }
   dom.advance(1_000);
   dom.fire(dom.window, "resize");
@@ -207,11 +208,11 @@ test("calls of the page's scripts are timed and failures told; the agent's own a
 test("of what is ignored nothing at all is noted, within shadow trees too", () => {
   const { dom } = open(`${FORM}<x-box id=box class=no></x-box><x-box id=other></x-box>`, [".no", "#cvc"]);
   for (const id of ["box", "other"]) {
-    dom.get(id).attachShadow({ mode: "open" }).innerHTML = `<p><input id=in-${id} name=postcode><slot></slot></p>`;
+    dom.get(id).attachShadow({ mode: "open" }).innerHTML = `<p><input id=in-${id} name=postcode></p><p class=no><slot></slot></p>`;
   }
   const within = dom.document.createElement("div");
   within.innerHTML = "<b id=slotted></b>";
-  dom.get("box").append(within);
+  dom.get("other").append(within);
   for (const id of ["inner", "cvc", "deep", "hidden", "box", "slotted"]) {
     const element = id === "box" ? dom.get("in-box") : dom.get(id);
     click(dom, element);
@@ -220,9 +221,11 @@ test("of what is ignored nothing at all is noted, within shadow trees too", () =
   }
   dom.set(dom.get("cvc"), "123");
   dom.set(dom.get("inner"), "jane");
-  dom.fire(dom.window, "pageshow");
   dom.advance(3_000);
   assert.deepEqual(dom.noted, []);
+  dom.fire(dom.get("form"), "submit");
+  assert.deepEqual(dom.entries(), [dom.entries("submitted")[0]]);
+  dom.noted.length = 0;
   dom.fire(dom.get("in-other"), "focus");
   assert.deepEqual(dom.entries(), ["field_focused - postal_code"]);
 });
@@ -294,6 +297,7 @@ test("nothing of the page is changed, and after the end nothing is left", () => 
   assert.ok(shape().every(([name, it], at) => before[at]?.[0] === name && Object.is(before[at]?.[1], it)));
   assert.equal(dom.document.querySelectorAll("*").length, html);
   assert.ok(dom.listening.size > 15);
+  dom.fire(dom.document.body, "pointermove", { clientX: 0, clientY: 0 });
   stop();
   assert.deepEqual([...dom.listening], []);
   assert.equal(dom.waiting, 0);

@@ -12,6 +12,7 @@ test("a key counts by its interval where it writes, and no other does", () => {
   dom.fire(card, "keydown", { repeat: false }, 50); // a modifier: neither keypress nor edit
   dom.fire(card, "keyup", {}, 20);
   dom.fire(card, "keydown", { repeat: true }, 30); // held down
+  dom.fire(card, "keypress");
   dom.fire(dom.document.body, "keydown", { repeat: false }, 30);
   dom.key(card, "411", 20);
   const own = (event: Event): void => event.preventDefault(); // the page writes the digits itself
@@ -113,7 +114,9 @@ test("events that a script made are counted by class, once a second, and are not
   for (const type of ["resize", "scroll", "popstate", "visibilitychange"]) dom.window.dispatchEvent(new dom.window.Event(type));
   assert.deepEqual(dom.noted, []);
   dom.advance(1_000);
-  assert.deepEqual(dom.entries(), ["untrusted_event 5 card_number", "untrusted_event 1 button"]);
+  dom.get("pay").dispatchEvent(new dom.window.Event("click"));
+  dom.advance(1_000);
+  assert.deepEqual(dom.entries(), ["untrusted_event 5 card_number", "untrusted_event 1 button", "untrusted_event 1 button"]);
 });
 
 test("a value that a script set is found by caret, placeholder or validity", () => {
@@ -129,6 +132,21 @@ test("a value that a script set is found by caret, placeholder or validity", () 
   dom.fire(dom.get("pay"), "click");
   dom.advance(1_000);
   assert.equal(dom.entries("value_set_by_script").length, 3, "each once");
+});
+
+test("it is found at the submit itself, and again in a form that was reset", () => {
+  const { dom } = open();
+  dom.key(dom.get("card"), "4");
+  dom.advance(1_000);
+  dom.set(dom.get("name"), "Jane Doe");
+  dom.fire(dom.get("form"), "submit");
+  assert.deepEqual(dom.entries("value_set_by_script"), ["value_set_by_script 8 name"]);
+  dom.set(dom.get("card"), "");
+  dom.fire(dom.get("form"), "reset");
+  dom.advance(0);
+  dom.set(dom.get("card"), "4111");
+  dom.fire(dom.get("form"), "submit");
+  assert.deepEqual(dom.entries("value_set_by_script").slice(1), ["value_set_by_script 4 card_number"]);
 });
 
 test("it is found even where the script also takes the focus, and at once when the form is sent", () => {
@@ -153,6 +171,19 @@ test("what a person entered, the browser filled in, or was there before, no scri
   dom.fire(dom.get("pay"), "click");
   dom.advance(1_000);
   assert.deepEqual(dom.entries("value_set_by_script", "autofilled"), ["autofilled - card_number"]);
+});
+
+test("a caret that a person moved, or a value that the browser holds ready, is no script's doing", () => {
+  const { dom } = open(`<form id=form><input id=card value=4111 autocomplete=cc-number><input id=name placeholder=Name></form>`);
+  dom.get("card").setSelectionRange(0, 0);
+  dom.fire(dom.window, "pageshow");
+  dom.advance(0);
+  dom.fire(dom.get("card"), "pointerdown", { clientX: 0, clientY: 0 });
+  dom.get("card").setSelectionRange(4, 4);
+  dom.set(dom.get("name"), "Jane Doe");
+  dom.autofilled.add(dom.get("name"));
+  dom.fire(dom.get("form"), "submit");
+  assert.deepEqual(dom.entries("value_set_by_script", "autofilled"), []);
 });
 
 test("what the browser only offers, or restores after a reset or while loading, is neither", () => {

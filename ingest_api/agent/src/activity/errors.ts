@@ -12,8 +12,8 @@ export function errors(page: Page): void {
   const tell = (text: string): void => {
     if (texts++ < MOST_TEXTS) page.signals.text("page.last_error", text);
   };
-  page.on("error", (event, element) => {
-    if (element || typeof event.message !== "string") return; // an image or script that did not load
+  page.on("error", (event) => {
+    if (typeof event.message !== "string") return; // an image or script that did not load
     page.note(CODES.script_error, undefined, undefined, event.timeStamp);
     if (texts < MOST_TEXTS) tell(`${scrub(event.message)} ${maskUrl(event.filename)}`.trim());
   });

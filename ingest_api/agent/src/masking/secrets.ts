@@ -7,8 +7,6 @@
 
 const MAX_WORD = 64;
 const JWT = /eyJ[\w-]+/;
-const INDIAN_PAN = /(?:^|[^a-z])[a-z]{5}[\W_]?\d{4}[\W_]?[a-z](?![a-z])/i;
-const IBAN = /(?:^|[^a-z0-9])[a-z]{2}\d{2}(?:[\s.-]?[a-z0-9]{2,4}){3,}/i;
 const LONG_HEX = /[0-9a-f]{16,}/i;
 const RUN = /[a-z0-9+=~]+/gi;
 const CAMEL_CASE = /^[A-Z]?[a-z]+(?:[A-Z]{1,4}[a-z]{2,}){0,6}$/;
@@ -55,8 +53,6 @@ export function secretive(word: string): boolean {
     (count > 0 && SENSITIVE.test(word)) ||
     LONG_HEX.test(word) ||
     JWT.test(word) ||
-    INDIAN_PAN.test(word) ||
-    IBAN.test(word) ||
     random(word)
   );
 }
