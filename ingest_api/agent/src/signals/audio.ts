@@ -85,22 +85,28 @@ export function describeNodes(signals: Signals): void {
   take(signals, "category", "sound", { channel_interpretation: () => context.destination.channelInterpretation });
 }
 
-/** What only a context for the loudspeakers knows; it is closed at once, and nothing is played. */
-export function describeOutput(signals: Signals): void {
-  const context: Loose = ask(() => new (scope.AudioContext ?? scope.webkitAudioContext)());
-  take(signals, "number", "audio", {
-    sample_rate: () => context.sampleRate,
-    base_latency: () => context.baseLatency,
-    max_channels: () => context.destination.maxChannelCount,
+/**
+ * What only a context for the loudspeakers knows; it is closed at once, and nothing is played. Listing the devices
+ * before starts the browser's audio process, for which the page would stand still otherwise.
+ */
+export async function describeOutput(signals: Signals, run: Run): Promise<void> {
+  await within(RENDERING_MS, () => navigator.mediaDevices.enumerateDevices());
+  await run(() => {
+    const context: Loose = ask(() => new (scope.AudioContext ?? scope.webkitAudioContext)());
+    take(signals, "number", "audio", {
+      sample_rate: () => context.sampleRate,
+      base_latency: () => context.baseLatency,
+      max_channels: () => context.destination.maxChannelCount,
+    });
+    take(signals, "number", "sound", {
+      output_latency: () => context.outputLatency,
+      destination_channels: () => context.destination.channelCount,
+      destination_inputs: () => context.destination.numberOfInputs,
+    });
+    take(signals, "number", "fingerprint", { audio_base_latency: () => context.baseLatency });
+    take(signals, "category", "sound", { state: () => context.state });
+    ask(() => context.close());
   });
-  take(signals, "number", "sound", {
-    output_latency: () => context.outputLatency,
-    destination_channels: () => context.destination.channelCount,
-    destination_inputs: () => context.destination.numberOfInputs,
-  });
-  take(signals, "number", "fingerprint", { audio_base_latency: () => context.baseLatency });
-  take(signals, "category", "sound", { state: () => context.state });
-  ask(() => context.close());
 }
 
 /**

@@ -16,7 +16,7 @@ const GLOBALS: Readonly<Record<string, RegExp>> = {
   dom_automation: /^domAutomation(?:Controller)?$/,
   awesomium: /^awesomium$/,
 };
-const SCRIPT_OF_TOOL = /pptr:|__puppeteer_evaluation_script__|__playwright_evaluation_script__|UtilityScript|debugger eval code/;
+const SCRIPT_OF_TOOL = /pptr:|__(?:puppeteer|playwright)_evaluation_script__|UtilityScript/;
 /** CSS px between window and viewport: more than a side bar, more than tabs, address bar and bookmarks. */
 const PANEL_WIDE = 250;
 const PANEL_HIGH = 320;
@@ -24,11 +24,14 @@ const PANEL_HIGH = 320;
 /** `stack` is that of the call that started the agent. */
 export function describeAutomation(signals: Signals, frame: Frame, stack: string): void {
   const names = [...Object.getOwnPropertyNames(window), ...Object.getOwnPropertyNames(document)];
-  const patterns = Object.entries(GLOBALS).map(([name, pattern]) => [name, () => names.some((one) => pattern.test(one))] as const);
+  const patterns = Object.entries(GLOBALS).map(
+    ([name, pattern]) => [name, () => names.some((one) => pattern.test(one))] as const,
+  );
   take(signals, "boolean", "automation", {
     ...Object.fromEntries(patterns),
     sequentum: () => /sequentum/i.test(String((window as Loose).external)),
-    webdriver_attribute: () => document.documentElement.getAttributeNames().some((name) => /selenium|webdriver|driver/i.test(name)),
+    webdriver_attribute: () =>
+      document.documentElement.getAttributeNames().some((name) => /selenium|webdriver|driver/i.test(name)),
     navigator_own_properties: () => Object.getOwnPropertyNames(navigator).length > 0,
     languages_inconsistent: () => navigator.languages[0] !== navigator.language,
     source_url_marker: () => SCRIPT_OF_TOOL.test(stack),
@@ -43,21 +46,25 @@ export function describeAutomation(signals: Signals, frame: Frame, stack: string
     error_stack_marker: () => traces.error_stack_marker,
     webdriver_altered: () => alteredWebdriver(print),
     console_wrapped: () =>
-      (["log", "debug", "info", "warn", "error"] as const).some((name) => !/\[native code\]/.test(print(console[name]))),
+      (["log", "debug", "info", "warn", "error"] as const).some(
+        (name) => !/\[native code\]/.test(print(console[name])),
+      ),
   });
 }
 
 function alteredWebdriver(print: (one: Loose) => string): boolean {
   const descriptor = Object.getOwnPropertyDescriptor(Navigator.prototype, "webdriver");
   const own = Object.getOwnPropertyDescriptor(navigator, "webdriver");
-  return !!own || !descriptor?.get || !/^function (?:get )?webdriver\(\) ?\{\s*\[native code\]/.test(print(descriptor.get));
+  return (
+    !!own || !descriptor?.get || !/^function (?:get )?webdriver\(\) ?\{\s*\[native code\]/.test(print(descriptor.get))
+  );
 }
 
 /**
  * A client of the debugger makes the engine format what goes to the console, and so the stack of an error: with its
  * own function of the frame's realm. The console is the frame's too, so that no reporter of the page hears of it.
  */
-export function describeDebugger(signals: Signals, { window: it }: Frame): void {
+export function describeDebugger(signals: Signals, { window: it }: Frame): boolean | undefined {
   let formatted = false;
   const probed = ask(() => {
     it.Error.prepareStackTrace = () => {
@@ -73,4 +80,5 @@ export function describeDebugger(signals: Signals, { window: it }: Frame): void 
     cdp_runtime: () => probed && formatted,
     devtools_open: () => probed && formatted && panel(),
   });
+  return probed && formatted;
 }

@@ -2,7 +2,7 @@
 
 import type { Signals } from "../types";
 import { stackDepth } from "./maths";
-import { type Loose, pause, reach, scope, take, within } from "./put";
+import { type Loose, pause, take, within } from "./put";
 
 /** A clock is watched for at most so long without a break, and for so many tasks where its step is longer. */
 const WATCH_MS = 5;
@@ -48,15 +48,22 @@ export async function describeDelays(signals: Signals): Promise<void> {
     await wait();
     return performance.now() - begun;
   };
-  const message = await timed(() => new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => resolve(port1.close());
-    port2.postMessage(null);
-  }));
+  const message = await timed(
+    () =>
+      new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => resolve(port1.close());
+        port2.postMessage(null);
+      }),
+  );
   const timer = await timed(() => pause(0));
-  const frame = await within(FRAME_MS, () => new Promise<number>((resolve) =>
-    requestAnimationFrame((first) => requestAnimationFrame((second) => resolve(second - first))),
-  ));
+  const frame = await within(
+    FRAME_MS,
+    () =>
+      new Promise<number>((resolve) =>
+        requestAnimationFrame((first) => requestAnimationFrame((second) => resolve(second - first))),
+      ),
+  );
   take(signals, "number", "clock", {
     message_delay: () => message,
     timer_delay: () => timer,
@@ -80,11 +87,14 @@ const WORK: Readonly<Record<string, () => unknown>> = {
     for (let at = 0; at < 8_000; at++) value = value.slice(-50) + at.toString(36);
     return value;
   },
-  sort_work: () => Array.from({ length: 4_000 }, (_, at) => Math.imul(at, 0x9e3779b1) | 0).sort((left, right) => left - right),
+  sort_work: () =>
+    Array.from({ length: 4_000 }, (_, at) => Math.imul(at, 0x9e3779b1) | 0).sort((left, right) => left - right),
 };
 
 export const works: readonly ((signals: Signals) => void)[] = Object.entries(WORK).map(
-  ([name, work]) => (signals) => take(signals, "number", "clock", { [name]: () => cost(work) }),
+  ([name, work]) =>
+    (signals) =>
+      take(signals, "number", "clock", { [name]: () => cost(work) }),
 );
 
 export function cost(work: () => unknown): number {
@@ -125,14 +135,5 @@ export function describeNavigation(signals: Signals): void {
     delivery_type: () => entry.deliveryType,
     render_blocking: () => entry.renderBlockingStatus,
     visibility: () => performance.getEntriesByType("visibility-state")[0]?.name ?? document.visibilityState,
-  });
-}
-
-/** Where the page runs; its texts are masked elsewhere. */
-export function describePlace(signals: Signals): void {
-  take(signals, "boolean", "page", {
-    in_frame: () => window.top !== window,
-    prerendered: () => (document as Loose).prerendering === true || (reach(scope, "performance.getEntriesByType") && (performance.getEntriesByType("navigation")[0] as Loose)?.activationStart > 0),
-    secure_context: () => isSecureContext,
   });
 }

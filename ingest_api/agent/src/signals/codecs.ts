@@ -92,7 +92,10 @@ export async function describeDrm(signals: Signals): Promise<void> {
     ? await within(DRM_MS, () =>
         navigator
           .requestMediaKeySystemAccess("com.widevine.alpha", [
-            { initDataTypes: ["cenc"], videoCapabilities: [{ contentType: TYPES.vp9!, robustness: "SW_SECURE_CRYPTO" }] },
+            {
+              initDataTypes: ["cenc"],
+              videoCapabilities: [{ contentType: TYPES.vp9!, robustness: "SW_SECURE_CRYPTO" }],
+            },
           ])
           .then(
             () => true,
@@ -122,7 +125,10 @@ export async function describeVoices(signals: Signals): Promise<void> {
 async function spokenVoices(): Promise<SpeechSynthesisVoice[] | undefined> {
   const synthesis = speechSynthesis;
   if (!synthesis.getVoices().length) {
-    await within(VOICES_MS, () => new Promise((resolve) => synthesis.addEventListener("voiceschanged", resolve, { once: true })));
+    await within(
+      VOICES_MS,
+      () => new Promise((resolve) => synthesis.addEventListener("voiceschanged", resolve, { once: true })),
+    );
   }
   return synthesis.getVoices();
 }

@@ -45,10 +45,12 @@ export const drawGeometry = (context: Loose): void => {
   context.fill("evenodd");
 };
 
-const letters = (font: string, text: string): Draw => (context) => {
-  context.font = font;
-  context.fillText(text, 2, 40);
-};
+const letters =
+  (font: string, text: string): Draw =>
+  (context) => {
+    context.font = font;
+    context.fillText(text, 2, 40);
+  };
 
 const drawEmoji = letters("32px sans-serif", "\u{1F603}\u{1F44D}\u{1F3FD}\u2764\uFE0F\u{1F1EA}\u{1F1FA}");
 
@@ -82,7 +84,10 @@ const PICTURES: Readonly<Record<string, Draw>> = {
     context.stroke();
   },
   text_rtl: letters("24px serif", "\u0645\u0631\u062D\u0628\u0627"),
-  text_emoji_zwj: letters("24px sans-serif", "\u{1F468}\u200D\u{1F469}\u200D\u{1F467}\u{1F3F3}\uFE0F\u200D\u{1F308}\u{1FAE8}"),
+  text_emoji_zwj: letters(
+    "24px sans-serif",
+    "\u{1F468}\u200D\u{1F469}\u200D\u{1F467}\u{1F3F3}\uFE0F\u200D\u{1F308}\u{1FAE8}",
+  ),
   image_data: (context) => {
     context.fillStyle = "rgba(201, 77, 13, 0.37)";
     context.fillRect(0, 0, WIDE, HIGH);
@@ -108,7 +113,14 @@ export function pixels(draw: Draw, owner = document): Uint8ClampedArray {
   return context.getImageData(0, 0, WIDE, HIGH).data;
 }
 
-const KNOWN_COLORS = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [17, 34, 51], [128, 128, 128], [254, 1, 127]];
+const KNOWN_COLORS = [
+  [255, 0, 0],
+  [0, 255, 0],
+  [0, 0, 255],
+  [17, 34, 51],
+  [128, 128, 128],
+  [254, 1, 127],
+];
 const PIXELS_EACH = 16;
 
 /** Opaque pixels of known colours, none of which may come back as another. */
@@ -176,7 +188,9 @@ export function describeEmoji(signals: Signals): void {
 
 /** One task each: a picture may need a font that is not loaded yet. */
 export const pictures: readonly ((signals: Signals) => void)[] = Object.entries(PICTURES).map(
-  ([name, draw]) => (signals) => take(signals, "category", "picture", { [name]: () => digest(pixels(draw)) }),
+  ([name, draw]) =>
+    (signals) =>
+      take(signals, "category", "picture", { [name]: () => digest(pixels(draw)) }),
 );
 
 function encoded(type: string): string | undefined {

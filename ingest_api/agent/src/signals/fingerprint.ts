@@ -9,11 +9,32 @@ const SOURCE_MS = 2_000;
  * Left out: `screenFrame` ends the full screen and keeps a timer; `audioBaseLatency` and `webGl*` open contexts that
  * are open already (see `components`); `privateClickMeasurement` says nothing today.
  */
-const LEFT_OUT = new Set(["screenFrame", "audioBaseLatency", "privateClickMeasurement", "webGlBasics", "webGlExtensions"]);
+const LEFT_OUT = new Set([
+  "screenFrame",
+  "audioBaseLatency",
+  "privateClickMeasurement",
+  "webGlBasics",
+  "webGlExtensions",
+]);
 const GRAPHICS = ["webGlBasics", "webGlExtensions"];
 const WHOLE = [
-  "userAgentData", "fonts", "domBlockers", "fontPreferences", "audio", "osCpu", "languages", "screenResolution",
-  "timezone", "cpuClass", "plugins", "touchSupport", "vendorFlavors", "colorGamut", "math", "dateTimeLocale", "webGlBasics",
+  "userAgentData",
+  "fonts",
+  "domBlockers",
+  "fontPreferences",
+  "audio",
+  "osCpu",
+  "languages",
+  "screenResolution",
+  "timezone",
+  "cpuClass",
+  "plugins",
+  "touchSupport",
+  "vendorFlavors",
+  "colorGamut",
+  "math",
+  "dateTimeLocale",
+  "webGlBasics",
 ];
 const FONTS = ["default", "apple", "serif", "sans", "mono", "min", "system"];
 /** The same widths by the names of version 1. */
@@ -37,11 +58,7 @@ async function component(name: string, cache: Loose): Promise<Component> {
 }
 
 /** `gl` is a context that is open already; the library's own cache is where it would keep its own. */
-export async function describeFingerprint(
-  signals: Signals,
-  gl: Loose,
-  run: Run,
-): Promise<void> {
+export async function describeFingerprint(signals: Signals, gl: Loose, run: Run): Promise<void> {
   const cache = { webgl: { context: gl } };
   const names = [...Object.keys(sources).filter((name) => !LEFT_OUT.has(name)), ...GRAPHICS];
   const found: Record<string, Component> = {};
@@ -66,8 +83,10 @@ function describeComponents(signals: Signals, found: Record<string, Component>):
     webGlExtensions_list: () => text(value("webGlExtensions").extensions),
     webGlExtensions_unsupported: () => text(value("webGlExtensions").unsupportedExtensions),
   });
-  for (const font of FONTS) take(signals, "number", "fingerprint", { [`font_${font}`]: () => value("fontPreferences")[font] });
-  for (const font of WIDTHS) take(signals, "number", "fonts", { [`width_${font}`]: () => value("fontPreferences")[font] });
+  for (const font of FONTS)
+    take(signals, "number", "fingerprint", { [`font_${font}`]: () => value("fontPreferences")[font] });
+  for (const font of WIDTHS)
+    take(signals, "number", "fonts", { [`width_${font}`]: () => value("fontPreferences")[font] });
   take(signals, "number", "fingerprint", {
     contrast: () => value("contrast"),
     architecture: () => value("architecture"),

@@ -1,4 +1,4 @@
-/** Installed fonts by the width of text on a canvas, which needs no element and no layout; widths of generic families. */
+/** Installed fonts by the width of text on a canvas, which needs no element and no layout. */
 
 import type { Signals } from "../types";
 import { each, type Loose, members, type Run, take } from "./put";
@@ -27,7 +27,11 @@ function width(on: CanvasRenderingContext2D, families: string, text = LETTERS): 
 }
 
 const words = (name: string): string =>
-  NAMES[name] ?? name.split("_").map((word) => word[0]!.toUpperCase() + word.slice(1)).join(" ");
+  NAMES[name] ??
+  name
+    .split("_")
+    .map((word) => word[0]!.toUpperCase() + word.slice(1))
+    .join(" ");
 
 /** Looks for all fonts, a few in each task. */
 export async function describeFonts(signals: Signals, run: Run): Promise<void> {

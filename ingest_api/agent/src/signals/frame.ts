@@ -4,7 +4,7 @@ import type { Signals } from "../types";
 import { cost } from "./clock";
 import { digest, drawText, pixels } from "./drawing";
 import { mathsText, nullMessage } from "./maths";
-import { ask, each, type Loose, take, within } from "./put";
+import { ask, each, type Loose, members, take, within } from "./put";
 import { close, graphicsNames, open } from "./webgl";
 
 const LOAD_MS = 500;
@@ -18,15 +18,30 @@ export interface Frame {
 /** Firefox puts another document in after the first: nothing is laid into the frame before it has loaded. */
 export async function openFrame(): Promise<Frame> {
   const element = document.createElement("iframe");
-  const hidden = { position: "fixed", top: "0", left: "-9999px", width: "640px", height: "320px", border: "0", visibility: "hidden" };
+  const hidden = {
+    position: "fixed",
+    top: "0",
+    left: "-9999px",
+    width: "640px",
+    height: "320px",
+    border: "0",
+    visibility: "hidden",
+  };
   for (const [name, value] of Object.entries(hidden)) element.style.setProperty(name, value, "important");
   element.setAttribute("aria-hidden", "true");
   element.tabIndex = -1;
-  await within(LOAD_MS, () => new Promise((resolve) => {
-    element.addEventListener("load", resolve, { once: true });
-    document.documentElement.appendChild(element);
-  }));
-  return { window: ask(() => element.contentWindow!.document.body && element.contentWindow), remove: () => element.remove() };
+  await within(
+    LOAD_MS,
+    () =>
+      new Promise((resolve) => {
+        element.addEventListener("load", resolve, { once: true });
+        document.documentElement.appendChild(element);
+      }),
+  );
+  return {
+    window: ask(() => element.contentWindow!.document.body && element.contentWindow),
+    remove: () => element.remove(),
+  };
 }
 
 export function describeFrame(signals: Signals, { window: it }: Frame): void {
@@ -84,10 +99,18 @@ export function describeFrameGraphics(signals: Signals, { window: it }: Frame): 
 }
 
 /** Elements in the frame: all are written before any is read, so that there is one layout. */
-function lay<T>(it: Loose, tags: readonly string[], write: (element: Loose, at: number) => void, read: (elements: Loose[]) => T): T {
+function lay<T>(
+  it: Loose,
+  tags: readonly string[],
+  write: (element: Loose, at: number) => void,
+  read: (elements: Loose[]) => T,
+): T {
   const owner: Document = it.document;
   const elements = tags.map((tag, at) => {
-    const element = tag === "svg" || tag === "text" ? owner.createElementNS("http://www.w3.org/2000/svg", tag) : owner.createElement(tag);
+    const element =
+      tag === "svg" || tag === "text"
+        ? owner.createElementNS("http://www.w3.org/2000/svg", tag)
+        : owner.createElement(tag);
     write(element, at);
     return element;
   });
@@ -99,28 +122,49 @@ function lay<T>(it: Loose, tags: readonly string[], write: (element: Loose, at: 
   }
 }
 
+/** What the browser makes of each value of a property, undefined where it does not know the value. */
+function computed(it: Loose, property: "color" | "font", values: string[], read: (style: Loose) => string): Loose {
+  return lay(
+    it,
+    values.map(() => "span"),
+    (element, at) => (element.style[property] = values[at]),
+    (elements) =>
+      Object.fromEntries(
+        elements.map((element, at) => [
+          values[at],
+          element.style[property] ? read(it.getComputedStyle(element)) : undefined,
+        ]),
+      ),
+  );
+}
+
 export function describeSystemStyles(signals: Signals, { window: it }: Frame): void {
-  const styled = (property: "color" | "font", values: string[]): Map<string, CSSStyleDeclaration | undefined> =>
-    lay(
-      it,
-      values.map(() => "span"),
-      (element, at) => (element.style[property] = values[at]),
-      (elements) => new Map(elements.map((element, at) => [values[at]!, element.style[property] ? it.getComputedStyle(element) : undefined] as const)
-        .map(([name, style]) => [name, style && ({ color: style.color, font: [style.fontStyle, style.fontWeight, style.fontSize, style.fontFamily].join(" ") } as Loose)])),
-    );
-  const named = (family: string, property: "color" | "font"): void => {
-    const names: string[] = [];
-    each({ category: (name: string) => names.push(name.slice(family.length + 1)) } as Loose, "category", family, () => undefined);
-    const styles = ask(() => styled(property, names));
-    each(signals, "category", family, (name) => styles?.get(name)?.[property]);
-  };
-  named("system_color", "color");
-  named("system_font", "font");
+  const colors = ask(() => computed(it, "color", members("category", "system_color"), (style) => style.color));
+  each(signals, "category", "system_color", (name) => colors[name]);
+  const fonts = ask(() =>
+    computed(it, "font", members("category", "system_font"), (style) =>
+      [style.fontStyle, style.fontWeight, style.fontSize, style.fontFamily].join(" "),
+    ),
+  );
+  each(signals, "category", "system_font", (name) => fonts[name]);
 }
 
 const SHAPES: readonly [tag: string, style: Record<string, string>, text: string][] = [
-  ["div", { position: "absolute", width: "100.3px", height: "50.7px", transform: "rotate(27.3deg) translate(10.1px, 20.2px)" }, ""],
-  ["div", { position: "absolute", width: "100.3px", height: "50.7px", transform: "skew(17.3deg, 5.1deg) scale(1.0137)" }, ""],
+  [
+    "div",
+    {
+      position: "absolute",
+      width: "100.3px",
+      height: "50.7px",
+      transform: "rotate(27.3deg) translate(10.1px, 20.2px)",
+    },
+    "",
+  ],
+  [
+    "div",
+    { position: "absolute", width: "100.3px", height: "50.7px", transform: "skew(17.3deg, 5.1deg) scale(1.0137)" },
+    "",
+  ],
   ["div", { position: "absolute", width: "33.33px", zoom: "1.37" }, ""],
   ["span", { position: "absolute", font: "17.3px serif" }, "Cwm fjordbank glyphs"],
   ["span", { position: "absolute", font: "31.7px sans-serif" }, "\u{1F603}\u{1F468}\u200D\u{1F469}\u200D\u{1F467}"],
@@ -170,12 +214,24 @@ export function describeRectangles(signals: Signals, { window: it }: Frame): voi
   });
 }
 
+const SPANS: readonly string[] = Array.from({ length: 150 }, () => "span");
+
 export function describeLayout(signals: Signals, { window: it }: Frame): void {
   take(signals, "boolean", "viewport", {
     scroll_bar_overlay: () =>
-      lay(it, ["div"], (element) => Object.assign(element.style, { overflow: "scroll", width: "90px", height: "90px" }), ([element]) => element.offsetWidth === element.clientWidth),
+      lay(
+        it,
+        ["div"],
+        (element) => Object.assign(element.style, { overflow: "scroll", width: "90px", height: "90px" }),
+        ([element]) => element.offsetWidth === element.clientWidth,
+      ),
   });
-  take(signals, "number", "clock", {
-    layout_work: () => it && cost(() => lay(it, Array(150).fill("span"), (element, at) => (element.textContent = `Cwm ${at} `), (elements) => elements.map((element) => element.offsetWidth))),
-  });
+  const spans = (): number =>
+    lay(
+      it,
+      SPANS,
+      (element, at) => (element.textContent = `Cwm ${at} `),
+      (elements) => elements.reduce((wide, element) => wide + element.offsetWidth, 0),
+    );
+  take(signals, "number", "clock", { layout_work: () => it && cost(spans) });
 }

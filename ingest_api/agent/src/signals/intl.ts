@@ -31,16 +31,19 @@ export function describeFormats(signals: Signals): void {
   take(signals, "category", "intl", {
     hour_cycle: () => hours().hourCycle,
     number_format: () => (1234567.891).toLocaleString(), // a worker formats the same number
-    date_format: () => new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long", timeZone: "UTC" }).format(MOMENT),
+    date_format: () =>
+      new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long", timeZone: "UTC" }).format(MOMENT),
   });
 }
 
-const hours = (): Intl.ResolvedDateTimeFormatOptions => new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
+const hours = (): Intl.ResolvedDateTimeFormatOptions =>
+  new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
 
 export function describeIntlOptions(signals: Signals): void {
   const zone = "UTC";
   const number = (options: object) => () => new Intl.NumberFormat(undefined, options).format(1234.5);
-  const date = (options: object) => () => new Intl.DateTimeFormat(undefined, { timeZone: zone, ...options }).format(MOMENT);
+  const date = (options: object) => () =>
+    new Intl.DateTimeFormat(undefined, { timeZone: zone, ...options }).format(MOMENT);
   const name = (type: "region" | "language", code: string) => () => new Intl.DisplayNames(undefined, { type }).of(code);
   const collator = (): Intl.ResolvedCollatorOptions => new Intl.Collator().resolvedOptions();
   take(signals, "category", "intl_option", {

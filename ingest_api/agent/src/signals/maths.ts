@@ -40,7 +40,7 @@ export const nullMessage = (): string => {
 };
 
 const MISTAKES: Readonly<Record<string, () => unknown>> = {
-  undefined_call: () => ({} as Loose).missing(),
+  undefined_call: () => (({}) as Loose).missing(),
   json_parse: () => JSON.parse("{bad"),
   invalid_date: () => new Date(NaN).toISOString(),
   invalid_regexp: () => new RegExp("("),

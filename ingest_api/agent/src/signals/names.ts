@@ -66,6 +66,8 @@ const KNOWN: Readonly<Record<string, string>> = {
 };
 
 /** One task each: the first question makes the engine load its tables. */
-export const supported = Object.entries(KNOWN).map(([name, key]) => (signals: Signals): void =>
-  take(signals, "number", "count", { [`supported_${name}`]: () => (Intl as Loose).supportedValuesOf(key).length }),
+export const supported = Object.entries(KNOWN).map(
+  ([name, key]) =>
+    (signals: Signals): void =>
+      take(signals, "number", "count", { [`supported_${name}`]: () => (Intl as Loose).supportedValuesOf(key).length }),
 );

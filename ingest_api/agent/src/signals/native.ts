@@ -18,7 +18,8 @@ export interface Traces {
 function find(name: string): { owner: Loose; member: string; descriptor: PropertyDescriptor | undefined } | undefined {
   const path = name.split(".");
   const member = path.pop()!;
-  if (path.join() === "Window") return { owner: window, member, descriptor: Object.getOwnPropertyDescriptor(window, member) };
+  if (path.join() === "Window")
+    return { owner: window, member, descriptor: Object.getOwnPropertyDescriptor(window, member) };
   let at: Loose = scope;
   for (const part of path) at = at?.[part];
   if (at === undefined) return undefined;
@@ -29,7 +30,12 @@ function find(name: string): { owner: Loose; member: string; descriptor: Propert
 
 /** `print` is `Function.prototype.toString` of a fresh frame, which a script of this page has not replaced. */
 export function describeNative(signals: Signals, print: (one: Loose) => string): Traces {
-  const traces: Traces = { native_code_altered: false, prototype_altered: false, proxy_detected: false, error_stack_marker: false };
+  const traces: Traces = {
+    native_code_altered: false,
+    prototype_altered: false,
+    proxy_detected: false,
+    error_stack_marker: false,
+  };
   const instances: Readonly<Record<string, Loose>> = { Navigator: navigator, Screen: screen };
   each(signals, "boolean", "altered", (name) => {
     const found = find(name);
@@ -39,7 +45,8 @@ export function describeNative(signals: Signals, print: (one: Loose) => string):
     if (member === "stack") return typeof code === "function" && !/\[native code\]/.test(print(code));
     const printed = nativeName(code && print(code));
     const replaced = printed !== member;
-    const odd = hasOwn(instances[name.split(".")[0]!], member) || hasOwn(code, "prototype") || answersAnyone(owner, descriptor);
+    const odd =
+      hasOwn(instances[name.split(".")[0]!], member) || hasOwn(code, "prototype") || answersAnyone(owner, descriptor);
     if (OFTEN_WRAPPED.has(name)) return replaced || odd;
     // Of a proxy the engine prints native code without a name; so it does of a bound function, which is called so.
     if (printed === "" && !code.name.startsWith("bound ")) traces.proxy_detected = true;

@@ -87,7 +87,7 @@ const WORKER_RULES: Readonly<Record<string, Rule>> = {
 /** A scope's answers as the library names them; `it` is a navigator, or what the worker said of its own. */
 function context(it: Loose, webdriver: unknown): Loose {
   return {
-    webdriver: webdriver ?? navigator.webdriver, // workers do not have it
+    webdriver,
     userAgent: it?.userAgent ?? it?.user_agent ?? NA,
     platform: it?.platform ?? NA,
     memory: it?.deviceMemory ?? it?.device_memory ?? NA,
@@ -124,9 +124,15 @@ function fingerprint({ graphics, gpuVendor, debuggerSeen, worker, frame }: Found
         etsl: etsl(),
         highEntropyValues: { platform: low?.platform ?? NA },
       },
-      graphics: { webGL: { vendor: graphics?.[0] ?? NA, renderer: graphics?.[1] ?? NA }, webgpu: { vendor: gpuVendor ?? NA } },
+      graphics: {
+        webGL: { vendor: graphics?.[0] ?? NA, renderer: graphics?.[1] ?? NA },
+        webgpu: { vendor: gpuVendor ?? NA },
+      },
       locale: { internationalization: internationalization(), languages: languages() },
-      contexts: { iframe: context(frame?.navigator, frame?.navigator.webdriver), webWorker: context(worker?.worker, worker?.webdriver) },
+      contexts: {
+        iframe: context(frame?.navigator, frame?.navigator.webdriver),
+        webWorker: context(worker?.worker, worker?.webdriver),
+      },
     },
   };
 }
@@ -141,8 +147,12 @@ export function describeRules(signals: Signals, found: Found): void {
   test(RULES, true);
   test(FRAME_RULES, !!found.frame);
   test(WORKER_RULES, !!found.worker);
-  const mismatch: Rule = (one) =>
-    (!!found.frame && hasContextMismatch(one, "iframe")) || (!!found.worker && hasContextMismatch(one, "worker"));
+  const mismatch: Rule = (one) => {
+    one.signals.contexts.webWorker.webdriver ??= navigator.webdriver; // which workers of today do not have
+    return (
+      (!!found.frame && hasContextMismatch(one, "iframe")) || (!!found.worker && hasContextMismatch(one, "worker"))
+    );
+  };
   test({ hasContextMismatch: mismatch }, !!(found.frame || found.worker));
 }
 
@@ -150,7 +160,12 @@ export function describeScanned(signals: Signals): void {
   const plugin = ask(plugins);
   const flag = (value: unknown): boolean | undefined => (typeof value === "boolean" ? value : undefined);
   take(signals, "boolean", "fpscanner", {
-    modified_canvas: () => document.createElement("canvas").getContext("2d")!.getImageData(0, 0, 1, 1).data.some((value) => value !== 0),
+    modified_canvas: () =>
+      document
+        .createElement("canvas")
+        .getContext("2d")!
+        .getImageData(0, 0, 1, 1)
+        .data.some((value) => value !== 0),
     valid_plugin_array: () => flag(plugin!.isValidPluginArray),
     plugin_overflow: () => flag(plugin!.pluginOverflow),
     to_source: () => flag(toSourceError().hasToSource),
@@ -160,8 +175,10 @@ export function describeScanned(signals: Signals): void {
     extensions: () => browserExtensions().bitmask,
     descriptors: navigatorPropertyDescriptors,
     maths,
-    canvas: textUrl,
-    codecs_audio: () => [codecs!.audioCanPlayTypeHash, codecs!.audioMediaSourceHash, codecs!.rtcAudioCapabilitiesHash].join(),
-    codecs_video: () => [codecs!.videoCanPlayTypeHash, codecs!.videoMediaSourceHash, codecs!.rtcVideoCapabilitiesHash].join(),
+    canvas: () => ("buildID" in navigator ? undefined : textUrl()), // Firefox adds noise of its own to each session
+    codecs_audio: () =>
+      [codecs!.audioCanPlayTypeHash, codecs!.audioMediaSourceHash, codecs!.rtcAudioCapabilitiesHash].join(),
+    codecs_video: () =>
+      [codecs!.videoCanPlayTypeHash, codecs!.videoMediaSourceHash, codecs!.rtcVideoCapabilitiesHash].join(),
   });
 }

@@ -70,9 +70,18 @@ export const storeQuestions: readonly ((signals: Signals) => Promise<void>)[] = 
     take(signals, "boolean", "storage_detail", { opfs: () => opened });
   },
   async (signals) => {
-    const denied = await within(ANSWER_MS, () => new Promise<boolean>((resolve) =>
-      scope.webkitRequestFileSystem(TEMPORARY, 1, () => resolve(false), () => resolve(true)),
-    ));
+    const denied = await within(
+      ANSWER_MS,
+      () =>
+        new Promise<boolean>((resolve) =>
+          scope.webkitRequestFileSystem(
+            TEMPORARY,
+            1,
+            () => resolve(false),
+            () => resolve(true),
+          ),
+        ),
+    );
     take(signals, "boolean", "storage", { file_system_denied: () => denied });
   },
   async (signals) => {
@@ -88,7 +97,10 @@ export const storeQuestions: readonly ((signals: Signals) => Promise<void>)[] = 
     const layout: Loose = await within(ANSWER_MS, () => (navigator as Loose).keyboard.getLayoutMap());
     take(signals, "number", "keyboard", { keys_count: () => layout.size });
     take(signals, "category", "keyboard", {
-      layout: () => Array.from(layout as Iterable<[string, string]>, (pair) => pair.join(":")).sort().join(),
+      layout: () =>
+        Array.from(layout as Iterable<[string, string]>, (pair) => pair.join(":"))
+          .sort()
+          .join(),
     });
   },
 ];
@@ -111,7 +123,9 @@ export async function describePermissions(signals: Signals): Promise<void> {
     answer("permissions", "notifications"),
     answer("permission", "persistent-storage"),
     ...old.filter((member) => member !== "notifications").map((member) => answer("permissions", member)),
-    ...members("category", "permission").filter((member) => member !== "persistent-storage").map((member) => answer("permission", member)),
+    ...members("category", "permission")
+      .filter((member) => member !== "persistent-storage")
+      .map((member) => answer("permission", member)),
   ]);
   take(signals, "boolean", "storage_detail", {
     persisted_granted: () => (persistent === undefined ? undefined : persistent === "granted"),

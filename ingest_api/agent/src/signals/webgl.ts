@@ -2,7 +2,7 @@
 
 import type { Signals } from "../types";
 import { digest } from "./drawing";
-import { ask, each, type Loose, pause, type Run, scope, take, within } from "./put";
+import { ask, each, type Loose, type Run, scope, take, within } from "./put";
 
 const ADAPTER_MS = 1_000;
 const SIDE = 48;
@@ -55,11 +55,23 @@ export const drawScene = (gl: Loose): void => {
 };
 
 /**
- * The scene's bytes, through a 2D canvas: `readPixels` makes Chromium complain in the console; as above.
+ * The scene's bytes, of a WebGL 2 context. They are taken only once the graphics process is done: reading at once would
+ * hold the page, and Chromium would complain in the console; as above.
  */
-export const readScene = (gl: Loose, context: Loose): Uint8ClampedArray => {
-  context.drawImage(gl.canvas, 0, 0);
-  return context.getImageData(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight).data;
+export const readScene = async (gl: Loose): Promise<Uint8Array> => {
+  const [wide, high] = [gl.drawingBufferWidth, gl.drawingBufferHeight];
+  const bytes = new Uint8Array(4 * wide * high);
+  gl.bindBuffer(gl.PIXEL_PACK_BUFFER, gl.createBuffer());
+  gl.bufferData(gl.PIXEL_PACK_BUFFER, bytes.length, gl.STREAM_READ);
+  gl.readPixels(0, 0, wide, high, gl.RGBA, gl.UNSIGNED_BYTE, 0);
+  const drawn = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+  gl.flush();
+  for (let looks = 0; gl.getSyncParameter(drawn, gl.SYNC_STATUS) !== gl.SIGNALED; looks++) {
+    if (looks > 50) throw new Error("not drawn in time");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, bytes);
+  return bytes;
 };
 
 /** A context of the page's own, undefined where there is none. */
@@ -73,8 +85,6 @@ export function open(kind: "webgl" | "webgl2", owner: Document = document, more?
 export function close(gl: Loose): void {
   ask(() => gl?.getExtension("WEBGL_lose_context").loseContext());
 }
-
-const flat = (): Loose => document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
 /** A parameter as one number: of a pair the second value. */
 function parameter(gl: Loose, name: string): number | undefined {
@@ -129,11 +139,10 @@ export function describePrecision(signals: Signals, gl: Loose): void {
   });
 }
 
-/** The scene needs the graphics process: it is drawn in one task and read in a later one, so that nothing blocks. */
 export async function describeScene(signals: Signals, gl: Loose, run: Run): Promise<void> {
   await run(() => drawScene(gl));
-  await pause(150);
-  await run(() => take(signals, "category", "webgl", { image: () => digest(readScene(gl, flat())) }));
+  const bytes = await run(() => readScene(gl));
+  await run(() => take(signals, "category", "webgl", { image: () => digest(bytes!) }));
 }
 
 export function describeWebgl2(signals: Signals, gl: Loose): void {
@@ -151,11 +160,14 @@ export function describeFallback(signals: Signals, supported: boolean): void {
   close(fast);
 }
 
-export async function describeAdapter(signals: Signals): Promise<void> {
+/** Returns the adapter's vendor. */
+export async function describeAdapter(signals: Signals): Promise<string | undefined> {
   const gpu: Loose = scope.navigator?.gpu;
   const adapter: Loose = gpu && (await within(ADAPTER_MS, () => gpu.requestAdapter()));
   const info: Loose = adapter?.info;
-  each(signals, "number", "webgpu", (name) => (name === "features_count" ? adapter.features.size : adapter.limits[name]));
+  each(signals, "number", "webgpu", (name) =>
+    name === "features_count" ? adapter.features.size : adapter.limits[name],
+  );
   take(signals, "boolean", "webgpu", {
     supported: () => !!adapter,
     fallback: () => adapter.isFallbackAdapter ?? info.isFallbackAdapter,
@@ -165,4 +177,5 @@ export async function describeAdapter(signals: Signals): Promise<void> {
     architecture: () => info.architecture,
     description: () => info.description,
   });
+  return info?.vendor;
 }

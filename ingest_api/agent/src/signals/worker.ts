@@ -23,7 +23,7 @@ interface Question {
  * Answers in a worker. It is sent there as text where the page's own script cannot be run as a worker, so it holds on
  * to nothing around it but its arguments.
  */
-const answer = (tools: typeof TOOLS, question: Question): Loose => {
+const answer = async (tools: typeof TOOLS, question: Question): Promise<Loose> => {
   const it: Loose = globalThis;
   const agent: Loose = it.navigator;
   const ask = (one: () => unknown): Loose => {
@@ -36,23 +36,31 @@ const answer = (tools: typeof TOOLS, question: Question): Loose => {
   const step = (): number => {
     let smallest = Infinity;
     let last = it.performance.now();
-    for (const end = Date.now() + 40; Date.now() < end; ) {
+    for (const end = Date.now() + 40; Date.now() < end;) {
       const now = it.performance.now();
       if (now > last) smallest = Math.min(smallest, now - last);
       last = now;
     }
     return smallest;
   };
-  const flat = (): Loose =>
-    new it.OffscreenCanvas(question.wide, question.high).getContext("2d", { willReadFrequently: true });
   const picture = (draw: (context: Loose) => void): string => {
-    const context = flat();
+    const canvas = new it.OffscreenCanvas(question.wide, question.high);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     draw(context);
     return tools.digest(context.getImageData(0, 0, question.wide, question.high).data);
+  };
+  const scene = async (context: Loose): Promise<string | undefined> => {
+    try {
+      tools.drawScene(context);
+      return tools.digest(await tools.readScene(context));
+    } catch {
+      return undefined;
+    }
   };
   const open = (kind: string): Loose =>
     ask(() => new it.OffscreenCanvas(question.side, question.side).getContext(kind, { preserveDrawingBuffer: true }));
   const gl = open("webgl");
+  const gl2 = open("webgl2");
   const limit = (name: string): Loose => ask(() => gl.getParameter(gl[name]));
   const [vendor, renderer] = ask(() => tools.graphicsNames(gl)) ?? [];
   const format: Loose = ask(() => new Intl.DateTimeFormat().resolvedOptions()) ?? {};
@@ -87,7 +95,7 @@ const answer = (tools: typeof TOOLS, question: Question): Loose => {
       online: agent.onLine,
       has_user_agent_data: "userAgentData" in agent,
       webgl_supported: !!gl,
-      webgl2_supported: !!open("webgl2"),
+      webgl2_supported: !!gl2,
       secure_context: it.isSecureContext,
       languages: ask(() => agent.languages.join()),
       locale: format.locale,
@@ -96,10 +104,7 @@ const answer = (tools: typeof TOOLS, question: Question): Loose => {
       canvas_text: ask(() => picture(tools.drawText)),
       canvas_geometry: ask(() => picture(tools.drawGeometry)),
       webgl_version: limit("VERSION"),
-      webgl_image: ask(() => {
-        tools.drawScene(gl);
-        return tools.digest(tools.readScene(gl, flat()));
-      }),
+      webgl_image: await scene(gl2),
       maths: tools.mathsText(Math),
       error_message: tools.nullMessage(),
       number_format: (1234567.891).toLocaleString(),
@@ -111,10 +116,12 @@ const answer = (tools: typeof TOOLS, question: Question): Loose => {
   return found;
 };
 
-const inWorker = typeof document === "undefined" && typeof scope.WorkerGlobalScope === "function" && scope.name === NAME;
+const inWorker =
+  typeof document === "undefined" && typeof scope.WorkerGlobalScope === "function" && scope.name === NAME;
 
 // The agent's own script, run as a worker by the agent: it answers, and does nothing else.
-if (inWorker) scope.onmessage = ({ data }: MessageEvent<Question>) => scope.postMessage(answer(TOOLS, data));
+if (inWorker)
+  scope.onmessage = ({ data }: MessageEvent<Question>) => void answer(TOOLS, data).then(scope.postMessage.bind(scope));
 
 /** The agent's own script where it can be a worker: of this origin, and under its own name rather than in a bundle. */
 const ownScript = ask(() => {
@@ -125,7 +132,9 @@ const ownScript = ask(() => {
 function blobScript(): string {
   const tools = Object.entries(TOOLS).map(([name, tool]) => `${name}:${tool}`);
   return URL.createObjectURL(
-    new Blob([`onmessage=e=>postMessage((${answer})({${tools.join()}},e.data))`], { type: "text/javascript" }),
+    new Blob([`onmessage=e=>(${answer})({${tools.join()}},e.data).then(a=>postMessage(a))`], {
+      type: "text/javascript",
+    }),
   );
 }
 
