@@ -19,7 +19,7 @@ from infra.traffic.behaviour import (
 from infra.traffic.countries import DATA_CENTRES, address_in
 from infra.traffic.manner import CARES, Care, Manner, program
 from infra.traffic.population import Population, Visitor
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 from infra.traffic.visits import FRAUD, HONEST, LogEntry, Planned, Visit
 
 MERCHANTS = ("demo-shop", "other-shop")

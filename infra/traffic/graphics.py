@@ -39,7 +39,7 @@ _LIMITS = {
     "mali": (8192, 8192, 8192, 8192, 16, 1024, 1024, 31, 192, 1, 1024, 16, 4, 24, 0, 34),
     "powervr": (4096, 4096, 4096, 4096, 16, 256, 224, 31, 96, 16, 511, 4, 4, 24, 0, 28),
     "xclipse": (16384, 16384, 16384, 16384, 16, 256, 256, 31, 96, 1, 1024, 16, 4, 24, 0, 34),
-    "swiftshader": (8192, 8192, 8192, 8192, 16, 4096, 4096, 31, 32, 1, 1023, 16, 4, 24, 0, 34),
+    "swiftshader": (8192, 16384, 8192, 8192, 16, 4096, 4096, 31, 64, 1, 1023, 16, 4, 24, 0, 35),
 }
 
 
@@ -70,7 +70,9 @@ def backend_of(renderer: str) -> str:
     """Return the driver whose limits a renderer shows."""
     family, lowered = gpu_family(renderer), renderer.lower()
     if family == "virtual":
-        return "basic" if "basic render" in lowered else "swiftshader"
+        if "direct3d" in lowered:
+            return "basic"
+        return "mesa_intel" if "opengl" in lowered and "swiftshader" not in lowered else "swiftshader"
     if "direct3d" in lowered:
         return "direct3d_nvidia" if family == "nvidia" else "direct3d"
     if "metal" in lowered or family == "apple":

@@ -73,11 +73,6 @@ def _api() -> tuple[Signal, ...]:
     return tuple(s for s in load_catalogue().booleans if s.family == "api")
 
 
-def no_automation() -> dict[str, bool]:
-    """Return every ``automation.*`` boolean, all false: what an honest browser shows."""
-    return {s.name: False for s in load_catalogue().booleans if s.family == "automation"}
-
-
 @lru_cache(64)
 def media_queries(device: str, touch: bool, wide_gamut: bool) -> dict[str, bool]:
     """Return the ``css.*`` booleans that the device decides."""
@@ -89,3 +84,30 @@ def media_queries(device: str, touch: bool, wide_gamut: bool) -> dict[str, bool]
         "css.less_contrast": False, "css.forced_colors": False, "css.inverted_colors": False,
         "css.reduced_transparency": False, "css.display_standalone": False,
     }  # fmt: skip
+
+
+_SCRIPTING = {"chromium": 120, "gecko": 113, "webkit": 17}
+_UPDATE = {"chromium": 113, "gecko": 102, "webkit": 17}
+_NEVER = (
+    "prefers-reduced-data_reduce", "prefers-contrast_custom", "display-mode_fullscreen", "display-mode_minimal-ui",
+    "display-mode_window-controls-overlay", "update_slow", "grid_1", "environment-blending_opaque", "shape_rect",
+    "-ms-high-contrast_active",
+)  # fmt: skip
+
+
+@lru_cache(1024)
+def more_queries(
+    engine: str, version: float, dark: bool, hdr: bool, page_wide: bool, screen_wide: bool
+) -> dict[str, bool]:
+    """Return ``media_query.*``; the last two say whether page and screen are wider than high."""
+    found = dict.fromkeys(_NEVER, False) | {
+        "prefers-color-scheme_light": not dark, "prefers-color-scheme_dark": dark,
+        "prefers-contrast_no-preference": True, "display-mode_browser": True,
+        "scripting_enabled": version >= _SCRIPTING[engine], "update_fast": version >= _UPDATE[engine],
+        "video-dynamic-range_high": hdr, "orientation_landscape": page_wide, "orientation_portrait": not page_wide,
+        "color-index_0": True, "-webkit-transform-3d_1": True,
+        "vertical-viewport-segments_1": engine == "chromium" and version >= 138,
+        "device-posture_continuous": engine == "chromium" and version >= 132,
+        "-moz-device-orientation_landscape": engine == "gecko" and screen_wide,
+    }  # fmt: skip
+    return {f"media_query.{name}": value for name, value in found.items()}

@@ -1,6 +1,6 @@
-"""What engine, system and GPU decide together: maths, audio, canvas and WebGL images, fonts, codecs.
+"""What engine, system and GPU decide together: audio, canvas and WebGL images, fonts.
 
-Maths and audio values are those that the engines really give. Images are named by what decides them, so that equal
+Audio values are those that the engines really give. Images are named by what decides them, so that equal
 machines give equal hashes and others do not; no picture is drawn here.
 """
 
@@ -10,26 +10,11 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
-_MATHS = {
-    "chromium": (
-        "1.4473588658278522", "709.889355822726", "0.12343746096704435", "0.12405122320450106", "1.9468519159297506",
-        "1.718281828459045", "2.3978952727983707", "1.1752011936438014", "-4.987183803371025", "1.9275814160560185e-50",
-    ),
-    "gecko": (
-        "1.4473588658278522", "709.889355822726", "0.12343746096704435", "0.12405122320450106", "1.9468519159297509",
-        "1.718281828459045", "2.3978952727983707", "1.1752011936438014", "-1.4214488238747245",
-        "1.9275814160560185e-50",
-    ),
-    "webkit": (
-        "1.4473588658278522", "709.889355822726", "0.12343746096704435", "0.12405122320450106", "1.9468519159297506",
-        "1.718281828459045", "2.3978952727983707", "1.1752011936438014", "-1.4214488238747245",
-        "1.9275814160560206e-50",
-    ),
-}  # fmt: skip
-_MATHS_NAMES = ("acos", "acosh", "asinh", "atanh", "cosh", "expm1", "log1p", "sinh", "tan", "pow")
+from infra.traffic.look import more_fonts
+
 _AUDIO = {
-    ("chromium", "x86"): 124.04347527516074, ("chromium", "arm"): 124.04344968475198,
-    ("gecko", "x86"): 35.749968223273754, ("gecko", "arm"): 35.7383295930922,
+    ("chromium", "x86"): 124.04347776696522, ("chromium", "arm"): 124.0434474653739,
+    ("gecko", "x86"): 35.749972093850374, ("gecko", "arm"): 35.7383295930922,
     ("webkit", "x86"): 124.04345808873768, ("webkit", "arm"): 124.04344884395687,
 }  # fmt: skip
 _SYSTEM_FONTS = {
@@ -48,7 +33,7 @@ _WIDTHS = {  # default, serif, sans, mono, system
     "windows": (149.31, 149.31, 144.02, 121.52, 147.86),
     "macos": (147.56, 147.56, 144.02, 132.62, 145.09),
     "ios": (146.09, 146.09, 144.02, 132.63, 145.09),
-    "linux": (149.19, 149.19, 155.33, 132.63, 155.33),
+    "linux": (162.0, 173.109, 162.0, 133.062, 162.0),
     "chromeos": (149.31, 149.31, 144.02, 132.63, 147.86),
     "android": (146.86, 146.86, 147.02, 132.31, 147.02),
 }
@@ -60,55 +45,67 @@ def stamp(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 
-@lru_cache(64)
-def maths(engine: str) -> dict[str, str]:
-    """Return the ``maths.*`` categories of an engine."""
-    return {f"maths.{name}": value for name, value in zip(_MATHS_NAMES, _MATHS[engine], strict=True)}
-
-
-def audio(engine: str, arch: str, system: str) -> dict[str, float | bool]:
-    """Return the ``audio.*`` signals of a machine without noise."""
+def audio(engine: str, arch: str, system: str) -> dict[str, float | bool | str]:
+    """Return ``audio.*`` and the context's part of ``sound.*`` of a machine without noise."""
     rate = 44_100.0 if system in ("windows", "linux") and engine == "chromium" else 48_000.0
     latency = {"windows": 0.01, "macos": 0.005333, "ios": 0.0064}.get(system, 0.0116)
     return {
+        "sound.state": "running" if engine == "chromium" else "suspended",
+        "sound.destination_channels": 2.0, "sound.destination_inputs": 1.0,
+        "sound.output_latency": 0.0 if engine == "gecko" else latency * 2,
         "audio.sample_sum": _AUDIO[engine, arch], "audio.sample_rate": rate, "audio.max_channels": 2.0,
         "audio.base_latency": 0.0 if engine == "gecko" else latency, "audio.noise": 0.0, "audio.supported": True,
     }  # fmt: skip
 
 
-@lru_cache(8192)
-def images(engine: str, system: str, renderer: str) -> dict[str, str]:
-    """Return the hashes of what a machine draws: 2D text, geometry and emoji, and a WebGL scene."""
-    # Text and emoji come from the system's fonts; shapes from the engine; the scene from the GPU's driver.
-    return {
-        "canvas.text": stamp("text", engine, system),
-        "canvas.geometry": stamp("geometry", engine, "gpu" if engine == "webkit" else renderer),
-        "canvas.emoji": stamp("emoji", system),
-        "webgl.image": stamp("scene", engine, renderer),
-    }
+_PICTURES = ("gradient", "shadow", "blend", "curves", "text_rtl", "text_emoji_zwj", "image_data", "path")
+_AVIF = {"chromium": 85, "gecko": 93, "webkit": 16.4}
 
 
 @lru_cache(8192)
-def fonts(system: str, found: tuple[str, ...]) -> dict[str, Any]:
-    """Return the ``fonts.*`` signals of a system with the extra fonts that the population row lists."""
-    base = _SYSTEM_FONTS[system] | ({"ubuntu"} if system == "linux" and "PMingLiU" not in found else set())
-    widths = zip(("default", "serif", "sans", "mono", "system"), _WIDTHS[system], strict=True)
-    return {
-        **{f"fonts.{name}": name in base for name in _FONTS},
-        **{f"fonts.width_{name}": width for name, width in widths},
-        "fonts.count": float(len(base) + len(found)),
-        "fonts.list": stamp("fonts", system, *found),
-    }
+def images(engine: str, system: str, renderer: str, arch: str) -> dict[str, str]:
+    """Return the hashes of what a machine draws: 2D pictures and a WebGL scene."""
+    # What is read back is drawn by the processor: text and emoji come from the system's fonts, shapes from the engine;
+    # the scene is the graphics driver's.
+    shapes = stamp("geometry", engine, arch)
+    found = {
+        "canvas.text": stamp("text", engine, system), "canvas.geometry": shapes, "canvas.emoji": stamp("emoji", system),
+        "webgl.image": stamp("scene", engine, renderer), "picture.offscreen": shapes,
+        "picture.jpeg": stamp("jpeg", engine, arch), "sound.noise_hash": stamp("noise", engine, arch),
+    }  # fmt: skip
+    if engine != "webkit":
+        found["picture.webp"] = stamp("webp", engine, arch)
+    for name in _PICTURES:
+        place = system if name.startswith("text") else arch
+        found[f"picture.{name}"] = stamp(name, engine, place)
+    return found
 
 
-@lru_cache(256)
-def codecs(engine: str, system: str, h264: bool, ogg: bool, aac: bool) -> dict[str, bool]:
-    """Return the codec booleans of a browser."""
-    hevc = engine == "webkit" or (h264 and system in ("windows", "macos", "android"))
+@lru_cache(512)
+def picture_formats(engine: str, version: float, wide_gamut: bool) -> dict[str, bool]:
+    """Return the booleans of ``picture.*``."""
     return {
-        "media.codec_h264": h264, "media.codec_hevc": hevc, "media.codec_av1": engine != "webkit",
-        "media.codec_vp8": True, "media.codec_vp9": True, "media.codec_theora": ogg, "media.codec_aac": aac,
-        "media.codec_mp3": True, "media.codec_opus": True, "media.codec_vorbis": engine != "webkit",
-        "media.codec_flac": True, "media.codec_wav": True, "media.webrtc": True,
-        "media.drm_widevine": engine != "webkit",
+        "picture.offscreen_equal": True, "picture.jpeg_supported": True, "picture.webp_supported": engine != "webkit",
+        "picture.avif_supported": version >= _AVIF[engine],
+        "picture.filter_supported": engine != "webkit" or version >= 18, "picture.conic_gradient_supported": True,
+        "picture.round_rectangle_supported": version >= {"chromium": 99, "gecko": 112, "webkit": 16}[engine],
+        "picture.color_space_p3": engine == "chromium" or (engine == "webkit" and wide_gamut),
+    }  # fmt: skip
+
+
+@lru_cache(8192)
+def fonts(engine: str, system: str, newer: bool, office: bool, found: tuple[str, ...]) -> dict[str, Any]:
+    """Return ``fonts.*`` and ``font.*`` of a system with the extra fonts that the population row lists."""
+    base = _SYSTEM_FONTS[system] | ({"ubuntu"} if system == "linux" and office else set())
+    more = more_fonts(system, newer, office, found)
+    widths = list(_WIDTHS[system])
+    if engine == "gecko":
+        widths[0] = widths[1] = round(widths[1] + 0.0077, 4)  # its default is a serif font
+        widths[3] = round(widths[3] * 0.922, 3)
+    there = [name for name in _FONTS if name in base] + [name for name, seen in more.items() if seen]
+    names = ("default", "serif", "sans", "mono", "system")
+    return {
+        **{f"fonts.{name}": name in base for name in _FONTS}, **more,
+        **{f"fonts.width_{name}": width for name, width in zip(names, widths, strict=True)},
+        "fonts.count": float(len(there)), "fonts.list": ",".join(there),
     }  # fmt: skip

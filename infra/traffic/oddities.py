@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from random import Random
 
+from infra.traffic.contexts import copies
+from infra.traffic.engine import locale_texts
 from infra.traffic.machine import stamp
-from infra.traffic.profile import Signals, copies
+from infra.traffic.signals import Signals
 from infra.traffic.virtual import RENDERERS, virtual_machine
 
+_WEBGL = ("webgl.", "webgl_", "webgl2_", "worker_page.max_")
 _WEBGL_KEPT = ("webgl.supported", "webgl.supported_2")
+_NO_CONTEXT = (
+    "fingerprint.webGlExtensions_parameters", "fingerprint.webGlExtensions_shader", "fingerprint.webGlExtensions_list",
+    "fingerprint.webGlExtensions_unsupported",
+)  # fmt: skip
+_OF_WORKER = ("worker.", "worker_page.", "worker_interface.")
+_PICTURES = (
+    "gradient", "shadow", "blend", "curves", "text_rtl", "text_emoji_zwj", "image_data", "jpeg", "webp", "path",
+    "offscreen",
+)  # fmt: skip
 
 
 def add_oddities(signals: Signals, browser: str, system: str, engine: str, device: str, random: Random) -> list[str]:
@@ -44,7 +56,8 @@ def add_oddities(signals: Signals, browser: str, system: str, engine: str, devic
         found.append("devtools")
     if engine == "chromium" and device == "desktop" and random.random() < 0.02:
         signals |= {"navigator.pdf_viewer_enabled": False, "navigator.plugins_count": 0.0}
-        signals["navigator.mime_types_count"] = 0.0
+        signals |= {"navigator.mime_types_count": 0.0, "frame_page.plugins_count": 0.0, "plugin.pdf": False}
+        signals |= {"plugin.list": "", "plugin.mime_types": "", "fingerprint.plugins": "[]"}
         found.append("pdf_viewer_off")
     return found
 
@@ -71,8 +84,10 @@ def _wallet(signals: Signals) -> None:
 def _farble(signals: Signals, random: Random) -> None:
     """Brave: images and counts changed a little, by a seed of its own per site, the same in page and worker."""
     seed = f"{random.getrandbits(64):x}"
-    for name in ("canvas.text", "canvas.geometry", "webgl.image"):
+    for name in ("canvas.text", "canvas.geometry", "canvas.emoji", "webgl.image", "fpscanner.canvas",
+                 "fingerprint.canvas_text", "fingerprint.canvas_geometry", "fingerprint.visitor"):  # fmt: skip
         signals[name] = stamp(str(signals[name]), seed)
+    _noise_in_pictures(signals, seed)
     signals["canvas.readback_errors"] = float(random.randint(1, 12))
     signals["audio.sample_sum"] = round(124.0434 * random.uniform(0.98, 1.02), 10)
     signals["navigator.hardware_concurrency"] = float(random.choice((2, 4, 6, 8)))
@@ -99,29 +114,49 @@ def _resist_fingerprinting(signals: Signals, random: Random) -> None:
     for name in ("height", "avail_height", "inner_height", "outer_height"):
         signals[f"screen.{name}"] = high
     signals["screen.orientation_landscape"] = wide > high
-    for name in ("canvas.text", "canvas.geometry", "canvas.emoji"):
-        signals[name] = stamp(str(signals[name]), str(random.getrandbits(64)))
+    noise = str(random.getrandbits(64))
+    for name in ("canvas.text", "canvas.geometry", "canvas.emoji", "fpscanner.canvas", "fingerprint.visitor"):
+        signals[name] = stamp(str(signals[name]), noise)
+    _noise_in_pictures(signals, noise)
+    signals |= locale_texts("en-US", "gecko", "h12", "Atlantic/Reykjavik")
+    signals |= {"webgl.parameters": None, "picture.offscreen_equal": False, "viewport.client_width": wide,
+                "viewport.client_height": high, "viewport.visual_width": wide, "viewport.visual_height": high,
+                "viewport.document_width": wide, "viewport.zoom": 1.0, "viewport.scroll_bar_width": 0.0}  # fmt: skip
+    signals |= {f"fingerprint.screen_frame_{side}": 0.0 for side in ("top", "right", "bottom", "left")}
     signals.update(copies(signals))
 
 
+def _noise_in_pictures(signals: Signals, seed: str) -> None:
+    for name in _PICTURES:
+        if signals.get(f"picture.{name}"):
+            signals[f"picture.{name}"] = stamp(str(signals[f"picture.{name}"]), seed)
+
+
 def _without_webgl(signals: Signals) -> None:
-    for name in [name for name in signals if name.startswith("webgl.") and name not in _WEBGL_KEPT]:
+    for name in [name for name in signals if name.startswith(_WEBGL) and name not in _WEBGL_KEPT]:
         del signals[name]
-    signals |= {"webgl.supported": False, "webgl.supported_2": False}
-    signals.pop("worker.webgl_vendor", None)
-    signals.pop("worker.webgl_renderer", None)
+    signals |= {"webgl.supported": False, "webgl.supported_2": False, "fingerprint.webGlBasics": "-1"}
+    signals |= dict.fromkeys(_NO_CONTEXT) | copies(signals)
 
 
 def _without_worker(signals: Signals) -> None:
     """A page whose policy forbids workers from blobs."""
-    for name in [name for name in signals if name.startswith("worker.")]:
+    for name in [name for name in signals if name.startswith(_OF_WORKER)]:
         del signals[name]
-    signals["worker.supported"] = False
+    signals |= {"worker.supported": False, "automation.worker_webdriver": None, "fpscanner.hasWebdriverWorker": None}
+    signals |= {"fpscanner.hasMismatchWebGLInWorker": None, "fpscanner.hasMismatchPlatformWorker": None}
 
 
 def _private_window(signals: Signals) -> None:
     quota = signals["storage.quota"]
-    signals |= {"storage.quota": float(quota or 0) * 0.06, "storage.usage": 0.0, "navigator.history_length": 1.0}
+    ratio = float(signals.get("storage_detail.quota_ratio") or 0) * 0.06
+    signals |= {
+        "storage_detail.quota_ratio": ratio or None,
+        "storage_detail.opfs": False,
+        "storage.quota": float(quota or 0) * 0.06,
+        "storage.usage": 0.0,
+        "navigator.history_length": 1.0,
+    }
 
 
 def _storage_blocked(signals: Signals) -> None:
@@ -135,4 +170,4 @@ def _console_wrapped(signals: Signals) -> None:
 
 def _natives_wrapped(signals: Signals) -> None:
     """An extension that wraps a native function, as ad blockers and wallets do."""
-    signals["automation.native_code_altered"] = True
+    signals |= {"automation.native_code_altered": True, "altered.EventTarget.addEventListener": True}

@@ -9,11 +9,12 @@ from random import Random
 
 from infra.traffic.cells import CELLS, device_of, major_version
 from infra.traffic.countries import COUNTRIES, Country, address_in
-from infra.traffic.disguise import disguise
+from infra.traffic.disguise import disguise, engine_version, updated
 from infra.traffic.graphics import architecture_of
 from infra.traffic.network import load_network
 from infra.traffic.oddities import add_oddities
-from infra.traffic.profile import Draw, Signals, profile
+from infra.traffic.profile import Draw, profile
+from infra.traffic.signals import Signals
 from infra.traffic.support import Support, Table, cell_support
 
 
@@ -90,12 +91,13 @@ class Population:
         support: Support = self._tables[at].draw(random.random())
         card = support.cards.draw(random.random())
         hints = support.hints[architecture_of(card["renderer"], cell.system)].draw(random.random())
-        user_agent, hints = disguise(cell, support.user_agent, hints, random)
+        own, hints = updated(cell, support.user_agent, hints, random)
+        user_agent, hints = disguise(cell, own, hints, random)
         country = random.choices(COUNTRIES, cum_weights=_COUNTRY_WEIGHTS)[0]
         return Draw(
             cell=cell,
             user_agent=user_agent,
-            version=major_version(support.user_agent),
+            version=major_version(own),
             device=device_of(support.user_agent),
             hints=hints,
             card=card,
@@ -103,4 +105,5 @@ class Population:
             country=country,
             zone=random.choice(country.zones),
             languages=random.choices(country.languages, range(len(country.languages) + 2, 2, -1))[0],
+            engine_version=engine_version(cell, user_agent, own),
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.traffic.profile import Signals as Values
+from infra.traffic.signals import Signals as Values
 from infra.traffic.visits import Planned
 from schemas.batches import Activity, Signals
 from schemas.catalogue import Kind, category_hash, load_catalogue
@@ -36,12 +37,16 @@ class _Cells(NamedTuple):
     texts: list[bytes | None]
 
 
+# The lists of extensions are long, and the same of many browsers.
+_hash = lru_cache(65_536)(category_hash)
+
+
 def _cell(kind: int, value: Any) -> Any:
     """Return what stands in a column of a kind for a value."""
     if value is None:
         return _EMPTY[kind]
     if kind == _CATEGORY:
-        return category_hash(value)
+        return _hash(value)
     return str(value).encode() if kind == _TEXT else value
 
 
@@ -63,7 +68,10 @@ class _Layouts:
         for name, value in signals.items():
             if value is not None:
                 kind, at = _WHERE[name]
-                rows[kind][at] = value if kind < _CATEGORY else _cell(kind, value)
+                if kind < _CATEGORY:
+                    rows[kind][at] = value
+                else:
+                    rows[kind][at] = _hash(value) if kind == _CATEGORY else str(value).encode()
         cells = _Cells(
             np.array(rows[0], np.float64), np.array(rows[1], np.uint8), np.array(rows[2], np.uint32), rows[3]
         )

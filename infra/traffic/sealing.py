@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from infra.traffic.attackers.malformed import SPOILS
 from infra.traffic.rows import columns
 from infra.traffic.visits import Planned
+from schemas.catalogue import load_catalogue
 from schemas.log_codes import load_log_codes
 from schemas.payload import encode_payloads
 from schemas.sealed import Codec, Header, pack_body
@@ -38,7 +39,7 @@ def nested_body(event: Planned) -> bytes:
     if any(isinstance(value, float) and math.isinf(value) for value in signals.values()):
         raise ValueError("JSON has no infinite numbers; use the vector form")
     log = [{"t": t, "code": c, "value": v, "target": _TARGET_NAMES[g]} for t, c, v, g in event.log]
-    return msgspec.json.encode({"catalogue": 1, "signals": signals, "activity": log})
+    return msgspec.json.encode({"catalogue": load_catalogue().version, "signals": signals, "activity": log})
 
 
 def seal_event(

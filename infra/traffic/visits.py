@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 
 LogEntry = tuple[int, int, float, int]  # ms since the page opened, code, value, target
 HONEST = 0

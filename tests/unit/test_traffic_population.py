@@ -8,7 +8,7 @@ import pytest
 from infra.traffic.graphics import gpu_family, is_virtual
 from infra.traffic.machine import stamp
 from infra.traffic.population import Population, Visitor
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 from schemas.catalogue import load_catalogue
 
 AT = 1_780_272_000_000

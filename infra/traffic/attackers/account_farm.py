@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.traffic.behaviour import CHECKOUT, SIGN_UP
 from infra.traffic.craft import Craft
 from infra.traffic.population import Visitor
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 from infra.traffic.virtual import RENDERERS, virtual_machine
 from infra.traffic.visits import Campaign
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.traffic.craft import Craft
 from infra.traffic.graphics import webgl_limits
 from infra.traffic.machine import stamp
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 from infra.traffic.visits import Campaign
 
 

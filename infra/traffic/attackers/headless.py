@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from infra.traffic.behaviour import CHECKOUT, LOGIN, PAYMENT, SIGN_UP
+from infra.traffic.contexts import copies
 from infra.traffic.craft import Craft
-from infra.traffic.profile import copies
 from infra.traffic.virtual import SWIFTSHADER, drawn_by
 from infra.traffic.visits import Campaign
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from infra.traffic.craft import Craft
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 from infra.traffic.visits import FRAUD, Campaign
 from schemas.dead_letter import Reason
 from schemas.sealed import MAX_BODY_BYTES, Codec, Header, pack_body
@@ -21,6 +21,7 @@ from schemas.sealed import MAX_BODY_BYTES, Codec, Header, pack_body
 DAY_MS = 86_400_000
 # Numbers that the industry publishes for tests, and names and lines that nobody has.
 TEST_CARD, TEST_EMAIL, TEST_PHONE = "4111 1111 1111 1111", "jane.canary@example.com", "+1 415 555 0132"
+TEST_IBAN, TEST_AADHAAR, TEST_CODE = "DE89 3704 0044 0532 0130 00", "9999 4105 7058", "cvv=739"
 
 BodyChange = Callable[[bytes], bytes]
 
@@ -100,6 +101,9 @@ SPOILS: Mapping[str, Spoil] = {
     "card_in_title": Spoil(Reason.CARD_NUMBER, {"page.title": f"Pay with {TEST_CARD}"}),
     "email_in_error": Spoil(Reason.EMAIL, {"page.last_error": f"no such user: {TEST_EMAIL}"}),
     "phone_in_title": Spoil(Reason.PHONE, {"page.title": f"Call {TEST_PHONE}"}),
+    "iban_in_title": Spoil(Reason.IBAN, {"page.title": f"Pay from {TEST_IBAN}"}),
+    "aadhaar_in_title": Spoil(Reason.NATIONAL_ID, {"page.title": f"id {TEST_AADHAAR}"}),
+    "card_code_in_error": Spoil(Reason.CARD_DETAILS, {"page.last_error": f"declined ({TEST_CODE})"}),
     "secret_in_url": Spoil(Reason.SECRET_IN_URL, {"page.url": "https://demo-shop.example/pay?session=canary-secret"}),
     "impossible_screen": Spoil(Reason.OUT_OF_RANGE, {"screen.width": 1e7}),
     "infinite": Spoil(Reason.NOT_FINITE, {"navigator.device_memory": float("inf")}),

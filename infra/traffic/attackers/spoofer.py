@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.traffic.craft import Craft
 from infra.traffic.population import Visitor
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 from infra.traffic.visits import Campaign
 
 _WORN = ("navigator.user_agent", "navigator.platform", "navigator.vendor", "navigator.product_sub")

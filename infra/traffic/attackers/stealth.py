@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.traffic.behaviour import PAYMENT, SIGN_UP
 from infra.traffic.craft import Craft
-from infra.traffic.profile import Signals
+from infra.traffic.signals import Signals
 from infra.traffic.virtual import SWIFTSHADER
 from infra.traffic.visits import Campaign
 
