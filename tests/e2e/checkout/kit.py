@@ -30,8 +30,8 @@ TYPED = {
 }
 # What gets into addresses, titles and error messages although it should not.
 LEAKED = {
-    "iban": "DE89370400440532013000",
-    "card": "5105 1051 0510 5100",
+    "iban": "AT611904300234573201",
+    "card": "5454 5454 5454 5454",
     "email": "leaked.gosling@canary-mail.example",
     "phone": "+1 212 555 0187",
     "token": "eyJhbGciOiJIUzI1NiJ9.eyJjYW5hcnkiOiJnb29zZSJ9.c2VjcmV0c2lnbmF0dXJl",

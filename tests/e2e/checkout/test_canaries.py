@@ -34,8 +34,8 @@ def test_the_search_reaches_every_kind_of_place(everything: list[tuple[str, byte
 def test_the_page_had_the_secrets_where_they_could_have_leaked(in_chromium: Visit, in_firefox: Visit) -> None:
     for visit in (in_chromium, in_firefox):
         said = " ".join(visit.deliberate.errors)
-        assert "5105 1051 0510 5100" in said and "leaked.gosling@canary-mail.example" in said
-        assert any("5105%201051" in request["url"] for request in visit.deliberate.requests)
+        assert "5454 5454 5454 5454" in said and "leaked.gosling@canary-mail.example" in said
+        assert any("5454%205454" in request["url"] for request in visit.deliberate.requests)
 
 
 @pytest.mark.parametrize("before", ["", "x", "xy"])
