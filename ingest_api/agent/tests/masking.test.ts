@@ -32,6 +32,8 @@ const URLS: [string, string][] = [
   ["https://shop.example/step/2", "https://shop.example/step/2"],
   ["https://shop.example/cvv/123/12/27", "https://shop.example/cvv/*/*/*"],
   ["https://shop.example/12/27.html", "https://shop.example/*/*"],
+  ["https://shop.example/reset/abcd-efgh-ijkl-mno1", "https://shop.example/reset/*"],
+  ["https://shop.example/password%22:%22hunter", "https://shop.example/*"],
   ["https://shop.example/deadbeefcafebabe", "https://shop.example/*"],
   ["https://user-123456.shop.example/", "https://*.shop.example/"],
   ["https://shop.example/4111/1111/1111/1111", "https://shop.example/*/*/*/*"],
@@ -104,7 +106,17 @@ test("quoted strings, words after a secret's name, and assignments go whole", ()
   assert.equal(scrub("Bearer abcdef"), "Bearer *");
   assert.equal(scrub("name=Jane"), "name=*");
   assert.equal(scrub("cvv 123, exp 1/7"), "cvv * exp *");
+  assert.equal(scrub('{"password":"hunter"}'), "{*:*}");
   assert.equal(scrub("see //x ://y?z"), "see //x *");
+});
+
+test("disguised addresses and other encodings are read through", () => {
+  for (const text of ["jane.doe (at) example dot com", "jane.doe{at}example[dot]com", "jane.doe&#64;example.com", "jane.doe\\u0040example.com", "jane.doe&commat;example&period;com"]) {
+    assert.doesNotMatch(scrub(`no ${text}`), /jane|doe/, text);
+  }
+  assert.equal(scrub("&#52;&#49;&#49;&#49; &#x34;&#x31;&#x31;&#x31;"), "*");
+  assert.equal(scrub("&#99999999; %FF x"), "* x");
+  assert.equal(scrub("at /reset/abcd-efgh-ijkl-mno1"), "at *");
 });
 
 test("a number split over words of a text goes as well", () => {

@@ -1,6 +1,6 @@
 /** Texts that the page made, such as errors and titles, as they may leave the page. */
 
-import { SENSITIVE, decoded, digits, normalised, secretive } from "./secrets";
+import { SECRET_NEXT, SENSITIVE, decoded, digits, normalised, secretive } from "./secrets";
 import { maskUrl } from "./url";
 
 const MAX_LENGTH = 300;
@@ -17,7 +17,7 @@ const QUOTED: readonly [RegExp, string][] = [
   [/[“„”«»‹‘‚「『][^”“»«›’‘」』]*(?:[”“»«›’‘」』]|$)/g, "*"],
 ];
 const PATTERNS: readonly [RegExp, string][] = [
-  [/(^|\s)\S*?\s?(?:@|\(at\)|\[at\])\s?\S*/gi, "$1*"], // e-mail
+  [/(^|\s)\S*?\s?(?:@|[[({<] ?at ?[\])}>])\s?\S*/gi, "$1*"], // e-mail
   [
     /(pass\p{L}*|pwd|kennwort|mot de passe|contrase\p{L}*|senha|wachtwoord|has[lł]o|l[oö]senord|secret|tokens?|bearer|basic|auth\p{L}*|api[ _-]?key|session[ _-]?id)(?!\p{L})[\s:=]*\S+/giu,
     "$1 *",
@@ -55,13 +55,19 @@ function words(text: string): string {
     .join("");
 }
 
+/** A path without a host, in which a secret may follow what names it. */
+function path(word: string): boolean {
+  const slash = word.indexOf("/");
+  return slash >= 0 && SECRET_NEXT.test(word) && (/\d/.test(word) || word.length - slash > 16);
+}
+
 function maskWords(text: string): string {
   const anyDigit = SENSITIVE.test(text) || digits(text) >= MANY_DIGITS;
   return text
     .split(" ")
     .map((word) => {
       const count = digits(word);
-      return count > 3 || (anyDigit && count > 0) || word.includes("://") || secretive(word) ? "*" : word;
+      return count > 3 || (anyDigit && count > 0) || word.includes("://") || secretive(word) || path(word) ? "*" : word;
     })
     .join(" ");
 }

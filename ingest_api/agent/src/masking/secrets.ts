@@ -13,17 +13,22 @@ const CAMEL_CASE = /^[A-Z]?[a-z]+(?:[A-Z]{1,4}[a-z]{2,}){0,6}$/;
 
 /** Words next to which even a short number may be of a card or a code, in the languages of the shops. */
 export const SENSITIVE =
-  /cv[cnv]|cv2|csc|card|carte|carta|cart[aã]o|kart|kort|tarjet|kaart|exp(?:ir|\P{L}|$)|valid(?:ad| ?(?:thru|until|to))|ablauf|g[uü]ltig|vencim|caduc|scad|wa[zż]n|giltig|pin(?!\p{L})|otp|secur|sicher|s[eé]cur|segur|sicur|säker|卡|カード|कार्ड/iu;
+  /cv[cnv]|c[av]*v2|csc|verif|pr[uü]f|crypt|card|visa|amex|maestro|rupay|diners|carte|carta|cart[aã]o|kart|kort|tarjet|kaart|exp(?:ir|[mdy]|\P{L}|$)|valid(?:ad| ?(?:thru|until|to))|ablauf|g[uü]ltig|vencim|caduc|scad|wa[zż]n|giltig|pin(?!\p{L})|otp|secur|sicher|s[eé]cur|segur|sicur|säker|卡|カード|कार्ड/iu;
+
+const NAMED: Record<string, string> = { commat: "@", period: ".", plus: "+", nbsp: " ", hyphen: "-", dash: "-", amp: "&" };
+
+/** Parts of a path after which a secret stands. */
+export const SECRET_NEXT = /token|session|\bsid\b|auth|\bsso\b|\botp\b|\bjwt\b|secret|passw|reset|magic|login|verif|confirm|activat|invit|unsubscrib/i;
 
 /** How many decimal digits, of any script, a text has. */
 export function digits(text: string): number {
   return text.match(/\p{Nd}/gu)?.length ?? 0;
 }
 
-/** The text without percent-encoding, be it encoded up to three times; bytes that are no UTF-8 become U+FFFD. */
+/** The text without percent-encoding, HTML's references and JavaScript's escapes, up to three of them; U+FFFD for what is none. */
 export function decoded(text: string): string {
   let plain = text;
-  for (let turn = 0; turn < 3 && plain.includes("%"); turn++) {
+  for (let turn = 0; turn < 3 && /[%&\\]/.test(plain); turn++) {
     plain = plain.replace(/(?:%[0-9a-f]{2})+/gi, (run) => {
       try {
         return decodeURIComponent(run);
@@ -31,8 +36,16 @@ export function decoded(text: string): string {
         return "\uFFFD";
       }
     });
+    plain = plain
+      .replace(/\\u([0-9a-f]{4})|\\x([0-9a-f]{2})|&#x([0-9a-f]{1,6});?/gi, (_, ...hex) => character(parseInt(hex.find(Boolean), 16)))
+      .replace(/&#(\d{1,7});?/g, (_, decimal) => character(Number(decimal)))
+      .replace(/&(commat|period|plus|nbsp|hyphen|dash|amp);/g, (_, name) => NAMED[name] ?? "\uFFFD");
   }
   return plain;
+}
+
+function character(point: number): string {
+  return point <= 0x10ffff ? String.fromCodePoint(point) : "\uFFFD";
 }
 
 /** The text in one script of digits and blanks (NFKC), without invisible characters. */

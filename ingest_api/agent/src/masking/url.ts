@@ -1,6 +1,6 @@
 /** URLs as they may leave the page: origin and path, without whatever may be about a person. */
 
-import { decoded, digits, normalised, secretive } from "./secrets";
+import { SECRET_NEXT, decoded, digits, normalised, secretive } from "./secrets";
 
 const MAX_LENGTH = 512;
 const MAX_READ = 4096;
@@ -48,8 +48,12 @@ function maskHost(host: string): string {
 /** Where many digits are about, those of one number may be split over segments, and every group of them goes. */
 function maskPath(path: string, digitsBefore: number): string {
   const many = digitsBefore + digits(decoded(path)) >= MANY_DIGITS;
-  const mask = (segment: string): boolean => sensitive(segment) || (many && digits(decoded(segment)) > 1);
-  const segments = path.split("/").map((segment) => (segment && mask(segment) ? "*" : segment));
+  const mask = (segment: string, before: string): boolean =>
+    sensitive(segment) ||
+    (many && digits(decoded(segment)) > 1) ||
+    (SECRET_NEXT.test(before) && (segment.length >= 16 || /\d/.test(decoded(segment))));
+  const all = path.split("/");
+  const segments = all.map((segment, at) => (segment && mask(segment, all[at - 1] ?? "") ? "*" : segment));
   // Many segments of one digit each may be a number, too.
   if (digits(decoded(segments.join("/"))) < MANY_DIGITS) return segments.join("/");
   return segments.map((segment) => (/\p{Nd}/u.test(decoded(segment)) ? "*" : segment)).join("/");
@@ -58,5 +62,5 @@ function maskPath(path: string, digitsBefore: number): string {
 /** A number alone stays up to one digit (a step, a page): `/cvv/123` and `/12/27` may be a card's. */
 function sensitive(segment: string): boolean {
   const plain = normalised(decoded(segment));
-  return (!/\p{L}/u.test(plain) && digits(plain) > 1) || /[?#\s=]/.test(plain) || secretive(plain);
+  return (!/\p{L}/u.test(plain) && digits(plain) > 1) || /[?#\s=:"']/.test(plain) || secretive(plain);
 }
