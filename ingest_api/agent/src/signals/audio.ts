@@ -114,7 +114,7 @@ export async function describeOutput(signals: Signals, run: Run): Promise<void> 
  * waits for the first touch, however late it comes.
  */
 export function onceAllowed(task: () => void): void {
-  const activation = scope.navigator?.userActivation;
+  const activation: Loose = ask(() => scope.navigator.userActivation);
   if (!activation || activation.hasBeenActive) {
     task();
     return;

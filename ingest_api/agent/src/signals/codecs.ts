@@ -107,7 +107,7 @@ export async function describeDrm(signals: Signals): Promise<void> {
 }
 
 export async function describeVoices(signals: Signals): Promise<void> {
-  const voices = (await ask(spokenVoices)) ?? ask(() => speechSynthesis.getVoices());
+  const voices = await within(2 * VOICES_MS, spokenVoices);
   const count = (local: boolean) => () => voices!.filter(({ localService }) => localService === local).length;
   take(signals, "number", "media", { voices_count: () => voices!.length });
   take(signals, "number", "voice", {
@@ -122,7 +122,7 @@ export async function describeVoices(signals: Signals): Promise<void> {
 }
 
 /** Voices come late; a browser without any never says that it is done. */
-async function spokenVoices(): Promise<SpeechSynthesisVoice[] | undefined> {
+async function spokenVoices(): Promise<SpeechSynthesisVoice[]> {
   const synthesis = speechSynthesis;
   if (!synthesis.getVoices().length) {
     await within(

@@ -1,7 +1,7 @@
 /** 2D canvas: known drawings, hashed, drawn twice, and read back. No drawing looks at the page. */
 
 import type { Signals } from "../types";
-import { ask, type Loose, type Run, take } from "./put";
+import { ask, type Loose, type Run, take, within } from "./put";
 
 type Context = CanvasRenderingContext2D;
 type Draw = (context: Context) => void;
@@ -122,6 +122,7 @@ const KNOWN_COLORS = [
   [254, 1, 127],
 ];
 const PIXELS_EACH = 16;
+const DECODING_MS = 1_000;
 
 /** Opaque pixels of known colours, none of which may come back as another. */
 function readbackErrors(): number {
@@ -244,11 +245,13 @@ const AVIF =
 
 /** Decodes without an element, so that no content security policy of the page has anything to say. */
 export async function describeDecoders(signals: Signals): Promise<void> {
-  const supported = await createImageBitmap(
-    new Blob([Uint8Array.from(atob(AVIF), (letter) => letter.charCodeAt(0))], { type: "image/avif" }),
-  ).then(
-    () => true,
-    () => false,
-  );
-  take(signals, "boolean", "picture", { avif_supported: () => supported });
+  const decoded = await within(DECODING_MS, async () => {
+    const bytes = Uint8Array.from(atob(AVIF), (letter) => letter.charCodeAt(0));
+    const blob = new Blob([bytes], { type: "image/avif" });
+    return createImageBitmap(blob).then(
+      () => true,
+      () => false,
+    );
+  });
+  take(signals, "boolean", "picture", { avif_supported: () => decoded });
 }

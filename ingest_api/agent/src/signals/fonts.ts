@@ -1,7 +1,7 @@
 /** Installed fonts by the width of text on a canvas, which needs no element and no layout. */
 
 import type { Signals } from "../types";
-import { each, type Loose, members, type Run, take } from "./put";
+import { ask, each, type Loose, members, type Run, take } from "./put";
 
 const LETTERS = "mmMwWLliI0O&1";
 const METRIC_TEXT = "Cwm fjord \u{1F603}";
@@ -41,23 +41,25 @@ export async function describeFonts(signals: Signals, run: Run): Promise<void> {
   ];
   const found: string[] = [];
   let looked = 0;
+  let done = false;
   while (looked < wanted.length) {
     const before = looked;
     await run(() => {
       const end = performance.now() + TASK_MS;
-      const on = context();
-      const plain = BASES.map((base) => width(on, base));
+      const on = ask(context);
+      const plain = ask(() => BASES.map((base) => width(on!, base)));
+      done = !!plain;
       do {
         const [family, member] = wanted[looked++]!;
         const name = words(member);
-        const there = BASES.some((base, at) => width(on, `"${name}", ${base}`) !== plain[at]);
+        const there = plain && BASES.some((base, at) => width(on!, `"${name}", ${base}`) !== plain[at]);
         take(signals, "boolean", family, { [member]: () => there });
         if (there) found.push(name);
       } while (looked < wanted.length && performance.now() < end);
     });
-    if (looked === before) break; // stopped, or no canvas
+    if (looked === before) break; // stopped
   }
-  const whole = looked === wanted.length;
+  const whole = done && looked === wanted.length;
   take(signals, "number", "fonts", { count: () => (whole ? found.length : undefined) });
   take(signals, "category", "fonts", { list: () => (whole ? found.join() : undefined) });
 }

@@ -181,6 +181,6 @@ async function withContexts(signals: Signals, run: Run, { worker, gpuVendor, sta
   } finally {
     close(gl);
     close(gl2);
-    frame.remove();
+    ask(() => frame.remove());
   }
 }
