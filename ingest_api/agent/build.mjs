@@ -12,6 +12,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { minify } from "terser";
+import { packCatalogue, trimFingerprint } from "./pack.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const BUNDLE = join(HERE, "bundle");
@@ -20,6 +22,8 @@ const SCRIPTS = [
   { file: "clickgoose.js", entry: "src/script.ts", format: "iife" },
   { file: "clickgoose.mjs", entry: "src/main.ts", format: "esm" },
 ];
+/** esbuild removes what is unused; terser then finds what is shorter, and names that compress better. */
+const SMALLER = { ecma: 2020, module: true, compress: { ecma: 2020, passes: 2 }, format: { ascii_only: true } };
 const { version, license } = readJson(join(HERE, "package.json"));
 const BANNER = `/*! clickgoose ${version} ${license}; what is inside besides: NOTICE.txt */`;
 
@@ -27,8 +31,25 @@ function readJson(path) {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
+/** The catalogue's table as it is written in src/. */
+async function readCatalogue() {
+  const built = await build({ absWorkingDir: HERE, entryPoints: ["src/catalogue.ts"], format: "esm", write: false });
+  return import(`data:text/javascript;base64,${Buffer.from(built.outputFiles[0].contents).toString("base64")}`);
+}
+
+/** Replaces what pack.mjs makes smaller while the sources are read. */
+const packed = (catalogue) => ({
+  name: "packed",
+  setup(plugins) {
+    plugins.onLoad({ filter: /src\/catalogue\.ts$/ }, () => ({ contents: catalogue, loader: "js" }));
+    plugins.onLoad({ filter: /fingerprintjs\/dist\/fp\.esm\.js$/ }, ({ path }) => ({
+      contents: trimFingerprint(readFileSync(path, "utf8")),
+    }));
+  },
+});
+
 /** Bundles one script; returns its bytes and the files that went into it. */
-async function bundle({ entry, format }) {
+async function bundle({ entry, format }, { source, seeds }) {
   const built = await build({
     absWorkingDir: HERE,
     entryPoints: [entry],
@@ -42,12 +63,13 @@ async function bundle({ entry, format }) {
     platform: "browser",
     charset: "ascii",
     legalComments: "none",
-    banner: { js: BANNER },
-    define: { AGENT_VERSION: JSON.stringify(version) },
-    tsconfigRaw: {},
+    define: { AGENT_VERSION: JSON.stringify(version), NAME_SEEDS: JSON.stringify(seeds) },
+    tsconfig: join(HERE, "tsconfig.json"),
+    plugins: [packed(source)],
     logLevel: "error",
   });
-  return { bytes: Buffer.from(built.outputFiles[0].contents), inputs: Object.keys(built.metafile.inputs) };
+  const { code } = await minify(built.outputFiles[0].text, SMALLER);
+  return { bytes: Buffer.from(`${BANNER}\n${code}\n`), inputs: Object.keys(built.metafile.inputs) };
 }
 
 /** Names of the packages that these files belong to. */
@@ -78,7 +100,8 @@ function measures(bytes) {
 
 /** Returns every file of the bundle by name. */
 async function make() {
-  const scripts = await Promise.all(SCRIPTS.map(async (one) => [one.file, await bundle(one)]));
+  const catalogue = packCatalogue(await readCatalogue());
+  const scripts = await Promise.all(SCRIPTS.map(async (one) => [one.file, await bundle(one, catalogue)]));
   const files = Object.fromEntries(scripts.map(([file, { bytes }]) => [file, measures(bytes)]));
   const manifest = `${JSON.stringify({ version, files }, null, 2)}\n`;
   const packages = packagesOf(scripts.flatMap(([, { inputs }]) => inputs));
@@ -112,9 +135,7 @@ function fail(sentence) {
 const files = await make();
 const sizes = SCRIPTS.map(({ file }) => [file, JSON.parse(files["manifest.json"]).files[file].gzip_bytes]);
 const heavy = sizes.filter(([, bytes]) => bytes > MOST_GZIP_BYTES);
-if (heavy.length) {
-  fail(heavy.map(([file, n]) => `${file} has ${n} bytes gzip; at most ${MOST_GZIP_BYTES} are allowed.`).join(" "));
-} else if (process.argv.includes("--check")) {
+if (process.argv.includes("--check")) {
   const names = differing(files);
   if (names.length) fail(`The agent's bundle is not what its sources give (${names.join(", ")}): run \`make agent\`.`);
 } else {
@@ -122,3 +143,4 @@ if (heavy.length) {
   for (const [name, bytes] of Object.entries(files)) writeFileSync(join(BUNDLE, name), bytes);
   console.log(sizes.map(([file, bytes]) => `${file}: ${bytes} bytes gzip`).join("\n"));
 }
+for (const [file, bytes] of heavy) fail(`${file} has ${bytes} bytes gzip; at most ${MOST_GZIP_BYTES} are allowed.`);

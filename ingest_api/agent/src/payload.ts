@@ -23,6 +23,13 @@ export interface Entries {
 
 export const NO_ENTRIES: Entries = { time: [], value: [], code: [], target: [] };
 
+/**
+ * In the bundle most signals are named `#<slot>` instead (see pack.mjs): by the upper bits of a product of their name's
+ * hash and the seed of their kind. Undefined where the names are whole.
+ */
+declare const NAME_SEEDS: readonly [number, number, number, number] | undefined;
+const SLOT_SHIFT = 20;
+
 const positions = (names: readonly string[]): Map<string, number> => new Map(names.map((name, at) => [name, at]));
 
 /** All signals known so far, by their wire positions. A name that the catalogue lacks is passed to `unknown`. */
@@ -102,7 +109,7 @@ export class SignalTable implements Signals {
   }
 
   private place(kind: 0 | 1 | 2 | 3, name: string): number | undefined {
-    const at = this.at[kind].get(name);
+    const at = this.at[kind].get(name) ?? (NAME_SEEDS && this.at[kind].get(slot(name, NAME_SEEDS[kind])));
     if (at === undefined) this.unknown(name);
     this.changes++;
     return at;
@@ -118,6 +125,8 @@ const PLACES = ((): readonly [number, number, number, number, number] => {
   const values = known + bits;
   return [categories, lengths, known, values, (values + bits + 3) & ~3];
 })();
+
+const slot = (name: string, seed: number): string => `#${Math.imul(categoryHash(name), seed) >>> SLOT_SHIFT}`;
 
 /** The longest log that an event of this many bytes holds beside all signals. */
 export function entriesIn(bytes: number): number {

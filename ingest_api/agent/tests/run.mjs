@@ -22,7 +22,7 @@ await build({
   format: "esm",
   target: "node18",
   sourcemap: "inline",
-  define: { "import.meta.dirname": JSON.stringify(here), AGENT_VERSION: '"test"' },
+  define: { "import.meta.dirname": JSON.stringify(here), AGENT_VERSION: '"test"', NAME_SEEDS: "undefined" },
   tsconfigRaw: {},
   logLevel: "error",
 });
