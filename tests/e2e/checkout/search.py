@@ -78,7 +78,10 @@ def _topic(system: System, topic: str, ring: KeyRing) -> Iterator[tuple[str, byt
 
 def _tables(system: System) -> Iterator[tuple[str, bytes]]:
     """Yield every row of every table; what aggregates are made of is read as the bytes that it is."""
-    columns = system.clickhouse("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
+    columns = system.clickhouse(
+        "SELECT table, name, type FROM system.columns "
+        "WHERE database = currentDatabase() AND default_kind != 'EPHEMERAL'"  # such a column is never kept
+    )
     for table in sorted({table for table, _, _ in columns}):
         wanted = (
             f"CAST({name} AS String)" if kind.startswith("AggregateFunction") else name
