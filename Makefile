@@ -4,11 +4,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AGENT := ingest_api/agent
+AGENT_READY := $(AGENT)/node_modules/.ready
 ARGS ?=
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock bench docs golden clean
+.PHONY: help setup agent run test check format lock bench docs golden clean
 
 help: ## Say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
@@ -21,22 +23,32 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: $(READY) ## Make the virtual environment from the lock file
+$(AGENT_READY): $(AGENT)/package-lock.json $(AGENT)/.npmrc
+	@$(AGENT)/need-node.sh
+	@echo "Setting up $(AGENT)/node_modules with Node $$(node --version)." >&2
+	@cd $(AGENT) && npm ci --silent
+	@touch $@
+
+setup: $(READY) $(AGENT_READY) ## Make the virtual environment and the agent's tools from the lock files
+
+agent: $(AGENT_READY) ## Build the browser agent's bundle from its sources
+	@cd $(AGENT) && npm run --silent build
 
 run: $(READY) ## Start the stack, ingest, flow and traffic; ARGS="--for 60s" ends by itself with an account
 	@$(BIN)/clickgoose run $(ARGS)
 
-test: $(READY) ## Run all tests against real Kafka, Valkey and ClickHouse
+test: $(READY) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --fail-under=90
 
-check: $(READY) ## Lint, format, types, imports between rooms, generated documentation
+check: $(READY) $(AGENT_READY) ## Lint, format, types, imports between rooms, generated documentation, the agent's bundle
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/clickgoose docs --check
+	@cd $(AGENT) && npm run --silent types && npm run --silent check
 
 format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix .
@@ -58,4 +70,4 @@ golden: $(READY) ## Rewrite the golden files after a change that is meant
 	@$(BIN)/pytest tests/golden --update-golden
 
 clean: ## Remove the virtual environment and caches; the stack's data stay (clickgoose down --purge)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(AGENT)/node_modules .mypy_cache .ruff_cache .hypothesis .coverage*

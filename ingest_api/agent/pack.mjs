@@ -8,7 +8,7 @@
  */
 
 /** Families that collectors go through name by name (`each` and `members` of src/signals/put.ts). */
-const ARGUMENTS = [
+export const ARGUMENTS = [
   ...["altered", "botd", "can_play", "css", "css_property", "css_selector", "font", "font_width", "fonts", "interface"],
   ...["maths", "maths_exact", "media_query", "media_source", "navigator_member", "permission", "permissions", "recorder"],
   ...["system_color", "system_font", "text_metric", "webgl2_extension", "webgl2_parameter", "webgl_extension"],

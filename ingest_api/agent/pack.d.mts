@@ -1,0 +1,3 @@
+export const ARGUMENTS: readonly string[];
+export function packCatalogue(catalogue: object): { source: string; seeds: number[] };
+export function trimFingerprint(source: string): string;
