@@ -40,7 +40,7 @@ const BY_NAME: Case[] = [
   ...["cardNumber", "card_no", "ccnum", "cc-number", "creditCardNumber", "pan"].map((name): Case => [`<input name="${name}">`, "card_number"]),
   ...["expiryDate", "exp", "cc_exp_month", "exp-year", "cardExpiry"].map((name): Case => [`<input id="${name}">`, "card_expiry"]),
   ...["cvv", "cvc2", "cardCvc", "security_code", "csc"].map((name): Case => [`<input name="${name}">`, "card_cvv"]),
-  ...["cardholder", "nameOnCard", "cc_name", "card-holder-name"].map((name): Case => [`<input name="${name}">`, "cardholder_name"]),
+  ...["cardholder", "nameOnCard", "ccname", "cc-owner", "cc_name", "card-holder-name"].map((name): Case => [`<input name="${name}">`, "cardholder_name"]),
   ...["firstName", "last_name", "fullname"].map((name): Case => [`<input name="${name}">`, "name"]),
   ...["emailAddress", "e-mail", "user_email"].map((name): Case => [`<input name="${name}">`, "email"]),
   ...["phoneNumber", "mobile", "tel"].map((name): Case => [`<input name="${name}">`, "phone"]),
@@ -48,7 +48,7 @@ const BY_NAME: Case[] = [
   ...["address1", "street", "city", "country"].map((name): Case => [`<input name="${name}">`, "address"]),
   ...["otp", "oneTimeCode", "sms_code", "verification_code"].map((name): Case => [`<input name="${name}">`, "one_time_code"]),
   ...["amount", "tip"].map((name): Case => [`<input name="${name}">`, "amount"]),
-  ...["companyName", "coupon", "q"].map((name): Case => [`<input name="${name}">`, "other_text"]),
+  ...["companyName", "coupon", "giftCard", "giftCardNumber", "q", "username"].map((name): Case => [`<input name="${name}">`, "other_text"]),
 ];
 const WORDS: Record<string, keyof typeof TARGETS> = {
   "Kartennummer": "card_number", "Numéro de carte": "card_number", "Número de la tarjeta": "card_number",

@@ -26,62 +26,39 @@ const AUTOCOMPLETE: readonly [RegExp, Target][] = [
 const NOT_A_PERSON = /^(?:username|organization-name)$/;
 
 /**
- * Words of names, labels and placeholders without accents, the first match counts: English, German, French, Spanish,
- * Portuguese, Italian, Dutch, Polish, Swedish, then Hindi, Japanese and Chinese.
+ * Stems of the words in names, labels and placeholders, without accents; the first match counts. English, German, French,
+ * Spanish, Portuguese, Italian, Dutch, Polish, Swedish, then Hindi, Japanese and Chinese.
  */
+const CARD =
+  /\b(?:credit|debit|bank)? ?card|\bcc ?(?:n[aou]|owner)|\bpan\b|kart(?:e\b|en|y\b)|\bcarte\b|tarjeta|cartao|\bcarta\b|kaart|\bkort|कार्ड|カード|卡/;
+const NAME = /name|nom\b|nombre|apellid|nome\b|naam\b|imie|nazwisk|namn\b|नाम|氏名|名前|姓名|名字/;
 const WORDS: readonly [RegExp, Target][] = [
+  [/coupon|promo|voucher|gutschein|gift|geschenk|cadeau|regalo|search|suche/, "other_text"],
   [
-    /cv[cnv]2?\b|\bcv2|\bcsc\b|card verification|security (?:code|number)|sicherheits(?:code|nummer)|pruf(?:nummer|ziffer)|cryptogramme|code de securite|codigo de seguran?[cz]?|seguridad|codice (?:di )?sicurezza|(?:beveiligings|veiligheids)code|kod (?:bezpiecz|zabezp)|sakerhetskod|सीवीवी|सुरक्षा कोड|セキュリティ ?コード|安全码/,
+    /cv[cnv]|\bcv2|\bcsc\b|card verif|security (?:code|number)|code de secur|segur(?:anca|idad)|sicurezza|sicherheits|prufn|prufz|cryptogr|beveilig|veiligheid|bezpiecz|sakerhet|सीवीवी|सुरक्षा|セキュリティ|安全码/,
     "card_cvv",
   ],
   [
-    /\bexp(?:ir\w*|iry|date|month|year|mm|yy)?\b|valid (?:thru|until|to)|\bmm ?\/? ?(?:yy|aa|jj|rr)|ablauf|gultig(?:keit)? ?bis|verfall|caducidad|vencimiento|validade|vencimento|scadenza|verval|geldig tot|data waznosci|wygas|giltig|utgangs|वैधता|समाप्ति|有効期限|有效期/,
+    /\bexp(?:ir\w*|date|month|year|mm|yy)?\b|valid (?:thru|until|to)|\bmm ?\/? ?(?:yy|aa|jj|rr)|ablauf|gultig|verfall|venciment|validade|caducidad|scaden|verval|geldig|waznosci|wygas|giltig|utgang|वैधता|समाप्ति|期限|有效期/,
     "card_expiry",
   ],
+  [/card ?holder|inhaber|titula|intestat|kaarthouder|posiadacz|innehav|धारक|名義|持卡人/, "cardholder_name"],
+  [CARD, "card_number"], // or who it belongs to, where a name is asked for
   [
-    /card ?holder|name ?on ?(?:the )?(?:credit ?)?card|card ?name|\bcc ?(?:name|owner)|karten ?inhaber|titulaire|titular|nom (?:sur|de) la carte|nombre (?:en|de) la tarjeta|nome (?:no|do|impresso no) cartao|intestatario|nome sulla carta|kaarthouder|naam op (?:de )?kaart|posiadacz|wlasciciel karty|kortinnehavare|namn pa kort|कार्डधारक|カード名義|持卡人/,
-    "cardholder_name",
-  ],
-  [
-    /card ?(?:no|num|nr|number)|\bcc ?(?:no|num|number)\b|(?:credit|debit|bank) ?card|\bcard$|\bpan\b|karten ?(?:nummer|nr)|kreditkarte|(?:numero|n°|no) (?:de )?(?:la )?carte|carte (?:bancaire|bleue|de credit)|(?:numero|num) (?:de )?(?:la )?tarjeta|tarjeta de|(?:numero|num) (?:do )?cartao|cartao de|(?:numero|num) (?:della |di )?carta|carta di credito|kaart ?(?:nummer|nr)|(?:numer|nr) karty|kort ?(?:nummer|nr)|कार्ड|カード|卡号|信用卡/,
-    "card_number",
-  ],
-  [
-    /\botp\b|one time|\btotp\b|\b2fa\b|\btan\b|(?:verification|sms|auth\w*|confirm\w*) code|einmal|bestatigungs ?code|code de (?:verif|confirm|valid)|codigo de (?:verif|confirm)|codice di (?:verif|conferma)|verificatie ?code|kod (?:weryf|sms|potw)|engangskod|verifieringskod|ओटीपी|認証コード|確認コード|验证码/,
+    /\bt?otp\b|one ?time|\b2fa\b|\btan\b|(?:verif|weryf|confi|bestat|sms|auth)\w* ?[ck]od|(?:cod[ei]\w*|kod) (?:d[ei] )?(?:verif|weryf|conf|sms|potw|valid)|einmal|engangs|ओटीपी|認証コード|確認コード|验证码/,
     "one_time_code",
   ],
+  [/e ?mail|correo|courriel|\be ?post|ईमेल|メール|邮箱|邮件/, "email"],
+  [/\bzip|post(?:al)? ?code|\bplz\b|postleit|cod\w+ postale?\b|\bcep\b|\bcap\b|pocztowy|postnum|\bpin ?code|पिन ?कोड|郵便|邮编|邮政/, "postal_code"],
+  [/passw|passphr|\bpwd\b|kennwort|mot de passe|contrasen|\bclave\b|\bsenha|wachtwoord|\bhaslo|losenord|\bpin\b|पासवर्ड|パスワード|密码/, "password"],
+  [/phone|mobile?\b|\btel\b|telef|\bhandy|celular|\bmovil|portable|telefoon|komork|whatsapp|फ\u093C?ोन|मोबाइल|電話|携帯|电话|手机/, "phone"],
+  [/amount|betrag|summe|montant|import[eo]?\b|\bmonto|\bvalor\b|bedrag|kwota|belopp|donation|\btip\b|राशि|金額|金额/, "amount"],
+  [/user ?name|nick ?name|compan|firma|unternehm|societe|entrepr|empresa|azienda|bedrijf|foretag/, "other_text"],
   [
-    /e ?mail|correo|courriel|poczta elek|\be ?post(?:adress)?\b|ईमेल|メール|邮箱|邮件/,
-    "email",
-  ],
-  [
-    /\bzip|post(?:al)? ?code|\bplz\b|postleitzahl|code postal|codigo postal|\bcep\b|\bcap\b|codice postale|kod pocztowy|postnummer|\bpin ?code|पिन ?कोड|郵便番号|邮(?:政编码|编)/,
-    "postal_code",
-  ],
-  [
-    /passw|\bpwd\b|passphrase|kennwort|mot de passe|contrasena|\bclave\b|\bsenha\b|wachtwoord|\bhaslo|losenord|\bpin\b|पासवर्ड|パスワード|密码/,
-    "password",
-  ],
-  [
-    /phone|mobile?\b|\btel\b|telefon|\bhandy|celular|\bmovil|portable|telefoon|komork|mobilnummer|whatsapp|फ\u093C?ोन|मोबाइल|電話|携帯|电话|手机/,
-    "phone",
-  ],
-  [
-    /amount|\bbetrag|summe|montant|importe?\b|\bmonto\b|\bvalor\b|importo|bedrag|kwota|belopp|donation|\btip\b|राशि|金額|金额/,
-    "amount",
-  ],
-  [
-    /user ?name|nick ?name|company|firma|unternehmen|societe|entreprise|empresa|azienda|bedrijf|foretag|coupon|promo|voucher|gutschein|search|suche/,
-    "other_text",
-  ],
-  [
-    /address|\baddr|street|strasse|hausnummer|\bcity\b|\btown\b|country|\bstate\b|province|county|\bort\b|wohnort|\bstadt\b|\bland\b|\brue\b|\bville\b|\bpays\b|direccion|\bcalle\b|ciudad|\bpais\b|provincia|endereco|\brua\b|cidade|bairro|estado|indirizzo|\bvia\b|citta|comune|\badres|straat|woonplaats|ulica|miasto|\bkraj\b|adress|\bgata\b|पता|शहर|住所|市区町村|都道府県|地址|城市/,
+    /addr|adres|street|stra(?:ss|at)|\bcity\b|\btown|countr|\bstate\b|\bort\b|stadt\b|\bland\b|\brue\b|\bville\b|\bpays|direcci|\bcalle|ciudad|\bpais\b|provinc|enderec|\brua\b|cidade|bairro|estado|indirizz|\bvia\b|citta|comune|plaats|ulica|miast|\bkraj|\bgata|पता|शहर|住所|市区|都道府県|地址|城市/,
     "address",
   ],
-  [
-    /name|\b(?:pre)?nom\b|nombre|apellido|\b(?:sobre)?nome\b|cognome|\bnaam\b|voornaam|achternaam|\bimie\b|nazwisko|\bnamn\b|fornamn|efternamn|नाम|氏名|名前|お名前|姓名|名字/,
-    "name",
-  ],
+  [NAME, "name"],
 ];
 const BUTTON = /^(?:button|submit|reset|image|checkbox|radio|range|color|file)$/;
 const FIELD = 'input,textarea,select,[contenteditable]:not([contenteditable="false"])';
@@ -143,7 +120,8 @@ function byWords(field: Element): Target | undefined {
   const told = plain(`${attribute(field, "aria-label")} ${labels(field)} ${attribute(field, "placeholder")}`);
   const typed = byType(field);
   for (const text of [own, told]) {
-    const found = WORDS.find(([pattern]) => pattern.test(text))?.[1];
+    let found = WORDS.find(([pattern]) => pattern.test(text))?.[1];
+    if (found === "card_number" && (NAME.test(text) || text.includes("owner"))) found = "cardholder_name";
     // "User name" of type e-mail is an e-mail; "card number" of type tel is a card's.
     if (found && !(typed && (found === "other_text" || found === "name" || found === "address"))) return found;
   }
