@@ -10,10 +10,10 @@ ARGS ?=
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agent run test check format lock bench docs golden clean
+.PHONY: help setup agent run test check format lock bench bench-agent docs golden clean
 
 help: ## Say what the targets do
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-10s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "clickgoose needs Python 3.11 or 3.12: install it, or name it with make PYTHON=..." >&2; exit 2; }
@@ -62,6 +62,9 @@ bench: $(READY) ## Benchmarks: floor, pipeline and every stage
 	@$(BIN)/clickgoose bench floor
 	@$(BIN)/clickgoose bench pipeline
 	@for stage in decode verify_mask normalize velocity enrich score; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
+
+bench-agent: $(READY) ## What the browser agent costs a page: size, main thread, time to the first event
+	@$(BIN)/python -m tests.bench.agent $(ARGS)
 
 docs: $(READY) ## Write the generated pages
 	@$(BIN)/clickgoose docs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,11 @@ def test_traffic_has_attackers_that_are_denied_and_honest_visitors_that_are_not(
 
 def test_progress_goes_to_standard_error(finished: subprocess.CompletedProcess[str]) -> None:
     assert "scored a second" in finished.stderr
+
+
+def test_the_demo_shops_link_is_printed_before_the_table(finished: subprocess.CompletedProcess[str]) -> None:
+    before, _, _ = finished.stderr.partition("scored a second")
+    assert re.search(r"^demo shop on http://127\.0\.0\.1:\d+:", before, re.MULTILINE)
 
 
 @pytest.mark.parametrize("wrong", [["--for", "soon"], ["--rate", "0"]])
