@@ -10,7 +10,7 @@ ARGS ?=
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agent run test check format lock bench bench-agent docs golden clean
+.PHONY: help setup agent run test check format lock bench bench-agent masking docs golden clean
 
 help: ## Say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -65,6 +65,9 @@ bench: $(READY) ## Benchmarks: floor, pipeline and every stage
 
 bench-agent: $(READY) ## What the browser agent costs a page: size, main thread, time to the first event
 	@$(BIN)/python -m tests.bench.agent $(ARGS)
+
+masking: $(READY) ## Recall on the masking corpus, and false alarms on 20,000 honest events of each kind
+	@$(BIN)/python -m tests.masking_report $(ARGS)
 
 docs: $(READY) ## Write the generated pages
 	@$(BIN)/clickgoose docs

@@ -9,52 +9,54 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from flows.stages.personal_data.aadhaar import aadhaar_numbers
-from flows.stages.personal_data.card_details import card_details
-from flows.stages.personal_data.card_number import card_numbers, card_numbers_alone
-from flows.stages.personal_data.email_address import email_addresses
-from flows.stages.personal_data.iban import ibans
-from flows.stages.personal_data.indian_pan import pan_numbers
-from flows.stages.personal_data.phone_number import international_numbers, national_numbers
+from flows.stages.personal_data.aadhaar import aadhaar_numbers, may_hold_aadhaar
+from flows.stages.personal_data.card_details import card_details, may_hold_details
+from flows.stages.personal_data.card_number import card_numbers, card_numbers_alone, may_hold_card
+from flows.stages.personal_data.email_address import email_addresses, may_hold_email
+from flows.stages.personal_data.iban import ibans, may_hold_iban
+from flows.stages.personal_data.indian_pan import may_hold_pan, pan_numbers
+from flows.stages.personal_data.phone_number import (
+    international_numbers,
+    may_hold_international,
+    may_hold_national,
+    national_numbers,
+)
 from flows.stages.personal_data.reading import Reading, readings
-from flows.stages.personal_data.secret import secrets, url_leftovers
+from flows.stages.personal_data.secret import may_hold_leftovers, may_hold_secret, secrets, url_leftovers
 from schemas.dead_letter import Reason
 
 _ROUNDS = 8
 
 
 class Kind(NamedTuple):
-    """One kind of personal data: its reason, and where it is in a text.
-
-    ``encoded``: also in texts that had to be decoded.
-    """
+    """One kind of personal data: its reason, which readings cannot hold it, and where it is in a plain text."""
 
     reason: Reason
+    may_hold: Callable[[Reading], bool]
     spans: Callable[[str], Iterator[tuple[int, int]]]
-    encoded: bool = True
 
 
 # The first kind that an event holds names its dead letter: the plainest harm first, what only may hold some last.
 KINDS = (
-    Kind(Reason.CARD_NUMBER, card_numbers),
-    Kind(Reason.IBAN, ibans),
-    Kind(Reason.NATIONAL_ID, aadhaar_numbers),
-    Kind(Reason.NATIONAL_ID, pan_numbers),
-    Kind(Reason.EMAIL, email_addresses),
-    Kind(Reason.CARD_DETAILS, card_details),
-    Kind(Reason.PHONE, international_numbers),
-    Kind(Reason.PHONE, national_numbers),
-    Kind(Reason.SECRET_IN_URL, secrets),
-    Kind(Reason.SECRET_IN_URL, url_leftovers, encoded=False),
+    Kind(Reason.CARD_NUMBER, may_hold_card, card_numbers),
+    Kind(Reason.IBAN, may_hold_iban, ibans),
+    Kind(Reason.NATIONAL_ID, may_hold_aadhaar, aadhaar_numbers),
+    Kind(Reason.NATIONAL_ID, may_hold_pan, pan_numbers),
+    Kind(Reason.EMAIL, may_hold_email, email_addresses),
+    Kind(Reason.CARD_DETAILS, may_hold_details, card_details),
+    Kind(Reason.PHONE, may_hold_national, national_numbers),
+    Kind(Reason.PHONE, may_hold_international, international_numbers),
+    Kind(Reason.SECRET_IN_URL, may_hold_secret, secrets),
+    Kind(Reason.SECRET_IN_URL, may_hold_leftovers, url_leftovers),
 )
 # In the ids that a merchant gives, a number's form alone says nothing, and digits among letters are a random id's.
 ID_KINDS = (
-    Kind(Reason.CARD_NUMBER, card_numbers_alone),
-    Kind(Reason.IBAN, ibans),
-    Kind(Reason.NATIONAL_ID, pan_numbers),
-    Kind(Reason.EMAIL, email_addresses),
-    Kind(Reason.PHONE, international_numbers),
-    Kind(Reason.SECRET_IN_URL, url_leftovers, encoded=False),
+    Kind(Reason.CARD_NUMBER, may_hold_card, card_numbers_alone),
+    Kind(Reason.IBAN, may_hold_iban, ibans),
+    Kind(Reason.NATIONAL_ID, may_hold_pan, pan_numbers),
+    Kind(Reason.EMAIL, may_hold_email, email_addresses),
+    Kind(Reason.PHONE, may_hold_international, international_numbers),
+    Kind(Reason.SECRET_IN_URL, may_hold_leftovers, url_leftovers),
 )
 _WIDEST_FIRST = KINDS[::-1]  # a URL goes whole, not around what was taken out of it
 
@@ -62,7 +64,11 @@ _WIDEST_FIRST = KINDS[::-1]  # a URL goes whole, not around what was taken out o
 def find_personal_data(text: str, kinds: Iterable[Kind] = KINDS) -> Reason | None:
     """Return the first of the kinds that a text holds; also one that is encoded up to three times."""
     read = list(readings(text))
-    return next((kind.reason for kind in kinds if any(_holds(reading, kind) for reading in read)), None)
+    for kind in kinds:
+        for reading in read:
+            if _holds(reading, kind):
+                return kind.reason
+    return None
 
 
 def redact(text: str) -> str:
@@ -79,15 +85,13 @@ def redact(text: str) -> str:
 
 
 def _holds(reading: Reading, kind: Kind) -> bool:
-    if reading.encoded and not kind.encoded:
-        return False
-    return next(kind.spans(reading.plain), None) is not None
+    return kind.may_hold(reading) and next(kind.spans(reading.plain), None) is not None
 
 
 def _without(reading: Reading) -> str:
     shown, plain = reading.shown, reading.plain
     for kind in _WIDEST_FIRST:
-        if kind.encoded or not reading.encoded:
+        if kind.may_hold(reading):
             mark = f"[redacted {kind.reason.value.removeprefix('mask.')}]"
             spans = list(kind.spans(plain))
             shown, plain = _cut(shown, spans, mark), _cut(plain, spans, mark)

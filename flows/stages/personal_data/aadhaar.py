@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flows.stages.personal_data.digits import in_a_row
 from flows.stages.personal_data.random_id import in_random_id
+from flows.stages.personal_data.reading import Reading
 
 Span = tuple[int, int]
 
@@ -22,8 +22,7 @@ _NAMED = re.compile(
     r"([2-9](?:[\W_]{0,3}+[0-9]){11})(?![0-9])",
     re.IGNORECASE,
 )
-_SIZE = 12
-_NAMES = ("adha", "uidai", "\u0906\u0927\u093e\u0930")
+_ROW = b"0" * 12
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 # Verhoeff, Error Detecting Decimal Codes (1969): the group D5, and a permutation for each place.
 _PRODUCT = (
@@ -43,11 +42,13 @@ def verhoeff(digits: str) -> bool:
     return check == "0"
 
 
+def may_hold_aadhaar(reading: Reading) -> bool:
+    """Return False only where there is none: too few digits follow each other without a letter."""
+    return _ROW in reading.shape
+
+
 def aadhaar_numbers(text: str) -> Iterator[Span]:
     """Give the spans of numbers."""
-    if not in_a_row(text, _SIZE):
-        return
     found = [match.span() for match in _GROUPED.finditer(text) if not in_random_id(text, *match.span())]
-    if any(map(text.lower().__contains__, _NAMES)):
-        found += [match.span(1) for match in _NAMED.finditer(text)]
+    found += [match.span(1) for match in _NAMED.finditer(text)]
     yield from sorted(span for span in found if verhoeff(_NOT_DIGITS.sub("", text[slice(*span)])))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from flows.stages.personal_data.reading import Reading
+
 Span = tuple[int, int]
 
 _CODE = re.compile(
@@ -13,7 +15,6 @@ _CODE = re.compile(
     r"(?:[\W_]?(?:code|number|num|no|value|nr))?[\W_]{0,5}+(?:is[\W_])?([0-9]{3,4})(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
-_CODE_WORDS = ("cv", "cav2", "csc", "code", "verif", "pr\u00fcf", "crypto")
 _YEAR = r"(?:(?:20)?(?:2[4-9]|[34][0-9]))"  # a card of an earlier year is no harm, and 12/23 is a day of December
 _EXPIRY = re.compile(
     rf"(?<![a-z])(?:card)?[\W_]?exp(?:iry|iration)?(?:[\W_]?(?:date|dt))?[\W_]{{0,4}}+(?:is[\W_])?"
@@ -21,7 +22,7 @@ _EXPIRY = re.compile(
     re.IGNORECASE,
 )
 _EXPIRY_PART = re.compile(
-    r"(?<![a-z])(?:card)?[\W_]?exp(?:iry|iration)?[\W_]?(?:month|mm|year|yy(?:yy)?)[\W_]{1,5}+([0-9]{1,4})(?![0-9A-Za-z])",
+    r"(?<![a-z])(?:card)?[\W_]?exp(?:iry|iration)?[\W_]?(?:month|mm|year|yy(?:yy)?)[\W_]{1,5}+([0-9]{2,4})(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
 _DATE = re.compile(rf"[01](?<![0-9/.:\-].)(?:(?<=0)[1-9]|(?<=1)[0-2]) ?[/\-] ?{_YEAR}(?![0-9A-Za-z]|[/.:\-][0-9])")
@@ -30,31 +31,22 @@ _CARD_WORD = re.compile(
     r"|diners|kreditkarte|carte bancaire|tarjeta|good thru|mm ?/ ?yy|expir(?:y|es)[ :]+card)(?![a-z]|-[a-z])",
     re.IGNORECASE,
 )
-_CARD_WORDS = (
-    "card",
-    "visa",
-    "amex",
-    "american",
-    "maestro",
-    "rupay",
-    "diners",
-    "karte",
-    "carte",
-    "tarjeta",
-    "thru",
-    "yy",
-)
+_WORDS = (
+    "cv", "cav2", "csc", "code", "verif", "pr\u00fcf", "crypto", "exp", "card", "visa", "amex", "american", "maestro",
+    "rupay", "diners", "karte", "carte", "tarjeta", "good thru", "yy",
+)  # fmt: skip
 _NEAR = 40  # characters
+
+
+def may_hold_details(reading: Reading) -> bool:
+    """Return False only where there are no two digits, or none of the words."""
+    return b"00" in reading.shape and any(map(reading.small.__contains__, _WORDS))
 
 
 def card_details(text: str) -> Iterator[Span]:
     """Give the spans of security codes and dates of expiry, without the words beside them."""
-    small = text.lower()
-    patterns = [_CODE] if any(map(small.__contains__, _CODE_WORDS)) else []
-    patterns += [_EXPIRY, _EXPIRY_PART] if "exp" in small else []
-    found = [match.span(1) for pattern in patterns for match in pattern.finditer(text)]
-    if any(map(small.__contains__, _CARD_WORDS)):
-        found += [match.span() for match in _DATE.finditer(text) if _CARD_WORD.search(_around(text, *match.span()))]
+    found = [match.span(1) for pattern in (_CODE, _EXPIRY, _EXPIRY_PART) for match in pattern.finditer(text)]
+    found += [match.span() for match in _DATE.finditer(text) if _CARD_WORD.search(_around(text, *match.span()))]
     yield from sorted(found)
 
 

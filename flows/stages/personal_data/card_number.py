@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from flows.stages.personal_data.digits import in_a_row
 from flows.stages.personal_data.random_id import in_random_id
+from flows.stages.personal_data.reading import Reading
 
 Span = tuple[int, int]
 
@@ -28,6 +28,7 @@ _ISSUERS = re.compile(
 )
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # twice the digit, its own digits added
 _SHORTEST, _LONGEST = 13, 19  # digits
+_ROW = b"0" * _SHORTEST
 _GROUPS_READ = 2_000
 _LEAST, _LONG, _LONG_IN_DECIMALS = 4, 10, 6  # digits of a group
 
@@ -43,10 +44,13 @@ def is_card(digits: str) -> bool:
     return _ISSUERS.fullmatch(digits) is not None and luhn(digits)
 
 
+def may_hold_card(reading: Reading) -> bool:
+    """Return False only where there is no card number: too few digits follow each other without a letter."""
+    return _ROW in reading.shape
+
+
 def card_numbers(text: str) -> Iterator[Span]:
     """Give the spans of card numbers: groups of digits, next to each other, that make one number."""
-    if not in_a_row(text, _SHORTEST):
-        return
     budget = _GROUPS_READ
     for run in _RUN.finditer(text):
         groups = [group.span() for group in _DIGITS.finditer(text, *run.span())]
@@ -59,7 +63,7 @@ def card_numbers(text: str) -> Iterator[Span]:
 
 def card_numbers_alone(text: str) -> Iterator[Span]:
     """Give the spans of card numbers that no letter touches, in groups as cards have them, with no digits around."""
-    for run in _RUN.finditer(text) if in_a_row(text, _SHORTEST) else ():
+    for run in _RUN.finditer(text):
         groups = [group.span() for group in _DIGITS.finditer(text, *run.span())]
         start, end = run.span()
         touched = text[max(0, start - 1) : start].isalnum() or text[end : end + 1].isalnum()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from flows.stages.personal_data.reading import Reading
+
 Span = tuple[int, int]
 
 _LOCAL = r"[\w.!#$%'*+^`{|}~\"\-]"
@@ -14,6 +16,7 @@ _LITERAL = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@\[(?:IPv6:)?[0-9A-Fa-f.:]{{3,45
 _AT = r" {0,2}[\[({<] {0,2}at {0,2}[\])}>] {0,2}"
 _DOT = r"(?:\.| {0,2}[\[({<] {0,2}dot {0,2}[\])}>] {0,2})"
 _DISGUISED = re.compile(rf"(?<![\w.+\-])[\w.+\-]++{_AT}(?:[\w\-]{{1,63}}+{_DOT})+{_TOP}", re.IGNORECASE)
+_CLOSED = ("at)", "at]", "at}", "at>", "at ")
 _DISGUISE = re.compile(r"[\[({<] {0,2}[Aa][Tt] {0,2}[\])}>]")
 # photo@2x.png and library@1.2.min.js are files, and package@1.0.0-beta.next is a version: none of them has an owner.
 _FILE = re.compile(
@@ -22,6 +25,11 @@ _FILE = re.compile(
 )
 _CREDENTIALS = re.compile(r"//[^\s/?#@:]{1,200}+:\Z")  # of a URL: a secret, and found as such
 _VERSION = re.compile(r"v?[0-9]+\.[0-9]+(?![\w\-]*\.[^\W\d_]+\Z)|v?[0-9]+\.[0-9]+\.[0-9]")
+
+
+def may_hold_email(reading: Reading) -> bool:
+    """Return False only where there is no address: no sign for it, and no ``at`` in brackets."""
+    return "@" in reading.plain or ("at" in reading.small and any(map(reading.small.__contains__, _CLOSED)))
 
 
 def email_addresses(text: str) -> Iterator[Span]:

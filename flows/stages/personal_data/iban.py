@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from flows.stages.personal_data.reading import Reading
+
 Span = tuple[int, int]
 
 _STRUCTURES = """
@@ -36,6 +38,11 @@ def _pattern(country: str, structure: str) -> re.Pattern[str]:
 
 
 _PATTERNS = {country: _pattern(country, rest) for country, _, rest in (s.partition(":") for s in _STRUCTURES.split())}
+
+
+def may_hold_iban(reading: Reading) -> bool:
+    """Return False only where there is none: no two letters come before two digits."""
+    return b"aa00" in reading.shape
 
 
 def ibans(text: str) -> Iterator[Span]:

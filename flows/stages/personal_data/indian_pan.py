@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flows.stages.personal_data.digits import shape
+from flows.stages.personal_data.reading import Reading
 
 Span = tuple[int, int]
 
@@ -24,11 +24,13 @@ _NAMED = re.compile(
 )
 
 
+def may_hold_pan(reading: Reading) -> bool:
+    """Return False only where there is none, by the order of its letters and digits."""
+    return _SHAPE in reading.shape
+
+
 def pan_numbers(text: str) -> Iterator[Span]:
     """Give the spans of numbers."""
-    if _SHAPE not in shape(text):
-        return
     found = {match.span() for match in _ALONE.finditer(text)}
-    if "pan" in text.lower():
-        found |= {match.span(1) for match in _NAMED.finditer(text)}
+    found |= {match.span(1) for match in _NAMED.finditer(text)}
     yield from sorted(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flows.stages.personal_data.digits import in_a_row
+from flows.stages.personal_data.reading import Reading
 
 Span = tuple[int, int]
 
@@ -14,6 +14,22 @@ _INTERNATIONAL = re.compile(
     r"[1-9](?:[ \-()./\u00b7_]{0,3}+[0-9]){7,14}+(?![0-9])"
 )
 _SHORTEST, _LONGEST = 7, 15  # digits; ITU-T E.164 allows 15
+_ROW = b"0" * _SHORTEST
+_STEMS = (
+    "tel",
+    "phone",
+    "mob",
+    "cell",
+    "handy",
+    "fax",
+    "sms",
+    "callto",
+    "whats",
+    "wa.me",
+    "msisdn",
+    "rufn",
+    "portable",
+)
 _NATIONAL = re.compile(r"(?:0\) ?)?[0-9](?<![0-9].)[0-9]++(?:[ \-()/.]{1,3}+[0-9]{2,}+){0,6}+(?![0-9A-Za-z])")
 _NAME = re.compile(
     r"(?<![^\W\d_])(?:tele(?:phone|fone?|fono)|phone|tel|mobile|mob|cell|handy|fax|sms(?:to)?|callto|whatsapp|wa\.me"
@@ -28,19 +44,27 @@ _FORMATTED = re.compile(
 )
 
 
+def may_hold_international(reading: Reading) -> bool:
+    """Return False only where there is no plus sign."""
+    return "+" in reading.plain
+
+
+def may_hold_national(reading: Reading) -> bool:
+    """Return False only where too few digits follow each other, or neither a word nor a form says so."""
+    if _ROW not in reading.shape:
+        return False
+    return any(map(reading.small.__contains__, _STEMS)) or "(" in reading.plain or "-" in reading.plain
+
+
 def international_numbers(text: str) -> Iterator[Span]:
     """Give the spans of numbers with a plus sign."""
-    if "+" in text:
-        yield from (match.span() for match in _INTERNATIONAL.finditer(text))
+    yield from (match.span() for match in _INTERNATIONAL.finditer(text))
 
 
 def national_numbers(text: str) -> Iterator[Span]:
     """Give the spans of numbers that stand beside a word for a phone, or in a form that only phone numbers have."""
-    if not in_a_row(text, _SHORTEST):
-        return
     found = [match.span() for match in _NATIONAL.finditer(text) if _named(text, match)]
-    if "-" in text or "(" in text:
-        found += [match.span() for match in _FORMATTED.finditer(text)]
+    found += [match.span() for match in _FORMATTED.finditer(text)]
     yield from sorted(found)
 
 

@@ -11,32 +11,44 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from html import unescape
+from string import ascii_letters, digits
 from typing import NamedTuple
 from urllib.parse import unquote
 
 _TIMES = 3  # how often a text may be encoded: a page's value in a URL, in another URL's query, in an error
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
 _REMEMBERED = 8_192  # code points
+_LETTERS, _DIGITS = ascii_letters.encode(), digits.encode()
+_CLASSES = bytes(ord("a") if byte in _LETTERS else ord("0") if byte in _DIGITS else byte for byte in range(256))
+_OTHERS = bytes(byte for byte in range(256) if byte not in _LETTERS + _DIGITS)
 _BLANKS = frozenset(("Zs", "Zl", "Zp", "Cf"))
 
 
 class Reading(NamedTuple):
-    """One way to read a text. ``encoded`` says that it was decoded to be read so."""
+    """One way to read a text, and what tells at a glance which kinds of find it cannot hold."""
 
     shown: str
     plain: str
-    encoded: bool
+    small: str  # ``plain`` in small letters
+    shape: bytes  # letters of ASCII as ``a``, digits as ``0``, nothing else: ``Pay 12-3x`` is ``aaa000a``
+    encoded: bool  # it was decoded to be read so
 
 
 def readings(text: str) -> Iterator[Reading]:
     """Give the text as it stands, then decoded once, twice and three times, as long as that changes it."""
-    yield Reading(text, folded(text), encoded=False)
+    yield _reading(text, encoded=False)
     for _ in range(_TIMES):
         inner = decoded(text)
         if inner == text:
             return
         text = inner
-        yield Reading(text, folded(text), encoded=True)
+        yield _reading(text, encoded=True)
+
+
+def _reading(text: str, *, encoded: bool) -> Reading:
+    plain = folded(text)
+    shape = plain.encode("utf-8", "surrogatepass").translate(_CLASSES, _OTHERS)
+    return Reading(text, plain, plain.lower(), shape, encoded)
 
 
 def decoded(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from flows.stages.personal_data.reading import Reading
+
 Span = tuple[int, int]
 
 _WORD = re.compile(r"[^\s\0]++")
@@ -15,18 +17,19 @@ _KEY = (
     r"|authorization|auth|jwt|otp|credentials?|signature|sig|access[_\-]?key)"
 )
 _VALUE = r"[^\s&;,\"'<>(){}\[\]|]"
-_PASSWORD_SET = re.compile(
-    rf"{_PASS}[\"'\]]{{0,2}}(?:=|:(?=[\"']))[\"']?(?!undefined|null|true|false|nan|none|\[redacted)({_VALUE}{{3,}}+)",
-    re.IGNORECASE,
-)
+# name=value, "name":"value", name]=value; but not the colon of a sentence
+_ASSIGNED = re.compile(rf"[=:](?:(?<==)|(?<=[\"'\]]:)|(?= ?[\"'])) ?[\"']?({_VALUE}{{3,}}+)")
+_PASSWORD_NAME = re.compile(rf"{_PASS}[\"'\]]{{0,2}}\Z", re.IGNORECASE)
+_KEY_NAME = re.compile(rf"(?<![^\W_]){_KEY}[\"'\]]{{0,2}}\Z", re.IGNORECASE)
+_ENDINGS = (
+    "token", "secret", "key", "session", "id", "auth", "authorization", "jwt", "otp", "credential", "credentials",
+    "signature", "sig", "pass", "word", "wd", "phrase", "code", "wort", "contrase\u00f1a", "passe",
+)  # fmt: skip
+_NAME_LENGTH = 40
+_NOTHING = frozenset(("undefined", "null", "true", "false", "nan", "none"))
+_SHORT, _LONG = 6, 24  # characters: below the first a value is no token, from the second on even without a digit
 _PASSWORD_SAID = re.compile(
-    rf"(?<![^\W\d_]){_PASS} ?(?:[:=]| is) ?"
-    r"(?=[^\s0-9]{0,40}[0-9])(?=[0-9]{0,40}[^\s0-9])([\w!@#$%^*+\-.]{6,}+)",
-    re.IGNORECASE,
-)
-_KEY_SET = re.compile(
-    rf"(?<![^\W_]){_KEY}[\"'\]]{{0,2}}(?:=|: ?(?=[\"'])|(?<=[\"'\]]):)[\"']?(?=[^\s&;0-9]{{0,200}}[0-9]|{_VALUE}{{24}})"
-    rf"({_VALUE}{{6,}}+)",
+    rf"(?<![^\W\d_]){_PASS} ?(?:[:=]| is) ?(?=[^\s0-9]{{0,40}}[0-9])(?=[0-9]{{0,40}}[^\s0-9])([\w!@#$%^*+\-.]{{6,}}+)",
     re.IGNORECASE,
 )
 _HEADER = re.compile(
@@ -48,13 +51,78 @@ _SEGMENT = re.compile(
 )
 _USERINFO = re.compile(r"//([^\s/?#@:]{1,200}+:[^\s/?#@]{1,200}+)@")
 _PASSWORDS = ("pass", "kennwort", "pwd", "contrase")
-_PREFIXES = ("k_live_", "k_test_", "whsec_", "gh", "glpat-", "xox", "akia", "ya29.", "sg.", "aiza")
+_WORDS = (
+    "pass", "kennwort", "pwd", "contrase", "bearer", "basic", "k_live_", "k_test_", "whsec_",
+    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "glpat-", "xox", "akia", "ya29.", "sg.", "aiza",
+)  # fmt: skip
+_SEGMENTS = frozenset(
+    (
+        "token",
+        "tokens",
+        "session",
+        "sessions",
+        "sid",
+        "auth",
+        "oauth",
+        "sso",
+        "otp",
+        "jwt",
+        "secret",
+        "secrets",
+        "password",
+        "passwords",
+        "reset",
+        "reset_password",
+        "reset-password",
+        "resetpassword",
+        "password-reset",
+        "password_reset",
+        "passwordreset",
+        "magic",
+        "magic-link",
+        "magic_link",
+        "magiclink",
+        "access-token",
+        "access_token",
+        "accesstoken",
+        "login",
+        "verify",
+        "verification",
+        "confirm",
+        "activate",
+        "activation",
+        "invite",
+        "invitation",
+        "unsubscribe",
+    )
+)
+
+
+def may_hold_leftovers(reading: Reading) -> bool:
+    """Return False only where no URL keeps anything, or the text had to be decoded: %23 is a path's own."""
+    plain = reading.plain
+    return not reading.encoded and "://" in plain and ("?" in plain or "#" in plain or "@" in plain)
+
+
+def may_hold_secret(reading: Reading) -> bool:
+    """Return False only where there is no assignment, no word for a secret and no part of a path that is one."""
+    small = reading.small
+    if (
+        "=" in small
+        or '"' in small
+        or "'" in small
+        or "]" in small
+        or "eyj" in small
+        or ("@" in small and "//" in small)
+    ):
+        return True
+    if b"0" not in reading.shape:
+        return False  # what has no name assigned to it is told by its letters and digits
+    return any(map(small.__contains__, _WORDS)) or ("/" in small and not _SEGMENTS.isdisjoint(small.split("/")))
 
 
 def url_leftovers(text: str) -> Iterator[Span]:
-    """Give the spans of words with a URL that keeps a query, a fragment or credentials; %23 is a path's own."""
-    if "://" not in text:
-        return
+    """Give the spans of words with a URL that keeps a query, a fragment or credentials."""
     for word in _WORD.finditer(text):
         _, mark, rest = word[0].partition("://")
         if mark and ("?" in rest or "#" in rest or "@" in rest.partition("/")[0]):
@@ -63,25 +131,33 @@ def url_leftovers(text: str) -> Iterator[Span]:
 
 def secrets(text: str) -> Iterator[Span]:
     """Give the spans of secrets, without the names beside them."""
-    found = (match.span(match.lastindex or 0) for pattern in _patterns(text) for match in pattern.finditer(text))
+    found = [match.span(1) for match in _ASSIGNED.finditer(text) if _is_secret(text, match)]
+    found += [match.span(match.lastindex or 0) for pattern in _patterns(text) for match in pattern.finditer(text)]
     yield from sorted(found)
+
+
+def _is_secret(text: str, assigned: re.Match[str]) -> bool:
+    """Return whether the name before an assignment is one for a secret, and the value may be one."""
+    name, value = text[max(0, assigned.start() - _NAME_LENGTH) : assigned.start()], assigned[1]
+    if not name.lower().rstrip("\"']").endswith(_ENDINGS):
+        return False
+    if _PASSWORD_NAME.search(name):
+        return value.lower() not in _NOTHING
+    told = len(value) >= _LONG or (len(value) >= _SHORT and any(map(str.isdigit, value)))
+    return told and _KEY_NAME.search(name) is not None
 
 
 def _patterns(text: str) -> Iterator[re.Pattern[str]]:
     """Give the patterns that the text has the necessary characters for."""
     small = text.lower()
     if any(map(small.__contains__, _PASSWORDS)):
-        yield _PASSWORD_SET
         yield _PASSWORD_SAID
-    if "=" in text or '"' in text or "'" in text or "]" in text:
-        yield _KEY_SET
+    if "bearer" in small or "basic" in small:
+        yield _HEADER
     if "eyJ" in text:
         yield _JWT
     if "/" in text:
         yield _SEGMENT
     if "@" in text:
         yield _USERINFO
-    if "bearer" in small or "basic" in small:
-        yield _HEADER
-    if any(map(small.__contains__, _PREFIXES)):
-        yield _PREFIXED
+    yield _PREFIXED
