@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
-import { packCatalogue, trimFingerprint } from "./pack.mjs";
+import { packCatalogue, sjclCore, trimFingerprint } from "./pack.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const BUNDLE = join(HERE, "bundle");
@@ -41,7 +41,7 @@ async function readCatalogue() {
 const packed = (catalogue) => ({
   name: "packed",
   setup(plugins) {
-    plugins.onLoad({ filter: /src\/catalogue\.ts$/ }, () => ({ contents: catalogue, loader: "js" }));
+    plugins.onLoad({ filter: /src\/catalogue\.ts$/ }, () => ({ contents: catalogue, loader: "ts" }));
     plugins.onLoad({ filter: /fingerprintjs\/dist\/fp\.esm\.js$/ }, ({ path }) => ({
       contents: trimFingerprint(readFileSync(path, "utf8")),
     }));
@@ -65,7 +65,7 @@ async function bundle({ entry, format }, { source, seeds }) {
     legalComments: "none",
     define: { AGENT_VERSION: JSON.stringify(version), NAME_SEEDS: JSON.stringify(seeds) },
     tsconfig: join(HERE, "tsconfig.json"),
-    plugins: [packed(source)],
+    plugins: [sjclCore, packed(source)],
     logLevel: "error",
   });
   const { code } = await minify(built.outputFiles[0].text, SMALLER);
@@ -74,7 +74,7 @@ async function bundle({ entry, format }, { source, seeds }) {
 
 /** Names of the packages that these files belong to. */
 function packagesOf(inputs) {
-  const names = inputs.flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
+  const names = inputs.flatMap((path) => /(?:^|:)node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
   return [...new Set(names)].sort();
 }
 

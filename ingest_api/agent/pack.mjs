@@ -1,11 +1,15 @@
 /**
  * What the build takes out of the bundle, so that it stays small: sources of fingerprintjs that nobody asks, and the
- * text of signal names that only serve to find a position.
+ * text of signal names that only serve to find a position; and what it puts together from a library's own parts.
  *
  * A family whose members are arguments (`interface.PaymentRequest`) needs its names. Of every other family only twelve
  * bits a name are kept, `#<slot>`: the upper bits of a product of the name's hash and a seed under which no two names
  * of a kind meet. `SignalTable` looks names up in the same way.
  */
+
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** Families that collectors go through name by name (`each` and `members` of src/signals/put.ts). */
 export const ARGUMENTS = [
@@ -14,10 +18,33 @@ export const ARGUMENTS = [
   ...["system_color", "system_font", "text_metric", "webgl2_extension", "webgl2_parameter", "webgl_extension"],
   ...["webgl_parameter", "webgl_precision", "webgpu", "window_member", "worker", "worker_interface", "worker_page"],
 ];
+/** `sjcl-core`: core files of sjcl, whose own build has more than sealing and signing need. */
+const SJCL_PARTS = ["sjcl", "aes", "bitArray", "codecBytes", "gcm", "sha256", "hmac"];
 const SLOT_BITS = 12;
 const KINDS = ["NUMBERS", "BOOLEANS", "CATEGORIES", "TEXTS"];
-/** Sources of fingerprintjs that the agent never asks: see src/signals/fingerprint.ts. */
-const UNASKED = ["domBlockers", "screenFrame", "audioBaseLatency", "privateClickMeasurement"];
+/**
+ * Sources of fingerprintjs that the agent does without: those that src/signals/fingerprint.ts leaves out, the list of
+ * what ad blockers hide, which is as long as the rest, and those that other collectors have asked already.
+ */
+const UNASKED = [
+  ...["screenFrame", "audioBaseLatency", "privateClickMeasurement", "domBlockers"],
+  ...["colorDepth", "deviceMemory", "hardwareConcurrency", "sessionStorage", "localStorage", "indexedDB", "openDatabase"],
+  ...["platform", "vendor", "cookiesEnabled", "invertedColors", "forcedColors", "monochrome", "reducedMotion"],
+  ...["reducedTransparency", "hdr", "pdfViewerEnabled"],
+];
+
+/** Resolves `sjcl-core`. */
+export const sjclCore = {
+  name: "sjcl-core",
+  setup(plugins) {
+    const folder = join(dirname(fileURLToPath(import.meta.url)), "node_modules/sjcl/core");
+    plugins.onResolve({ filter: /^sjcl-core$/ }, () => ({ path: "node_modules/sjcl/core", namespace: "sjcl-core" }));
+    plugins.onLoad({ filter: /.*/, namespace: "sjcl-core" }, () => {
+      const parts = SJCL_PARTS.map((name) => readFileSync(join(folder, `${name}.js`), "utf8"));
+      return { contents: [...parts, "export default sjcl;"].join("\n") };
+    });
+  },
+};
 
 /** 32-bit FNV-1a of an ASCII name, as src/hash.ts has it. */
 function hash(name) {
@@ -40,7 +67,7 @@ function seedFor(names) {
 function packList(names) {
   const plain = (name) => ARGUMENTS.includes(name.split(".")[0]);
   const seed = seedFor(names.filter((name) => !plain(name)));
-  const digits = names.filter((name) => !plain(name)).map((name) => slot(hash(name), seed).toString(36).padStart(3, "0"));
+  const slots = names.filter((name) => !plain(name)).map((name) => slot(hash(name), seed));
   const lines = [];
   for (const name of names) {
     const at = name.indexOf(".");
@@ -49,27 +76,35 @@ function packList(names) {
     lines.at(-1).members.push(member);
   }
   const table = lines.map(({ family, members }) => (family ? [family, ...members].join(" ") : `${members.length}`));
-  return { seed, call: `unpack(${JSON.stringify(table.join("|"))}, ${JSON.stringify(digits.join(""))})` };
+  return { seed, call: `unpack(${JSON.stringify(table.join("|"))}, ${JSON.stringify(base64(slots))})` };
 }
+
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** Two digits a slot. */
+const base64 = (slots) => slots.map((one) => DIGITS[one >> 6] + DIGITS[one & 63]).join("");
 
 const UNPACK = `function unpack(table, slots) {
   let at = 0;
+  const digit = () => "${DIGITS}".indexOf(slots[at++]);
   return table.split("|").flatMap((line) => {
     const [family, ...members] = line.split(" ");
     return +family
-      ? Array.from({ length: +family }, () => "#" + parseInt(slots.slice(at, (at += 3)), 36))
+      ? Array.from({ length: +family }, () => "#" + (64 * digit() + digit()))
       : members.map((member) => family + "." + member);
   });
 }`;
 
-/** The source of a module that stands in for src/catalogue.ts, and the seeds by kind (`NAME_SEEDS`). */
+/** The TypeScript of a module that stands in for src/catalogue.ts, and the seeds by kind (`NAME_SEEDS`). */
 export function packCatalogue(catalogue) {
   const lists = KINDS.map((kind) => packList(catalogue[kind]));
   const { CATALOGUE_VERSION, CODES, TARGETS } = catalogue;
-  const constants = Object.entries({ CATALOGUE_VERSION, CODES, TARGETS });
+  const codes = Object.entries(CODES).map(([name, code]) => `${name} = ${code}`);
+  const constants = Object.entries({ CATALOGUE_VERSION, TARGETS });
   const source = [
     UNPACK,
     ...KINDS.map((kind, at) => `export const ${kind} = /* @__PURE__ */ ${lists[at].call};`),
+    `export enum CODES { ${codes.join(", ")} }`, // whose members esbuild puts in where they are used
     ...constants.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`),
   ].join("\n");
   return { source, seeds: lists.map(({ seed }) => seed) };

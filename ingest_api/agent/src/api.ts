@@ -13,7 +13,11 @@ import type { World } from "./world";
 export type Clickgoose = Omit<typeof Public, "version">;
 
 const MOST_IDS = 1_000;
-const MARKS = ["payment_succeeded", "payment_declined", "form_step"] as const;
+const MARKS = new Map<unknown, number>([
+  ["payment_succeeded", CODES.payment_succeeded],
+  ["payment_declined", CODES.payment_declined],
+  ["form_step", CODES.form_step],
+]);
 
 /** The API in a world that is only looked for once it is needed: importing the agent does nothing. */
 export function createApi(findWorld: () => World | undefined, parts: Parts): Clickgoose {
@@ -105,11 +109,11 @@ class Page {
   }
 
   mark(code: unknown, value: unknown): void {
-    const named = MARKS.find((name) => name === code);
+    const named = MARKS.get(code);
     const number = typeof value === "number" && Number.isFinite(value) ? value : 0;
-    if (named) this.agent?.log(CODES[named], number);
+    if (named) this.agent?.log(named, number);
     else if (typeof code === "number" && Number.isFinite(code)) this.agent?.log(CODES.merchant_mark, code);
-    else this.world.warn(`mark() takes a number or one of ${MARKS.join(", ")}; nothing is noted.`);
+    else this.world.warn(`mark() takes a number or one of ${[...MARKS.keys()].join(", ")}; nothing is noted.`);
   }
 
   private listen(): void {

@@ -13,26 +13,30 @@ export interface Checked extends Options {
 }
 
 export function checkOptions(options: unknown): Checked | string {
-  if (typeof options !== "object" || options === null) return "start() needs an object of options; nothing is collected.";
-  const { endpoint, transaction, ignore, renew } = options as Partial<Record<keyof Options, unknown>>;
-  const address = checkEndpoint(endpoint);
-  if (!address) return "start() needs `endpoint`, the https address of the session; nothing is collected.";
+  const checked = check((options ?? {}) as Partial<Record<keyof Options, unknown>>);
+  return typeof checked === "string" ? `start() ${checked}; nothing is collected.` : checked;
+}
+
+function check(options: Partial<Record<keyof Options, unknown>>): Checked | string {
+  const { transaction, ignore, renew } = options;
+  const endpoint = checkEndpoint(options.endpoint);
+  if (!endpoint) return "needs `endpoint`, the https address of the session";
   const credential = checkCredential(options);
-  if (typeof credential === "string") return `start() ${credential}; nothing is collected.`;
-  if (typeof transaction !== "string" || !transaction)
-    return "start() needs `transaction`, your id of the payment; nothing is collected.";
-  if (ignore !== undefined && !(Array.isArray(ignore) && ignore.every((one) => typeof one === "string")))
-    return "start() wants `ignore` as a list of CSS selectors; nothing is collected.";
-  if (renew !== undefined && typeof renew !== "function")
-    return "start() wants `renew` as a function that returns a promise; nothing is collected.";
+  if (typeof credential === "string") return credential;
+  if (typeof transaction !== "string" || !transaction) return "needs `transaction`, your id of the payment";
+  if (ignore !== undefined && !isTexts(ignore)) return "wants `ignore` as a list of CSS selectors";
+  if (renew !== undefined && typeof renew !== "function") return "wants `renew` as a function";
   return {
     ...credential,
-    endpoint: address,
+    endpoint,
     transaction,
-    ...(ignore && { ignore: [...(ignore as string[])] }),
+    ...(ignore && { ignore: [...ignore] }),
     ...(renew && { renew: renew as NonNullable<Options["renew"]> }),
   };
 }
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === "string");
 
 /** Checks token and key, of the options or of a renewal. */
 export function checkCredential(

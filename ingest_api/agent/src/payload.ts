@@ -76,14 +76,6 @@ export class SignalTable implements Signals {
     this.textBytes = total;
   }
 
-  /** How many signals are there. */
-  count(): number {
-    let bits = 0;
-    for (let byte of this.known) for (; byte; byte &= byte - 1) bits++;
-    const present = this.numbers.filter((value) => !Number.isNaN(value)).length + this.categories.filter(Boolean).length;
-    return present + bits + this.texts.filter(Boolean).length;
-  }
-
   /** The payload's bytes with these entries of the activity log. */
   encode(entries: Entries): Bytes {
     const [categories, lengths, known, values, end] = PLACES;

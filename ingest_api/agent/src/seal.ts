@@ -1,6 +1,6 @@
 /** The sealed event, byte for byte as `schemas/sealed.py` has it: header 68, nonce 12, AES-256-GCM of the payload. */
 
-import { gcm } from "@noble/ciphers/aes.js";
+import { encryptNow } from "./at_once";
 import { type Bytes, concat, view } from "./bytes";
 
 export const NONCE_BYTES = 12;
@@ -73,6 +73,6 @@ export class Sealer {
 
   /** At once, for a page that is being left: promises no longer run there. */
   sealNow(header: Bytes, body: Bytes, nonce: Bytes): Bytes {
-    return concat([header, nonce, gcm(this.bytes, nonce, header).encrypt(raw(body))]);
+    return concat([header, nonce, encryptNow(this.bytes, nonce, raw(body), header)]);
   }
 }

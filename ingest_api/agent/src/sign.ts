@@ -1,7 +1,6 @@
 /** The signature of a request: HMAC-SHA256 over `t`, a full stop and the body. */
 
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha256 } from "@noble/hashes/sha2.js";
+import { authenticateNow } from "./at_once";
 import { type Bytes, concat, hex, utf8 } from "./bytes";
 
 export const SIGNATURE_HEADER = "X-Clickgoose-Signature";
@@ -15,7 +14,7 @@ export async function sign(subtle: SubtleCrypto, key: CryptoKey, body: Uint8Arra
 
 /** At once. */
 export function signNow(key: Bytes, body: Uint8Array, ms: number): string {
-  return `t=${ms},v1=${hex(hmac(sha256, key, signed(body, ms)))}`;
+  return `t=${ms},v1=${hex(authenticateNow(key, signed(body, ms)))}`;
 }
 
 export function importSigningKey(subtle: SubtleCrypto, key: Bytes): Promise<CryptoKey> {

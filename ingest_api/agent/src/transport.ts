@@ -27,13 +27,14 @@ export type Verdict =
   /** These events will never be taken. */
   | { kind: "never" };
 
-/** Error codes (ingest_api/errors.py) after which asking again cannot help. */
-const REFUSED = [
-  ...["token_missing", "token_invalid", "token_expired", "signature_missing", "signature_invalid"],
-  ...["wrong_credential", "scope_forbidden", "merchant_forbidden"],
-];
-const SMALLER = ["body_too_large", "too_many_events"];
-const NEVER = ["invalid_request", "invalid_framing", "content_type_unsupported", "content_encoding_unsupported"];
+/** What our own errors (ingest_api/errors.py) mean by their status; all others pass. */
+const FAILURES: Record<number, Exclude<Verdict["kind"], "answered" | "later" | "stale">> = {
+  401: "refused",
+  403: "refused",
+  413: "smaller",
+  415: "never",
+  422: "never",
+};
 
 const COMMON: RequestInit = {
   method: "POST",
@@ -104,13 +105,12 @@ async function judge(world: World, channel: Channel, response: Response): Promis
     channel.deflate = attempt(() => response.headers.get(CODEC_HEADER)) === "deflate-raw";
     return { kind: "answered", outcomes, waitMs };
   }
-  const code = readCode(answer);
+  const code = field(field(answer, "error"), "code");
+  const kind = FAILURES[response.status];
+  if (!code || !kind) return { kind: "later", waitMs };
+  if (code !== "signature_stale") return { kind };
   const serverNow = Date.parse(response.headers.get("date") ?? "");
-  if (code === "signature_stale" && serverNow) return { kind: "stale", serverNow };
-  if (REFUSED.includes(code)) return { kind: "refused" };
-  if (SMALLER.includes(code)) return { kind: "smaller" };
-  if (NEVER.includes(code)) return { kind: "never" };
-  return { kind: "later", waitMs };
+  return serverNow ? { kind: "stale", serverNow } : { kind: "later", waitMs };
 }
 
 /** `Retry-After` in ms, as seconds or as a date; 0 where it says nothing. */
@@ -154,9 +154,4 @@ function readOutcomes(answer: unknown): Outcome[] | undefined {
     return status === "ok" || status === "retry" || status === "drop" ? status : undefined;
   });
   return outcomes.every((one): one is Outcome => one !== undefined) ? outcomes : undefined;
-}
-
-function readCode(answer: unknown): string {
-  const code = field(field(answer, "error"), "code");
-  return typeof code === "string" ? code : "";
 }

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { sjclCore } from "../pack.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "node_modules", ".tests");
@@ -23,6 +24,8 @@ await build({
   target: "node18",
   sourcemap: "inline",
   define: { "import.meta.dirname": JSON.stringify(here), AGENT_VERSION: '"test"', NAME_SEEDS: "undefined" },
+  plugins: [sjclCore],
+  external: ["esbuild"],
   tsconfigRaw: {},
   logLevel: "error",
 });
