@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,18 +35,25 @@ def checkout() -> Iterator[Checkout]:
 
 
 @pytest.fixture(scope="package")
-def in_chromium(checkout: Checkout) -> Visit:
-    """A visit to the shop whose pages send to the ingest tier, which is another origin."""
-    return visit(checkout, "chromium", checkout.direct, checkout.ingest)
+def visits(checkout: Checkout) -> dict[str, Visit]:
+    """A visit with each browser, side by side.
+
+    Chromium's page sends to the ingest tier, which is another origin; Firefox's to the shop, which passes events on, as
+    `make run` shows it.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        chromium = pool.submit(visit, checkout, "chromium", checkout.direct, checkout.ingest)
+        firefox = pool.submit(visit, checkout, "firefox", checkout.proxied, checkout.proxied)
+        return {"chromium": chromium.result(), "firefox": firefox.result()}
 
 
-@pytest.fixture(scope="package")
-def in_firefox(checkout: Checkout) -> Visit:
-    """A visit to the shop that passes events on, as `make run` shows it."""
-    return visit(checkout, "firefox", checkout.proxied, checkout.proxied)
+@pytest.fixture
+def in_chromium(visits: dict[str, Visit]) -> Visit:
+    """The visit with Chromium."""
+    return visits["chromium"]
 
 
 @pytest.fixture(params=["chromium", "firefox"])
-def visited(request: pytest.FixtureRequest, in_chromium: Visit, in_firefox: Visit) -> Visit:
+def visited(request: pytest.FixtureRequest, visits: dict[str, Visit]) -> Visit:
     """Each of the two."""
-    return in_chromium if request.param == "chromium" else in_firefox
+    return visits[request.param]

@@ -97,20 +97,25 @@ class Shopper:
 
     def round(self, number: int) -> None:
         """Choose the other shipping, pay with a card that is declined, and leave two marks in the log."""
-        self._mark()
         self._do("shop.quote", f"[value={('express', 'standard')[number % 2]}]")
-        self._mark()
         self._do("shop.pay", "button[type=submit]")
 
-    def _mark(self) -> None:
-        self.marks += 1
-        self._browser.evaluate(f"clickgoose.mark({1_000 + self.marks})")
-
     def _do(self, measure: str, selector: str) -> None:
+        """Click, and note how long the shop took to do what was asked; then mark it."""
+        self.marks += 1
         self._browser.click(selector)
-        entries = f"performance.getEntriesByName('{measure}')"
-        self._browser.becomes(f"{entries}.length > {len(self.took[measure])}")
-        self.took[measure].append(self._browser.evaluate(f"{entries}.at(-1).duration"))
+        done = len(self.took[measure]) + 1
+        self.took[measure].append(
+            self._browser.evaluate(f"""new Promise((resolve) => {{
+                const look = () => {{
+                    const entries = performance.getEntriesByName("{measure}");
+                    if (entries.length < {done}) return setTimeout(look, 10);
+                    clickgoose.mark({1_000 + self.marks});
+                    resolve(entries.at(-1).duration);
+                }};
+                look();
+            }})""")
+        )
 
     def sealed(self) -> list[str]:
         """Return the ids of all events that the page sealed."""

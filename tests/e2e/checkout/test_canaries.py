@@ -12,9 +12,9 @@ from tests.e2e.checkout.search import hits, places
 
 
 @pytest.fixture(scope="module")
-def everything(checkout: Checkout, in_chromium: Visit, in_firefox: Visit) -> list[tuple[str, bytes]]:
+def everything(checkout: Checkout, visits: dict[str, Visit]) -> list[tuple[str, bytes]]:
     checkout.system.account()
-    return list(places(checkout, (in_chromium, in_firefox)))
+    return list(places(checkout, visits.values()))
 
 
 def test_no_secret_of_a_visit_is_kept_anywhere(everything: list[tuple[str, bytes]]) -> None:
@@ -31,11 +31,10 @@ def test_the_search_reaches_every_kind_of_place(everything: list[tuple[str, byte
     assert {"storage of chromium", "storage of firefox", "ingest.log", "flow.log"} <= {place for place, _ in everything}
 
 
-def test_the_page_had_the_secrets_where_they_could_have_leaked(in_chromium: Visit, in_firefox: Visit) -> None:
-    for visit in (in_chromium, in_firefox):
-        said = " ".join(visit.deliberate.errors)
-        assert "5454 5454 5454 5454" in said and "leaked.gosling@canary-mail.example" in said
-        assert any("5454%205454" in request["url"] for request in visit.deliberate.requests)
+def test_the_page_had_the_secrets_where_they_could_have_leaked(visited: Visit) -> None:
+    said = " ".join(visited.deliberate.errors)
+    assert "5454 5454 5454 5454" in said and "leaked.gosling@canary-mail.example" in said
+    assert any("5454%205454" in request["url"] for request in visited.deliberate.requests)
 
 
 @pytest.mark.parametrize("before", ["", "x", "xy"])

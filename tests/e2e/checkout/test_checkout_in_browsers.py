@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from infra.demo_shop.clickgoose import Account
 from tests.e2e.browsers import Browser
 from tests.e2e.checkout.kit import AGENT_STARTED, CARD, Checkout, Visit
+from tests.e2e.checkout.rounds import shop_for
 
 # Signals that are not null. Headless Firefox has no WebGL, and none of what only Chromium's engine shows.
 LEAST_SIGNALS = {"chromium": 1_000, "firefox": 700}
@@ -71,7 +73,7 @@ def test_no_task_of_the_agent_takes_the_main_thread_for_long(checkout: Checkout)
         browser.do("trace")
         browser.open(f"{checkout.direct}/checkout")
         browser.becomes(AGENT_STARTED)
-        browser.do("sleep", ms=3_500)
+        browser.do("sleep", ms=3_000)
         tasks = browser.do("traced", origin=checkout.direct, agent="/agent/")
     ours = sorted(task["cpu"] for task in tasks if task["agent"])
     assert len(ours) > 5, "the trace shows the agent at work"
@@ -80,8 +82,7 @@ def test_no_task_of_the_agent_takes_the_main_thread_for_long(checkout: Checkout)
 
 def test_with_the_agent_gone_the_page_is_the_same_shop(checkout: Checkout) -> None:
     """An ingest tier that was never there: no session, no agent, no error, an order that goes through."""
-    shop = checkout.shop("shop-alone", "http://127.0.0.1:9", "--direct")
-    with Browser(checkout.programs, "chromium") as browser:
+    with shop_for(Account("http://127.0.0.1:9", "no key")) as shop, Browser(checkout.programs, "chromium") as browser:
         browser.open(f"{shop}/checkout")
         for name in ("name", "address", "postal_code", "card_expiry", "card_cvv", "cardholder_name"):
             browser.type(f"[name={name}]", "12", delay_ms=0)
