@@ -11,9 +11,10 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Families that collectors go through name by name (`each` and `members` of src/signals/put.ts). */
+/** Families that collectors go through name by name (`each`, `look` and `members` of src/signals/put.ts). */
 export const ARGUMENTS = [
-  ...["altered", "botd", "can_play", "css", "css_property", "css_selector", "font", "font_width", "fonts", "interface"],
+  ...["altered", "botd", "can_play", "client_hint", "client_hints", "css", "css_property", "css_selector", "font"],
+  ...["font_width", "fonts", "frame", "frame_page", "interface", "navigator", "screen", "sound", "viewport", "webgl"],
   ...["maths", "maths_exact", "media_query", "media_source", "navigator_member", "permission", "permissions", "recorder"],
   ...["system_color", "system_font", "text_metric", "webgl2_extension", "webgl2_parameter", "webgl_extension"],
   ...["webgl_parameter", "webgl_precision", "webgpu", "window_member", "worker", "worker_interface", "worker_page"],

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
+import { ARGUMENTS } from "../pack.mjs";
 import { BOOLEANS, CATEGORIES, NUMBERS, TEXTS } from "../src/catalogue";
 import { collect, makeScheduler } from "../src/signals";
 import { describeMaths } from "../src/signals/maths";
@@ -115,6 +118,14 @@ test("every signal of the catalogue is asked for by a collector, under its own k
   assert.equal(asked.answers.get("navigator.languages"), window.navigator.languages.join(","));
   assert.equal(asked.answers.get("page.url"), "https://shop.example/checkout");
   assert.ok((asked.answers.get("timing.collection") as number) > 0);
+});
+
+test("the bundle keeps the names of every family that is gone through by name, and of no other", () => {
+  const folder = join(import.meta.dirname, "..", "src", "signals");
+  const sources = readdirSync(folder).filter((name) => name !== "put.ts").map((name) => readFileSync(join(folder, name), "utf8"));
+  const calls = /\b(?:each|look|members|all)\(\s*(?:signals,\s*)?(?:(?:"(?:number|boolean|category|text)"|kind),\s*)?"(\w+)"/g;
+  const families = sources.flatMap((source) => [...source.matchAll(calls)].map((call) => call[1]!));
+  assert.deepEqual([...new Set(families)].sort(), [...ARGUMENTS].sort());
 });
 
 test("a place that has nothing of a browser, and one that refuses everything, leave signals absent and nothing thrown", async () => {

@@ -2,7 +2,7 @@
 
 import type { Signals } from "../types";
 import { digest } from "./drawing";
-import { ask, type Loose, reach, type Run, scope, take, within } from "./put";
+import { ask, camel, each, type Loose, reach, type Run, scope, take, within } from "./put";
 
 const RENDERING_MS = 1_500;
 const RATE = 44_100;
@@ -67,20 +67,17 @@ export async function describeFilters(signals: Signals, run: Run): Promise<void>
 
 export function describeNodes(signals: Signals): void {
   const context: Loose = ask(offline);
-  const analyser: Loose = ask(() => context.createAnalyser());
-  const compressor: Loose = ask(() => context.createDynamicsCompressor());
-  take(signals, "number", "sound", {
-    analyser_fft_size: () => analyser.fftSize,
-    analyser_min_decibels: () => analyser.minDecibels,
-    analyser_max_decibels: () => analyser.maxDecibels,
-    compressor_reduction: () => compressor.reduction.value ?? compressor.reduction,
-    compressor_attack: () => compressor.attack.value,
-    compressor_release: () => compressor.release.value,
-    compressor_threshold: () => compressor.threshold.value,
-    compressor_knee: () => compressor.knee.value,
-    compressor_ratio: () => compressor.ratio.value,
-    listener_forward_z: () => context.listener.forwardZ.value,
-    oscillator_max_frequency: () => context.createOscillator().frequency.maxValue,
+  const nodes: Record<string, () => Loose> = {
+    analyser: () => context.createAnalyser(),
+    compressor: () => context.createDynamicsCompressor(),
+    listener: () => context.listener,
+    oscillator: () => ({ maxFrequency: context.createOscillator().frequency.maxValue }),
+  };
+  // `analyser_fft_size` is the analyser's `fftSize`; some are parameters with a value.
+  each(signals, "number", "sound", (name) => {
+    const [node, ...words] = name.split("_");
+    const found = nodes[node!]!()[camel(words.join("_"))];
+    return found.value ?? found;
   });
   take(signals, "category", "sound", { channel_interpretation: () => context.destination.channelInterpretation });
 }

@@ -3,7 +3,7 @@
 import type { Signals } from "../types";
 import { ask, each, type Loose, reach, scope, take, within } from "./put";
 
-const DEVICES_MS = 1_000;
+const DEVICES_MS = 2_000;
 const VOICES_MS = 700;
 const DRM_MS = 1_500;
 
@@ -59,6 +59,15 @@ export function describeSources(signals: Signals): void {
   const source: Loose = scope.MediaSource ?? scope.ManagedMediaSource;
   each(signals, "boolean", "media_source", (name) => source.isTypeSupported(TYPES[name]!));
   each(signals, "boolean", "recorder", (name) => scope.MediaRecorder.isTypeSupported(TYPES[name]!));
+}
+
+/** What an element and a source say of each type of sound or picture, in the browser's own words. */
+export function answersOf(kind: "audio" | "video"): string {
+  const element = document.createElement(kind);
+  return Object.values(TYPES)
+    .filter((type) => type.startsWith(kind))
+    .map((type) => element.canPlayType(type) + ask(() => scope.MediaSource.isTypeSupported(type)))
+    .join();
 }
 
 /** One task each for sound and picture: the first question makes the browser load its codecs. */

@@ -4,7 +4,7 @@ import type { Signals } from "../types";
 import { cost } from "./clock";
 import { digest, drawText, pixels } from "./drawing";
 import { mathsText, nullMessage } from "./maths";
-import { ask, each, type Loose, members, take, within } from "./put";
+import { ask, each, look, type Loose, members, take, within } from "./put";
 import { close, graphicsNames, open } from "./webgl";
 
 const LOAD_MS = 500;
@@ -46,38 +46,17 @@ export async function openFrame(): Promise<Frame> {
 
 export function describeFrame(signals: Signals, { window: it }: Frame): void {
   const agent: Loose = ask(() => it.navigator);
-  take(signals, "number", "frame", {
-    hardware_concurrency: () => agent.hardwareConcurrency,
-    screen_width: () => it.screen.width,
-  });
-  take(signals, "boolean", "frame", { supported: () => !!it });
-  take(signals, "category", "frame", {
-    user_agent: () => agent.userAgent,
-    platform: () => agent.platform,
-    language: () => agent.language,
-  });
-  take(signals, "number", "frame_page", {
+  const format = (): Loose => new it.Intl.DateTimeFormat().resolvedOptions();
+  look(signals, "frame", [agent], { screen_width: () => it.screen.width, supported: () => !!it });
+  look(signals, "frame_page", [agent, it, it?.screen], {
     screen_height: () => it.screen.height,
-    color_depth: () => it.screen.colorDepth,
-    device_pixel_ratio: () => it.devicePixelRatio,
-    device_memory: () => agent.deviceMemory,
-    max_touch_points: () => agent.maxTouchPoints,
-    languages_count: () => agent.languages.length,
-    plugins_count: () => agent.plugins.length,
     timezone_offset: () => new it.Date().getTimezoneOffset(),
     window_names_count: () => it.Object.getOwnPropertyNames(it).length,
     navigator_names_count: () => it.Object.getOwnPropertyNames(it.Navigator.prototype).length,
-  });
-  const format = (): Loose => new it.Intl.DateTimeFormat().resolvedOptions();
-  take(signals, "boolean", "frame_page", {
-    has_user_agent_data: () => "userAgentData" in agent,
     has_chrome: () => "chrome" in it,
     native_code_differs: () => it.Function.prototype.toString.call(it.eval) !== Function.prototype.toString.call(eval),
     chrome_differs: () => "chrome" in it !== "chrome" in window,
-  });
-  take(signals, "category", "frame_page", {
     languages: () => agent.languages.join(),
-    vendor: () => agent.vendor,
     timezone: () => format().timeZone,
     locale: () => format().locale,
     maths: () => mathsText(it.Math),

@@ -37,36 +37,28 @@ export function describeApi(signals: Signals): void {
   take(signals, "boolean", "api", { touch_event: () => "ontouchstart" in window });
 }
 
+/** `signal:path` from window on, of an object whose own names are counted. */
+const COUNTED =
+  "window:window document:document navigator_prototype:Navigator.prototype element_prototype:Element.prototype" +
+  " math:Math webgl_prototype:WebGLRenderingContext.prototype webgl2_prototype:WebGL2RenderingContext.prototype" +
+  " array_prototype:Array.prototype string_prototype:String.prototype object:Object console:console" +
+  " keyboard_event_prototype:KeyboardEvent.prototype";
+const KNOWN =
+  "calendars:calendar collations:collation currencies:currency numbering_systems:numberingSystem" +
+  " time_zones:timeZone units:unit";
+
+const pairs = (table: string): string[][] => table.split(" ").map((entry) => entry.split(":"));
+
 export function describeCounts(signals: Signals): void {
-  const own = (find: () => Loose) => () => Object.getOwnPropertyNames(find()).length;
-  take(signals, "number", "count", {
-    window: own(() => window),
-    document: own(() => document),
-    navigator_prototype: own(() => Navigator.prototype),
-    element_prototype: own(() => Element.prototype),
-    computed_style: () => getComputedStyle(document.documentElement).length,
-    math: own(() => Math),
-    webgl_prototype: own(() => WebGLRenderingContext.prototype),
-    webgl2_prototype: own(() => WebGL2RenderingContext.prototype),
-    array_prototype: own(() => Array.prototype),
-    string_prototype: own(() => String.prototype),
-    object: own(() => Object),
-    console: own(() => console),
-    keyboard_event_prototype: own(() => KeyboardEvent.prototype),
-  });
+  take(signals, "number", "count", { computed_style: () => getComputedStyle(document.documentElement).length });
+  for (const [name, path] of pairs(COUNTED)) {
+    const find = (): Loose => path!.split(".").reduce((at: Loose, part) => at[part], scope);
+    take(signals, "number", "count", { [name!]: () => Object.getOwnPropertyNames(find()).length });
+  }
 }
 
-const KNOWN: Readonly<Record<string, string>> = {
-  calendars: "calendar",
-  collations: "collation",
-  currencies: "currency",
-  numbering_systems: "numberingSystem",
-  time_zones: "timeZone",
-  units: "unit",
-};
-
 /** One task each: the first question makes the engine load its tables. */
-export const supported = Object.entries(KNOWN).map(
+export const supported = pairs(KNOWN).map(
   ([name, key]) =>
     (signals: Signals): void =>
       take(signals, "number", "count", { [`supported_${name}`]: () => (Intl as Loose).supportedValuesOf(key).length }),

@@ -1,7 +1,7 @@
 /** navigator, client hints, screen and viewport. */
 
 import type { Signals } from "../types";
-import { ask, type Loose, take, within } from "./put";
+import { ask, each, look, type Loose, take, within } from "./put";
 
 const HINTS = ["architecture", "bitness", "model", "platformVersion", "fullVersionList", "wow64", "formFactors"];
 const HINTS_MS = 1_000;
@@ -14,45 +14,19 @@ interface Brand {
 export function describeNavigator(signals: Signals): void {
   const it: Loose = navigator;
   const connection: Loose = it.connection ?? {};
-  take(signals, "number", "navigator", {
-    hardware_concurrency: () => it.hardwareConcurrency,
-    device_memory: () => it.deviceMemory,
-    max_touch_points: () => it.maxTouchPoints,
-    plugins_count: () => it.plugins.length,
-    mime_types_count: () => it.mimeTypes.length,
-    languages_count: () => it.languages.length,
+  look(signals, "navigator", [it], {
     history_length: () => history.length,
     connection_downlink: () => connection.downlink,
     connection_rtt: () => connection.rtt,
+    connection_type: () => connection.effectiveType,
+    save_data: () => connection.saveData,
     properties_count: () => Object.getOwnPropertyNames(Navigator.prototype).length,
-  });
-  take(signals, "boolean", "navigator", {
-    webdriver: () => it.webdriver,
-    cookie_enabled: () => it.cookieEnabled,
     online: () => it.onLine,
-    pdf_viewer_enabled: () => it.pdfViewerEnabled,
     do_not_track: () => it.doNotTrack === "1" || it.doNotTrack === "yes",
     global_privacy_control: () => it.globalPrivacyControl === true,
     java_enabled: () => it.javaEnabled(),
-    save_data: () => connection.saveData,
-    has_user_agent_data: () => "userAgentData" in it,
     has_build_id: () => "buildID" in it,
-    has_vibrate: () => "vibrate" in it,
-    has_share: () => "share" in it,
-  });
-  take(signals, "category", "navigator", {
-    platform: () => it.platform,
-    vendor: () => it.vendor,
-    vendor_sub: () => it.vendorSub,
-    product_sub: () => it.productSub,
-    language: () => it.language,
-    connection_type: () => connection.effectiveType,
-    oscpu: () => it.oscpu,
-    app_name: () => it.appName,
-  });
-  take(signals, "text", "navigator", {
-    user_agent: () => it.userAgent,
-    languages: () => it.languages.join(","),
+    languages: () => it.languages.join(),
   });
 }
 
@@ -67,25 +41,14 @@ const listed = (brands: readonly Brand[]): string => brands.map(({ brand, versio
 export async function describeClientHints(signals: Signals): Promise<void> {
   const low: Loose = (navigator as Loose).userAgentData;
   const high: Loose = await within(HINTS_MS, () => low?.getHighEntropyValues(HINTS));
-  take(signals, "number", "client_hints", {
+  look(signals, "client_hints", [low, high], {
     brand_version: () => parseFloat(significant(low.brands)!.version),
-    brands_count: () => low.brands.length,
-  });
-  take(signals, "boolean", "client_hints", { mobile: () => low.mobile, wow64: () => high.wow64 });
-  take(signals, "category", "client_hints", {
-    platform: () => low.platform,
-    platform_version: () => high.platformVersion,
-    architecture: () => high.architecture,
-    bitness: () => high.bitness,
     brand: () => significant(low.brands)!.brand,
-    model: () => high.model,
   });
-  take(signals, "boolean", "client_hint", {
+  look(signals, "client_hint", [], {
     low_entropy_consistent: () =>
       high.platform === low.platform && high.mobile === low.mobile && listed(high.brands) === listed(low.brands),
     wow64_known: () => typeof high.wow64 === "boolean",
-  });
-  take(signals, "category", "client_hint", {
     full_version: () => significant(high.fullVersionList)!.version,
     brands: () => listed(low.brands),
     form_factors: () => high.formFactors.join(),
@@ -94,40 +57,24 @@ export async function describeClientHints(signals: Signals): Promise<void> {
 }
 
 export function describeScreen(signals: Signals): void {
-  const it: Loose = screen;
-  take(signals, "number", "screen", {
-    width: () => it.width,
-    height: () => it.height,
-    avail_width: () => it.availWidth,
-    avail_height: () => it.availHeight,
-    color_depth: () => it.colorDepth,
-    pixel_depth: () => it.pixelDepth,
-    device_pixel_ratio: () => devicePixelRatio,
-    inner_width: () => innerWidth,
-    inner_height: () => innerHeight,
-    outer_width: () => outerWidth,
-    outer_height: () => outerHeight,
+  const { orientation }: Loose = screen;
+  look(signals, "screen", [screen, window], {
     window_x: () => screenX,
     window_y: () => screenY,
-    orientation_angle: () => it.orientation?.angle ?? (window as Loose).orientation,
+    orientation_angle: () => orientation?.angle ?? (window as Loose).orientation,
     viewport_scale: () => visualViewport?.scale,
-  });
-  take(signals, "boolean", "screen", {
-    is_extended: () => it.isExtended,
     fullscreen: () => !!document.fullscreenElement || matchMedia("(display-mode: fullscreen)").matches,
-    orientation_landscape: () => (it.orientation ? it.orientation.type.startsWith("landscape") : it.width > it.height),
+    orientation_landscape: () =>
+      orientation ? orientation.type.startsWith("landscape") : screen.width > screen.height,
   });
 }
 
 export function describeViewport(signals: Signals): void {
   const root = document.documentElement;
-  const bar = (name: string) => () => (window as Loose)[name].visible;
-  const area = safeArea();
-  take(signals, "number", "viewport", {
+  const area = ask(safeArea);
+  look(signals, "viewport", [root], {
     document_width: () => root.scrollWidth,
     document_height: () => root.scrollHeight,
-    client_width: () => root.clientWidth,
-    client_height: () => root.clientHeight,
     scroll_bar_width: () => innerWidth - root.clientWidth,
     visual_width: () => visualViewport?.width,
     visual_height: () => visualViewport?.height,
@@ -136,30 +83,25 @@ export function describeViewport(signals: Signals): void {
     safe_area_bottom: () => area![1],
     frames_count: () => window.length,
     elements_count: () => document.getElementsByTagName("*").length,
-  });
-  take(signals, "boolean", "viewport", {
     has_focus: () => document.hasFocus(),
     visible: () => document.visibilityState === "visible",
-    menu_bar: bar("menubar"),
-    tool_bar: bar("toolbar"),
-    location_bar: bar("locationbar"),
-    personal_bar: bar("personalbar"),
-    status_bar: bar("statusbar"),
-    scroll_bars: bar("scrollbars"),
   });
+  // `menu_bar` is `menubar`, and so on; whether scroll bars lie over the page is measured elsewhere.
+  each(signals, "boolean", "viewport", (name) => (window as Loose)[name.replace("_", "")].visible);
 }
 
 /** CSS px at top and bottom that a notch or a home bar covers. */
-function safeArea(): number[] | undefined {
+function safeArea(): number[] {
   const probe = document.createElement("div");
-  probe.style.position = "fixed";
-  probe.style.visibility = "hidden";
-  probe.style.paddingTop = "env(safe-area-inset-top)";
-  probe.style.paddingBottom = "env(safe-area-inset-bottom)";
+  const { style } = probe;
+  style.position = "fixed";
+  style.visibility = "hidden";
+  style.paddingTop = "env(safe-area-inset-top)";
+  style.paddingBottom = "env(safe-area-inset-bottom)";
   document.documentElement.appendChild(probe);
   try {
-    const style = getComputedStyle(probe);
-    return [parseFloat(style.paddingTop), parseFloat(style.paddingBottom)];
+    const { paddingTop, paddingBottom } = getComputedStyle(probe);
+    return [parseFloat(paddingTop), parseFloat(paddingBottom)];
   } finally {
     probe.remove();
   }

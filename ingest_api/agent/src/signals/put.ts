@@ -1,6 +1,6 @@
 /** How a collector asks one question and hands over the answer: a question that throws leaves its signal absent. */
 
-import { BOOLEANS, CATEGORIES, NUMBERS } from "../catalogue";
+import { BOOLEANS, CATEGORIES, NUMBERS, TEXTS } from "../catalogue";
 import type { Scheduler, Signals } from "../types";
 
 /** What a browser has is the question here: types of lib.dom would answer it before it was asked. */
@@ -19,7 +19,7 @@ interface Kinds {
 type Kind = keyof Kinds;
 type Answer<K extends Kind> = Kinds[K] | null | undefined;
 
-const LISTS = { number: NUMBERS, boolean: BOOLEANS, category: CATEGORIES };
+const LISTS = { number: NUMBERS, boolean: BOOLEANS, category: CATEGORIES, text: TEXTS };
 
 /** The page's window, or a worker's scope. */
 export const scope: Loose = globalThis;
@@ -48,22 +48,43 @@ export function take<K extends Kind>(
 }
 
 /** Asks one question about every member of a table-driven family, by the names of the catalogue. */
-export function each<K extends "number" | "boolean" | "category">(
+export function each<K extends Kind>(
   signals: Signals,
   kind: K,
   family: string,
   question: (member: string) => Answer<K>,
 ): void {
-  const prefix = `${family}.`;
-  for (const name of LISTS[kind]) {
-    if (name.startsWith(prefix)) put(signals, kind, name, () => question(name.slice(prefix.length)));
-  }
+  for (const member of members(kind, family)) put(signals, kind, `${family}.${member}`, () => question(member));
 }
 
 /** All members of a family of one kind. */
-export function members(kind: keyof typeof LISTS, family: string): string[] {
+export function members(kind: Kind, family: string): string[] {
   const prefix = `${family}.`;
   return LISTS[kind].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+}
+
+/** `device_memory` as `deviceMemory`. A worker does it too, so it holds on to nothing around it. */
+export const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/**
+ * Asks about all members of a family: each by its own question where it has one, else by the property that it is named
+ * after, of the first object that has it. `has_x` is whether the first object has x, `x_count` its length.
+ */
+export function look(
+  signals: Signals,
+  family: string,
+  objects: readonly Loose[],
+  own: Readonly<Record<string, () => unknown>>,
+): void {
+  const answer = (member: string): Loose => {
+    if (own[member]) return own[member]();
+    const [, has, name, count] = /^(has_)?(\w+?)(_count)?$/.exec(member)!;
+    const key = camel(name!);
+    if (has) return key in objects[0];
+    const value = objects.find((one) => key in Object(one))[key];
+    return count ? value.length : value;
+  };
+  for (const kind of ["number", "boolean", "category", "text"] as const) each(signals, kind, family, answer);
 }
 
 /** What a promise gives within so many ms; undefined where it fails or takes longer. */

@@ -27,24 +27,22 @@ import { hasWebdriverIframe } from "fpscanner/src/detections/hasWebdriverIframe"
 import { hasWebdriverWorker } from "fpscanner/src/detections/hasWebdriverWorker";
 import { hasWebdriverWritable } from "fpscanner/src/detections/hasWebdriverWritable";
 import { browserExtensions } from "fpscanner/src/signals/browserExtensions";
-import { browserFeatures } from "fpscanner/src/signals/browserFeatures";
 import { cpuCount } from "fpscanner/src/signals/cpuCount";
 import { etsl } from "fpscanner/src/signals/etsl";
 import { internationalization } from "fpscanner/src/signals/internationalization";
 import { languages } from "fpscanner/src/signals/languages";
 import { maths } from "fpscanner/src/signals/maths";
-import { mediaCodecs } from "fpscanner/src/signals/mediaCodecs";
 import { memory } from "fpscanner/src/signals/memory";
 import { navigatorPropertyDescriptors } from "fpscanner/src/signals/navigatorPropertyDescriptors";
 import { platform } from "fpscanner/src/signals/platform";
 import { playwright } from "fpscanner/src/signals/playwright";
-import { plugins } from "fpscanner/src/signals/plugins";
 import { screenResolution } from "fpscanner/src/signals/screenResolution";
 import { hasSeleniumProperties } from "fpscanner/src/signals/seleniumProperties";
 import { toSourceError } from "fpscanner/src/signals/toSourceError";
 import { userAgent } from "fpscanner/src/signals/userAgent";
 import { NA } from "fpscanner/src/signals/utils";
 import type { Signals } from "../types";
+import { answersOf } from "./codecs";
 import { textUrl } from "./drawing";
 import { ask, type Loose, take } from "./put";
 
@@ -120,7 +118,7 @@ function fingerprint({ graphics, gpuVendor, debuggerSeen, worker, frame }: Found
       device: { cpuCount: cpuCount(), memory: memory(), platform: platform(), screenResolution: screenResolution() },
       browser: {
         userAgent: userAgent(),
-        features: browserFeatures(),
+        features: { chrome: "chrome" in window, safari: "safari" in window },
         etsl: etsl(),
         highEntropyValues: { platform: low?.platform ?? NA },
       },
@@ -157,28 +155,22 @@ export function describeRules(signals: Signals, found: Found): void {
 }
 
 export function describeScanned(signals: Signals): void {
-  const plugin = ask(plugins);
-  const flag = (value: unknown): boolean | undefined => (typeof value === "boolean" ? value : undefined);
+  const { plugins } = navigator;
   take(signals, "boolean", "fpscanner", {
-    modified_canvas: () =>
-      document
-        .createElement("canvas")
-        .getContext("2d")!
-        .getImageData(0, 0, 1, 1)
-        .data.some((value) => value !== 0),
-    valid_plugin_array: () => flag(plugin!.isValidPluginArray),
-    plugin_overflow: () => flag(plugin!.pluginOverflow),
-    to_source: () => flag(toSourceError().hasToSource),
+    modified_canvas: () => {
+      const context = document.createElement("canvas").getContext("2d")!;
+      return context.getImageData(0, 0, 1, 1).data.some((value) => value !== 0);
+    },
+    valid_plugin_array: () => String(plugins) === "[object PluginArray]",
+    plugin_overflow: () => plugins.item(2 ** 32) !== plugins[0],
+    to_source: () => (toSourceError() as Loose).hasToSource,
   });
-  const codecs = ask(mediaCodecs);
   take(signals, "category", "fpscanner", {
     extensions: () => browserExtensions().bitmask,
     descriptors: navigatorPropertyDescriptors,
     maths,
     canvas: () => ("buildID" in navigator ? undefined : textUrl()), // Firefox adds noise of its own to each session
-    codecs_audio: () =>
-      [codecs!.audioCanPlayTypeHash, codecs!.audioMediaSourceHash, codecs!.rtcAudioCapabilitiesHash].join(),
-    codecs_video: () =>
-      [codecs!.videoCanPlayTypeHash, codecs!.videoMediaSourceHash, codecs!.rtcVideoCapabilitiesHash].join(),
+    codecs_audio: () => answersOf("audio"),
+    codecs_video: () => answersOf("video"),
   });
 }

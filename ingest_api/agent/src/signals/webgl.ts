@@ -7,18 +7,9 @@ import { ask, each, type Loose, type Run, scope, take, within } from "./put";
 const ADAPTER_MS = 1_000;
 const SIDE = 48;
 
-const LIMITS: Readonly<Record<string, string>> = {
-  max_texture_size: "MAX_TEXTURE_SIZE",
-  max_cube_map_texture_size: "MAX_CUBE_MAP_TEXTURE_SIZE",
-  max_render_buffer_size: "MAX_RENDERBUFFER_SIZE",
-  max_vertex_attribs: "MAX_VERTEX_ATTRIBS",
-  max_vertex_uniform_vectors: "MAX_VERTEX_UNIFORM_VECTORS",
-  max_fragment_uniform_vectors: "MAX_FRAGMENT_UNIFORM_VECTORS",
-  max_varying_vectors: "MAX_VARYING_VECTORS",
-  max_combined_texture_units: "MAX_COMBINED_TEXTURE_IMAGE_UNITS",
-  depth_bits: "DEPTH_BITS",
-  stencil_bits: "STENCIL_BITS",
-};
+/** `max_render_buffer_size` as `MAX_RENDERBUFFER_SIZE`. A worker does it too; it holds on to nothing around it. */
+export const constant = (name: string): string =>
+  name.toUpperCase().replace("RENDER_B", "RENDERB").replace("TEXTURE_UNITS", "TEXTURE_IMAGE_UNITS");
 
 /** Vendor and renderer as the driver gives them. A worker and a frame ask too, so it holds on to nothing around it. */
 export const graphicsNames = (gl: Loose): [string, string] => {
@@ -88,6 +79,7 @@ export function close(gl: Loose): void {
 
 /** A parameter as one number: of a pair the second value. */
 function parameter(gl: Loose, name: string): number | undefined {
+  if (!(name in gl)) return undefined;
   const value = gl.getParameter(gl[name]);
   if (typeof value === "number") return value;
   return typeof value === "boolean" ? Number(value) : value?.[1];
@@ -95,18 +87,16 @@ function parameter(gl: Loose, name: string): number | undefined {
 
 export function describeWebgl(signals: Signals, gl: Loose): void {
   const extensions: string[] = ask(() => gl.getSupportedExtensions()) ?? [];
-  const limit = (name: string) => () => parameter(gl, name);
-  const questions = Object.fromEntries(Object.entries(LIMITS).map(([name, constant]) => [name, limit(constant)]));
-  take(signals, "number", "webgl", {
-    ...questions,
+  const own: Readonly<Record<string, () => number | undefined>> = {
     max_viewport_width: () => gl.getParameter(gl.MAX_VIEWPORT_DIMS)[0],
-    max_viewport_height: limit("MAX_VIEWPORT_DIMS"),
-    aliased_line_width_max: limit("ALIASED_LINE_WIDTH_RANGE"),
-    aliased_point_size_max: limit("ALIASED_POINT_SIZE_RANGE"),
+    max_viewport_height: () => parameter(gl, "MAX_VIEWPORT_DIMS"),
+    aliased_line_width_max: () => parameter(gl, "ALIASED_LINE_WIDTH_RANGE"),
+    aliased_point_size_max: () => parameter(gl, "ALIASED_POINT_SIZE_RANGE"),
     max_anisotropy: () =>
       gl.getParameter(gl.getExtension("EXT_texture_filter_anisotropic").MAX_TEXTURE_MAX_ANISOTROPY_EXT),
     extensions_count: () => (gl ? extensions.length : undefined),
-  });
+  };
+  each(signals, "number", "webgl", (name) => own[name]?.() ?? parameter(gl, constant(name)));
   take(signals, "boolean", "webgl", {
     supported: () => !!gl,
     antialias: () => gl.getContextAttributes().antialias,

@@ -3,20 +3,33 @@
 import type { Signals } from "../types";
 import { digest, drawGeometry, drawText, HIGH, WIDE } from "./drawing";
 import { mathsText, nullMessage } from "./maths";
-import { ask, each, type Loose, members, scope, take, within } from "./put";
-import { drawScene, graphicsNames, readScene } from "./webgl";
+import { ask, camel, each, look, type Loose, members, scope, take, within } from "./put";
+import { constant, drawScene, graphicsNames, readScene } from "./webgl";
 
 const NAME = "clickgoose";
 const ANSWER_MS = 2_500;
 
 /** What the worker is given by value: none of these holds on to anything around it. */
-const TOOLS = { digest, drawText, drawGeometry, drawScene, readScene, graphicsNames, mathsText, nullMessage };
+const TOOLS = {
+  camel,
+  constant,
+  digest,
+  drawText,
+  drawGeometry,
+  drawScene,
+  readScene,
+  graphicsNames,
+  mathsText,
+  nullMessage,
+};
 
 interface Question {
   interfaces: string[];
+  /** Names of the signals of `worker` and of `worker_page`. */
+  worker: string[];
+  page: string[];
   wide: number;
   high: number;
-  side: number;
 }
 
 /**
@@ -58,62 +71,52 @@ const answer = async (tools: typeof TOOLS, question: Question): Promise<Loose> =
     }
   };
   const open = (kind: string): Loose =>
-    ask(() => new it.OffscreenCanvas(question.side, question.side).getContext(kind, { preserveDrawingBuffer: true }));
+    ask(() => new it.OffscreenCanvas(48, 48).getContext(kind, { preserveDrawingBuffer: true }));
   const gl = open("webgl");
   const gl2 = open("webgl2");
-  const limit = (name: string): Loose => ask(() => gl.getParameter(gl[name]));
   const [vendor, renderer] = ask(() => tools.graphicsNames(gl)) ?? [];
   const format: Loose = ask(() => new Intl.DateTimeFormat().resolvedOptions()) ?? {};
   const brands: Loose[] = ask(() => agent.userAgentData.brands) ?? [];
-  const found = {
+  const own: Loose = {
+    timezone_offset: new Date().getTimezoneOffset(),
+    timezone: format.timeZone,
+    webgl_vendor: vendor,
+    webgl_renderer: renderer,
+    extensions_count: ask(() => gl.getSupportedExtensions().length),
+    languages_count: ask(() => agent.languages.length),
+    clock_resolution: Math.round(step() * 1e4) / 1e4,
+    global_names_count: Object.getOwnPropertyNames(it).length,
+    online: agent.onLine,
+    has_user_agent_data: "userAgentData" in agent,
+    webgl_supported: !!gl,
+    webgl2_supported: !!gl2,
+    secure_context: it.isSecureContext,
+    languages: ask(() => agent.languages.join()),
+    locale: format.locale,
+    client_hints_platform: ask(() => agent.userAgentData.platform),
+    client_hints_brand: brands.map(({ brand, version }) => `${brand} ${version}`).join() || undefined,
+    canvas_text: ask(() => picture(tools.drawText)),
+    canvas_geometry: ask(() => picture(tools.drawGeometry)),
+    webgl_version: ask(() => gl.getParameter(gl.VERSION)),
+    webgl_image: await scene(gl2),
+    maths: tools.mathsText(Math),
+    error_message: tools.nullMessage(),
+    number_format: (1234567.891).toLocaleString(),
+    connection_type: ask(() => agent.connection.effectiveType),
+  };
+  const answers = (names: string[]): Loose =>
+    Object.fromEntries(
+      names.map((name) => {
+        const limit = ask(() => gl[tools.constant(name)]);
+        return [name, name in own ? own[name] : limit ? gl.getParameter(limit) : agent[tools.camel(name)]];
+      }),
+    );
+  return {
     webdriver: agent.webdriver,
     interfaces: question.interfaces.filter((name) => name in it),
-    worker: {
-      hardware_concurrency: agent.hardwareConcurrency,
-      device_memory: agent.deviceMemory,
-      timezone_offset: new Date().getTimezoneOffset(),
-      user_agent: agent.userAgent,
-      platform: agent.platform,
-      language: agent.language,
-      timezone: format.timeZone,
-      webgl_vendor: vendor,
-      webgl_renderer: renderer,
-    },
-    page: {
-      max_texture_size: limit("MAX_TEXTURE_SIZE"),
-      max_cube_map_texture_size: limit("MAX_CUBE_MAP_TEXTURE_SIZE"),
-      max_render_buffer_size: limit("MAX_RENDERBUFFER_SIZE"),
-      max_vertex_attribs: limit("MAX_VERTEX_ATTRIBS"),
-      max_vertex_uniform_vectors: limit("MAX_VERTEX_UNIFORM_VECTORS"),
-      max_fragment_uniform_vectors: limit("MAX_FRAGMENT_UNIFORM_VECTORS"),
-      max_varying_vectors: limit("MAX_VARYING_VECTORS"),
-      max_combined_texture_units: limit("MAX_COMBINED_TEXTURE_IMAGE_UNITS"),
-      extensions_count: ask(() => gl.getSupportedExtensions().length),
-      languages_count: ask(() => agent.languages.length),
-      clock_resolution: Math.round(step() * 1e4) / 1e4,
-      global_names_count: Object.getOwnPropertyNames(it).length,
-      online: agent.onLine,
-      has_user_agent_data: "userAgentData" in agent,
-      webgl_supported: !!gl,
-      webgl2_supported: !!gl2,
-      secure_context: it.isSecureContext,
-      languages: ask(() => agent.languages.join()),
-      locale: format.locale,
-      client_hints_platform: ask(() => agent.userAgentData.platform),
-      client_hints_brand: brands.map(({ brand, version }) => `${brand} ${version}`).join() || undefined,
-      canvas_text: ask(() => picture(tools.drawText)),
-      canvas_geometry: ask(() => picture(tools.drawGeometry)),
-      webgl_version: limit("VERSION"),
-      webgl_image: await scene(gl2),
-      maths: tools.mathsText(Math),
-      error_message: tools.nullMessage(),
-      number_format: (1234567.891).toLocaleString(),
-      app_version: agent.appVersion,
-      vendor_sub: agent.vendorSub,
-      connection_type: ask(() => agent.connection.effectiveType),
-    },
+    worker: answers(question.worker),
+    page: answers(question.page),
   };
-  return found;
 };
 
 const inWorker =
@@ -159,17 +162,22 @@ function consult(url: string, question: Question): Promise<Loose> {
 
 /** A policy of the page may forbid scripts from memory, so that its own script is tried first where it can be. */
 export async function describeWorker(signals: Signals): Promise<Loose> {
-  const question = { interfaces: members("boolean", "worker_interface"), wide: WIDE, high: HIGH, side: 48 };
+  const all = (family: string): string[] =>
+    (["number", "boolean", "category"] as const).flatMap((kind) => members(kind, family));
+  const question = {
+    interfaces: all("worker_interface"),
+    worker: all("worker"),
+    page: all("worker_page"),
+    wide: WIDE,
+    high: HIGH,
+  };
   const url = ownScript ?? ask(blobScript);
   const found: Loose = await within(2 * ANSWER_MS, () => consult(url!, question));
   const present = new Set<string>(found?.interfaces);
-  take(signals, "boolean", "worker", { supported: () => !!found });
   take(signals, "boolean", "automation", { worker_webdriver: () => found && found.webdriver === true });
   each(signals, "boolean", "worker_interface", (name) => (found ? present.has(name) : undefined));
-  for (const kind of ["number", "category"] as const) {
-    each(signals, kind, "worker", (name) => found.worker[name]);
-    each(signals, kind, "worker_page", (name) => found.page[name]);
-  }
-  each(signals, "boolean", "worker_page", (name) => found.page[name]);
+  look(signals, "worker", [], Object.fromEntries(question.worker.map((name) => [name, () => found?.worker[name]])));
+  look(signals, "worker_page", [], Object.fromEntries(question.page.map((name) => [name, () => found?.page[name]])));
+  take(signals, "boolean", "worker", { supported: () => !!found });
   return found;
 }
