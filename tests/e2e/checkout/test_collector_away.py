@@ -63,8 +63,8 @@ def outcome(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Ite
         thanks = _pay(browsers["killed"])
         left = time.monotonic()
         seen = {state: browser.seen() for state, browser in browsers.items()}
-        for state in ("fine", "slow", "garbage"):
-            browsers[state].close()
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(Browser.close, (browsers[state] for state in ("fine", "slow", "garbage"))))
         (checkout.system.work / "ingest-killed.url").unlink()
         collector.start()
         collector.wait_ready(30)
