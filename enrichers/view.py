@@ -77,7 +77,7 @@ class View:
 
     def check(self, name: str) -> Bool:
         """Return where a check of the normalisation failed, bool[n]."""
-        return (self.environment.checks & np.uint32(CHECK_BIT[name])) != 0
+        return (self.environment.checks & np.uint64(CHECK_BIT[name])) != 0
 
     def texts(self, name: str) -> list[bytes | None]:
         """Return a text of every row as bytes; this is per-row work, so ask only where nothing else tells."""

@@ -151,12 +151,20 @@ class Environment(Columns):
 
     browser: U8  # schemas.environment.BROWSERS
     browser_version: F32  # major version, NaN where unknown
+    engine: U8  # schemas.environment.ENGINES, by what the browser can do and not by what it says
+    engine_version: F32  # the version of its engine that the user agent names, NaN where it names none
+    engine_at_least: F32  # the least version of that engine that can do what this one does, NaN where not known
     system: U8  # schemas.environment.SYSTEMS
+    system_version: F32  # major.minor, by client hints where the user agent is frozen, NaN where unknown
     device: U8  # schemas.environment.DEVICES
     gpu: U8  # schemas.environment.GPUS
+    gpu_driver: U8  # schemas.environment.GPU_DRIVERS
+    gpu_model: tuple[str, ...]  # "GeForce RTX 3060", empty where unknown
     screen_pixels_wide: F32  # device pixels
     screen_pixels_high: F32
-    checks: U32  # bit i set: schemas.environment.CHECKS[i] failed
+    density: U8  # schemas.environment.DENSITIES
+    timezone_offset: F32  # minutes west of UTC by the zone's own rules at the event's time, NaN where unknown
+    checks: U64  # bit i set: schemas.environment.CHECKS[i] failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,11 +20,14 @@ from schemas.catalogue import Catalogue, load_catalogue
 from schemas.environment import CHECKS
 from schemas.smart_signals import SMART_SIGNALS
 
-ENVIRONMENT = ("browser", "browser_version", "system", "device", "gpu", "screen_pixels_wide", "screen_pixels_high")
-_CODES = ("browser", "system", "device", "gpu")  # 0 is unknown
+ENVIRONMENT = (
+    "browser", "browser_version", "engine", "engine_version", "engine_at_least", "system", "system_version", "device",
+    "gpu", "gpu_driver", "screen_pixels_wide", "screen_pixels_high", "density", "timezone_offset",
+)  # fmt: skip
+_CODES = ("browser", "engine", "system", "device", "gpu", "gpu_driver", "density")  # 0 is unknown
 COUNTS = ("events_5m", "events_1h", "events_24h")
 VELOCITY = (*COUNTS, *(f"{name}_log" for name in COUNTS), "since_first", "since_previous")
-_CHECK_SHIFTS = np.arange(len(CHECKS), dtype=np.uint32)
+_CHECK_SHIFTS = np.arange(len(CHECKS), dtype=np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def matrix(batch: Enriched, out: F32 | None = None) -> F32:
     np.bitwise_and(signals.categories, np.uint32(0xFFFF), out=categories, casting="unsafe")
     np.copyto(categories, np.float32(np.nan), where=signals.categories == 0)
     _put_environment(table[:, schema.environment], batch)
-    checks = (batch.environment.checks[:, None] >> _CHECK_SHIFTS) & np.uint32(1)
+    checks = (batch.environment.checks[:, None] >> _CHECK_SHIFTS) & np.uint64(1)
     table[:, schema.checks] = checks
     result = table[:, schema.smart_result]
     result[...] = batch.smart.result

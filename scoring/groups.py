@@ -89,8 +89,29 @@ _IDENTITY = (
     "vendor_contradicts_browser",
     "worker_contradicts_page",
     "frame_contradicts_page",
+    "engine_contradicts_user_agent",
+    "engines_mixed",
+    "features_newer_than_user_agent",
+    "features_older_than_user_agent",
+    "script_engine_contradicts_user_agent",
+    "navigator_contradicts_engine",
+    "client_hints_missing",
+    "client_hints_contradict_each_other",
+    "brand_contradicts_user_agent",
+    "system_version_contradicts_user_agent",
+    "form_factor_contradicts_user_agent",
+    "worker_navigator_contradicts_page",
+    "frame_navigator_contradicts_page",
+    "contexts_compute_differently",
 )
-_PLACE = ("timezone_unknown", "timezone_offset_contradicts_zone", "language_list_contradicts_language")
+_PLACE = (
+    "timezone_unknown",
+    "timezone_offset_contradicts_zone",
+    "timezone_season_contradicts_zone",
+    "worker_timezone_contradicts_page",
+    "frame_timezone_contradicts_page",
+    "language_list_contradicts_language",
+)
 _MACHINE = tuple(name for name in CHECKS if name not in (*_IDENTITY, *_PLACE))
 
 
@@ -146,13 +167,19 @@ GROUPS: tuple[FeatureGroup, ...] = (
     _check_group("machine_checks", _MACHINE, "Screen, graphics, canvas and sound agree"),
     _plain(
         "browser",
-        ("environment.browser", "environment.browser_version"),
+        (
+            "environment.browser",
+            "environment.browser_version",
+            "environment.engine",
+            "environment.engine_version",
+            "environment.engine_at_least",
+        ),
         ("environment.browser", "environment.browser_version"),
         sentences.browser,
     ),
     _plain(
         "system",
-        ("environment.system", "environment.device"),
+        ("environment.system", "environment.system_version", "environment.device"),
         ("environment.system", "environment.device"),
         sentences.system,
     ),
@@ -160,6 +187,7 @@ GROUPS: tuple[FeatureGroup, ...] = (
         "graphics",
         (
             "environment.gpu",
+            "environment.gpu_driver",
             "webgl.",
             "webgl_extension.",
             "webgl2_extension.",
@@ -205,6 +233,7 @@ GROUPS: tuple[FeatureGroup, ...] = (
             "viewport.",
             "environment.screen_pixels_wide",
             "environment.screen_pixels_high",
+            "environment.density",
         ),
         ("screen.width", "screen.height", "screen.inner_width", "screen.inner_height"),
         sentences.display,
@@ -212,7 +241,7 @@ GROUPS: tuple[FeatureGroup, ...] = (
     _plain("system_look", ("system_color.", "system_font."), (), sentences.fixed("Colours and fonts of the system")),
     _plain(
         "locale",
-        ("intl.", "intl_option."),
+        ("intl.", "intl_option.", "environment.timezone_offset"),
         ("intl.timezone_offset",),
         sentences.count_of("intl.timezone_offset", "Time zone {} minutes west of UTC, and locale", "Locale"),
     ),

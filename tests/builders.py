@@ -28,7 +28,7 @@ from schemas.batches import (
 )
 from schemas.catalogue import load_catalogue
 from schemas.columns import widen
-from schemas.environment import BROWSERS, CHECK_BIT, DEVICES, GPUS, SYSTEMS
+from schemas.environment import BROWSERS, CHECK_BIT, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 from schemas.log_codes import load_log_codes
 from schemas.nested import Entry, NestedEvent, columns_of
 from schemas.smart_signals import SMART_SIGNALS
@@ -103,12 +103,20 @@ def environment_of(rows: int, said: Dicts = ()) -> Environment:
     return Environment(
         browser=codes("browser", BROWSERS),
         browser_version=numbers("browser_version"),
+        engine=codes("engine", ENGINES),
+        engine_version=numbers("engine_version"),
+        engine_at_least=numbers("engine_at_least"),
         system=codes("system", SYSTEMS),
+        system_version=numbers("system_version"),
         device=codes("device", DEVICES),
         gpu=codes("gpu", GPUS),
+        gpu_driver=codes("gpu_driver", GPU_DRIVERS),
+        gpu_model=tuple(_at(said, row, {}).get("gpu_model", "") for row in range(rows)),
         screen_pixels_wide=numbers("screen_pixels_wide"),
         screen_pixels_high=numbers("screen_pixels_high"),
-        checks=np.array(failed, np.uint32),
+        density=codes("density", DENSITIES),
+        timezone_offset=numbers("timezone_offset"),
+        checks=np.array(failed, np.uint64),
     )
 
 

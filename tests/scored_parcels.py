@@ -36,7 +36,16 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
         [{"navigator.webdriver": row % 2 == 0} for row in range(rows)],
         activity=activity,
         velocity=[{"events_5m": 1 + row, "previous_at": -1 if row % 2 else NOW - 5 * row} for row in range(rows)],
-        environment=[{"browser": "chrome", "browser_version": 147.0, "system": "windows"}] * rows,
+        environment=[
+            {
+                "browser": "chrome",
+                "browser_version": 147.0,
+                "system": "windows",
+                "gpu_model": "GeForce RTX 3060",
+                "checks": ["fonts_contradict_system"],
+            }
+        ]
+        * rows,
         smart=[{SMART_SIGNALS[0]: 0.9, SMART_SIGNALS[1]: 0.1} if row % 2 else {} for row in range(rows)],
         times=[NOW + 1000 * row for row in range(rows)],
     )

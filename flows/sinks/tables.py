@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from flows.sinks.encoded import EncodedParcel
 from schemas.batches import Scored
 from schemas.dead_letter import DeadLetter
-from schemas.environment import BROWSERS, DEVICES, GPUS, SYSTEMS
+from schemas.environment import BROWSERS, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 from schemas.result import DECISIONS, Result
 
 Column = NDArray[Any]
@@ -116,11 +116,19 @@ def _environment(batch: Scored) -> Table:
     return {
         "browser": _named(BROWSERS, seen.browser),
         "browser_version": seen.browser_version,
+        "engine": _named(ENGINES, seen.engine),
+        "engine_version": seen.engine_version,
+        "engine_at_least": seen.engine_at_least,
         "system": _named(SYSTEMS, seen.system),
+        "system_version": seen.system_version,
         "device": _named(DEVICES, seen.device),
         "gpu": _named(GPUS, seen.gpu),
+        "gpu_driver": _named(GPU_DRIVERS, seen.gpu_driver),
+        "gpu_model": _texts(seen.gpu_model),
         "screen_pixels_wide": seen.screen_pixels_wide,
         "screen_pixels_high": seen.screen_pixels_high,
+        "density": _named(DENSITIES, seen.density),
+        "timezone_offset": seen.timezone_offset,
         "checks": seen.checks,
         "events_5m": velocity.events_5m,
         "events_1h": velocity.events_1h,

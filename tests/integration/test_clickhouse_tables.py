@@ -64,6 +64,11 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     assert (found["browser"], found["system"]) == (BROWSERS[seen.browser[row]], SYSTEMS[seen.system[row]])
     assert (found["device"], found["gpu"], found["browser_version"]) == ("unknown", "unknown", 147.0)
     assert np.isnan(found["screen_pixels_wide"]) and np.isnan(found["screen_pixels_high"])
+    assert (found["engine"], found["gpu_driver"], found["gpu_model"], found["density"]) == (
+        "unknown", "unknown", seen.gpu_model[row], "unknown",
+    )  # fmt: skip
+    assert all(np.isnan(found[name]) for name in ("engine_version", "engine_at_least", "system_version"))
+    assert np.isnan(found["timezone_offset"])
     assert found["checks"] == seen.checks[row]
     assert [found[name] for name in ("events_5m", "events_1h", "events_24h")] == [1 + row, 1, 1]
     assert found["first_seen_at"] == moment(int(velocity.first_seen_at[row]))
@@ -225,6 +230,20 @@ def test_migrations_are_applied_once_and_in_order(namespace: Namespace) -> None:
     assert sorted(name for (name,) in applied) == sorted(names)
 
 
+def test_events_of_the_build_before_keep_their_checks_and_are_unknown_in_new_columns(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_migrations()
+    monkeypatch.setattr(runner, "load_migrations", lambda: whole[: [m.name for m in whole].index("environment")])
+    migrate(namespace.clickhouse_url)
+    client = namespace.clickhouse()
+    client.execute("INSERT INTO events (event_id, merchant, checks) VALUES ('0123456789abcdef', 'demo', 4294967295)")
+    monkeypatch.setattr(runner, "load_migrations", lambda: whole)
+    assert "environment" in migrate(namespace.clickhouse_url)
+    found = client.execute("SELECT checks, engine, gpu_model, isNaN(system_version) FROM events FINAL")
+    assert found == [(2**32 - 1, "", "", 1)]
+
+
 def test_an_interrupted_migration_is_finished_by_the_next_run(tables: Namespace) -> None:
     tables.clickhouse().execute("ALTER TABLE schema_migrations DELETE WHERE name = 'events_per_minute'")
     tables.clickhouse().execute("DROP TABLE events_per_minute_of_events")
@@ -241,8 +260,9 @@ def test_a_migration_that_was_changed_after_it_was_applied_is_refused(
 
 
 def test_a_database_of_a_newer_build_is_refused(tables: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "load_migrations", lambda: load_migrations()[:-1])
-    with pytest.raises(MigrationError, match="events_per_minute, which this build does not know"):
+    older = load_migrations()[:-1]
+    monkeypatch.setattr(runner, "load_migrations", lambda: older)
+    with pytest.raises(MigrationError, match=f"{load_migrations()[-1].name}, which this build"):
         migrate(tables.clickhouse_url)
 
 

@@ -1,0 +1,51 @@
+"""The environment of a batch: what was parsed and reconciled, and the bits of the checks that failed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flows.stages.normalize.registry import ORDERED
+from flows.stages.normalize.seen import Seen
+from schemas.batches import F32, U8, U64, Environment
+from schemas.environment import DENSITIES
+
+_DOUBLE, _TRIPLE = 1.99, 2.99  # of rounded ratios
+_SINGLE = 0.01
+
+
+def environment_of(seen: Seen) -> Environment:
+    """Run every check, and return the section."""
+    ratio = seen.number("screen.device_pixel_ratio")
+    hint = seen.hinted_version
+    return Environment(
+        browser=seen.client["browser"].copy(),
+        browser_version=seen.client["version"].copy(),
+        engine=seen.evidence.engine,
+        engine_version=seen.client["engine_version"].copy(),
+        engine_at_least=seen.evidence.at_least,
+        system=seen.system,
+        system_version=np.where(np.isnan(hint), seen.client["system_version"], hint),
+        device=seen.device,
+        gpu=seen.graphics["gpu"].copy(),
+        gpu_driver=seen.graphics["driver"].copy(),
+        gpu_model=seen.gpu_model,
+        screen_pixels_wide=seen.number("screen.width") * ratio,
+        screen_pixels_high=seen.number("screen.height") * ratio,
+        density=_density(ratio),
+        timezone_offset=seen.zone_offset,
+        checks=_failed(seen),
+    )
+
+
+def _failed(seen: Seen) -> U64:
+    """Return bit i where check i fails, uint64[n]."""
+    failed = np.zeros((len(seen), 64), np.bool_)
+    for bit, check in enumerate(ORDERED):
+        failed[:, bit] = check(seen)
+    return np.packbits(failed, axis=1, bitorder="little").view("<u8")[:, 0].astype(np.uint64)
+
+
+def _density(ratio: F32) -> U8:
+    """Return the class of device pixels to a CSS pixel."""
+    classes = np.digitize(ratio, (1 - _SINGLE, 1 + _SINGLE, _DOUBLE, _TRIPLE))
+    return np.where(np.isnan(ratio), 0, classes + DENSITIES.index("reduced")).astype(np.uint8)

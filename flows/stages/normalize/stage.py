@@ -1,0 +1,62 @@
+"""The stage: numbers against their ranges, then the environment of what is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flows.stages.normalize.environment import environment_of
+from flows.stages.normalize.seen import Seen
+from flows.stages.normalize.tables import Tables
+from schemas.batches import Bool, Normalized, Verified
+from schemas.catalogue import Catalogue, load_catalogue
+from schemas.columns import widen
+from schemas.dead_letter import DeadLetter, Reason, dead_letters
+from schemas.stage import StageOut
+
+
+class Normalize:
+    """Numbers checked against the catalogue; what the browser says of itself parsed and reconciled."""
+
+    name = "normalize"
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue or load_catalogue()
+        self._tables = Tables(self._catalogue)
+        self._low, self._high, self._dead = self._catalogue.bounds()
+        self._unbounded = np.flatnonzero(np.isinf(self._low) | np.isinf(self._high))
+
+    def __reduce__(self) -> tuple[type[Normalize], tuple[Any, ...]]:
+        """Pickle by the catalogue: the tables are made again."""
+        return Normalize, (self._catalogue,)
+
+    def __call__(self, batch: Verified, /) -> StageOut[Normalized]:
+        """Return rows with an environment; infinite and impossible numbers become dead letters."""
+        numbers = batch.signals.numbers
+        outside = (numbers < self._low) | (numbers > self._high)
+        nulled = np.asarray(outside.any(axis=1))
+        letters: list[DeadLetter] = []
+        if nulled.any() or np.isinf(numbers[:, self._unbounded]).any():
+            batch, letters, nulled = self._refuse(batch, outside, nulled)
+        environment = environment_of(Seen(batch, self._catalogue, self._tables, nulled))
+        return StageOut(widen(Normalized, batch, environment=environment), letters)
+
+    def _refuse(self, batch: Verified, outside: Bool, odd: Bool) -> tuple[Verified, list[DeadLetter], Bool]:
+        """Return the rows that go on, without their numbers outside the ranges; the others; which had some."""
+        infinite = np.asarray(np.isinf(batch.signals.numbers).any(axis=1))
+        impossible = np.asarray(outside[:, self._dead].any(axis=1)) & ~infinite
+        letters = dead_letters(
+            batch, np.flatnonzero(infinite), Reason.NOT_FINITE, self.name, "a number of the payload is infinite"
+        )
+        for row in np.flatnonzero(impossible).tolist():
+            at = int(np.flatnonzero(outside[row] & self._dead)[0])
+            detail = f"{self._catalogue.numbers[at].name} lies outside the catalogue's range"
+            letters += dead_letters(batch, [row], Reason.OUT_OF_RANGE, self.name, detail)
+        rows = np.flatnonzero(~infinite & ~impossible)
+        kept, outside, odd = batch.take(rows), outside[rows], odd[rows]
+        if odd.any():
+            numbers = np.where(outside, np.float32(np.nan), kept.signals.numbers)
+            kept = replace(kept, signals=replace(kept.signals, numbers=numbers))
+        return kept, letters, odd

@@ -1,0 +1,17 @@
+"""Everything that the checks look up by wire position, made once for a catalogue."""
+
+from __future__ import annotations
+
+from flows.stages.normalize.copies import Copies
+from flows.stages.normalize.groups import Groups
+from flows.stages.normalize.versions import Features
+from schemas.catalogue import Catalogue
+
+
+class Tables:
+    """Wire positions of a catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.copies = Copies(catalogue)
+        self.features = Features(catalogue)
+        self.groups = Groups(catalogue)
