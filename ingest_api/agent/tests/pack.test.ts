@@ -35,7 +35,7 @@ test("families that collectors go through keep their names", async () => {
   const packed = await load(packCatalogue(catalogue).source);
   const folder = join(import.meta.dirname, "../src/signals");
   const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8")).join("\n");
-  const families = [...sources.matchAll(/\b(?:each|members)\([^;)]*?"(\w+)"(?=[,)])(?!, ")/g)].map((match) => match[1] ?? "");
+  const families = [...sources.matchAll(/\b(?:each|members|look)\([^;)]*?"(\w+)"(?=[,)])(?!, ")/g)].map((match) => match[1] ?? "");
   assert.ok(families.length > 15);
   for (const family of families) assert.ok(ARGUMENTS.includes(family), family);
   for (const kind of KINDS) {
