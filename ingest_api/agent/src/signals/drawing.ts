@@ -83,7 +83,7 @@ const PICTURES: Readonly<Record<string, Draw>> = {
     context.ellipse(60, 30, 50, 12.3, 0.7, 0, 5);
     context.stroke();
   },
-  text_rtl: letters("24px serif", "\u0645\u0631\u062D\u0628\u0627"),
+  text_rtl: letters("24px serif", "\u05E9\u05DC\u05D5\u05DD \u05E2\u05D5\u05DC\u05DD"),
   text_emoji_zwj: letters(
     "24px sans-serif",
     "\u{1F468}\u200D\u{1F469}\u200D\u{1F467}\u{1F3F3}\uFE0F\u200D\u{1F308}\u{1FAE8}",
