@@ -1,18 +1,16 @@
 /** Bundles the tests (TypeScript) and runs them with Node's own runner; `--write-vectors` writes our byte vectors. */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { sjclCore } from "../pack.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const out = join(here, "..", "node_modules", ".tests");
+const out = mkdtempSync(join(here, "../node_modules/.tests-"));
 const names = readdirSync(here).filter((name) => name.endsWith(".test.ts") || name === "write_vectors.ts");
 
-rmSync(out, { recursive: true, force: true });
-mkdirSync(out, { recursive: true });
 await build({
   absWorkingDir: here,
   entryPoints: names,
@@ -36,3 +34,4 @@ const run = wanted.includes("--write-vectors")
   ? [join(out, "write_vectors.mjs")]
   : ["--enable-source-maps", "--test", ...compiled.filter((file) => !wanted.length || wanted.some((one) => basename(file).startsWith(one)))];
 process.exitCode = spawnSync(process.execPath, run, { stdio: "inherit" }).status ?? 1;
+rmSync(out, { recursive: true });
