@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from flows.stages.personal_data.card_number import card_numbers_alone
 from flows.stages.personal_data.iban import ibans
+from flows.stages.personal_data.reading import classes
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_DIGITS = b"0123456789"
 _HARMLESS = _LETTERS + b" ,.-_:;/!|*\0\t\n\r"
 BETWEEN_IDS = "\0" * 6  # more than stands between the groups of any number
 _SIGNS = tuple("@+%&\\?#")
-_CLASSES = bytes(ord("a") if byte in _LETTERS else ord("0") if byte in _DIGITS else 0 for byte in range(256))
-_GAPS = bytes(byte for byte in range(1, 128) if byte not in _LETTERS + _DIGITS)
 _CARD = b"0" * 13
 _PAN = b"\0aaaaa0000a\0"
 
@@ -32,7 +30,7 @@ def ids_may_hold(ids: str) -> bool:
     small = ids.lower()
     if "pan" in small or "iban" in small:
         return True
-    raw = ids.encode()
-    if _PAN in b"\0%b\0" % raw.translate(_CLASSES) or next(ibans(ids), None):
+    shown = classes(ids)
+    if _PAN in b"\0%b\0" % shown or next(ibans(ids), None):
         return True
-    return _CARD in raw.translate(_CLASSES, _GAPS) and next(card_numbers_alone(ids), None) is not None
+    return _CARD in shown.replace(b"\0", b"") and next(card_numbers_alone(ids), None) is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flows.stages.personal_data.reading import Reading
+from flows.stages.personal_data.reading import Reading, classes
 
 Span = tuple[int, int]
 
@@ -26,9 +26,9 @@ ST:21n SV:4a20n TD:23n TG:2a22n TL:19n TN:20n TR:6n16c UA:6n19c VA:18n VG:4a16n 
 _CLASSES = {"n": "[0-9]", "a": "[A-Za-z]", "c": "[0-9A-Za-z]"}
 _GAP = r"[\W_]{0,3}+"
 _PARTS = re.compile(r"([0-9]+)([nac])")
-_HEAD = rf"(?=([A-Za-z]{{2}}){_GAP}[0-9]{_GAP}[0-9])"
-_START = re.compile(rf"[^0-9A-Za-z]{_HEAD}")
-_GLUED = re.compile(rf"[Ii][Bb][Aa][Nn]{_HEAD}")
+# As ``classes`` shows it: a word that begins with two letters and two digits.
+_START = re.compile(rb"\0aa(?=\0{0,3}+0\0{0,3}+0)")
+_GLUED = re.compile(rf"iban(?=[a-z]{{2}}{_GAP}[0-9]{_GAP}[0-9])", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\W_]+")
 
 
@@ -48,19 +48,19 @@ def may_hold_iban(reading: Reading) -> bool:
 def ibans(text: str) -> Iterator[Span]:
     """Give the spans of account numbers, in groups or not."""
     at = 0
-    for start, country in _starts(text):
-        pattern = _PATTERNS.get(country.upper())
+    for start in _starts(text):
+        pattern = _PATTERNS.get(text[start : start + 2].upper())
         found = pattern.match(text, start) if pattern and start >= at else None
         if found and _checks(_BETWEEN.sub("", found[0])):
             yield found.span()
             at = found.end()
 
 
-def _starts(text: str) -> list[tuple[int, str]]:
+def _starts(text: str) -> list[int]:
     """Return where two letters and two digits begin a word, or follow the name."""
-    found = [(match.start(1) - 1, match[1]) for match in _START.finditer(f" {text}")]
+    found = [match.start() for match in _START.finditer(b"\0" + classes(text))]
     if "iban" in text.lower():
-        found += [(match.start(1), match[1]) for match in _GLUED.finditer(text)]
+        found += [match.end() for match in _GLUED.finditer(text)]
     return sorted(found)
 
 

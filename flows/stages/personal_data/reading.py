@@ -19,8 +19,7 @@ _TIMES = 3  # how often a text may be encoded: a page's value in a URL, in anoth
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\x([0-9A-Fa-f]{2})")
 _REMEMBERED = 8_192  # code points
 _LETTERS, _DIGITS = ascii_letters.encode(), digits.encode()
-_CLASSES = bytes(ord("a") if byte in _LETTERS else ord("0") if byte in _DIGITS else byte for byte in range(256))
-_OTHERS = bytes(byte for byte in range(256) if byte not in _LETTERS + _DIGITS)
+_CLASSES = bytes(ord("a") if byte in _LETTERS else ord("0") if byte in _DIGITS else 0 for byte in range(256))
 _BLANKS = frozenset(("Zs", "Zl", "Zp", "Cf"))
 
 
@@ -47,8 +46,12 @@ def readings(text: str) -> Iterator[Reading]:
 
 def _reading(text: str, *, encoded: bool) -> Reading:
     plain = folded(text)
-    shape = plain.encode("utf-8", "surrogatepass").translate(_CLASSES, _OTHERS)
-    return Reading(text, plain, plain.lower(), shape, encoded)
+    return Reading(text, plain, plain.lower(), classes(plain).replace(b"\0", b""), encoded)
+
+
+def classes(plain: str) -> bytes:
+    """Return one byte for each code point: ``a`` for a letter of ASCII, ``0`` for a digit, NUL for anything else."""
+    return plain.encode("latin-1", "replace").translate(_CLASSES)
 
 
 def decoded(text: str) -> str:
