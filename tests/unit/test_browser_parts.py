@@ -1,4 +1,4 @@
-"""Where a browser is missing: it is installed as root on Debian; else one line says what to install, and that is all."""
+"""Where a browser is missing: it is installed as root on Debian; else one line says what to install."""
 
 from __future__ import annotations
 
