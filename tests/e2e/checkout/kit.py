@@ -153,9 +153,9 @@ def visit(checkout: Checkout, kind: Kind, shop: str, ingest: str) -> Visit:
         browser.do("sleep", ms=300)
         browser.click("button[type=submit]")
         browser.appears("#verdict")
-        browser.becomes("document.getElementById('verdict').dataset.state === 'scored'")
+        browser.becomes("['scored', 'rejected'].includes(document.getElementById('verdict').dataset.state)")
         thanks = browser.evaluate("document.querySelector('main').innerText")
-        verdict = browser.evaluate("document.getElementById('verdict').dataset.decision")
+        verdict = browser.evaluate("document.getElementById('verdict').dataset.decision ?? 'none'")
         events = checkout.wait_sent(order, 209)  # payment_succeeded, noted as the page is being left
         databases = bytes(browser.evaluate(_DATABASES))
         full = next(event.header.sent_at for event in events if len(event.signals) > 0.98 * _most(events))
