@@ -59,7 +59,6 @@ def copies(signals: Signals) -> Signals:
     system = agent.partition("(")[2].split(";", 1)[0].rstrip(")")
     gecko = "Firefox/" in agent
     found["worker_page.app_version"] = f"5.0 ({system})" if gecko else agent.removeprefix("Mozilla/")
-    found["worker_page.vendor_sub"] = None if gecko else get("navigator.vendor_sub")
     return found
 
 

@@ -39,6 +39,7 @@ _LIMITS = {
     "mali": (8192, 8192, 8192, 8192, 16, 1024, 1024, 31, 192, 1, 1024, 16, 4, 24, 0, 34),
     "powervr": (4096, 4096, 4096, 4096, 16, 256, 224, 31, 96, 16, 511, 4, 4, 24, 0, 28),
     "xclipse": (16384, 16384, 16384, 16384, 16, 256, 256, 31, 96, 1, 1024, 16, 4, 24, 0, 34),
+    "llvmpipe": (16384, 16384, 16384, 16384, 16, 4096, 4096, 32, 192, 1, 255, 16, 4, 24, 0, 29),
     "swiftshader": (8192, 16384, 8192, 8192, 16, 4096, 4096, 31, 64, 1, 1023, 16, 4, 24, 0, 35),
 }
 
@@ -72,7 +73,7 @@ def backend_of(renderer: str) -> str:
     if family == "virtual":
         if "direct3d" in lowered:
             return "basic"
-        return "mesa_intel" if "opengl" in lowered and "swiftshader" not in lowered else "swiftshader"
+        return "swiftshader" if "swiftshader" in lowered else "llvmpipe"
     if "direct3d" in lowered:
         return "direct3d_nvidia" if family == "nvidia" else "direct3d"
     if "metal" in lowered or family == "apple":
@@ -81,9 +82,14 @@ def backend_of(renderer: str) -> str:
     return mobile.get(family) or {"nvidia": "nvidia_gl", "amd": "mesa_amd"}.get(family, "mesa_intel")
 
 
-@lru_cache(4096)
-def webgl_limits(renderer: str) -> dict[str, float]:
-    """Return the ``webgl.*`` numbers of a renderer."""
-    limits = dict(zip(_ORDER, _LIMITS[backend_of(renderer)], strict=True))
+@lru_cache(64)
+def backend_limits(backend: str) -> dict[str, float]:
+    """Return the ``webgl.*`` numbers of a driver. Shared: not to be changed."""
+    limits = dict(zip(_ORDER, _LIMITS[backend], strict=True))
     found = {f"webgl.{name}": float(value) for name, value in limits.items()}
     return found | {"webgl.max_viewport_height": found["webgl.max_viewport_width"]}
+
+
+def webgl_limits(renderer: str) -> dict[str, float]:
+    """Return the ``webgl.*`` numbers of a renderer. Shared: not to be changed."""
+    return backend_limits(backend_of(renderer))

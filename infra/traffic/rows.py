@@ -50,6 +50,25 @@ def _cell(kind: int, value: Any) -> Any:
     return str(value).encode() if kind == _TEXT else value
 
 
+class _Places(NamedTuple):
+    """Where the values of one kind stand: among the signals, and in the columns."""
+
+    among: tuple[int, ...]
+    at: NDArray[np.intp]
+
+
+@lru_cache(4096)
+def _plan(names: tuple[str, ...]) -> tuple[_Places, ...]:
+    """Return the places of numbers, booleans, categories and texts; most browsers show the same names in one order."""
+    where = [_WHERE[name] for name in names]
+    rows = [[(among, at) for among, (kind, at) in enumerate(where) if kind == wanted] for wanted in range(4)]
+    return tuple(_Places(tuple(among for among, _ in row), np.array([at for _, at in row], np.intp)) for row in rows)
+
+
+def _picked(places: _Places, values: tuple[Any, ...]) -> list[Any]:
+    return [values[among] for among in places.among]
+
+
 class _Layouts:
     """The cells of browsers seen lately: the events of a visit share their browser's signals, laid out once."""
 
@@ -62,19 +81,17 @@ class _Layouts:
         return self._lay_out(signals) if known is None else known[1]
 
     def _lay_out(self, signals: Values) -> _Cells:
-        rows: tuple[list[Any], ...] = (
-            [_NAN] * _NUMBERS, [_UNKNOWN] * _BOOLEANS, [0] * _CATEGORIES, [None] * _TEXTS,
-        )  # fmt: skip
-        for name, value in signals.items():
-            if value is not None:
-                kind, at = _WHERE[name]
-                if kind < _CATEGORY:
-                    rows[kind][at] = value
-                else:
-                    rows[kind][at] = _hash(value) if kind == _CATEGORY else str(value).encode()
+        plan, values = _plan(tuple(signals)), tuple(signals.values())
         cells = _Cells(
-            np.array(rows[0], np.float64), np.array(rows[1], np.uint8), np.array(rows[2], np.uint32), rows[3]
-        )
+            np.full(_NUMBERS, _NAN), np.full(_BOOLEANS, _UNKNOWN, np.uint8), np.zeros(_CATEGORIES, np.uint32),
+            [None] * _TEXTS,
+        )  # fmt: skip
+        numbers, booleans, categories, texts = (_picked(places, values) for places in plan)
+        cells.numbers[plan[0].at] = np.array(numbers, np.float64)  # None becomes NaN
+        cells.booleans[plan[1].at] = [_UNKNOWN if value is None else value for value in booleans]
+        cells.categories[plan[2].at] = [0 if value is None else _hash(value) for value in categories]
+        for at, value in zip(plan[3].at.tolist(), texts, strict=True):
+            cells.texts[at] = None if value is None else str(value).encode()
         if len(self._known) >= self._kept:
             del self._known[next(iter(self._known))]
         self._known[id(signals)] = (signals, cells)

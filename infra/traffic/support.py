@@ -179,8 +179,11 @@ def _extra(value: Any, cell: Cell, _user_agent: str) -> bool:
 
 
 def _plugins(value: Any, cell: Cell, _user_agent: str) -> bool:
-    count = len(value["plugins"])
-    return count == 0 if cell.engine == "chromium" and cell.system == "android" else count > 0
+    count, types = len(value["plugins"]), len(value["mimeTypes"])
+    if cell.engine == "chromium" and cell.system == "android":
+        return count == 0
+    # The five names and two types of the one PDF viewer; Brave adds to them, and other lists are extensions' inventions.
+    return (count, types) == (5, 2) or (cell.browser == "brave" and count > 0)
 
 
 def _audio(value: Any, cell: Cell, _user_agent: str) -> bool:

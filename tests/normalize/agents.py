@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ PIXEL = (
 GALAXY = PIXEL.replace("Android 10; K", "Android 13; SM-S918B Build/TP1A.220624.014; wv")
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 MAC = USER_AGENT.replace("Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7")
+OLD_CHROME = re.sub(r"Chrome/\d+", "Chrome/109", USER_AGENT)  # the last on Windows 7, and already frozen at Windows 10
 WINDOWS_7 = USER_AGENT.replace("Windows NT 10.0", "Windows NT 6.1")
 EDGE = USER_AGENT + " Edg/147.0.0.0"
 HEADLESS = USER_AGENT.replace("Chrome/", "HeadlessChrome/")

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.normalize.agents import EDGE, FIREFOX, GALAXY, HEADLESS, IPHONE, MAC, PIXEL, TABLET, WINDOWS_7
+from tests.normalize.agents import (
+    EDGE,
+    FIREFOX,
+    GALAXY,
+    HEADLESS,
+    IPHONE,
+    MAC,
+    OLD_CHROME,
+    PIXEL,
+    TABLET,
+    WINDOWS_7,
+)
 from tests.normalize.changes import Case, agent, marked
 from tests.wire import USER_AGENT
 
@@ -78,6 +89,7 @@ BROWSER: Mapping[str, Case] = {
         [
             {"client_hints.platform_version": "15.0.0"}, {"client_hints.platform_version": "10.0.0"},
             {"client_hints.platform_version": "?"}, agent(WINDOWS_7, client_hints__platform_version="0.1.0"),
+            agent(OLD_CHROME, client_hints__platform_version="0.1.0"),
             agent(PIXEL, client_hints__platform_version="15.0.0", client_hints__model="Pixel 8"),
             agent(PIXEL.replace("K)", "K; wv)"), client_hints__platform_version="15.0.0"),
             agent(GALAXY, client_hints__platform_version="13.0.0", client_hints__model="SM-S918B"),

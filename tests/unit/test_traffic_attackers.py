@@ -34,7 +34,7 @@ def _campaign(kind: str, seed: int = 1) -> Campaign:
 
 
 def _shown(visit: Visit) -> dict[str, object]:
-    return dict(visit.events[0].all_signals())
+    return dict(visit.events[-1].all_signals())  # the first may have been sent before all was known
 
 
 def _codes(campaign: Campaign) -> list[int]:

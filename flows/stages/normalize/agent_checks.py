@@ -44,6 +44,7 @@ _BRANDED = ("chrome", "edge", "opera", "samsung", "firefox", "safari")
 _PLATFORM_CLAIMS, _HINT_CLAIMS = Claims(_PLATFORMS, SYSTEMS), Claims(_HINTS, SYSTEMS)
 _BRAND_CLAIMS = Claims(_BROWSERS_OF_BRAND, BROWSERS)
 _HINTS_SINCE = 90  # every Chromium of this version has client hints in a secure context
+_LAST_OLD_WINDOWS = 109
 
 
 def user_agent_unparsed(seen: Seen) -> Bool:
@@ -105,7 +106,8 @@ def system_version_contradicts_user_agent(seen: Seen) -> Bool:
     """The system's version or the device's model is not that of a user agent that is not frozen."""
     hint, named = seen.hinted_version, seen.client["system_version"]
     windows = seen.system_in("windows")
-    older = windows & np.isnan(named) & (hint < 10)
+    # Chrome 107 froze the user agent at Windows 10, and 109 was the last for older systems, which the hint still names.
+    older = windows & np.isnan(named) & (hint < 10) & (seen.client["engine_version"] > _LAST_OLD_WINDOWS)
     newer = windows & (named < 10) & (hint >= 10)
     other = seen.system_in("android") & (np.abs(np.floor(hint) - np.floor(named)) >= 1)
     model = seen.category("client_hints.model")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from infra.traffic.browser_support import column_of
 from infra.traffic.craft import Craft
-from infra.traffic.graphics import webgl_limits
+from infra.traffic.graphics_detail import webgl_detail
 from infra.traffic.machine import stamp
+from infra.traffic.population import Visitor
 from infra.traffic.signals import Signals
+from infra.traffic.tells import noise_patches, other_engine
 from infra.traffic.visits import Campaign
 
 
@@ -22,6 +27,13 @@ def anti_detect(craft: Craft, at: int) -> Campaign:
         "canvas.geometry": stamp(str(signals["canvas.geometry"]), noise),
         "automation.native_code_altered": random.random() < 0.4,
     }  # fmt: skip
+    shown |= {f"picture.{name}": stamp(name, noise) for name in ("gradient", "curves", "text_rtl", "image_data")}
+    if shown["automation.native_code_altered"]:
+        shown |= noise_patches(random)
+    if random.random() < 0.3:  # the noise is only in the page's canvas
+        shown["picture.offscreen_equal"] = False
+    else:
+        shown |= {f"{place}.canvas_text": shown["canvas.text"] for place in ("worker_page", "frame_page")}
     if random.random() < 0.65:  # fresh noise for every drawing
         shown |= {
             "canvas.pixel_differences": float(random.randint(1, 3000)), "audio.noise": random.uniform(1e-7, 1e-3),
@@ -30,9 +42,17 @@ def anti_detect(craft: Craft, at: int) -> Campaign:
     elif random.random() < 0.3:  # a careful one: noise of one seed, and only where no known pixel is
         shown["canvas.readback_errors"] = 0.0
     if random.random() < 0.5:  # the profile names a GPU; the limits are the host's
-        shown |= {**webgl_limits("SwiftShader"), "webgl.image": stamp("scene", noise)}
-        shown["webgl.extensions"] = stamp("extensions", "chromium", "host")
+        column, version = column_of(visitor.browser, visitor.system, engine), _version(visitor)
+        shown |= {**webgl_detail(engine, column, version, "SwiftShader"), "webgl.image": stamp("scene", noise)}
+    if random.random() < 0.35:  # the profile's user agent is newer or older than the engine
+        version = max(100.0, _version(visitor) + random.choice((-40, -24, -14, -9, -6, 5, 8)))
+        shown = other_engine(shown, visitor.browser, visitor.system, engine, version, "x86")
     merchant = craft.merchant()
     manner = craft.manner(visitor.device, craft.care(0.0, 0.05, 0.15, 0.8))
     events = craft.sitting(shown, merchant, manner, visitor.device)[:5]
     return [(0, craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account()))]
+
+
+def _version(visitor: Visitor) -> float:
+    found = re.search(r"(?:Chrome|Firefox)/(\d+)", str(visitor.signals["navigator.user_agent"]))
+    return float(found[1]) if found else 140.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.traffic.behaviour import CHECKOUT, LOGIN, PAYMENT, SIGN_UP
 from infra.traffic.contexts import copies
 from infra.traffic.craft import Craft
+from infra.traffic.tells import driven, server
 from infra.traffic.virtual import SWIFTSHADER, drawn_by
 from infra.traffic.visits import Campaign
 
@@ -41,12 +42,8 @@ def headless(craft: Craft, at: int) -> Campaign:
             "automation.permissions_inconsistent": True,
         }  # fmt: skip
     if system == "linux":
-        shown |= {"media.audio_inputs": 0.0, "media.video_inputs": 0.0, "css.dark_scheme": False}
-    shown |= {
-        "navigator.webdriver": webdriver, "automation.webdriver_attribute": webdriver,
-        "automation.iframe_webdriver": webdriver, "automation.worker_webdriver": webdriver,
-    }  # fmt: skip
-    shown |= dict.fromkeys(marks, True)
+        shown |= server()
+    shown |= {"automation.webdriver_attribute": webdriver, **driven(shown, driver), **dict.fromkeys(marks, True)}
     shown |= copies(shown)
     form = random.choice((CHECKOUT, PAYMENT, PAYMENT, SIGN_UP, LOGIN))
     hand, merchant = craft.hand("desktop", craft.care(0.6, 0.3, 0.1, 0.0), form), craft.merchant()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.traffic.craft import Craft
 from infra.traffic.population import Visitor
 from infra.traffic.signals import Signals
+from infra.traffic.tells import patches
 from infra.traffic.visits import Campaign
 
 _WORN = ("navigator.user_agent", "navigator.platform", "navigator.vendor", "navigator.product_sub")
@@ -30,9 +31,14 @@ def _worn(craft: Craft, visitor: Visitor, mask: Visitor) -> Signals:
         worn |= {name: mask.signals.get(name) for name in ("screen.width", "screen.height")}
         worn |= {f"frame.{name}": worn[f"navigator.{name}"] for name in ("user_agent", "platform")}
         worn["automation.native_code_altered"] = random.random() < 0.5
+        worn |= {**patches(random), "fpscanner.hasMismatchPlatformWorker": True, "fpscanner.hasContextMismatch": True}
         worn["automation.prototype_altered"] = random.random() < 0.5
         return worn
     worn |= {"automation.navigator_own_properties": random.random() < 0.7}
+    own = bool(worn["automation.navigator_own_properties"])
+    worn |= dict.fromkeys(("altered.Navigator.userAgent", "altered.Navigator.platform"), own)
+    worn |= {"fpscanner.hasMismatchPlatformIframe": True, "fpscanner.hasMismatchPlatformWorker": True}
+    worn["fpscanner.hasPlatformMismatch"] = random.random() < 0.6
     worn["automation.languages_inconsistent"] = random.random() < 0.4
     if visitor.signals["navigator.has_user_agent_data"]:
         worn["client_hints.brand_version"] = float(random.randint(100, 148))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from infra.traffic.behaviour import PAYMENT, SIGN_UP
 from infra.traffic.craft import Craft
 from infra.traffic.signals import Signals
-from infra.traffic.virtual import SWIFTSHADER
+from infra.traffic.tells import forgotten_worker, patches, server
+from infra.traffic.virtual import chromium_version
 from infra.traffic.visits import Campaign
 
 _LEAKS = {  # what a plugin of each care leaves behind, and how often
@@ -27,8 +28,12 @@ def stealth(craft: Craft, at: int) -> Campaign:
     if leaks["automation.permissions_inconsistent"]:
         leaks |= {"permissions.notifications": "denied", "permissions.notification_api": "default"}
     if random.random() < (0.15 if fresh else 0.8):
-        leaks |= _worker(craft)
-    shown = {**visitor.signals, **leaks}
+        leaks |= _worker(craft, visitor.signals)
+    shown = {**visitor.signals, **leaks, **patches(random, 0.25 if fresh else 1.0)}
+    if system != "linux" and random.random() < (
+        0.1 if fresh else 0.4
+    ):  # the server's fonts under another system's name
+        shown |= {name: value for name, value in server().items() if name.startswith(("font", "voice", "rectangle"))}
     care, merchant = craft.care(0.1, 0.45, 0.45, 0.0), craft.merchant()
     if random.random() < 0.4:
         events = craft.sitting(shown, merchant, craft.manner(visitor.device, care), visitor.device)
@@ -40,13 +45,12 @@ def stealth(craft: Craft, at: int) -> Campaign:
     return [(0, craft.fraud("stealth", visitor, events, merchant, address=address))]
 
 
-def _worker(craft: Craft) -> Signals:
+def _worker(craft: Craft, signals: Signals) -> Signals:
     """Return what the forgotten worker tells: the server that the browser runs on."""
     random = craft.random
-    return {
-        "worker.supported": True, "worker.platform": "Linux x86_64",
-        "worker.hardware_concurrency": float(random.choice((2, 4, 8, 16, 32))),
-        "worker.webgl_vendor": "Google Inc. (Google)", "worker.webgl_renderer": SWIFTSHADER,
-        "worker.user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
-        f" HeadlessChrome/{random.randint(138, 147)}.0.0.0 Safari/537.36",
-    }  # fmt: skip
+    version = chromium_version(str(signals["navigator.user_agent"]))
+    agent = (
+        f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+        f" HeadlessChrome/{version:.0f}.0.0.0 Safari/537.36"
+    )
+    return forgotten_worker(agent, float(random.choice((2, 4, 8, 16, 32))), version)

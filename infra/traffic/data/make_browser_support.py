@@ -68,7 +68,6 @@ _KNOWN: Mapping[str, Mapping[tuple[int, ...], str]] = {
         f"{family}.{name}": {_CHROMIUM: "122", _GECKO: "159", _WEBKIT: "17.4"}
         for family in ("webgl_extension", "webgl2_extension")
         for name in (
-            "EXT_depth_clamp",
             "WEBGL_polygon_mode",
             "WEBGL_blend_func_extended",
             "EXT_conservative_depth",
@@ -82,6 +81,9 @@ _KNOWN: Mapping[str, Mapping[tuple[int, ...], str]] = {
         )
     },
     "webgl2_extension.WEBGL_provoking_vertex": {_CHROMIUM: "113", _GECKO: "113", _WEBKIT: "17"},
+    "webgl_extension.EXT_depth_clamp": {_CHROMIUM: "122", _GECKO: "147", _WEBKIT: "17.4"},
+    "webgl2_extension.EXT_depth_clamp": {_CHROMIUM: "122", _GECKO: "147", _WEBKIT: "17.4"},
+    "worker_interface.SharedWorker": {},
     "worker_interface.WebAssembly": {_CHROMIUM: "57", _GECKO: "52", _WEBKIT: "11"},
 }
 
