@@ -20,6 +20,7 @@ from infra.clickhouse.migrate import migrate
 from infra.live.view import Looker, Seen, render
 from infra.stack.child import ChildProcess, StackError
 from infra.stack.local import LocalStack
+from infra.stack.ports import Ports
 
 _READY_SECONDS = 60.0
 _SETTLE_SECONDS = 120.0
@@ -82,7 +83,8 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         url = (work / "ingest.url").read_text("utf-8").strip()
         say(f"ingest tier on {url}, process {ingest.pid}")
         stack.add(flow_child(stack, work), _READY_SECONDS)
-        shop = stack.add(shop_child(stack, work, url), _READY_SECONDS)
+        port = Ports(plan.home / "ports.json").choose("demo-shop")  # the link of last time, also after a restart
+        shop = stack.add(shop_child(stack, work, url, "--port", str(port)), _READY_SECONDS)
         link = (work / "demo-shop.url").read_text("utf-8").strip()
         say(f"demo shop on {link}: buy a goose there and see how the payment is scored")
         began = time.time()

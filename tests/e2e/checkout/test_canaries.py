@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.checkout.kit import SECRETS, Checkout, Visit
 from tests.e2e.checkout.search import hits, places
 
+pytestmark = pytest.mark.timeout(900)  # the first test installs browsers and JDK where they are missing
+
 
 @pytest.fixture(scope="module")
 def everything(checkout: Checkout, visits: dict[str, Visit]) -> list[tuple[str, bytes]]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from infra.demo_shop.clickgoose import Account
 from tests.e2e.browsers import Browser
 from tests.e2e.checkout.kit import AGENT_STARTED, CARD, Checkout, Visit
 from tests.e2e.checkout.rounds import shop_for
+
+pytestmark = pytest.mark.timeout(900)  # the first test installs browsers and JDK where they are missing
 
 # Signals that are not null. Headless Firefox has no WebGL, and nothing of what only Chromium's engine shows.
 LEAST_SIGNALS = {"chromium": 1_000, "firefox": 900}

@@ -21,6 +21,8 @@ from tests.e2e.checkout.kit import Checkout
 from tests.e2e.checkout.rounds import Shopper, misbehaving_shop, shop_for
 from tests.e2e.opened import Opened
 
+pytestmark = pytest.mark.timeout(900)  # the first test installs browsers and JDK where they are missing
+
 LEAST_ROUNDS, MOST_ROUNDS = 12, 48
 MOST = 1.05
 STATES = ("fine", "killed", "slow", "garbage")

@@ -20,6 +20,8 @@ from tests.ingest_kit import Page, bearer, event_id
 from tests.masking_corpus import Variant, corpus
 from tests.wire import payload
 
+pytestmark = pytest.mark.timeout(900)  # the first test installs browsers and JDK where they are missing
+
 A_REQUEST = 100
 A_SESSION = 500  # events a session may send in a minute: 600
 
