@@ -8,19 +8,18 @@ time that a batch takes, never what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 from struct import unpack
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from flows.stages.personal_data import ID_KINDS, KINDS, find_personal_data, redact
-from flows.stages.personal_data.glance import BETWEEN_IDS, ids_may_hold, may_hold
+from flows.stages.personal_data import ID_KINDS, KINDS, Kind, find_personal_data, possible_kinds, redact
+from flows.stages.personal_data.glance import BETWEEN, ids_may_hold, may_hold
 from flows.stages.personal_data.known import Known
 from flows.stages.personal_data.split_card import may_begin, split_card
-from schemas.batches import Decoded, Texts, Verified
+from schemas.batches import I32, Decoded, Texts, Verified
 from schemas.catalogue import Catalogue, Signal, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
@@ -30,7 +29,7 @@ from schemas.stage import StageOut
 _IDS = ("transaction", "linked_id")
 _NAMED = 3  # fields, in a letter's detail
 _RANK = {reason: rank for rank, reason in reversed(list(enumerate(kind.reason for kind in KINDS)))}
-Stretch = bytes  # the texts, one after the other, and their lengths as int32
+Stretch = bytes  # texts, one after the other, their lengths as int32, and the number of them
 
 
 class Leak(NamedTuple):
@@ -48,8 +47,8 @@ class VerifyMask:
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or load_catalogue()
-        self._stretches = _stretches(self._catalogue.texts)
-        self._clean_stretches: Known[Stretch] = Known()
+        self._split = next((text.position for text in self._catalogue.texts if text.family == "page"), 0)
+        self._clean_stretches: tuple[Known[Stretch], Known[Stretch]] = (Known(), Known())
         self._clean_texts: Known[bytes] = Known()
         self._clean_ids: Known[str] = Known()
 
@@ -71,39 +70,40 @@ class VerifyMask:
     def _suspects(self, batch: Decoded) -> list[int]:
         """Return the rows, in order, that have something that is not known to be clean."""
         rows: set[int] = set()
-        for first, last in self._stretches:
-            rows |= self._suspects_in(batch.signals.texts, first, last)
-        for ids in (batch.event.transaction, batch.event.linked_id):
-            rows |= self._suspects_of(ids)
+        for found, known in zip(_stretches_of(batch.signals.texts, self._split), self._clean_stretches, strict=True):
+            rows |= self._suspects_in(found, known)
+        ids = batch.event.transaction + batch.event.linked_id
+        rows |= {place % len(batch) for place in self._suspects_of(ids)}
         return sorted(rows)
 
-    def _suspects_in(self, texts: Texts, first: int, last: int) -> set[int]:
-        """Return the rows whose texts from ``first`` up to ``last`` hold something, or begin with a piece of a card."""
-        found = _stretches_of(texts, first, last)
-        new = self._clean_stretches.without(found)
+    def _suspects_in(self, found: Sequence[Stretch], known: Known[Stretch]) -> set[int]:
+        """Return the rows with a stretch of which a text holds something, or begins with a piece of a card."""
+        new = known.without(found)
         if not new:
             return set()
-        parts = {stretch: _parts(stretch, last - first) for stretch in new}
+        parts = {stretch: _parts(stretch) for stretch in new}
         dirty = self._unclean({text for texts in parts.values() for text in texts})
         clean = {stretch for stretch in new if dirty.isdisjoint(parts[stretch])} if dirty else new
-        self._clean_stretches.add(clean)
-        new -= clean
-        return {row for row, stretch in enumerate(found) if stretch in new} if new else set()
+        known.add(clean)
+        unclean = new - clean
+        return {row for row, stretch in enumerate(found) if stretch in unclean} if unclean else set()
 
     def _unclean(self, texts: set[bytes]) -> set[bytes]:
         """Return the texts that are not clean by themselves; remember those that are."""
         new = self._clean_texts.without(texts)
-        dirty = {text for text in new if _dirty(text)}
+        kinds = _possible(new)
+        dirty = {text for text in new if _dirty(text, kinds)}
         self._clean_texts.add(new - dirty)
         return dirty
 
     def _suspects_of(self, ids: Sequence[str]) -> set[int]:
+        """Return the places of the ids that hold something."""
         new = self._clean_ids.without(ids)
         if not new:
             return set()
-        dirty = {text for text in new if _leaks(text)} if ids_may_hold(BETWEEN_IDS.join(new)) else set[str]()
+        dirty = {text for text in new if _leaks(text)} if ids_may_hold(BETWEEN.join(new)) else set[str]()
         self._clean_ids.add(new - dirty)
-        return {row for row, text in enumerate(ids) if text in dirty} if dirty else set()
+        return {place for place, text in enumerate(ids) if text in dirty} if dirty else set()
 
     def _leak(self, batch: Decoded, row: int) -> Leak | None:
         """Read a row whole. None where it holds nothing, though one of its texts begins as a card in pieces would."""
@@ -131,10 +131,15 @@ def _detail(fields: Sequence[str]) -> str:
     return f"found in {named}; redacted"
 
 
-def _dirty(text: bytes) -> bool:
+def _possible(texts: Iterable[bytes]) -> tuple[Kind, ...]:
+    """Return the kinds that any of the texts may hold: what all of them lack is asked of none."""
+    return possible_kinds(BETWEEN.join([text.decode("utf-8", "replace") for text in texts]))
+
+
+def _dirty(text: bytes, kinds: Sequence[Kind]) -> bool:
     """Return whether a text holds something, or may be a piece of what several texts hold together."""
     shown = text.decode("utf-8", "replace")
-    if may_hold(text) and find_personal_data(shown):
+    if may_hold(text) and find_personal_data(shown, kinds):
         return True
     return may_begin(shown)
 
@@ -143,25 +148,34 @@ def _leaks(text: str) -> bool:
     return ids_may_hold(text) and find_personal_data(text, ID_KINDS) is not None
 
 
-def _stretches(signals: Sequence[Signal]) -> list[tuple[int, int]]:
-    """Return the ranges of texts that are remembered together: what the page is, and what the browser is."""
-    found = [list(group) for _, group in groupby(signals, key=lambda signal: signal.family == "page")]
-    return [(group[0].position, group[-1].position + 1) for group in found]
+def _stretches_of(texts: Texts, split: int) -> tuple[list[Stretch], list[Stretch]]:
+    """Return the texts of every row up to ``split``, which say what the browser is, and those from it on: the page."""
+    width = texts.length.shape[1]
+    if width == 0:
+        return [], []
+    ends = (texts.start[:, -1] + np.maximum(texts.length[:, -1], 0)).tolist()
+    sizes = (_packed(texts.length[:, :split]), _packed(texts.length[:, split:]))
+    browser: list[Stretch] = []
+    page: list[Stretch] = []
+    starts = (texts.start[:, 0].tolist(), texts.start[:, split].tolist())
+    for blob, start, middle, end, one, other in zip(texts.blob, *starts, ends, *sizes, strict=True):
+        browser.append(blob[start:middle] + one)
+        page.append(blob[middle:end] + other)
+    return browser, page
 
 
-def _stretches_of(texts: Texts, first: int, last: int) -> list[Stretch]:
-    lengths = np.ascontiguousarray(texts.length[:, first:last])
-    starts = texts.start[:, first]
-    ends = starts + np.maximum(lengths, 0).sum(axis=1)
-    sizes = lengths.view(f"V{lengths.itemsize * (last - first)}").ravel().tolist()
-    rows = zip(texts.blob, starts.tolist(), ends.tolist(), sizes, strict=True)
-    return [blob[start:end] + size for blob, start, end, size in rows]
+def _packed(lengths: I32) -> list[bytes]:
+    """Return the lengths of every row as bytes, and their number as the last."""
+    rows, count = lengths.shape
+    packed = np.full((rows, 4 * count + 1), count, np.uint8)
+    packed[:, :-1] = np.ascontiguousarray(lengths).view(np.uint8)
+    return packed.view(f"V{4 * count + 1}").ravel().tolist()
 
 
-def _parts(stretch: Stretch, count: int) -> list[bytes]:
+def _parts(stretch: Stretch) -> list[bytes]:
     """Return the texts of a stretch that are not empty."""
-    found, at = [], 0
-    for size in unpack(f"={count}i", stretch[-4 * count :]):
+    found, at, count = [], 0, stretch[-1]
+    for size in unpack(f"={count}i", stretch[-4 * count - 1 : -1]):
         if size > 0:
             found.append(stretch[at : at + size])
             at += size

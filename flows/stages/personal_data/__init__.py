@@ -71,6 +71,12 @@ def find_personal_data(text: str, kinds: Iterable[Kind] = KINDS) -> Reason | Non
     return None
 
 
+def possible_kinds(texts: str) -> tuple[Kind, ...]:
+    """Return the kinds that some texts, joined by NUL, may hold: all, if any of them is encoded."""
+    read = list(readings(texts))
+    return KINDS if len(read) > 1 else tuple(kind for kind in KINDS if kind.may_hold(read[0]))
+
+
 def redact(text: str) -> str:
     """Return the text with every find of every kind replaced by its name; an encoding goes where it hid one.
 

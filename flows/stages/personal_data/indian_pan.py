@@ -32,5 +32,6 @@ def may_hold_pan(reading: Reading) -> bool:
 def pan_numbers(text: str) -> Iterator[Span]:
     """Give the spans of numbers."""
     found = {match.span() for match in _ALONE.finditer(text)}
-    found |= {match.span(1) for match in _NAMED.finditer(text)}
+    if "pan" in text.lower():
+        found |= {match.span(1) for match in _NAMED.finditer(text)}
     yield from sorted(found)

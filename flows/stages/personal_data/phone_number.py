@@ -63,8 +63,9 @@ def international_numbers(text: str) -> Iterator[Span]:
 
 def national_numbers(text: str) -> Iterator[Span]:
     """Give the spans of numbers that stand beside a word for a phone, or in a form that only phone numbers have."""
-    found = [match.span() for match in _NATIONAL.finditer(text) if _named(text, match)]
-    found += [match.span() for match in _FORMATTED.finditer(text)]
+    found = [match.span() for match in _FORMATTED.finditer(text)] if "-" in text or "(" in text else []
+    if any(map(text.lower().__contains__, _STEMS)):
+        found += [match.span() for match in _NATIONAL.finditer(text) if _named(text, match)]
     yield from sorted(found)
 
 

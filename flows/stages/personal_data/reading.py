@@ -46,7 +46,7 @@ def readings(text: str) -> Iterator[Reading]:
 
 def _reading(text: str, *, encoded: bool) -> Reading:
     plain = folded(text)
-    return Reading(text, plain, plain.lower(), classes(plain).replace(b"\0", b""), encoded)
+    return Reading(text, plain, plain.lower(), classes(plain).translate(None, b"\0"), encoded)
 
 
 def classes(plain: str) -> bytes:
