@@ -45,7 +45,7 @@ def test_the_bounds_themselves_are_inside(number: str) -> None:
 def test_impossible_and_infinite_numbers_are_dead_and_their_neighbours_are_not() -> None:
     events = [
         {},
-        {"screen.width": 0},
+        {"screen.width": -1},
         {"timing.resolution": float("inf")},
         {"screen.height": 70_000},
         {},

@@ -111,10 +111,10 @@ export const CATEGORIES = names(
   "intl_option date_locale date_time_zone date_hour_cycle number_locale collator_locale collator_case_first currency_text percent_text compact_text unit_text long_date_text short_date_text relative_text list_text month_text weekday_text region_text language_text|" +
   "system_color AccentColor AccentColorText ActiveText ButtonBorder ButtonFace ButtonText Canvas CanvasText Field FieldText GrayText Highlight HighlightText LinkText Mark MarkText SelectedItem SelectedItemText VisitedText InfoBackground|" +
   "system_font caption icon menu message-box small-caption status-bar|" +
-  "fingerprint visitor userAgentData fonts domBlockers fontPreferences audio canvas_geometry canvas_text osCpu languages screenResolution timezone cpuClass plugins touchSupport vendorFlavors colorGamut math dateTimeLocale webGlBasics webGlExtensions_parameters webGlExtensions_shader webGlExtensions_list webGlExtensions_unsupported|" +
+  "fingerprint visitor userAgentData fonts fontPreferences audio canvas_geometry canvas_text osCpu languages screenResolution timezone cpuClass plugins touchSupport vendorFlavors colorGamut math dateTimeLocale webGlBasics webGlExtensions_parameters webGlExtensions_shader webGlExtensions_list webGlExtensions_unsupported|" +
   "botd kind browser_kind engine_kind|" +
   "fpscanner extensions descriptors maths canvas codecs_audio codecs_video|" +
-  "worker_page languages locale client_hints_platform client_hints_brand canvas_text canvas_geometry webgl_version webgl_image maths error_message number_format app_version vendor_sub connection_type|" +
+  "worker_page languages locale client_hints_platform client_hints_brand canvas_text canvas_geometry webgl_version webgl_image maths error_message number_format app_version connection_type|" +
   "frame_page languages vendor timezone locale webgl_vendor webgl_renderer canvas_text maths error_message client_hints_platform|" +
   "navigation type protocol delivery_type render_blocking visibility|" +
   "sound state channel_interpretation noise_hash|" +

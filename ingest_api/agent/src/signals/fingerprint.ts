@@ -20,7 +20,6 @@ const GRAPHICS = ["webGlBasics", "webGlExtensions"];
 const WHOLE = [
   "userAgentData",
   "fonts",
-  "domBlockers",
   "fontPreferences",
   "audio",
   "osCpu",
