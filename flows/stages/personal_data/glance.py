@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flows.stages.personal_data.card_number import card_numbers_alone
+import re
+
 from flows.stages.personal_data.iban import ibans
 from flows.stages.personal_data.reading import classes
 
@@ -10,7 +11,8 @@ _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HARMLESS = _LETTERS + b" ,.-_:;/!|*\0\t\n\r"
 BETWEEN = "\0" * 6  # more than stands between the groups of any number
 _SIGNS = tuple("@+%&\\?#")
-_CARD = b"0" * 13
+# As ``classes`` shows them: 13 digits and more that no letter touches, and a PAN.
+_CARD = re.compile(rb"\0(?:0\0{0,5}+){12,}0(?![a0])")
 _PAN = b"\0aaaaa0000a\0"
 
 
@@ -30,7 +32,5 @@ def ids_may_hold(ids: str) -> bool:
     small = ids.lower()
     if "pan" in small or "iban" in small:
         return True
-    shown = classes(ids)
-    if _PAN in b"\0%b\0" % shown or next(ibans(ids), None):
-        return True
-    return _CARD in shown.translate(None, b"\0") and next(card_numbers_alone(ids), None) is not None
+    shown = b"\0%b\0" % classes(ids)
+    return _PAN in shown or _CARD.search(shown) is not None or next(ibans(ids), None) is not None
