@@ -4,62 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.stages.normalize.seen import Check, Claims, Seen, differ
+from flows.stages.normalize.seen import Check, Seen, differ
 from schemas.batches import Bool
-from schemas.catalogue import category_hash
-from schemas.environment import BROWSERS, SYSTEMS
 
-_PLATFORMS = {
-    "Win32": ("windows",),
-    "Win64": ("windows",),
-    "MacIntel": ("macos", "ios"),
-    "iPhone": ("ios",),
-    "iPad": ("ios",),
-    "iPod": ("ios",),
-    "Linux x86_64": ("linux", "chromeos", "android"),
-    "Linux aarch64": ("linux", "chromeos", "android"),
-    "Linux armv7l": ("linux", "chromeos", "android"),
-    "Linux armv8l": ("linux", "chromeos", "android"),
-    "Linux armv81": ("linux", "android"),
-    "Linux i686": ("linux", "chromeos", "android"),
-}
-_HINTS = {
-    "Windows": ("windows",),
-    "macOS": ("macos",),
-    "Linux": ("linux",),
-    "Android": ("android",),
-    "Chrome OS": ("chromeos",),
-    "Chromium OS": ("chromeos",),
-    "iOS": ("ios",),
-}
-# Brands of which a browser gives its own; Chrome's user agent is also Brave's, Vivaldi's and plain Chromium's.
-_BROWSERS_OF_BRAND = {
-    "Google Chrome": ("chrome", "headless_chrome"),
-    "Microsoft Edge": ("edge",),
-    "Opera": ("opera",),
-    "Samsung Internet": ("samsung",),
-    "HeadlessChrome": ("headless_chrome",),
-}
 _BRANDED = ("chrome", "edge", "opera", "samsung", "firefox", "safari")
-_PLATFORM_CLAIMS, _HINT_CLAIMS = Claims(_PLATFORMS, SYSTEMS), Claims(_HINTS, SYSTEMS)
-_BRAND_CLAIMS = Claims(_BROWSERS_OF_BRAND, BROWSERS)
 _HINTS_SINCE = 90  # every Chromium of this version has client hints in a secure context
 _LAST_OLD_WINDOWS = 109
 
 
 def user_agent_unparsed(seen: Seen) -> Bool:
     """No browser is known that says this."""
-    return seen.client["shown"] & (seen.client["browser"] == 0)
+    return seen.client["shown"] & (seen.browser == 0)
 
 
 def platform_contradicts_user_agent(seen: Seen) -> Bool:
     """``navigator.platform`` is another system's."""
-    return _PLATFORM_CLAIMS.contradict(seen.category("navigator.platform"), seen.system) & (seen.system != 0)
+    return seen.misfits("navigator.platform", seen.system) & (seen.system != 0)
 
 
 def client_hints_contradict_user_agent(seen: Seen) -> Bool:
     """The platform of the client hints is another system's."""
-    return _HINT_CLAIMS.contradict(seen.category("client_hints.platform"), seen.system) & (seen.system != 0)
+    return seen.misfits("client_hints.platform", seen.system) & (seen.system != 0)
 
 
 def mobile_hint_contradicts_user_agent(seen: Seen) -> Bool:
@@ -76,8 +41,7 @@ def brand_version_contradicts_user_agent(seen: Seen) -> Bool:
 
 def brand_contradicts_user_agent(seen: Seen) -> Bool:
     """The significant brand is another browser's."""
-    wrong = _BRAND_CLAIMS.contradict(seen.category("client_hints.brand"), seen.client["browser"])
-    return wrong & seen.browser_in(*_BRANDED)
+    return seen.misfits("client_hints.brand", seen.browser) & seen.browser_in(*_BRANDED)
 
 
 def client_hints_missing(seen: Seen) -> Bool:
@@ -89,7 +53,7 @@ def client_hints_missing(seen: Seen) -> Bool:
 
 def client_hints_contradict_each_other(seen: Seen) -> Bool:
     """Low entropy against high, and "32-bit Windows program" elsewhere."""
-    foreign = ~seen.is_one_of("client_hints.platform", "Windows") & (seen.category("client_hints.platform") != 0)
+    foreign = ~seen.word("client_hints.platform", "Windows") & (seen.category("client_hints.platform") != 0)
     wrong = seen.differing["client_hints_contradict_each_other"] | (seen.true("client_hints.wow64") & foreign)
     return wrong | seen.false("client_hint.low_entropy_consistent")
 
@@ -98,8 +62,8 @@ def form_factor_contradicts_user_agent(seen: Seen) -> Bool:
     """A phone's form factor on a desktop, or the other way round; Linux may be a phone that shows desktop sites."""
     factor = "client_hint.form_factors"
     desktop = seen.device_in("desktop") & seen.system_in("windows", "macos", "chromeos")
-    wrong = desktop & seen.is_one_of(factor, "Mobile", "Watch", "EInk")
-    return wrong | (seen.device_in("phone") & seen.is_one_of(factor, "Desktop"))
+    wrong = desktop & seen.word(factor, "Mobile", "Watch", "EInk")
+    return wrong | (seen.device_in("phone") & seen.word(factor, "Desktop"))
 
 
 def system_version_contradicts_user_agent(seen: Seen) -> Bool:
@@ -110,9 +74,8 @@ def system_version_contradicts_user_agent(seen: Seen) -> Bool:
     older = windows & np.isnan(named) & (hint < 10) & (seen.client["engine_version"] > _LAST_OLD_WINDOWS)
     newer = windows & (named < 10) & (hint >= 10)
     other = seen.system_in("android") & (np.abs(np.floor(hint) - np.floor(named)) >= 1)
-    model = seen.category("client_hints.model")
-    model = np.where(model == category_hash(""), np.uint32(0), model)
-    return older | newer | other | differ(model, seen.client["model"])
+    model = differ(seen.category("client_hints.model"), seen.client["model"])
+    return older | newer | other | (model & ~seen.word("client_hints.model", ""))
 
 
 CHECKS: tuple[Check, ...] = (

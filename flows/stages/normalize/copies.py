@@ -90,8 +90,8 @@ class _Pairs:
 
     def any_of_check(self, differs: Bool) -> dict[str, Bool]:
         """Fold bool[n, pairs] into one bool[n] a check."""
-        folded = np.logical_or.reduceat(differs, self._starts, axis=1)
-        return dict(zip(self.names, folded.T, strict=True))
+        folded = np.logical_or.reduceat(np.ascontiguousarray(differs.T), self._starts, axis=0)
+        return dict(zip(self.names, folded, strict=True))
 
 
 class Copies:
@@ -104,10 +104,11 @@ class Copies:
     def compare(self, categories: U32, numbers: F32) -> dict[str, Bool]:
         """Return where a pair of each check differs, bool[n] by check. What is absent differs from nothing."""
         pairs = self._categories
-        left, right = categories[:, pairs.left], categories[:, pairs.right]
-        found = pairs.any_of_check((left != right) & (left != 0) & (right != 0))
+        here, there = (np.take(categories, side, axis=1) for side in (pairs.left, pairs.right))
+        found = pairs.any_of_check((here != there) & (here != 0) & (there != 0))
         pairs = self._numbers
-        apart = np.abs(numbers[:, pairs.left] - numbers[:, pairs.right]) > _CLOSE
+        one, other = (np.take(numbers, side, axis=1) for side in (pairs.left, pairs.right))
+        apart = np.abs(one - other) > _CLOSE
         for name, column in pairs.any_of_check(apart).items():
             found[name] = found[name] | column if name in found else column
         return found

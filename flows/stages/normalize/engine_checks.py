@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.stages.normalize.seen import Check, Claims, Seen, no_power_of_two
+from flows.stages.normalize.seen import Check, Seen, no_power_of_two
 from schemas.batches import Bool
-from schemas.environment import BROWSERS, ENGINES
 
-_CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome", "webview")
-_VENDORS = {
-    "Google Inc.": _CHROMIUM,
-    "Apple Computer, Inc.": ("safari", "webview"),
-    "": ("firefox",),
-}
 # eval.toString().length: V8 prints a function on one line, the others on three (botd, evalLength).
 _SHORT_EVAL, _LONG_EVAL = 33, 37
-# navigator.productSub is fixed by the HTML standard: 20030107 in WebKit's and Chromium's mode, 20100101 in Gecko's.
-_PRODUCTS = {"20030107": ("chromium", "webkit"), "20100101": ("gecko",)}
-_VENDOR_CLAIMS, _PRODUCT_CLAIMS = Claims(_VENDORS, BROWSERS), Claims(_PRODUCTS, ENGINES)
 _PLUGINS, _MIME_TYPES = 5, 2  # fixed by the HTML standard wherever PDF files can be viewed
 _LEAST_MEMORY, _MOST_MEMORY = 0.25, 32  # GiB, powers of two: the Device Memory specification; 16 and 32 since 2025
 
@@ -56,13 +46,13 @@ def navigator_contradicts_engine(seen: Seen) -> Bool:
     gecko = (seen.counts["gecko_members"] > 0) | (seen.category("navigator.oscpu") != 0)
     chromium = (seen.counts["chromium_members"] > 0) | ~np.isnan(seen.number("navigator.device_memory"))
     foreign = (gecko & ~seen.engine_in("gecko")) | (chromium & ~seen.engine_in("chromium"))
-    foreign |= _PRODUCT_CLAIMS.contradict(seen.category("navigator.product_sub"), seen.engine)
+    foreign |= seen.misfits("navigator.product_sub", seen.engine)
     return foreign & (seen.engine != 0)
 
 
 def vendor_contradicts_browser(seen: Seen) -> Bool:
     """``navigator.vendor`` is another engine's; every browser on iOS is WebKit."""
-    wrong = _VENDOR_CLAIMS.contradict(seen.category("navigator.vendor"), seen.client["browser"])
+    wrong = seen.misfits("navigator.vendor", seen.browser)
     return wrong & ~(seen.system_in("ios") | seen.browser_in("unknown", "bot"))
 
 

@@ -18,7 +18,7 @@ def environment_of(seen: Seen) -> Environment:
     ratio = seen.number("screen.device_pixel_ratio")
     hint = seen.hinted_version
     return Environment(
-        browser=seen.client["browser"].copy(),
+        browser=seen.browser,
         browser_version=seen.client["version"].copy(),
         engine=seen.evidence.engine,
         engine_version=seen.client["engine_version"].copy(),
@@ -26,8 +26,8 @@ def environment_of(seen: Seen) -> Environment:
         system=seen.system,
         system_version=np.where(np.isnan(hint), seen.client["system_version"], hint),
         device=seen.device,
-        gpu=seen.graphics["gpu"].copy(),
-        gpu_driver=seen.graphics["driver"].copy(),
+        gpu=seen.gpu,
+        gpu_driver=seen.gpu_driver,
         gpu_model=seen.gpu_model,
         screen_pixels_wide=seen.number("screen.width") * ratio,
         screen_pixels_high=seen.number("screen.height") * ratio,
@@ -39,10 +39,11 @@ def environment_of(seen: Seen) -> Environment:
 
 def _failed(seen: Seen) -> U64:
     """Return bit i where check i fails, uint64[n]."""
-    failed = np.zeros((len(seen), 64), np.bool_)
+    failed = np.zeros((64, len(seen)), np.bool_)
     for bit, check in enumerate(ORDERED):
-        failed[:, bit] = check(seen)
-    return np.packbits(failed, axis=1, bitorder="little").view("<u8")[:, 0].astype(np.uint64)
+        failed[bit] = check(seen)
+    octets = np.packbits(failed, axis=0, bitorder="little")
+    return np.ascontiguousarray(octets.T).view("<u8")[:, 0].astype(np.uint64)
 
 
 def _density(ratio: F32) -> U8:

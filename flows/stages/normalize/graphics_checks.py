@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from flows.stages.normalize.seen import Check, Claims, Seen, members, no_power_of_two
-from schemas.batches import U8, Bool
-from schemas.environment import GPUS
+from flows.stages.normalize.seen import Check, Seen, no_power_of_two
+from schemas.batches import Bool
+from schemas.environment import GPUS, SYSTEMS
 
 _PC, _MOBILE = ("nvidia", "amd", "intel"), ("qualcomm", "arm", "imagination", "samsung")
 _GPUS_OF_SYSTEM: Mapping[str, tuple[str, ...]] = {
@@ -17,6 +17,15 @@ _GPUS_OF_SYSTEM: Mapping[str, tuple[str, ...]] = {
     "ios": ("apple", "unknown"),
     "android": (*_PC, *_MOBILE, "virtual", "unknown"),  # Tegra, x86 tablets, emulators
 }
+# bool[systems, GPUs]: what does not go together.
+_FOREIGN = np.array(
+    [[system in _GPUS_OF_SYSTEM and gpu not in _GPUS_OF_SYSTEM[system] for gpu in GPUS] for system in SYSTEMS]
+)
+# bool[GPUs, GPUs]: vendors and renderers of hardware that are not of one maker.
+_MADE = (*_PC, *_MOBILE, "apple")
+_OTHER_MAKER = np.array(
+    [[a in _MADE and b in _MADE and a != b and {a, b} != {"amd", "samsung"} for b in GPUS] for a in GPUS]
+)
 _DIRECT3D = ("direct3d9", "direct3d11", "direct3d12")
 # Direct3D 11 fixes both at feature level 11 (D3D11_REQ_TEXTURE2D_U_OR_V_DIMENSION, D3D11_VIEWPORT_BOUNDS_MAX), and
 # ANGLE passes them on (renderer11_utils.cpp).
@@ -24,38 +33,23 @@ _SHADER_5_TEXTURE, _SHADER_5_VIEWPORT = 16384, 32767
 _SWIFTSHADER_TEXTURE = 8192  # VkPhysicalDeviceLimits.maxImageDimension2D of SwiftShader, as Chromium 156 shows it
 _VERSIONS_OF_CHROMIUM = ("WebGL 1.0 (OpenGL ES 2.0 Chromium)", "WebGL 2.0 (OpenGL ES 3.0 Chromium)")
 _VERSIONS_OF_OTHERS = ("WebGL 1.0", "WebGL 2.0")
-# GPUAdapterInfo.vendor (Dawn, gpu_info.json), with the makers of the same kind of machine: laptops have two cards.
-_ADAPTERS = {
-    **dict.fromkeys(("nvidia", "amd", "intel"), (*_PC, "samsung")),
-    "apple": ("apple",),
-    **dict.fromkeys(("qualcomm", "arm", "img-tec"), _MOBILE),
-}
-_ADAPTER_CLAIMS = Claims({name: (*makers, "virtual", "unknown") for name, makers in _ADAPTERS.items()}, GPUS)
 
 
 def gpu_contradicts_system(seen: Seen) -> Bool:
     """This system does not run on that card, or not by that driver."""
     wrong = seen.driver_in(*_DIRECT3D) & ~seen.system_in("windows", "unknown")
     wrong |= seen.driver_in("metal") & ~seen.system_in("macos", "ios", "unknown")
-    for system, fitting in _GPUS_OF_SYSTEM.items():
-        wrong |= seen.system_in(system) & ~seen.gpu_in(*fitting)
-    return wrong
+    return wrong | _FOREIGN[seen.system, seen.gpu]
 
 
 def gpu_vendor_contradicts_renderer(seen: Seen) -> Bool:
     """Vendor and renderer name different makers; Samsung's Xclipse is built on AMD's design."""
-    vendor, renderer = seen.maker, _hardware(seen.graphics["gpu"])
-    pair = members(("amd", "samsung"), GPUS)
-    return (vendor != 0) & (renderer != 0) & (vendor != renderer) & ~(pair[vendor] & pair[renderer])
-
-
-def _hardware(gpu: U8) -> U8:
-    return np.where(gpu == GPUS.index("virtual"), np.uint8(0), gpu)
+    return _OTHER_MAKER[seen.maker, seen.gpu]
 
 
 def architecture_contradicts_gpu(seen: Seen) -> Bool:
     """On a Mac: Apple's own card beside an Intel processor, or another card beside Apple's."""
-    intel, arm = (seen.is_one_of("client_hints.architecture", name) for name in ("x86", "arm"))
+    intel, arm = (seen.word("client_hints.architecture", name) for name in ("x86", "arm"))
     return seen.system_in("macos") & ((intel & seen.gpu_in("apple")) | (arm & seen.gpu_in(*_PC)))
 
 
@@ -66,8 +60,8 @@ def webgl_contradicts_engine(seen: Seen) -> Bool:
     wrong = (chromium | gecko) & seen_of["masked_apple"]
     wrong |= (chromium | webkit) & seen_of["similar"]
     wrong |= webkit & seen_of["angle"] & seen.system_in("macos", "ios")
-    wrong |= chromium & seen.is_one_of(version, *_VERSIONS_OF_OTHERS)
-    return wrong | ((gecko | webkit) & seen.is_one_of(version, *_VERSIONS_OF_CHROMIUM))
+    wrong |= chromium & seen.word(version, *_VERSIONS_OF_OTHERS)
+    return wrong | ((gecko | webkit) & seen.word(version, *_VERSIONS_OF_CHROMIUM))
 
 
 def webgl_limits_impossible(seen: Seen) -> Bool:
@@ -99,7 +93,7 @@ def webgl_copies_differ(seen: Seen) -> Bool:
 
 def webgpu_contradicts_webgl(seen: Seen) -> Bool:
     """WebGPU runs on a card of another kind of machine."""
-    return _ADAPTER_CLAIMS.contradict(seen.category("webgpu.vendor"), seen.graphics["gpu"])
+    return seen.misfits("webgpu.vendor", seen.gpu)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from schemas.batches import Bool
+from schemas.batches import U8, Bool
 from schemas.catalogue import Catalogue
 
 # Fonts that come with one system only; those that office programs bring along (Calibri, Cambria) are left out.
@@ -52,7 +51,9 @@ class Groups:
         self._columns = np.array([catalogue.boolean(member) for members in _GROUPS.values() for member in members])
         self._starts = np.cumsum([0, *map(len, _GROUPS.values())])[:-1]
 
-    def count(self, booleans: Bool) -> dict[str, NDArray[np.int64]]:
-        """Return how many members of each group are true, int64[n] by group."""
-        counts = np.add.reduceat(np.take(booleans, self._columns, axis=1), self._starts, axis=1, dtype=np.int64)
+    def count(self, booleans: Bool) -> dict[str, U8]:
+        """Return how many members of each group are true, uint8[n] by group."""
+        counts = np.add.reduceat(
+            np.take(booleans, self._columns, axis=1).view(np.uint8), self._starts, axis=1, dtype=np.uint8
+        )
         return dict(zip(_GROUPS, counts.T, strict=True))

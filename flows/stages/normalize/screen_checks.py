@@ -41,22 +41,8 @@ def pointer_contradicts_device(seen: Seen) -> Bool:
 
 def media_queries_contradict_each_other(seen: Seen) -> Bool:
     """Both or neither of two that exclude each other, or the narrower without the wider one."""
-    wrong = _same(seen, "media_query.prefers-color-scheme_light", "media_query.prefers-color-scheme_dark")
-    wrong |= _same(seen, "media_query.orientation_portrait", "media_query.orientation_landscape")
-    wrong |= seen.true("css.pointer_fine") & seen.true("css.pointer_coarse")
-    for narrow, wide in (
-        ("css.hover", "css.any_hover"),
-        ("css.pointer_fine", "css.any_pointer_fine"),
-        ("css.pointer_coarse", "css.any_pointer_coarse"),
-        ("css.gamut_p3", "css.gamut_srgb"),
-        ("css.gamut_rec2020", "css.gamut_p3"),
-    ):
-        wrong |= seen.true(narrow) & seen.false(wide)
-    return wrong
-
-
-def _same(seen: Seen, one: str, other: str) -> Bool:
-    return seen.known(one) & seen.known(other) & (seen.true(one) == seen.true(other))
+    both = seen.true("css.pointer_fine") & seen.true("css.pointer_coarse")
+    return seen.impossible["media_queries_contradict_each_other"] | both
 
 
 def screen_contradicts_itself(seen: Seen) -> Bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache, cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,49 +11,43 @@ from numpy.typing import NDArray
 
 from flows.stages.normalize.hints import hinted_version
 from flows.stages.normalize.languages import LANGUAGES, LANGUAGES_BYTES, languages_row
+from flows.stages.normalize.lexicon import MISFITS, WORDS
 from flows.stages.normalize.renderers import GRAPHICS, RENDERER_BYTES, graphics_row, maker_of_vendor
 from flows.stages.normalize.tables import Tables
 from flows.stages.normalize.time_zones import QUARTER_MS, ZONE, ZONE_BYTES, quarter_offset, zone_row
 from flows.stages.normalize.user_agent import AGENT_BYTES, CLIENT, client_row
 from flows.stages.normalize.versions import Evidence
 from schemas.batches import F32, U8, U32, Bool, Signals, Verified
-from schemas.catalogue import Catalogue, category_hash
+from schemas.catalogue import Catalogue
 from schemas.environment import BROWSERS, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01: calendars are asked for no later year
 Check = Callable[["Seen"], Bool]
 
 
-@cache
-def members(names: tuple[str, ...], table: tuple[str, ...]) -> Bool:
-    """Return bool[256]: whether a code of a closed set is one of the names."""
-    found = np.zeros(256, np.bool_)
-    found[[table.index(name) for name in names]] = True
-    return found
-
-
-@cache
-def _hashes(values: tuple[str, ...]) -> U32:
-    return np.array(sorted(map(category_hash, values)), np.uint32)
-
-
-class Claims:
-    """What a statement may be true of: values of a category, and the codes of a closed set that fit each."""
-
-    def __init__(self, fitting: Mapping[str, tuple[str, ...]], table: tuple[str, ...]) -> None:
-        ordered = sorted((category_hash(value), names) for value, names in fitting.items())
-        self._values = np.array([value for value, _ in ordered], np.uint32)
-        self._fits = np.array([[name in names for name in table] for _, names in ordered])
-
-    def contradict(self, claim: U32, codes: U8) -> Bool:
-        """Return where a claim is known and does not fit the code."""
-        at = np.minimum(np.searchsorted(self._values, claim), len(self._values) - 1)
-        return (self._values[at] == claim) & ~self._fits[at, codes]
-
-
 def no_power_of_two(numbers: F32) -> Bool:
     """Return where a number is not a power of two, or absent."""
     return np.frexp(numbers)[0] != 0.5
+
+
+class OneOf:
+    """Where a column of codes is one of some names: each mask is made once, and none is changed."""
+
+    def __init__(self, codes: U8, table: tuple[str, ...]) -> None:
+        self._table = table
+        self._masks = codes == np.arange(len(table), dtype=np.uint8)[:, None]
+        self._masks.setflags(write=False)
+        self._unions: dict[tuple[str, ...], Bool] = {}
+
+    def one_of(self, names: tuple[str, ...]) -> Bool:
+        """Return where the code is one of the names, bool[n]."""
+        found = self._unions.get(names)
+        if found is None:
+            rows = [self._table.index(name) for name in names]
+            found = self._masks[rows[0]] if len(rows) == 1 else np.asarray(self._masks[rows].any(axis=0))
+            found.setflags(write=False)
+            self._unions[names] = found
+        return found
 
 
 def differ(left: U32, right: U32) -> Bool:
@@ -73,16 +67,23 @@ class Seen:
         self._signals: Signals = batch.signals
         self._catalogue = catalogue
         self._tables = tables
+        self._numbers = tables.named.numbers(batch.signals)
+        self._true, self._false = tables.named.booleans(batch.signals)
+        self._words = tables.lexicon.read(batch.signals.categories)
         self.nulled = nulled
         agents = self._text("navigator.user_agent", AGENT_BYTES + 1)
         self.client = _records(map(client_row, agents), CLIENT)
         graphics = list(map(graphics_row, self._text("webgl.unmasked_renderer", RENDERER_BYTES)))
         self.graphics = _records((row for row, _ in graphics), GRAPHICS)
         self.gpu_model: tuple[str, ...] = tuple(model for _, model in graphics)
-        self.engine: U8 = self.client["engine"]
+        self.browser, self.engine = self.client["browser"].copy(), self.client["engine"].copy()
+        self.gpu, self.gpu_driver = self.graphics["gpu"].copy(), self.graphics["driver"].copy()
         tablet = self._is_tablet_in_disguise()
         self.system: U8 = np.where(tablet, np.uint8(SYSTEMS.index("ios")), self.client["system"])
         self.device: U8 = np.where(tablet, np.uint8(DEVICES.index("tablet")), self.client["device"])
+        self._browsers, self._engines = OneOf(self.browser, BROWSERS), OneOf(self.engine, ENGINES)
+        self._systems, self._devices = OneOf(self.system, SYSTEMS), OneOf(self.device, DEVICES)
+        self._gpus, self._drivers = OneOf(self.gpu, GPUS), OneOf(self.gpu_driver, GPU_DRIVERS)
 
     def _is_tablet_in_disguise(self) -> Bool:
         """Tell iPads, whose user agent is a Mac's since iPadOS 13: no Mac has a touch screen."""
@@ -95,35 +96,44 @@ class Seen:
 
     def number(self, name: str) -> F32:
         """Return a number, float32[n], NaN where absent."""
-        return self._signals.numbers[:, self._catalogue.number(name)]
+        return self._numbers[name]
+
+    def true(self, name: str) -> Bool:
+        """Return where a boolean is known to be true."""
+        return self._true[name]
+
+    def false(self, name: str) -> Bool:
+        """Return where a boolean is known to be false."""
+        return self._false[name]
 
     def category(self, name: str) -> U32:
         """Return a category as its hash, uint32[n], 0 where absent."""
         return self._signals.categories[:, self._catalogue.category(name)]
 
-    def is_one_of(self, name: str, *values: str) -> Bool:
-        """Return where a category is one of these values."""
-        column, wanted = self.category(name), _hashes(values)
-        found = column == wanted[0]
-        for value in wanted[1:]:
-            found |= column == value
+    def word(self, name: str, *values: str) -> Bool:
+        """Return where a category is one of these values of the lexicon."""
+        codes, words = self._words[name], WORDS[name]
+        found = codes == words.index(values[0]) + 1
+        for value in values[1:]:
+            found |= codes == words.index(value) + 1
         return found
 
-    def known(self, name: str) -> Bool:
-        """Return where a boolean is known."""
-        return self._signals.known[:, self._catalogue.boolean(name)]
+    def any_word(self, name: str) -> Bool:
+        """Return where a category is any value of the lexicon."""
+        return self._words[name] != 0
 
-    def true(self, name: str) -> Bool:
-        """Return where a boolean is known to be true."""
-        return self._signals.booleans[:, self._catalogue.boolean(name)]
-
-    def false(self, name: str) -> Bool:
-        """Return where a boolean is known to be false."""
-        return self.known(name) & ~self.true(name)
+    def misfits(self, name: str, codes: U8) -> Bool:
+        """Return where a category has a value of the lexicon that does not go with the code of a closed set."""
+        return MISFITS[name][self._words[name], codes]
 
     @cached_property
-    def counts(self) -> dict[str, NDArray[np.int64]]:
-        """Return how many booleans of each group (see ``groups``) are known to be true, int64[n] by group."""
+    def impossible(self) -> dict[str, Bool]:
+        """Return where booleans deny each other, and numbers what a standard fixes, bool[n] by check (``rules``)."""
+        return self._tables.rules.broken(self._signals)
+
+    @cached_property
+    def counts(self) -> dict[str, U8]:
+        """Return how many booleans of each group (see ``groups``) are known to be true, uint8[n] by group."""
         return self._tables.groups.count(self._signals.booleans)
 
     def _text(self, name: str, most: int) -> list[bytes | None]:
@@ -137,27 +147,27 @@ class Seen:
 
     def browser_in(self, *names: str) -> Bool:
         """Return where the user agent names one of these browsers."""
-        return members(names, BROWSERS)[self.client["browser"]]
+        return self._browsers.one_of(names)
 
     def system_in(self, *names: str) -> Bool:
         """Return where the system is one of these."""
-        return members(names, SYSTEMS)[self.system]
+        return self._systems.one_of(names)
 
     def device_in(self, *names: str) -> Bool:
         """Return where the device is one of these."""
-        return members(names, DEVICES)[self.device]
+        return self._devices.one_of(names)
 
     def engine_in(self, *names: str) -> Bool:
         """Return where the user agent names a browser of one of these engines."""
-        return members(names, ENGINES)[self.engine]
+        return self._engines.one_of(names)
 
     def gpu_in(self, *names: str) -> Bool:
         """Return where the renderer names one of these makers."""
-        return members(names, GPUS)[self.graphics["gpu"]]
+        return self._gpus.one_of(names)
 
     def driver_in(self, *names: str) -> Bool:
         """Return where the renderer names one of these drivers."""
-        return members(names, GPU_DRIVERS)[self.graphics["driver"]]
+        return self._drivers.one_of(names)
 
     @cached_property
     def maker(self) -> U8:
@@ -191,6 +201,15 @@ class Seen:
         return _records(map(zone_row, self._zone_names, _years(self._times)), ZONE)
 
     @cached_property
+    def offsets_missed(self) -> Bool:
+        """Return where the offset now, in January and in July is none of the zone's own, bool[3, n]."""
+        names = ("intl.timezone_offset", "intl.timezone_offset_january", "intl.timezone_offset_july")
+        shown = np.stack([self._numbers[name] for name in names], axis=1)
+        hit = (np.rint(shown)[:, :, None] == self.zone["offsets"]).any(axis=2)
+        missed = self.zone["known"][:, None] & ~hit & ~np.isnan(shown)
+        return np.ascontiguousarray(missed.T)
+
+    @cached_property
     def zone_offset(self) -> F32:
         """Return the zones' own offsets at the events' times, float32[n]: minutes west of UTC."""
         quarters = (self._times // QUARTER_MS).tolist()
@@ -202,7 +221,7 @@ class Seen:
 
     @cached_property
     def _times(self) -> NDArray[np.int64]:
-        return np.clip(self._batch.event.occurred_at, 0, _LATEST_MS)
+        return np.minimum(np.maximum(self._batch.event.occurred_at, 0), _LATEST_MS)
 
 
 def _years(milliseconds: NDArray[np.int64]) -> list[Any]:

@@ -25,9 +25,7 @@ ZONE = np.dtype(
         ("shown", "?"),
         ("known", "?"),
         ("category", "<u4"),  # the hash that a worker's or an iframe's copy of the name would have
-        ("year", "<f4", _OFFSETS),  # NaN where a zone has fewer
-        ("january", "<f4", _OFFSETS),
-        ("july", "<f4", _OFFSETS),
+        ("offsets", "<f4", (3, _OFFSETS)),  # of the year, January and July; NaN where a zone has fewer
     ]
 )
 
@@ -78,18 +76,16 @@ def zone_row(raw: bytes | None, year: int) -> bytes:
     The caller cuts it to ``ZONE_BYTES + 1``.
     """
     row = np.zeros((), ZONE)
-    for field in ("year", "january", "july"):
-        row[field] = np.nan
+    row["offsets"] = np.nan
     if raw is not None:
         name = raw.decode("utf-8", "replace")
         row["shown"], row["category"] = True, category_hash(name) if len(raw) <= ZONE_BYTES else 0
         offsets = zone_offsets(name, year)
         if offsets is not None:
             row["known"] = True
-            january, july = month_offsets(name, year, 1), month_offsets(name, year, 7)
-            for field, found in (("year", offsets), ("january", january or ()), ("july", july or ())):
-                first = sorted(found)[:_OFFSETS]
-                row[field][: len(first)] = first
+            for place, own in enumerate((offsets, month_offsets(name, year, 1), month_offsets(name, year, 7))):
+                first = sorted(own or ())[:_OFFSETS]
+                row["offsets"][place, : len(first)] = first
     return row.tobytes()
 
 

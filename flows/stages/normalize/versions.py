@@ -11,7 +11,6 @@ from math import nan
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.batches import F32, U8, U32, Bool, Signals
 from schemas.catalogue import Catalogue, category_hash
@@ -82,7 +81,9 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 _NAMED = ENGINES[1:]
-_SLACK = 1.0  # versions: pre-releases and staged roll-outs differ by one
+_TENTHS = 10  # versions are counted in tenths
+_NEVER = 32_767
+_SLACK = 1 * _TENTHS  # pre-releases and staged roll-outs differ by one
 _ENOUGH = 2  # features, so that no single line of the table decides
 _MARKED = 3
 
@@ -105,9 +106,11 @@ class Features:
         properties = {f"css_property.{name}": since for name, *since in PROPERTIES}
         places = {catalogue.boolean(name): since for name, since in properties.items()}
         self._properties = slice(min(places), max(places) + 1)  # one family lies together on the wire
-        self._since = np.full((len(ENGINES), max(places) + 1 - min(places)), np.nan, np.float32)
-        for place, since in places.items():
-            self._since[1:, place - min(places)] = since
+        since = np.full((len(ENGINES), max(places) + 1 - min(places)), np.nan)
+        for place, versions in places.items():
+            since[1:, place - min(places)] = versions
+        self._since = np.where(np.isnan(since), _NEVER, np.rint(since * _TENTHS)).astype(np.int16)
+        self._known_since = np.where(self._since == _NEVER, 0, self._since).astype(np.int16)
         self._marks = np.array([catalogue.boolean(name) for names in MARKS.values() for name in names])
         self._starts = np.cumsum([0, *map(len, MARKS.values())])[:-1]
         self._words = np.array([catalogue.category(name) for name in WORDS])
@@ -118,12 +121,14 @@ class Features:
             for text in texts
         }
         self._hashes = np.array(sorted(engine_of), np.uint32)
-        self._engine_of_hash = np.array([engine_of[value] for value in sorted(engine_of)])
+        self._engine_of_hash = np.array([engine_of[value] for value in sorted(engine_of)], np.uint8)
 
     def weigh(self, signals: Signals, claimed: U8, version: F32) -> Evidence:
         """Weigh the features of a batch against the engine and version that its user agents name."""
         words = self._count_words(signals.categories)
-        marks = np.add.reduceat(np.take(signals.booleans, self._marks, axis=1), self._starts, axis=1, dtype=np.int64)
+        marks = np.add.reduceat(
+            np.take(signals.booleans, self._marks, axis=1).view(np.uint8), self._starts, axis=1, dtype=np.uint8
+        )
         votes = marks + words
         ordered = np.sort(votes, axis=1)
         decided = (ordered[:, -1] >= _MARKED) & (ordered[:, -2] < _ENOUGH)
@@ -131,25 +136,41 @@ class Features:
         mixed = ordered[:, -2] >= _MARKED
         return Evidence(engine, mixed, _foreign(words, claimed), *self._versions(signals, engine, claimed, version))
 
-    def _count_words(self, categories: U32) -> NDArray[np.int64]:
-        """Return how many words of each engine were given, int64[n, 3]."""
+    def _count_words(self, categories: U32) -> U8:
+        """Return how many words of each engine were given, uint8[n, 3]."""
         shown = categories[:, self._words]
         at = np.minimum(np.searchsorted(self._hashes, shown), len(self._hashes) - 1)
-        engine = np.where(self._hashes[at] == shown, self._engine_of_hash[at], -1)
-        return np.stack([(engine == code).sum(axis=1) for code in range(len(_NAMED))], axis=1)
+        engine = np.where(self._hashes[at] == shown, self._engine_of_hash[at], len(_NAMED))
+        counts = np.empty((len(shown), len(_NAMED)), np.uint8)
+        for code in range(len(_NAMED)):
+            counts[:, code] = _count(engine == code)
+        return counts
 
     def _versions(self, signals: Signals, engine: U8, claimed: U8, version: F32) -> tuple[F32, Bool, Bool]:
         here = signals.booleans[:, self._properties]
         missing = signals.known[:, self._properties] & ~here
         own = np.where(engine == 0, claimed, engine)
-        at_least = np.fmax.reduce(np.where(here, self._since[own], np.float32(np.nan)), axis=1)
-        since = self._since[claimed]
-        newer = (here & (since > version[:, None] + _SLACK)).sum(axis=1) >= _ENOUGH
-        older = (missing & (since < version[:, None] - _SLACK)).sum(axis=1) >= _ENOUGH
-        return at_least, newer, older
+        known_since = np.take(self._known_since, own, axis=0)
+        at_least = (known_since * here).max(axis=1)
+        if (own != claimed).any():
+            known_since = np.take(self._known_since, claimed, axis=0)
+        named = np.where(version > 0, version * _TENTHS, -1).astype(np.int16)[:, None]
+        newer = _count(here & (known_since > named + _SLACK)) >= _ENOUGH
+        older = _count(missing & (np.take(self._since, claimed, axis=0) < named - _SLACK)) >= _ENOUGH
+        return (
+            np.where(at_least > 0, at_least / np.float32(_TENTHS), np.float32(np.nan)),
+            newer & (named[:, 0] >= 0),
+            older,
+        )
 
 
-def _foreign(words: NDArray[np.int64], claimed: U8) -> Bool:
+def _count(found: Bool) -> U8:
+    """Return how many are true in each row: fewer than 256."""
+    return found.view(np.uint8).sum(axis=1, dtype=np.uint8)
+
+
+def _foreign(words: U8, claimed: U8) -> Bool:
     """Return where there are words of another engine than the claimed one; of an unknown one nothing is foreign."""
-    own = np.concatenate((words.sum(axis=1, keepdims=True), words), axis=1)
-    return words.sum(axis=1) > own[np.arange(len(words)), claimed]
+    own = np.zeros((len(words), len(ENGINES)), np.uint8)
+    own[:, 1:] = words
+    return (words.sum(axis=1, dtype=np.uint8) > own[np.arange(len(words)), claimed]) & (claimed != 0)
