@@ -182,7 +182,7 @@ def _plugins(value: Any, cell: Cell, _user_agent: str) -> bool:
     count, types = len(value["plugins"]), len(value["mimeTypes"])
     if cell.engine == "chromium" and cell.system == "android":
         return count == 0
-    # The five names and two types of the one PDF viewer; Brave adds to them, and other lists are extensions' inventions.
+    # Five names and two types of the one PDF viewer; Brave adds to them, other lists are inventions of extensions.
     return (count, types) == (5, 2) or (cell.browser == "brave" and count > 0)
 
 
