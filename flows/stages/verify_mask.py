@@ -8,7 +8,7 @@ time that a batch takes, never what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from struct import unpack
 from typing import NamedTuple
 
@@ -50,6 +50,7 @@ class VerifyMask:
         self._split = next((text.position for text in self._catalogue.texts if text.family == "page"), 0)
         self._clean_stretches: tuple[Known[Stretch], Known[Stretch]] = (Known(), Known())
         self._clean_texts: Known[bytes] = Known()
+        self._pieces: Known[bytes] = Known()  # clean by themselves, but a card in pieces may begin with them
         self._clean_ids: Known[str] = Known()
 
     def __reduce__(self) -> tuple[type[VerifyMask], tuple[Catalogue]]:
@@ -89,36 +90,46 @@ class VerifyMask:
         return {row for row, stretch in enumerate(found) if stretch in unclean} if unclean else set()
 
     def _unclean(self, texts: set[bytes]) -> set[bytes]:
-        """Return the texts that are not clean by themselves; remember those that are."""
+        """Return the texts that hold something or may be a piece of a card; remember the others."""
         new = self._clean_texts.without(texts)
-        kinds = _possible(new)
-        dirty = {text for text in new if _dirty(text, kinds)}
-        self._clean_texts.add(new - dirty)
-        return dirty
+        unread = self._pieces.without(new)
+        kinds = _possible(unread)
+        dirty = {text for text in unread if may_hold(text) and find_personal_data(_shown(text), kinds)}
+        pieces = {text for text in unread if text not in dirty and may_begin(_shown(text))}
+        self._pieces.add(pieces)
+        self._clean_texts.add(unread - dirty - pieces)
+        return dirty | pieces | (new - unread)
 
     def _suspects_of(self, ids: Sequence[str]) -> set[int]:
         """Return the places of the ids that hold something."""
         new = self._clean_ids.without(ids)
         if not new:
             return set()
-        dirty = {text for text in new if _leaks(text)} if ids_may_hold(BETWEEN.join(new)) else set[str]()
+        dirty = _leaking(list(new))
         self._clean_ids.add(new - dirty)
         return {place for place, text in enumerate(ids) if text in dirty} if dirty else set()
 
     def _leak(self, batch: Decoded, row: int) -> Leak | None:
         """Read a row whole. None where it holds nothing, though one of its texts begins as a card in pieces would."""
-        shown = _texts_of(batch.signals.texts, row, self._catalogue.texts)
-        ids = {name: getattr(batch.event, name)[row] for name in _IDS}
-        found = {name: reason for name, text in shown.items() if (reason := find_personal_data(text))}
-        found |= {name: reason for name, text in ids.items() if (reason := find_personal_data(text, ID_KINDS))}
-        clean = {name: redact(text) for name, text in shown.items()}
-        while pieces := split_card(list(clean.values())):
-            names = list(clean)
-            clean |= {names[place]: redact(text) for place, text in pieces.items()}
-            found |= {names[place]: Reason.CARD_NUMBER for place in pieces}
-        if not found:
+        texts = _texts_of(batch.signals.texts, row, self._catalogue.texts)
+        shown = {name: _shown(text) for name, text in texts.items()}
+        found = {name: find_personal_data(shown[name]) for name, text in texts.items() if not self._is_known(text)}
+        found |= {name: find_personal_data(getattr(batch.event, name)[row], ID_KINDS) for name in _IDS}
+        reasons = {name: reason for name, reason in found.items() if reason}
+        names = list(shown)
+        if reasons:
+            shown = {name: redact(text) for name, text in shown.items()}
+        while pieces := split_card(list(shown.values())):
+            shown |= {names[place]: redact(text) for place, text in pieces.items()}
+            reasons |= {names[place]: Reason.CARD_NUMBER for place in pieces}
+        if not reasons:
             return None
-        return Leak(min(found.values(), key=_RANK.__getitem__), tuple(found), clean)
+        fields = tuple(name for name in (*names, *_IDS) if name in reasons)
+        return Leak(min(reasons.values(), key=_RANK.__getitem__), fields, shown)
+
+    def _is_known(self, text: bytes) -> bool:
+        """Return whether a text is remembered to hold nothing by itself."""
+        return text in self._clean_texts or text in self._pieces
 
     def _letter(self, batch: Decoded, row: int, leak: Leak) -> DeadLetter:
         nested = nested_of(batch.signals, batch.activity, row, self._catalogue, leak.texts)
@@ -133,19 +144,21 @@ def _detail(fields: Sequence[str]) -> str:
 
 def _possible(texts: Iterable[bytes]) -> tuple[Kind, ...]:
     """Return the kinds that any of the texts may hold: what all of them lack is asked of none."""
-    return possible_kinds(BETWEEN.join([text.decode("utf-8", "replace") for text in texts]))
+    return possible_kinds(BETWEEN.join(map(_shown, texts)))
 
 
-def _dirty(text: bytes, kinds: Sequence[Kind]) -> bool:
-    """Return whether a text holds something, or may be a piece of what several texts hold together."""
-    shown = text.decode("utf-8", "replace")
-    if may_hold(text) and find_personal_data(shown, kinds):
-        return True
-    return may_begin(shown)
+def _shown(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
-def _leaks(text: str) -> bool:
-    return ids_may_hold(text) and find_personal_data(text, ID_KINDS) is not None
+def _leaking(ids: Sequence[str]) -> set[str]:
+    """Return the ids that hold something, found by halves."""
+    if not ids_may_hold(BETWEEN.join(ids)):
+        return set()
+    if len(ids) == 1:
+        return set(ids) if find_personal_data(ids[0], ID_KINDS) else set()
+    middle = len(ids) // 2
+    return _leaking(ids[:middle]) | _leaking(ids[middle:])
 
 
 def _stretches_of(texts: Texts, split: int) -> tuple[list[Stretch], list[Stretch]]:
@@ -182,8 +195,8 @@ def _parts(stretch: Stretch) -> list[bytes]:
     return found
 
 
-def _texts_of(texts: Texts, row: int, signals: Sequence[Signal]) -> dict[str, str]:
+def _texts_of(texts: Texts, row: int, signals: Sequence[Signal]) -> dict[str, bytes]:
     """Return the texts of a row by name, without those that are absent."""
-    one = texts.take(np.array([row], np.intp))
-    read: Iterator[tuple[str, bytes | None]] = ((signal.name, one.column(signal.position)[0]) for signal in signals)
-    return {name: text.decode("utf-8", "replace") for name, text in read if text is not None}
+    blob, starts, lengths = texts.blob[row], texts.start[row].tolist(), texts.length[row].tolist()
+    spans = ((signal.name, starts[signal.position], lengths[signal.position]) for signal in signals)
+    return {name: blob[start : start + length] for name, start, length in spans if length >= 0}

@@ -1,4 +1,4 @@
-"""A bounded memory of what was found clean. It holds no personal data: only what has been searched for it in vain."""
+"""A bounded memory of what was found clean. Nothing in it is personal data by itself."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ class Known(Generic[Item]):
     def __len__(self) -> int:
         """Return the number of items."""
         return len(self._young) + len(self._old)
+
+    def __contains__(self, item: Item) -> bool:
+        """Return whether an item is known."""
+        return item in self._young or item in self._old
 
     def without(self, items: Collection[Item]) -> set[Item]:
         """Return the items that are not known."""
