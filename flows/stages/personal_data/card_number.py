@@ -27,6 +27,7 @@ _ISSUERS = re.compile(
     r"|9792[0-9]{12}|9860[0-9]{12}"
 )
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # twice the digit, its own digits added
+_NAME_SIGN = re.compile(r"\w")
 _SHORTEST, _LONGEST = 13, 19  # digits
 _ROW = b"0" * _SHORTEST
 _GROUPS_READ = 2_000
@@ -62,11 +63,11 @@ def card_numbers(text: str) -> Iterator[Span]:
 
 
 def card_numbers_alone(text: str) -> Iterator[Span]:
-    """Give the spans of card numbers that no letter touches, in groups as cards have them, with no digits around."""
+    """Give the spans of card numbers that no letter or underscore touches, in printed groups, with no digits around."""
     for run in _RUN.finditer(text):
         groups = [group.span() for group in _DIGITS.finditer(text, *run.span())]
         start, end = run.span()
-        touched = text[max(0, start - 1) : start].isalnum() or text[end : end + 1].isalnum()
+        touched = _NAME_SIGN.match(text[max(0, start - 1) : start]) or _NAME_SIGN.match(text[end : end + 1])
         if not touched and _printed(groups) and is_card("".join(text[a:b] for a, b in groups)):
             yield start, end
 
