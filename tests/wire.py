@@ -160,7 +160,7 @@ BAD: Mapping[Reason, Callable[[int], bytes]] = {
     Reason.EMAIL: lambda row: record(row, {"page.last_error": f"no user {CANARY_EMAIL}"}, Codec.LZ4),
     Reason.PHONE: lambda row: record(row, {"page.title": f"call {CANARY_PHONE}"}, Codec.NESTED_JSON),
     Reason.SECRET_IN_URL: lambda row: record(row, {"page.referrer": CANARY_URL}, Codec.DEFLATE_RAW),
-    Reason.OUT_OF_RANGE: lambda row: record(row, {"screen.width": 0}),
+    Reason.OUT_OF_RANGE: lambda row: record(row, {"screen.width": -1}),
     Reason.NOT_FINITE: lambda row: record(row, {"timing.resolution": float("inf")}),
     Reason.TOO_LATE: _late,
 }
