@@ -10,6 +10,7 @@ from infra.pages.agent_table import agent_table
 from infra.pages.catalogues import log_codes_page, signals_page
 from infra.pages.configuration import configuration_page
 from infra.pages.dead_letters import dead_letters_page
+from infra.pages.normalisation import normalisation_page
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/dead-letters.md": dead_letters_page,
@@ -17,6 +18,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/signals.md": signals_page,
     "docs/log-codes.md": log_codes_page,
     "docs/smart-signals.md": document,
+    "docs/normalisation.md": normalisation_page,
     "ingest_api/agent/src/catalogue.ts": agent_table,
 }
 

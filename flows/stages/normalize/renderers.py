@@ -58,7 +58,8 @@ GRAPHICS = np.dtype(
         ("masked_apple", "?"),  # "Apple GPU": WebKit, which names no model
         ("shader_5", "?"),  # Direct3D of feature level 11
         ("swiftshader", "?"),
-    ]
+    ],
+    align=True,
 )
 
 
@@ -75,15 +76,20 @@ class Graphics(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
-def graphics_row(raw: bytes | None) -> tuple[bytes, str]:
-    """Return what an unmasked renderer says, as the bytes of one ``GRAPHICS``, and its model ("" where unknown).
+def graphics_row(raw: bytes | None) -> bytes:
+    """Return what an unmasked renderer says, as the bytes of one ``GRAPHICS``.
 
     The caller cuts it to ``RENDERER_BYTES``.
     """
     if raw is None:
-        return np.zeros((), GRAPHICS).tobytes(), ""
-    text = raw.decode("utf-8", "replace")
-    return np.array(tuple(parse_renderer(text)), GRAPHICS)[()].tobytes(), model_of(text)
+        return np.zeros((), GRAPHICS).tobytes()
+    return np.array(tuple(parse_renderer(raw.decode("utf-8", "replace"))), GRAPHICS)[()].tobytes()
+
+
+@lru_cache(maxsize=8192)
+def renderer_model(raw: bytes | None) -> str:
+    """Return the model that an unmasked renderer names, "" where it names none; cut as above."""
+    return "" if raw is None else model_of(raw.decode("utf-8", "replace"))
 
 
 def parse_renderer(text: str) -> Graphics:

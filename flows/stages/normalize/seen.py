@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.stages.normalize.hints import hinted_version
-from flows.stages.normalize.languages import LANGUAGES, LANGUAGES_BYTES, languages_row
+from flows.stages.normalize.languages import LANGUAGES, languages_row
 from flows.stages.normalize.lexicon import MISFITS, WORDS
-from flows.stages.normalize.renderers import GRAPHICS, RENDERER_BYTES, graphics_row, maker_of_vendor
+from flows.stages.normalize.renderers import GRAPHICS, graphics_row, maker_of_vendor, renderer_model
 from flows.stages.normalize.tables import Tables
-from flows.stages.normalize.time_zones import QUARTER_MS, ZONE, ZONE_BYTES, quarter_offset, zone_row
-from flows.stages.normalize.user_agent import AGENT_BYTES, CLIENT, client_row
+from flows.stages.normalize.time_zones import QUARTER_MS, ZONE, quarter_offset, zone_row
+from flows.stages.normalize.user_agent import CLIENT, client_row
 from flows.stages.normalize.versions import Evidence
 from schemas.batches import F32, U8, U32, Bool, Signals, Verified
-from schemas.catalogue import Catalogue
 from schemas.environment import BROWSERS, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01: calendars are asked for no later year
@@ -43,9 +42,9 @@ class OneOf:
         """Return where the code is one of the names, bool[n]."""
         found = self._unions.get(names)
         if found is None:
-            rows = [self._table.index(name) for name in names]
-            found = self._masks[rows[0]] if len(rows) == 1 else np.asarray(self._masks[rows].any(axis=0))
-            found.setflags(write=False)
+            found = self._masks[self._table.index(names[0])]
+            for name in names[1:]:
+                found = found | self._masks[self._table.index(name)]
             self._unions[names] = found
         return found
 
@@ -62,20 +61,20 @@ def _records(rows: Iterable[bytes], dtype: np.dtype[np.void]) -> NDArray[np.void
 class Seen:
     """Columns of one batch. Comparisons with an absent number (NaN) are false; it changes nothing of the batch."""
 
-    def __init__(self, batch: Verified, catalogue: Catalogue, tables: Tables, nulled: Bool) -> None:
+    def __init__(self, batch: Verified, tables: Tables, nulled: Bool) -> None:
         self._batch = batch
         self._signals: Signals = batch.signals
-        self._catalogue = catalogue
         self._tables = tables
         self._numbers = tables.named.numbers(batch.signals)
+        self._categories = tables.named.categories(batch.signals)
         self._true, self._false = tables.named.booleans(batch.signals)
         self._words = tables.lexicon.read(batch.signals.categories)
         self.nulled = nulled
-        agents = self._text("navigator.user_agent", AGENT_BYTES + 1)
-        self.client = _records(map(client_row, agents), CLIENT)
-        graphics = list(map(graphics_row, self._text("webgl.unmasked_renderer", RENDERER_BYTES)))
-        self.graphics = _records((row for row, _ in graphics), GRAPHICS)
-        self.gpu_model: tuple[str, ...] = tuple(model for _, model in graphics)
+        self._texts = tables.named.texts(batch.signals)
+        self.client = _records(map(client_row, self._texts["navigator.user_agent"]), CLIENT)
+        renderers = self._texts["webgl.unmasked_renderer"]
+        self.graphics = _records(map(graphics_row, renderers), GRAPHICS)
+        self.gpu_model: tuple[str, ...] = tuple(map(renderer_model, renderers))
         self.browser, self.engine = self.client["browser"].copy(), self.client["engine"].copy()
         self.gpu, self.gpu_driver = self.graphics["gpu"].copy(), self.graphics["driver"].copy()
         tablet = self._is_tablet_in_disguise()
@@ -108,7 +107,7 @@ class Seen:
 
     def category(self, name: str) -> U32:
         """Return a category as its hash, uint32[n], 0 where absent."""
-        return self._signals.categories[:, self._catalogue.category(name)]
+        return self._categories[name]
 
     def word(self, name: str, *values: str) -> Bool:
         """Return where a category is one of these values of the lexicon."""
@@ -135,15 +134,6 @@ class Seen:
     def counts(self) -> dict[str, U8]:
         """Return how many booleans of each group (see ``groups``) are known to be true, uint8[n] by group."""
         return self._tables.groups.count(self._signals.booleans)
-
-    def _text(self, name: str, most: int) -> list[bytes | None]:
-        """Return at most so many bytes of a text: per-row work, so only for what is then looked up in a cache."""
-        texts, position = self._signals.texts, self._catalogue.text(name)
-        starts = texts.start[:, position].tolist()
-        sizes = np.minimum(texts.length[:, position], most).tolist()
-        return [
-            None if size < 0 else blob[at : at + size] for blob, at, size in zip(texts.blob, starts, sizes, strict=True)
-        ]
 
     def browser_in(self, *names: str) -> Bool:
         """Return where the user agent names one of these browsers."""
@@ -172,8 +162,7 @@ class Seen:
     @cached_property
     def maker(self) -> U8:
         """Return the maker that the unmasked vendor names, uint8[n] of ``GPUS``."""
-        vendors = self._text("webgl.unmasked_vendor", RENDERER_BYTES)
-        return np.fromiter(map(maker_of_vendor, vendors), np.uint8, len(self))
+        return np.fromiter(map(maker_of_vendor, self._texts["webgl.unmasked_vendor"]), np.uint8, len(self))
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -193,12 +182,12 @@ class Seen:
     @cached_property
     def languages(self) -> NDArray[np.void]:
         """Return the lists of languages, ``LANGUAGES``[n]."""
-        return _records(map(languages_row, self._text("navigator.languages", LANGUAGES_BYTES + 1)), LANGUAGES)
+        return _records(map(languages_row, self._texts["navigator.languages"]), LANGUAGES)
 
     @cached_property
     def zone(self) -> NDArray[np.void]:
         """Return the zones in the years of the events, ``ZONE``[n]."""
-        return _records(map(zone_row, self._zone_names, _years(self._times)), ZONE)
+        return _records(map(zone_row, self._texts["intl.timezone"], _years(self._times)), ZONE)
 
     @cached_property
     def offsets_missed(self) -> Bool:
@@ -213,11 +202,7 @@ class Seen:
     def zone_offset(self) -> F32:
         """Return the zones' own offsets at the events' times, float32[n]: minutes west of UTC."""
         quarters = (self._times // QUARTER_MS).tolist()
-        return np.fromiter(map(quarter_offset, self._zone_names, quarters), np.float32, len(self))
-
-    @cached_property
-    def _zone_names(self) -> list[bytes | None]:
-        return self._text("intl.timezone", ZONE_BYTES + 1)
+        return np.fromiter(map(quarter_offset, self._texts["intl.timezone"], quarters), np.float32, len(self))
 
     @cached_property
     def _times(self) -> NDArray[np.int64]:

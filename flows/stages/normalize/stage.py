@@ -40,7 +40,7 @@ class Normalize:
         letters: list[DeadLetter] = []
         if nulled.any() or np.isinf(numbers[:, self._unbounded]).any():
             batch, letters, nulled = self._refuse(batch, outside, nulled)
-        environment = environment_of(Seen(batch, self._catalogue, self._tables, nulled))
+        environment = environment_of(Seen(batch, self._tables, nulled))
         return StageOut(widen(Normalized, batch, environment=environment), letters)
 
     def _refuse(self, batch: Verified, outside: Bool, odd: Bool) -> tuple[Verified, list[DeadLetter], Bool]:

@@ -26,7 +26,8 @@ ZONE = np.dtype(
         ("known", "?"),
         ("category", "<u4"),  # the hash that a worker's or an iframe's copy of the name would have
         ("offsets", "<f4", (3, _OFFSETS)),  # of the year, January and July; NaN where a zone has fewer
-    ]
+    ],
+    align=True,
 )
 
 

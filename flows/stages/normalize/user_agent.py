@@ -75,7 +75,8 @@ CLIENT = np.dtype(
         ("category", "<u4"),
         ("app_version", "<u4"),
         ("model", "<u4"),
-    ]
+    ],
+    align=True,
 )
 
 

@@ -121,7 +121,9 @@ class Features:
             for text in texts
         }
         self._hashes = np.array(sorted(engine_of), np.uint32)
-        self._engine_of_hash = np.array([engine_of[value] for value in sorted(engine_of)], np.uint8)
+        tallies = np.zeros((len(engine_of) + 1, len(ENGINES)), np.uint8)  # one more, for what is no word
+        tallies[np.arange(len(engine_of)), [engine_of[value] for value in sorted(engine_of)]] = 1
+        self._tallies = tallies.view("<u4")[:, 0]
 
     def weigh(self, signals: Signals, claimed: U8, version: F32) -> Evidence:
         """Weigh the features of a batch against the engine and version that its user agents name."""
@@ -139,12 +141,10 @@ class Features:
     def _count_words(self, categories: U32) -> U8:
         """Return how many words of each engine were given, uint8[n, 3]."""
         shown = categories[:, self._words]
-        at = np.minimum(np.searchsorted(self._hashes, shown), len(self._hashes) - 1)
-        engine = np.where(self._hashes[at] == shown, self._engine_of_hash[at], len(_NAMED))
-        counts = np.empty((len(shown), len(_NAMED)), np.uint8)
-        for code in range(len(_NAMED)):
-            counts[:, code] = _count(engine == code)
-        return counts
+        at = np.searchsorted(self._hashes, shown)
+        at[np.take(self._hashes, at, mode="clip") != shown] = len(self._hashes)
+        tally = np.take(self._tallies, at).sum(axis=1, dtype="<u4")  # four counts in four bytes
+        return tally.view(np.uint8).reshape(-1, len(ENGINES))[:, : len(_NAMED)]
 
     def _versions(self, signals: Signals, engine: U8, claimed: U8, version: F32) -> tuple[F32, Bool, Bool]:
         here = signals.booleans[:, self._properties]

@@ -1,0 +1,71 @@
+"""docs/normalisation.md: what the stage makes of the signals, and its checks."""
+
+from __future__ import annotations
+
+from flows.stages.normalize.registry import SUBJECTS
+from infra.pages.markdown import GENERATED, table
+from schemas.environment import BROWSERS, CHECKS, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
+
+_INTRO = """# Normalisation
+
+`normalize` is the third stage. It holds numbers against the catalogue's ranges: an infinite number, or one that is
+impossible where the catalogue says `dead`, makes a dead letter; any other outside its range becomes absent. Then it
+parses what is text, reconciles what was said twice, and writes the *environment*, which later stages, rules and the
+model use, and which ClickHouse's `events` keeps.
+
+The strings are read in caches by value (user agent, renderer, vendor, languages, zone), everything else is column-wise.
+Time zones come from the `tzdata` package, never from the machine, so that a replay agrees.
+
+"""
+_COLUMNS = (
+    ("browser, browser_version", ", ".join(BROWSERS), "by the user agent; the major version"),
+    ("engine", ", ".join(ENGINES), "by what the browser can do and how its engine speaks, whatever it says it is"),
+    ("engine_version", "number", "of the engine that the user agent names: Chrome/147, rv:140, Version/18.5"),
+    ("engine_at_least", "number", "the least version of the engine that knows the CSS properties that this one knows"),
+    ("system, device", f"{', '.join(SYSTEMS)}; {', '.join(DEVICES)}", "an iPad that names itself a Mac is an iPad"),
+    ("system_version", "major.minor", "by client hints where the user agent is frozen: Windows 11, macOS, Android"),
+    ("gpu, gpu_driver", f"{', '.join(GPUS)}; {', '.join(GPU_DRIVERS)}", "maker and driver of the unmasked renderer"),
+    ("gpu_model", "text", "without maker, driver and ids: GeForce RTX 3060, Adreno 740, M2"),
+    ("screen_pixels_wide, _high", "number", "device pixels: CSS pixels times their ratio"),
+    ("density", ", ".join(DENSITIES), "class of that ratio: under 1, 1, under 2, under 3, 3 and more"),
+    ("timezone_offset", "minutes west of UTC", "by the zone's own rules at the event's time"),
+    ("checks", "bit set", "the checks below that failed; bit *i* is the *i*-th of `schemas.environment.CHECKS`"),
+)
+_CHECKS = """
+## Checks
+
+A check fails only where both of its sides are known: what a browser does not show is not held against it. Each is a
+feature of the model (`check.<name>`) and an input of smart signals. On 20,000 honest visitors of the simulated
+population and on recordings of Chromium 156 and Firefox 153, on pages of secure and insecure origins, the new ones fail
+in at most 0.01%; the older `canvas_readback_failed`, `canvas_unstable` (Brave, Firefox's resist-fingerprinting) and
+`worker_gpu_contradicts_page` (laptops with two cards) fail in up to 3%, which their consumers know. A Firefox without
+a window honestly fails `pointer_contradicts_device`.
+
+Tables of versions and names come from `@mdn/browser-compat-data`, `fpscanner`, `botd`, `fingerprintjs` and the engines'
+own sources; each stands beside its source in the code.
+
+"""
+_IN_SQL = """
+## In ClickHouse
+
+```sql
+-- which check fails how often, by decision: names in the order of the bits
+WITH [{names}] AS names
+SELECT decision, names[bit + 1] AS check, count() AS events
+FROM events FINAL ARRAY JOIN bitPositionsToArray(checks) AS bit
+GROUP BY decision, check ORDER BY events DESC;
+```
+"""
+
+
+def normalisation_page() -> str:
+    """Return the page."""
+    rows = [
+        (CHECKS.index(check.__name__), f"`{check.__name__}`", subject, (check.__doc__ or "").splitlines()[0])
+        for subject, checks in SUBJECTS.items()
+        for check in checks
+    ]
+    columns = table(("column", "values", "meaning"), [(f"`{name}`", *rest) for name, *rest in _COLUMNS])
+    checks = table(("bit", "check", "subject", "fails where"), sorted(rows))
+    names = ", ".join(f"'{name}'" for name in CHECKS)
+    return GENERATED + _INTRO + columns + _CHECKS + checks + _IN_SQL.format(names=names)
