@@ -43,10 +43,29 @@ def event(rows: int) -> b.Event:
 
 
 def environment(rows: int) -> b.Environment:
-    small = [_ints(rows, np.uint8) for _ in range(4)]
-    floats = [_ints(rows, np.float32) for _ in range(3)]
+    def codes() -> Any:
+        return _ints(rows, np.uint8)
+
+    def numbers() -> Any:
+        return _ints(rows, np.float32)
+
     return b.Environment(
-        small[0], floats[0], small[1], small[2], small[3], floats[1], floats[2], _ints(rows, np.uint32)
+        browser=codes(),
+        browser_version=numbers(),
+        engine=codes(),
+        engine_version=numbers(),
+        engine_at_least=numbers(),
+        system=codes(),
+        system_version=numbers(),
+        device=codes(),
+        gpu=codes(),
+        gpu_driver=codes(),
+        gpu_model=_names(rows),
+        screen_pixels_wide=numbers(),
+        screen_pixels_high=numbers(),
+        density=codes(),
+        timezone_offset=numbers(),
+        checks=_ints(rows, np.uint64),
     )
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from schemas.catalogue import load_catalogue, parse_catalogue
 from schemas.payload import decode_payloads, encode_payloads
 from tests.strategies import RECIPES, Recipe, activities, same, same_activity, same_signals, signals
-from tests.unit.test_schemas_catalogue import SECOND
+from tests.unit.test_schemas_catalogue import NEWER as NEWER_TEXT
 
-CATALOGUE, NEWER = load_catalogue(), parse_catalogue(SECOND)
+CATALOGUE, NEWER = load_catalogue(), parse_catalogue(NEWER_TEXT)
 
 
 @settings(max_examples=60, deadline=None)

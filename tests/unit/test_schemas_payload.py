@@ -12,9 +12,9 @@ from schemas.catalogue import load_catalogue, parse_catalogue
 from schemas.nested import Entry, NestedEvent, columns_of
 from schemas.payload import MAX_ENTRIES, PREFIX, decode_payloads, encode_payloads
 from tests.strategies import same, texts_of
-from tests.unit.test_schemas_catalogue import SECOND
+from tests.unit.test_schemas_catalogue import NEWER
 
-OLD, NEW = load_catalogue(), parse_catalogue(SECOND)
+OLD, NEW = load_catalogue(), parse_catalogue(NEWER)
 EVENT = {
     "screen.width": 1920.0,
     "navigator.webdriver": True,
@@ -33,7 +33,7 @@ def bodies(*events: dict[str, object], catalogue: object = OLD) -> list[bytes]:
 def test_a_newer_build_reads_an_older_agent_with_the_new_signals_absent() -> None:
     signals, activity, good = decode_payloads(bodies(EVENT), NEW)
     assert good.all()
-    assert signals.catalogue.tolist() == [1]
+    assert signals.catalogue.tolist() == [OLD.version]
     assert signals.numbers[0, NEW.number("screen.width")] == 1920
     assert np.isnan(signals.numbers[0, NEW.number("future.a")])
     assert not signals.known[0, NEW.boolean("future.c")]
@@ -47,7 +47,7 @@ def test_an_older_build_reads_a_newer_agent_and_ignores_what_it_does_not_know() 
     signals, activity, good = decode_payloads(bodies({**EVENT, **LATER}, catalogue=NEW), OLD)
     plain, _, _ = decode_payloads(bodies(EVENT), OLD)
     assert good.all()
-    assert signals.catalogue.tolist() == [2]
+    assert signals.catalogue.tolist() == [NEW.version]
     for name in ("numbers", "known", "booleans", "categories"):
         assert same(getattr(signals, name), getattr(plain, name))
     assert texts_of(signals) == texts_of(plain)
@@ -59,7 +59,7 @@ def test_agents_of_both_versions_are_read_in_one_batch_in_their_order() -> None:
     for catalogue in (OLD, NEW):
         signals, activity, good = decode_payloads(mixed, catalogue)
         assert good.tolist() == [True, True, False, True]
-        assert signals.catalogue.tolist() == [1, 2, 0, 1]
+        assert signals.catalogue.tolist() == [OLD.version, NEW.version, 0, OLD.version]
         assert signals.numbers[:, catalogue.number("screen.width")].tolist()[:2] == [1920, 1920]
         assert np.diff(activity.offsets).tolist() == [2, 2, 0, 2]
         assert signals.texts.column(catalogue.text("page.url")) == [
