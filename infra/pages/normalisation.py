@@ -20,7 +20,7 @@ Time zones come from the `tzdata` package, never from the machine, so that a rep
 _COLUMNS = (
     ("browser, browser_version", ", ".join(BROWSERS), "by the user agent; the major version"),
     ("engine", ", ".join(ENGINES), "by what the browser can do and how its engine speaks, whatever it says it is"),
-    ("engine_version", "number", "of the engine that the user agent names: Chrome/147, rv:140, Version/18.5"),
+    ("engine_version", "number", "of the engine that the user agent names: Chrome/147, Firefox/140, Version/18.5"),
     ("engine_at_least", "number", "the least version of the engine that knows the CSS properties that this one knows"),
     ("system, device", f"{', '.join(SYSTEMS)}; {', '.join(DEVICES)}", "an iPad that names itself a Mac is an iPad"),
     ("system_version", "major.minor", "by client hints where the user agent is frozen: Windows 11, macOS, Android"),

@@ -96,6 +96,7 @@ GRAPHICS: Mapping[str, Case] = {
         [
             {"webgl.unmasked_renderer": None}, {"webgl.unmasked_renderer": SWIFTSHADER},
             {**agent(PIXEL), **_ANDROID_GPU}, agent(MAC, webgl__unmasked_renderer=METAL),
+            agent(FIREFOX, webgl__unmasked_renderer="D3D12 (NVIDIA GeForce RTX 3060), or similar"),
         ],
     ),
     "gpu_vendor_contradicts_renderer": (

@@ -65,6 +65,7 @@ def test_user_agents_are_folded_into_closed_sets(
         (HEADLESS, "chromium", 147),
         (USER_AGENT + " OPR/132.0.0.0", "chromium", 147),
         (FIREFOX, "gecko", 140),
+        (FIREFOX.replace("rv:140.0", "rv:109.0").replace("Firefox/140", "Firefox/115"), "gecko", 115),
         (IPHONE, "webkit", 18.5),
         (IPHONE.replace("Version/18.5", "CriOS/147.0.7727.55"), "webkit", None),
         (IPAD, "webkit", 18.5),

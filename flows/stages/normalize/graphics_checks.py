@@ -36,8 +36,8 @@ _VERSIONS_OF_OTHERS = ("WebGL 1.0", "WebGL 2.0")
 
 
 def gpu_contradicts_system(seen: Seen) -> Bool:
-    """This system does not run on that card, or not by that driver."""
-    wrong = seen.driver_in(*_DIRECT3D) & ~seen.system_in("windows", "unknown")
+    """This system does not run on that card, or not by that driver; Linux inside Windows draws by Direct3D 12."""
+    wrong = seen.driver_in("direct3d9", "direct3d11") & ~seen.system_in("windows", "unknown")
     wrong |= seen.driver_in("metal") & ~seen.system_in("macos", "ios", "unknown")
     return wrong | _FOREIGN[seen.system, seen.gpu]
 

@@ -55,7 +55,7 @@ _SYSTEM_OF_FAMILY = {
 _WINDOWS_VERSIONS = {"XP": 5.1, "Vista": 6.0, "7": 7.0, "8": 8.0, "8.1": 8.1}  # 10 may be 11: the string is frozen
 _VERSION = {
     "chromium": re.compile(r"\b(?:Headless)?Chrom(?:e|ium)/(\d{1,4})"),
-    "gecko": re.compile(r"\brv:(\d{1,4}(?:\.\d{1,3})?)"),
+    "gecko": re.compile(r"\bFirefox/(\d{1,4})"),  # rv: stood still at 109 from Firefox 110 to 119
     "webkit": re.compile(r"\bVersion/(\d{1,3}(?:\.\d{1,3})?)"),
 }
 _ANDROID_MODEL = re.compile(r"Android [\d.]+; (?:SAMSUNG )?([^;()]{1,64}?)(?: Build/[^;()]*)?(?:; wv)?\)")
