@@ -18,7 +18,7 @@ from infra.traffic.behaviour import (
 )
 from infra.traffic.countries import DATA_CENTRES, address_in
 from infra.traffic.manner import CARES, Care, Manner, program
-from infra.traffic.opening import opened
+from infra.traffic.opening import FRAUD_SHARE, HONEST_SHARE, opened
 from infra.traffic.population import Population, Visitor
 from infra.traffic.signals import Signals
 from infra.traffic.visits import FRAUD, HONEST, LogEntry, Planned, Visit
@@ -104,7 +104,8 @@ class Craft:
             kind="honest", label=HONEST, merchant=merchant, transaction=self.transaction(), linked_id=linked,
             device_id=visitor.device_id, address=visitor.address,
             events=opened(
-                self.sitting(visitor.signals, merchant, self.manner(visitor.device), visitor.device), random
+                self.sitting(visitor.signals, merchant, self.manner(visitor.device), visitor.device), random,
+                HONEST_SHARE,
             ),
             together=1 + int(random.random() * 4),
         )  # fmt: skip
@@ -175,4 +176,5 @@ class Craft:
             "linked_id": "", "transaction": self.transaction(), "device_id": visitor.device_id,
             "address": visitor.address, **fields,
         }  # fmt: skip
-        return Visit(kind=kind, label=FRAUD, merchant=merchant, events=opened(events, self.random), **values)  # type: ignore[arg-type] # names are checked by the constructor
+        events = opened(events, self.random, FRAUD_SHARE)
+        return Visit(kind=kind, label=FRAUD, merchant=merchant, events=events, **values)  # type: ignore[arg-type] # names are checked by the constructor
