@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pytest
 
 from flows.stages.normalize.renderers import graphics_row, maker_of_vendor, model_of
-from flows.stages.normalize.time_zones import month_offsets, quarter_offset, zone_names, zone_offsets
+from flows.stages.normalize.time_zones import month_offsets, zone_names, zone_offsets
 from flows.stages.normalize.user_agent import AGENT_BYTES, client_row, parse_user_agent
 from schemas.environment import BROWSERS, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 from tests.normalize.agents import (
@@ -17,10 +21,12 @@ from tests.normalize.agents import (
     IPAD,
     IPHONE,
     MAC,
+    NORMALIZE,
     PIXEL,
     TABLET,
     WINDOWS_7,
     environment,
+    verified,
 )
 from tests.wire import RENDERER, USER_AGENT
 
@@ -195,13 +201,26 @@ def test_the_zones_own_offset_is_that_of_the_events_time() -> None:
     assert np.isnan(environment({"intl.timezone": "Nowhere"}).timezone_offset).all()
 
 
+@pytest.mark.parametrize("name", ["Europe/Berlin", "America/New_York", "Africa/Casablanca", "Australia/Lord_Howe"])
+def test_the_zones_own_offset_changes_when_the_zone_does(name: str) -> None:
+    with resources.files("tzdata.zoneinfo").joinpath(name).open("rb") as file:  # the machine's own may be older
+        zone = ZoneInfo.from_file(file, key=name)
+    starts = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=5 * step) for step in range(1752)]
+    edges = [datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC), datetime(2026, 3, 29, 1, tzinfo=UTC)]
+    moments = [*starts, *edges, datetime(2025, 12, 31, 23, 59, tzinfo=UTC)]
+    times = [round(moment.timestamp() * 1000) for moment in moments]
+    found = NORMALIZE(verified([{"intl.timezone": name}] * len(times), times)).oks.environment.timezone_offset
+    expected = [-(moment.astimezone(zone).utcoffset() or timedelta()).total_seconds() / 60 for moment in moments]
+    assert found.tolist() == expected
+
+
 def test_zones_come_from_the_package_and_unknown_names_open_no_file() -> None:
     assert zone_offsets("Europe/Berlin", 2026) == {-60, -120}
     assert zone_offsets("Asia/Kolkata", 2026) == {-330}
     assert zone_offsets("UTC", 2026) == {0}
     for name in ("", "Europe", "../../etc/passwd", "europe/berlin", "\0"):
         assert zone_offsets(name, 2026) is month_offsets(name, 2026, 1) is None
-        assert np.isnan(quarter_offset(name.encode(), 1_988_888))
+        assert np.isnan(environment({"intl.timezone": name}).timezone_offset).all()
     assert "Europe/Berlin" in zone_names()
 
 

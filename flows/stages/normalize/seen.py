@@ -14,7 +14,7 @@ from flows.stages.normalize.languages import LANGUAGES, languages_row
 from flows.stages.normalize.lexicon import MISFITS, WORDS
 from flows.stages.normalize.renderers import GRAPHICS, graphics_row, maker_of_vendor, renderer_model
 from flows.stages.normalize.tables import Tables
-from flows.stages.normalize.time_zones import QUARTER_MS, ZONE, quarter_offset, zone_row
+from flows.stages.normalize.time_zones import ZONE, zone_row
 from flows.stages.normalize.user_agent import CLIENT, client_row
 from flows.stages.normalize.versions import Evidence
 from schemas.batches import F32, U8, U32, Bool, Signals, Verified
@@ -201,8 +201,8 @@ class Seen:
     @cached_property
     def zone_offset(self) -> F32:
         """Return the zones' own offsets at the events' times, float32[n]: minutes west of UTC."""
-        quarters = (self._times // QUARTER_MS).tolist()
-        return np.fromiter(map(quarter_offset, self._texts["intl.timezone"], quarters), np.float32, len(self))
+        place = (self.zone["since"] <= self._times[:, None]).sum(axis=1) - 1
+        return self.zone["own"][np.arange(len(self)), np.maximum(place, 0)]
 
     @cached_property
     def _times(self) -> NDArray[np.int64]:
