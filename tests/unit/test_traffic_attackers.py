@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.attackers import ATTACKERS, NUISANCES
 from infra.traffic.attackers.malformed import SPOILS, malformed
+from infra.traffic.browser_support import known_names
 from infra.traffic.craft import Craft
 from infra.traffic.dataset import dataset_keys
 from infra.traffic.graphics import is_virtual
@@ -190,3 +192,39 @@ def test_what_the_door_refuses_has_a_reason_there(way: str) -> None:
     assert SPOILS[way].at_the_door in set(DoorReason)
     header = read_header(_spoilt(way))
     assert (header is None) is (SPOILS[way].at_the_door == "bad_header")
+
+
+def _fired(shown: dict[str, object], *families: str) -> set[str]:
+    return {name for name, value in shown.items() if value is True and name.startswith(families)}
+
+
+def test_driven_browsers_set_off_the_detectors_and_people_set_off_none() -> None:
+    driven = [_shown(campaign[0][1]) for campaign in _many("headless")]
+    for shown in driven:
+        assert (shown["navigator.webdriver"] is True) == ("botd.WebDriver" in _fired(shown, "botd."))
+    assert sum(bool(_fired(shown, "botd.")) for shown in driven) > 30
+    people = [_shown(campaign[0][1]) for campaign in _many("patched")]
+    assert not any(_fired(shown, "botd.") for shown in people)
+    assert not any(_fired(shown, "altered.") - {"altered.EventTarget.addEventListener"} for shown in people)
+
+
+def test_a_stealth_plugin_alters_functions_and_its_worker_tells_the_servers_limits() -> None:
+    shown = [_shown(campaign[0][1]) for campaign in _many("stealth")]
+    assert sum(bool(_fired(one, "altered.")) for one in shown) > 25
+    forgot = [one for one in shown if one.get("worker.platform") == "Linux x86_64"]
+    apart = [
+        one for one in forgot if one["worker_page.max_render_buffer_size"] != one.get("webgl.max_render_buffer_size")
+    ]
+    assert len(apart) > len(forgot) / 2
+
+
+def test_some_anti_detect_browsers_run_another_version_than_they_say() -> None:
+    shown = [_shown(campaign[0][1]) for campaign in _many("anti_detect", 80)]
+    odd = 0
+    for one in shown:
+        agent = str(one["navigator.user_agent"])
+        found = re.search(r"Chrome/(\d+)", agent)
+        if found and "Android" not in agent and "OPR/" not in agent:
+            column = known_names("chrome", float(found[1]))
+            odd += any(column[name] is not one[name] for name in column if name.startswith("css_property."))
+    assert 8 < odd < 50
