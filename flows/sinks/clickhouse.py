@@ -83,7 +83,8 @@ class ClickHouse:
 
     def rewrite(self, letters: Sequence[DeadLetter]) -> None:
         """Insert the rows of letters that :meth:`letters` made."""
-        self.insert(unpack_rows([letter.payload for letter in letters]))
+        for tables in unpack_rows([letter.payload for letter in letters]):
+            self.insert(tables)
 
     def close(self) -> None:
         """Disconnect; the next write connects again."""

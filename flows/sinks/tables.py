@@ -249,16 +249,23 @@ def pack_rows(tables: Mapping[str, Table]) -> list[bytes]:
     ]
 
 
-def unpack_rows(packed: Sequence[bytes]) -> dict[str, Table]:
-    """Return the tables of many packed rows; msgspec.ValidationError where one is none."""
-    parts: dict[str, list[dict[str, tuple[str, Any]]]] = {}
+def unpack_rows(packed: Sequence[bytes]) -> list[dict[str, Table]]:
+    """Return the tables of many packed rows; msgspec.ValidationError where one is none.
+
+    Rows of one table that do not have the same columns, because another build packed them, are in different dicts.
+    """
+    parts: dict[str, dict[tuple[tuple[str, str], ...], list[dict[str, tuple[str, Any]]]]] = {}
     for value in packed:
         for name, row in _UNPACK.decode(value).items():
-            parts.setdefault(name, []).append(row)
-    return {
-        name: {column: _column(rows[0][column][0], [row[column][1] for row in rows]) for column in rows[0]}
-        for name, rows in parts.items()
-    }
+            kinds = tuple((column, kind) for column, (kind, _) in row.items())
+            parts.setdefault(name, {}).setdefault(kinds, []).append(row)
+    found: list[dict[str, Table]] = []
+    for name, of_table in parts.items():
+        for place, (kinds, rows) in enumerate(of_table.items()):
+            if place == len(found):
+                found.append({})
+            found[place][name] = {column: _column(kind, [row[column][1] for row in rows]) for column, kind in kinds}
+    return found
 
 
 def _plain(values: Column) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import DestinationError
 from flows.sinks.encoded import EncodedParcel
+from flows.sinks.tables import event_columns, pack_rows
 from infra.clickhouse import migrate as runner
 from infra.clickhouse.migrate import Migration, MigrationError, load_migrations, migrate
 from schemas.dead_letter import Reason
@@ -242,6 +244,24 @@ def test_events_of_the_build_before_keep_their_checks_and_are_unknown_in_new_col
     assert "environment" in migrate(namespace.clickhouse_url)
     found = client.execute("SELECT checks, engine, gpu_model, isNaN(system_version) FROM events FINAL")
     assert found == [(2**32 - 1, "", "", 1)]
+
+
+def test_rows_that_the_build_before_left_in_the_backup_are_written_beside_new_ones(tables: Namespace) -> None:
+    item = encoded_parcel(4)
+    there = ClickHouse(tables.clickhouse_url)
+    letters = there.letters([item], "ClickHouse: NetworkError 210")
+    columns = event_columns(item.parcel.batch, item.results)
+    for name in ("engine", "gpu_model", "system_version"):
+        del columns[name]
+    columns["checks"] = np.full(4, 2**32 - 1, np.uint32)
+    older = [
+        replace(letter, payload=packed) for letter, packed in zip(letters, pack_rows({"events": columns}), strict=True)
+    ]
+    there.rewrite([*letters[:2], *older[2:]])
+    there.close()
+    found = tables.clickhouse().execute("SELECT offset, checks, gpu_model FROM events FINAL ORDER BY offset")
+    new = (int(item.parcel.batch.environment.checks[0]), "GeForce RTX 3060")
+    assert found == [(0, *new), (1, *new), (2, 2**32 - 1, ""), (3, 2**32 - 1, "")]
 
 
 def test_an_interrupted_migration_is_finished_by_the_next_run(tables: Namespace) -> None:

@@ -72,11 +72,24 @@ def _same(left: Table, right: Table) -> None:
 def test_rows_packed_for_the_backup_come_back_as_the_same_columns() -> None:
     item = encoded_parcel(7, dead=3)
     events, archive = event_columns(item.parcel.batch, item.results), archive_columns(item.parcel.batch)
-    found = unpack_rows(pack_rows({"events": events, "raw_archive": archive}))
+    (found,) = unpack_rows(pack_rows({"events": events, "raw_archive": archive}))
     _same(found["events"], events)
     _same(found["raw_archive"], archive)
     letters = letter_columns(item.parcel.errs)
-    _same(unpack_rows(pack_rows({"dead_letters": letters}))["dead_letters"], letters)
+    (found,) = unpack_rows(pack_rows({"dead_letters": letters}))
+    _same(found["dead_letters"], letters)
+
+
+def test_rows_that_another_build_packed_with_other_columns_are_tables_of_their_own() -> None:
+    item = encoded_parcel(3)
+    events = event_columns(item.parcel.batch, item.results)
+    older = {name: column for name, column in events.items() if name != "engine"}
+    older["checks"] = older["checks"].astype(np.uint32)
+    new, old = pack_rows({"events": events}), pack_rows({"events": older})
+    first, second = unpack_rows([new[0], old[1], new[2]])
+    assert first["events"]["offset"].tolist() == [0, 2]
+    assert second["events"]["offset"].tolist() == [1]
+    assert "engine" not in second["events"] and second["events"]["checks"].dtype == np.uint32
 
 
 def test_columns_of_many_parcels_are_joined_in_order() -> None:
