@@ -131,11 +131,7 @@ class Features:
         marks = np.add.reduceat(
             np.take(signals.booleans, self._marks, axis=1).view(np.uint8), self._starts, axis=1, dtype=np.uint8
         )
-        votes = marks + words
-        ordered = np.sort(votes, axis=1)
-        decided = (ordered[:, -1] >= _MARKED) & (ordered[:, -2] < _ENOUGH)
-        engine = np.where(decided, votes.argmax(axis=1) + 1, 0).astype(np.uint8)
-        mixed = ordered[:, -2] >= _MARKED
+        engine, mixed = _elect(marks + words)
         return Evidence(engine, mixed, _foreign(words, claimed), *self._versions(signals, engine, claimed, version))
 
     def _count_words(self, categories: U32) -> U8:
@@ -147,11 +143,11 @@ class Features:
         return tally.view(np.uint8).reshape(-1, len(ENGINES))[:, : len(_NAMED)]
 
     def _versions(self, signals: Signals, engine: U8, claimed: U8, version: F32) -> tuple[F32, Bool, Bool]:
-        here = signals.booleans[:, self._properties]
-        missing = signals.known[:, self._properties] & ~here
+        here = np.ascontiguousarray(signals.booleans[:, self._properties])
+        missing = np.ascontiguousarray(signals.known[:, self._properties]) > here
         own = np.where(engine == 0, claimed, engine)
         known_since = np.take(self._known_since, own, axis=0)
-        at_least = (known_since * here).max(axis=1)
+        at_least = (known_since * here.view(np.uint8)).max(axis=1)
         if (own != claimed).any():
             known_since = np.take(self._known_since, claimed, axis=0)
         named = np.where(version > 0, version * _TENTHS, -1).astype(np.int16)[:, None]
@@ -162,6 +158,16 @@ class Features:
             newer & (named[:, 0] >= 0),
             older,
         )
+
+
+def _elect(votes: U8) -> tuple[U8, Bool]:
+    """Return the engine that has enough votes, with no other near, and where two have enough; votes are [n, 3]."""
+    one, two, three = np.ascontiguousarray(votes.T)
+    first = np.maximum(np.maximum(one, two), three)
+    second = one + two + three - first - np.minimum(np.minimum(one, two), three)
+    winner = np.where(one == first, 1, np.where(two == first, 2, 3))
+    decided = (first >= _MARKED) & (second < _ENOUGH)
+    return np.where(decided, winner, 0).astype(np.uint8), second >= _MARKED
 
 
 def _count(found: Bool) -> U8:
