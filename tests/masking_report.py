@@ -5,6 +5,7 @@ Example: python -m tests.masking_report 20000
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -108,7 +109,9 @@ def report(events: int) -> dict[str, object]:
 
 def main() -> int:
     """Print the report; 1 where a variant was missed, or honest events raised more than one alarm in 10,000."""
-    found = report(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    parser = argparse.ArgumentParser(description="Recall on the masking corpus, and false alarms on honest events.")
+    parser.add_argument("events", nargs="?", type=int, default=20_000, help="honest events of each kind (default 20000)")
+    found = report(parser.parse_args().events)
     sys.stdout.write(json.dumps(found) + "\n")
     allowed = found["allowed"]
     return int(bool(found["missed"]) or found["alarms_generated"] > allowed or found["alarms_drawn"] > allowed)  # type: ignore[operator] # integers
