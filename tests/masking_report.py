@@ -110,7 +110,7 @@ def report(events: int) -> dict[str, object]:
 def main() -> int:
     """Print the report; 1 where a variant was missed, or honest events raised more than one alarm in 10,000."""
     parser = argparse.ArgumentParser(description="Recall on the masking corpus, and false alarms on honest events.")
-    parser.add_argument("events", nargs="?", type=int, default=20_000, help="honest events of each kind (default 20000)")
+    parser.add_argument("events", nargs="?", type=int, default=20_000, help="of each kind, default 20000")
     found = report(parser.parse_args().events)
     sys.stdout.write(json.dumps(found) + "\n")
     allowed = found["allowed"]
