@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from random import Random
 
@@ -92,19 +92,37 @@ def alarms(rows: Iterator[Row], count: int) -> int:
     return refused
 
 
-def report(events: int) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Recall over the corpus, and alarms among so many honest events of each of the two sources."""
+
+    variants: int
+    missed: list[str]
+    recall: float
+    honest_events: int
+    alarms_generated: int
+    alarms_drawn: int
+    allowed: int
+
+    @property
+    def good(self) -> bool:
+        """Tell whether nothing was missed, and no source raised more alarms than allowed."""
+        return not self.missed and max(self.alarms_generated, self.alarms_drawn) <= self.allowed
+
+
+def report(events: int) -> Report:
     """Return the figures, over so many honest events of each of the two sources."""
     variants = corpus()
     lost = missed(variants, VerifyMask()(batch_of(variants)))
-    return {
-        "variants": len(variants),
-        "missed": lost,
-        "recall": 1 - len(lost) / len(variants),
-        "honest_events": events,
-        "alarms_generated": alarms(generated_rows(7), events),
-        "alarms_drawn": alarms(drawn_rows(7), events),
-        "allowed": events // ONE_IN,
-    }
+    return Report(
+        variants=len(variants),
+        missed=lost,
+        recall=1 - len(lost) / len(variants),
+        honest_events=events,
+        alarms_generated=alarms(generated_rows(7), events),
+        alarms_drawn=alarms(drawn_rows(7), events),
+        allowed=events // ONE_IN,
+    )
 
 
 def main() -> int:
@@ -112,9 +130,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Recall on the masking corpus, and false alarms on honest events.")
     parser.add_argument("events", nargs="?", type=int, default=20_000, help="of each kind, default 20000")
     found = report(parser.parse_args().events)
-    sys.stdout.write(json.dumps(found) + "\n")
-    allowed = found["allowed"]
-    return int(bool(found["missed"]) or found["alarms_generated"] > allowed or found["alarms_drawn"] > allowed)  # type: ignore[operator] # integers
+    sys.stdout.write(json.dumps(asdict(found)) + "\n")
+    return int(not found.good)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
     epilog="Example: clickgoose model train --events 20000 --out /tmp/models --json",
 )
 def train(
-    events: Annotated[int, typer.Option(min=1_000, help="Events of simulated traffic")] = 50_000,
+    events: Annotated[
+        int, typer.Option(min=1_000, help="Events of simulated traffic; the shipped model saw the default")
+    ] = 90_000,
     seed: Annotated[int, typer.Option(help="Of traffic and training: one seed, one model")] = 7,
     trees: Annotated[int, typer.Option(min=1, max=2_000, help="At most; training stops early")] = 300,
     depth: Annotated[int, typer.Option(min=1, max=12)] = 6,
