@@ -1,7 +1,7 @@
 """The batches between the stages, and the sections that they are made of.
 
-``RawBatch -> Decoded -> Verified -> Normalized -> Counted -> Enriched -> Scored``: each is the one before with one
-more section. ``n`` is the number of rows throughout; times are milliseconds since the Unix epoch unless said.
+``RawBatch -> Decoded -> Verified -> Normalized -> Counted -> Related -> Enriched -> Scored``: each is the one before
+with more sections. ``n`` is the number of rows throughout; times are milliseconds since the Unix epoch unless said.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class Event(Columns):
     merchant: tuple[str, ...]
     transaction: tuple[str, ...]
     linked_id: tuple[str, ...]  # the merchant's own account id, empty where it gave none
+    card_token: tuple[str, ...]  # the merchant's own token of the card, empty where it gave none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,17 +166,70 @@ class Environment(Columns):
     density: U8  # schemas.environment.DENSITIES
     timezone_offset: F32  # minutes west of UTC by the zone's own rules at the event's time, NaN where unknown
     checks: U64  # bit i set: schemas.environment.CHECKS[i] failed
+    fingerprint: U64  # a hash of what the machine draws, plays and names; 0 where too little is known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network(Columns):
+    """Where the address lies, by the lookup that was injected."""
+
+    country: U16  # schemas.countries.COUNTRIES, 0 where unknown
+    asn: U32  # number of the autonomous system, 0 where unknown
+    latitude: F32  # degrees north of the country's middle, NaN where unknown
+    longitude: F32  # degrees east
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Velocity(Columns):
-    """Events of the same device in the windows that end at the event, the event itself included."""
+    """What the device did in the windows that end at the event, the event itself included."""
 
-    events_5m: U32
-    events_1h: U32
-    events_24h: U32
+    counts: U32  # [n, schemas.velocity.KINDS, schemas.velocity.WINDOWS]: events, and distinct values of the others
     first_seen_at: I64  # event time of the device's first event
     previous_at: I64  # event time of the device's previous event, -1 where none
+
+    @property
+    def events_5m(self) -> U32:
+        """Return the events of 5 minutes, uint32[n]."""
+        return self.counts[:, 0, 0]
+
+    @property
+    def events_1h(self) -> U32:
+        """Return the events of an hour, uint32[n]."""
+        return self.counts[:, 0, 1]
+
+    @property
+    def events_24h(self) -> U32:
+        """Return the events of 24 hours, uint32[n]."""
+        return self.counts[:, 0, 2]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History(Columns):
+    """What is remembered of the device for as long as it is, up to the event."""
+
+    events: U32  # of its life, this one included
+    hours: U8  # [n, 24]: its events before this one by hour of the day in UTC; all halved when one would pass 255
+    scores: F32  # [n, schemas.velocity.SCORES_KEPT]: of events SCORE_LAG offsets and more ago, newest first, NaN
+    latitude: F32  # [n, schemas.velocity.PLACES_KEPT]: where it was before this event, newest first, NaN where fewer
+    longitude: F32  # [n, schemas.velocity.PLACES_KEPT]
+    place_at: I64  # [n, schemas.velocity.PLACES_KEPT]: event time when it was last seen there, -1 where fewer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionSummary(Columns):
+    """The session so far: all its events that were counted before this one, and this one."""
+
+    events: U32
+    started_at: I64  # event time of its earliest event
+    statistics: F32  # [n, schemas.activity_statistics.STATISTICS] of all its entries so far
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared(Columns):
+    """What devices share: counts of the event's address, network, account and so on, the event itself included."""
+
+    counts: F32  # [n, schemas.velocity.ENTITIES, MEASURES, WINDOWS], NaN where not known
+    degraded: Bool  # [n]: the store of these counts could not be asked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,20 +296,30 @@ class Verified(Decoded):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normalized(Verified):
-    """With the environment parsed and every number inside its range."""
+    """With the environment parsed, every number inside its range, and the address located."""
 
     environment: Environment
+    network: Network
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted(Normalized):
-    """With the device's counts, and without duplicates."""
+    """With the counts and the history of the device and of the session, and without duplicates."""
 
     velocity: Velocity
+    history: History
+    session: SessionSummary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Enriched(Counted):
+class Related(Counted):
+    """With the counts of what devices share."""
+
+    shared: Shared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enriched(Related):
     """With the smart signals."""
 
     smart: SmartSignals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from schemas.batches import RawBatch
+from schemas.batches import RawBatch, Scored
 from schemas.dead_letter import DeadLetter
 
 In = TypeVar("In", bound=RawBatch, contravariant=True)
@@ -41,22 +41,41 @@ class Applies(Protocol[In, Out]):
         ...
 
 
+class Snapshot(NamedTuple):
+    """What changed since the snapshot before, and the whole of some slices of the state as it is now.
+
+    Slices are taken in turn, ``schemas.velocity.SLICES`` in all: any snapshots in a row that cover them all hold the
+    whole state after the last of them.
+    """
+
+    data: bytes
+    first_slice: int
+    slices: int
+
+
 class Session(Applies[In, Out], Protocol[In, Out]):
     """The open state of one key (a Kafka partition) of a keyed stage."""
 
-    def snapshot(self, *, full: bool = False) -> bytes:
-        """Return what changed since the last snapshot as one delta; ``full``: the whole state, for compaction."""
+    def remember(self, batch: Scored, /) -> None:
+        """Take note of the scores of rows that were applied, in the order of their offsets."""
+        ...
+
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        """Return the next snapshot. ``whole``, and the first of a session that began empty: it covers all slices."""
         ...
 
 
 class KeyedStage(Protocol[In, Out]):
-    """A stateful stage: one session a key, restored from the deltas of its snapshots in order."""
+    """A stateful stage: one session a key, restored from the data of snapshots in a row that cover all slices."""
 
     @property
     def name(self) -> str:
         """Return the stage's name."""
         ...
 
-    def open(self, deltas: Sequence[bytes], /) -> Session[In, Out]:
-        """Return a session whose state is that after the given deltas."""
+    def open(self, snapshots: Sequence[bytes], /) -> Session[In, Out]:
+        """Return a session whose state is that after the last of the snapshots; without any, an empty one.
+
+        ValueError where one is not a snapshot of this build, or they do not cover all slices.
+        """
         ...
