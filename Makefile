@@ -61,7 +61,7 @@ lock: $(READY) ## Resolve requirements.lock anew (needs uv), with hashes and wit
 bench: $(READY) ## Benchmarks: floor, pipeline and every stage
 	@$(BIN)/clickgoose bench floor
 	@$(BIN)/clickgoose bench pipeline
-	@for stage in decode verify_mask normalize velocity enrich score; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
+	@for stage in decode verify_mask normalize velocity relate enrich score; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
 
 bench-agent: $(READY) ## What the browser agent costs a page: size, main thread, time to the first event
 	@$(BIN)/python -m tests.bench.agent $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enrichers.registry import SIGNALS
 from enrichers.signal import Jury, SmartSignal
 from enrichers.view import View
-from schemas.batches import Counted, Enriched, SmartSignals
+from schemas.batches import Enriched, Related, SmartSignals
 from schemas.columns import widen
 from schemas.stage import StageOut
 
@@ -19,7 +19,7 @@ class Enrich:
         self._names = tuple(signal.name for signal in signals)
         self._jury = Jury(signals)
 
-    def __call__(self, batch: Counted, /) -> StageOut[Enriched]:
+    def __call__(self, batch: Related, /) -> StageOut[Enriched]:
         """Return the batch with its smart signals, [n, S] each."""
         verdict = self._jury.judge(View(batch))
         return StageOut(widen(Enriched, batch, smart=SmartSignals(self._names, *verdict)))

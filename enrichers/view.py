@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.activity_statistics import ActivityStatistics, activity_statistics
-from schemas.batches import F32, U8, U32, Bool, Counted, Environment, Event, Velocity
+from schemas.batches import F32, U8, U32, Bool, Environment, Event, Related, Velocity
 from schemas.catalogue import Catalogue, category_hash, load_catalogue
 from schemas.environment import BROWSERS, CHECK_BIT, DEVICES, GPUS, SYSTEMS
 
@@ -19,7 +19,7 @@ CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_ch
 class View:
     """Columns of one batch by catalogue name. It never changes the batch; a wrong name is a bug (KeyError)."""
 
-    def __init__(self, batch: Counted) -> None:
+    def __init__(self, batch: Related) -> None:
         self._signals = batch.signals
         self._activity = batch.activity
         self._catalogue: Catalogue = load_catalogue()

@@ -2,9 +2,9 @@
 
 ::
 
-    events.raw -> decode -> verify_mask -> normalize -> velocity -> enrich -> score -> results
-                    |            |             |            |          |        |
-                    +------------+-------------+------------+----------+--------+--> dead letters
+    events.raw -> decode -> verify_mask -> normalize -> velocity -> relate -> enrich -> score -> results
+                    |            |             |            |         |         |        |
+                    +------------+-------------+------------+---------+---------+--------+--> dead letters
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
+from flows.stages.relate import Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
-from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Scored, Verified
+from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Related, Scored, Verified
 from schemas.keys import KeyRing
+from schemas.shared import NothingShared, SharedCounts
 from schemas.stage import KeyedStage, Session, Stage
 from scoring.model import Model
 from scoring.policy import Policy
@@ -30,13 +32,14 @@ from scoring.stage import ScoreStage
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The six stages in order. ``velocity`` is keyed by Kafka partition; the others hold no state."""
+    """The seven stages in order. ``velocity`` is keyed by Kafka partition; the others hold no state."""
 
     decode: Stage[RawBatch, Decoded]
     verify_mask: Stage[Decoded, Verified]
     normalize: Stage[Verified, Normalized]
     velocity: KeyedStage[Normalized, Counted]
-    enrich: Stage[Counted, Enriched]
+    relate: Stage[Counted, Related]
+    enrich: Stage[Related, Enriched]
     score: Stage[Enriched, Scored]
 
     def run(self, parcel: Parcel[RawBatch], session: Session[Normalized, Counted], monitor: Monitor) -> Parcel[Scored]:
@@ -51,20 +54,25 @@ class Pipeline:
         verified = run_stage(self.verify_mask, decoded, monitor)
         normalized = run_stage(self.normalize, verified, monitor)
         counted = run_session(self.velocity.name, session, normalized, monitor)
-        return run_stage(self.enrich, counted, monitor)
+        return run_stage(self.enrich, run_stage(self.relate, counted, monitor), monitor)
 
     def __iter__(self) -> Iterator[Any]:
         """Give the stages in order."""
-        return iter((self.decode, self.verify_mask, self.normalize, self.velocity, self.enrich, self.score))
+        return iter(
+            (self.decode, self.verify_mask, self.normalize, self.velocity, self.relate, self.enrich, self.score)
+        )
 
 
-def build_pipeline(keys: KeyRing, model: Model, *, policy: Policy, lateness_ms: int) -> Pipeline:
+def build_pipeline(
+    keys: KeyRing, model: Model, *, policy: Policy, lateness_ms: int, shared: SharedCounts | None = None
+) -> Pipeline:
     """Put the stages together."""
     return Pipeline(
         decode=Decode(keys),
         verify_mask=VerifyMask(),
         normalize=Normalize(),
         velocity=Velocity(lateness_ms=lateness_ms),
+        relate=Relate(shared or NothingShared()),
         enrich=Enrich(),
         score=ScoreStage(model, policy),
     )

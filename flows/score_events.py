@@ -40,7 +40,8 @@ def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
     verified = bind_stage(decoded, stages.verify_mask, monitor)
     normalized = bind_stage(verified, stages.normalize, monitor)
     counted = bind_keyed(normalized, stages.velocity.name, parts.checkpoints)
-    enriched = bind_stage(counted, stages.enrich, monitor)
+    related = bind_stage(counted, stages.relate, monitor)
+    enriched = bind_stage(related, stages.enrich, monitor)
     scored = bind_stage(enriched, stages.score, monitor)
     encoded: Stream[Any] = op.map("encode", scored, parts.encode)
     for name, sink in parts.sinks.items():

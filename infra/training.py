@@ -12,10 +12,12 @@ from flows.parcel import Parcel, Span
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
+from flows.stages.relate import Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.dataset import dataset_keys, labelled_batches
 from schemas.batches import Enriched, RawBatch
+from schemas.shared import NothingShared
 from scoring.features import feature_schema, matrix
 from scoring.train import TrainingSet
 
@@ -27,13 +29,14 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
     monitor = Monitor.silent()
     decode, verify_mask, normalize, enrich = Decode(dataset_keys()), VerifyMask(), Normalize(), Enrich()
     velocity = Velocity(lateness_ms=_LATENESS_MS)
+    relate = Relate(NothingShared())
     session = velocity.open(())
     for batch, labels, kinds in labelled_batches(events, seed):
         first = int(batch.origin.offset[0])
         parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + len(batch)),), batch, len(batch))
         verified = run_stage(verify_mask, run_stage(decode, parcel, monitor), monitor)
         counted = run_session(velocity.name, session, run_stage(normalize, verified, monitor), monitor)
-        kept = run_stage(enrich, counted, monitor).batch
+        kept = run_stage(enrich, run_stage(relate, counted, monitor), monitor).batch
         rows = kept.origin.offset - first
         yield kept, labels[rows], [kinds[row] for row in rows.tolist()]
 

@@ -13,15 +13,21 @@ from typing import Any
 
 import numpy as np
 
+from schemas.activity_statistics import activity_statistics
 from schemas.batches import (
     Counted,
     Decoded,
     Enriched,
     Environment,
     Event,
+    History,
     Ledger,
+    Network,
     Normalized,
     Origin,
+    Related,
+    SessionSummary,
+    Shared,
     SmartSignals,
     Velocity,
     Verified,
@@ -31,7 +37,9 @@ from schemas.columns import widen
 from schemas.environment import BROWSERS, CHECK_BIT, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 from schemas.log_codes import load_log_codes
 from schemas.nested import Entry, NestedEvent, columns_of
+from schemas.shared import unknown
 from schemas.smart_signals import SMART_SIGNALS
+from schemas.velocity import ENTITIES, HOURS, KINDS, MEASURES, PLACES_KEPT, SCORES_KEPT, WINDOWS
 
 NOW = 1_790_000_000_000  # ms: a day in September 2026
 Dicts = Sequence[Mapping[str, Any]]
@@ -78,6 +86,7 @@ def event(rows: int, times: Sequence[int] = ()) -> Event:
         merchant=("demo",) * rows,
         transaction=("t",) * rows,
         linked_id=("",) * rows,
+        card_token=("",) * rows,
     )
 
 
@@ -117,6 +126,7 @@ def environment_of(rows: int, said: Dicts = ()) -> Environment:
         density=codes("density", DENSITIES),
         timezone_offset=numbers("timezone_offset"),
         checks=np.array(failed, np.uint64),
+        fingerprint=np.array([_at(said, row, {}).get("fingerprint", 0) for row in range(rows)], np.uint64),
     )
 
 
@@ -125,7 +135,10 @@ def normalized(
 ) -> Normalized:
     """Return a normalised batch with the environment that is said (not computed)."""
     batch = widen(Verified, decoded(events, activity, times))
-    return widen(Normalized, batch, environment=environment_of(len(events), environment))
+    rows = len(events)
+    nowhere = np.full(rows, np.nan, np.float32)
+    network = Network(np.zeros(rows, np.uint16), np.zeros(rows, np.uint32), nowhere, nowhere)
+    return widen(Normalized, batch, environment=environment_of(rows, environment), network=network)
 
 
 def counted(
@@ -139,19 +152,47 @@ def counted(
     batch = normalized(events, activity, environment, times)
     rows, now = len(events), batch.event.occurred_at
 
-    def counts(field: str) -> Any:
-        return np.array([_at(velocity, row, {}).get(field, 1) for row in range(rows)], np.uint32)
-
+    counts = np.ones((rows, len(KINDS), len(WINDOWS)), np.uint32)
+    for row, said in enumerate(velocity):
+        for kind, name in enumerate(KINDS):
+            for window, length in enumerate(WINDOWS):
+                counts[row, kind, window] = said.get(f"{name}_{length}", 1)
     first = [_at(velocity, row, {}).get("first_seen_at", int(now[row])) for row in range(rows)]
     previous = [_at(velocity, row, {}).get("previous_at", -1) for row in range(rows)]
-    section = Velocity(
-        counts("events_5m"),
-        counts("events_1h"),
-        counts("events_24h"),
-        np.array(first, np.int64),
-        np.array(previous, np.int64),
+    section = Velocity(counts, np.array(first, np.int64), np.array(previous, np.int64))
+    places = np.full((rows, PLACES_KEPT), np.nan, np.float32)
+    history = History(
+        events=counts[:, 0, 2].copy(),
+        hours=np.zeros((rows, HOURS), np.uint8),
+        scores=np.full((rows, SCORES_KEPT), np.nan, np.float32),
+        latitude=places,
+        longitude=places,
+        place_at=np.full((rows, PLACES_KEPT), -1, np.int64),
     )
-    return widen(Counted, batch, velocity=section)
+    statistics = np.ascontiguousarray(activity_statistics(batch.activity).table.T)
+    session = SessionSummary(np.ones(rows, np.uint32), now.copy(), statistics)
+    return widen(Counted, batch, velocity=section, history=history, session=session)
+
+
+def related(
+    events: Dicts,
+    activity: Sequence[Any] = (),
+    velocity: Dicts = (),
+    environment: Dicts = (),
+    times: Sequence[int] = (),
+    shared: Dicts = (),
+) -> Related:
+    """Return a batch with shared counts: what ``shared`` says by entity, measure and window, else unknown.
+
+    ``shared=[{"address_devices_1h": 40}]``.
+    """
+    batch = counted(events, activity, velocity, environment, times)
+    counts = unknown(len(events))
+    for row, said in enumerate(shared):
+        for name, value in said.items():
+            entity, measure, window = name.split("_")
+            counts[row, ENTITIES.index(entity), MEASURES.index(measure), WINDOWS.index(window)] = value
+    return widen(Related, batch, shared=Shared(counts, np.zeros(len(events), np.bool_)))
 
 
 def enriched(
@@ -161,9 +202,10 @@ def enriched(
     environment: Dicts = (),
     smart: Dicts = (),
     times: Sequence[int] = (),
+    shared: Dicts = (),
 ) -> Enriched:
     """Return an enriched batch; ``smart`` gives a signal's confidence by name, true from 0.5 on, else unknown."""
-    batch = counted(events, activity, velocity, environment, times)
+    batch = related(events, activity, velocity, environment, times, shared)
     shape = (len(events), len(SMART_SIGNALS))
     confidence = np.full(shape, np.nan, np.float32)
     for row, said in enumerate(smart):

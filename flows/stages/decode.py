@@ -212,4 +212,5 @@ def _event(
         merchant=merchant,
         transaction=transaction,
         linked_id=linked_id,
+        card_token=("",) * len(values),
     )

@@ -28,10 +28,12 @@ from flows.stages.device_state.recent_ids import RecentIds
 from flows.stages.device_state.tags import Salts, tags_of
 from flows.stages.velocity_frames import Delta, Full, pack, unpack
 from schemas import batches
+from schemas.activity_statistics import activity_statistics
 from schemas.batches import I64, U64, Bool, Counted, Normalized
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.stage import StageOut
+from schemas.velocity import KINDS, PLACES_KEPT, SCORES_KEPT
 
 SECOND = 1_000
 HOUR = 3_600 * SECOND
@@ -146,8 +148,9 @@ class VelocitySession:
             return _NOTHING
         self._journal.write(tags, times, ids)
         seen = self._devices.observe(tags, times, self._cutoff)
-        short, medium, long = seen.counts.astype(np.uint32)
-        return batches.Velocity(short, medium, long, seen.first, seen.previous)
+        counts = np.zeros((len(tags), len(KINDS), len(WINDOWS)), np.uint32)
+        counts[:, 0] = seen.counts.T
+        return batches.Velocity(counts, seen.first, seen.previous)
 
     def snapshot(self, *, full: bool = False) -> bytes:
         """Return the events counted since the last snapshot, or the whole state; ``open`` takes either.
@@ -221,8 +224,7 @@ class _Journal:
 
 _NO_TAGS: U64 = np.empty(0, np.uint64)
 _NO_TIMES: I64 = np.empty(0, np.int64)
-_NO_COUNTS = np.empty(0, np.uint32)
-_NOTHING = batches.Velocity(_NO_COUNTS, _NO_COUNTS, _NO_COUNTS, _NO_TIMES, _NO_TIMES)
+_NOTHING = batches.Velocity(np.empty((0, len(KINDS), len(WINDOWS)), np.uint32), _NO_TIMES, _NO_TIMES)
 
 
 def _pieces(watermarks: I64) -> list[tuple[int, int]]:
@@ -243,9 +245,21 @@ def _outcome(
 ) -> StageOut[Counted]:
     velocity = batches.Velocity.concat(columns) if columns else _NOTHING
     if not dropped:  # nor dead: the two lists grow together
-        return StageOut(widen(Counted, batch, velocity=velocity))
+        return StageOut(_counted(batch, velocity))
     dropped_rows, dead_rows = np.concatenate(dropped), np.concatenate(dead)
     kept = np.delete(np.arange(len(batch)), np.concatenate((dropped_rows, dead_rows)))
     detail = "older than flow.lateness_seconds behind the newest event of its partition"
     errs: list[DeadLetter] = dead_letters(batch, dead_rows.tolist(), Reason.TOO_LATE, "velocity", detail)
-    return StageOut(widen(Counted, batch.take(kept), velocity=velocity), errs, len(dropped_rows))
+    return StageOut(_counted(batch.take(kept), velocity), errs, len(dropped_rows))
+
+
+def _counted(batch: Normalized, velocity: batches.Velocity) -> Counted:
+    rows = len(batch)
+    places = np.full((rows, PLACES_KEPT), np.nan, np.float32)
+    history = batches.History(
+        velocity.counts[:, 0, 2], np.zeros((rows, 24), np.uint8), np.full((rows, SCORES_KEPT), np.nan, np.float32),
+        places, places, np.full((rows, PLACES_KEPT), -1, np.int64),
+    )  # fmt: skip
+    statistics = np.ascontiguousarray(activity_statistics(batch.activity).table.T)
+    session = batches.SessionSummary(np.ones(rows, np.uint32), batch.event.occurred_at, statistics)
+    return widen(Counted, batch, velocity=velocity, history=history, session=session)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrichers.stage import Enrich
-from schemas.batches import Counted
+from schemas.batches import Related
 from schemas.catalogue import load_catalogue
 from schemas.environment import BROWSERS, CHECKS, DEVICES, SYSTEMS
-from tests.builders import counted, entry
+from tests.builders import related, entry
 
 CATALOGUE = load_catalogue()
 BOOLEANS = st.sampled_from([signal.name for signal in CATALOGUE.booleans if signal.family in ("automation", "api")])
@@ -52,12 +52,12 @@ velocity = st.fixed_dictionaries(
 rows = st.lists(st.tuples(shown, log, velocity, environment), min_size=1, max_size=9)
 
 
-def batch_of(drawn: list[Any]) -> Counted:
+def batch_of(drawn: list[Any]) -> Related:
     """Return one batch of the drawn rows."""
-    return counted(*(list(column) for column in zip(*drawn, strict=True)))
+    return related(*(list(column) for column in zip(*drawn, strict=True)))
 
 
-def judged(batch: Counted) -> list[bytes]:
+def judged(batch: Related) -> list[bytes]:
     """Return the bytes of each row's verdicts."""
     smart = Enrich()(batch).oks.smart
     return [

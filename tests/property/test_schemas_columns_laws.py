@@ -39,7 +39,7 @@ def origin(rows: int) -> b.Origin:
 def event(rows: int) -> b.Event:
     ids = [_ints(rows, np.uint8, 16) for _ in range(4)]
     counts = (_ints(rows, np.uint32), _ints(rows, np.uint32), _ints(rows, np.int64), _ints(rows, np.int64))
-    return b.Event(*ids, *counts, _names(rows), _names(rows), ("",) * rows)
+    return b.Event(*ids, *counts, _names(rows), _names(rows), ("",) * rows, _names(rows))
 
 
 def environment(rows: int) -> b.Environment:
@@ -66,12 +66,31 @@ def environment(rows: int) -> b.Environment:
         density=codes(),
         timezone_offset=numbers(),
         checks=_ints(rows, np.uint64),
+        fingerprint=_ints(rows, np.uint64),
     )
 
 
+def network(rows: int) -> b.Network:
+    return b.Network(_ints(rows, np.uint16), _ints(rows, np.uint32), _ints(rows, np.float32), _ints(rows, np.float32))
+
+
 def velocity(rows: int) -> b.Velocity:
-    counts = [_ints(rows, np.uint32) for _ in range(3)]
-    return b.Velocity(*counts, _ints(rows, np.int64), _ints(rows, np.int64))
+    counts = _ints(rows, np.uint32, 18).reshape(rows, 6, 3)
+    return b.Velocity(counts, _ints(rows, np.int64), _ints(rows, np.int64))
+
+
+def history(rows: int) -> b.History:
+    places = (_ints(rows, np.float32, 3), _ints(rows, np.float32, 3), _ints(rows, np.int64, 3))
+    return b.History(_ints(rows, np.uint32), _ints(rows, np.uint8, 24), _ints(rows, np.float32, 4), *places)
+
+
+def session(rows: int) -> b.SessionSummary:
+    return b.SessionSummary(_ints(rows, np.uint32), _ints(rows, np.int64), _ints(rows, np.float32, 5))
+
+
+def shared(rows: int) -> b.Shared:
+    counts = _ints(rows, np.float32, 36).reshape(rows, 6, 2, 3)
+    return b.Shared(counts, _ints(rows, np.uint8) % 2 == 1)
 
 
 def smart(rows: int) -> b.SmartSignals:
@@ -102,15 +121,19 @@ def verified(rows: int) -> b.Verified:
 
 
 def normalized(rows: int) -> b.Normalized:
-    return widen(b.Normalized, verified(rows), environment=environment(rows))
+    return widen(b.Normalized, verified(rows), environment=environment(rows), network=network(rows))
 
 
 def counted(rows: int) -> b.Counted:
-    return widen(b.Counted, normalized(rows), velocity=velocity(rows))
+    return widen(b.Counted, normalized(rows), velocity=velocity(rows), history=history(rows), session=session(rows))
+
+
+def related(rows: int) -> b.Related:
+    return widen(b.Related, counted(rows), shared=shared(rows))
 
 
 def enriched(rows: int) -> b.Enriched:
-    return widen(b.Enriched, counted(rows), smart=smart(rows))
+    return widen(b.Enriched, related(rows), smart=smart(rows))
 
 
 def scored(rows: int) -> b.Scored:
@@ -122,6 +145,7 @@ MAKERS: dict[type[Columns], Callable[[int], Columns]] = {
     b.SmartSignals: smart, b.Score: score, b.Texts: lambda rows: signals(RECIPE, rows).texts,
     b.Signals: lambda rows: signals(RECIPE, rows), b.Activity: lambda rows: activities(RECIPE, rows),
     b.RawBatch: raw, b.Decoded: decoded, b.Verified: verified, b.Normalized: normalized, b.Counted: counted,
+    b.Network: network, b.History: history, b.SessionSummary: session, b.Shared: shared, b.Related: related,
     b.Enriched: enriched, b.Scored: scored,
 }  # fmt: skip
 ALL = pytest.mark.parametrize("make", MAKERS.values(), ids=[kind.__name__ for kind in MAKERS])

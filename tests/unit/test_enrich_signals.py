@@ -11,7 +11,7 @@ import pytest
 from enrichers.registry import SIGNALS
 from enrichers.signal import Verdict
 from enrichers.view import View
-from tests.builders import NOW, counted, entry
+from tests.builders import NOW, related, entry
 
 BY_NAME = {signal.name: signal for signal in SIGNALS}
 CHROME = {"browser": "chrome", "browser_version": 147, "system": "windows", "device": "desktop", "gpu": "nvidia"}
@@ -60,7 +60,7 @@ class Case(NamedTuple):
 
 def judge(case: Case, *, honest: bool = True) -> Verdict:
     """Return the signal's verdict on the case."""
-    batch = counted(
+    batch = related(
         [{**(HONEST if honest else {}), **case.shown}],
         [case.activity],
         [case.velocity],

@@ -21,11 +21,11 @@ from schemas.batches import Bool
 from schemas.catalogue import load_catalogue
 from schemas.environment import CHECKS
 from schemas.smart_signals import SMART_SIGNALS
-from tests.builders import counted, entry
+from tests.builders import related, entry
 
 
 def test_every_row_goes_on_with_every_signal() -> None:
-    batch = counted([{}, {"navigator.webdriver": True}, {}])
+    batch = related([{}, {"navigator.webdriver": True}, {}])
     out = Enrich()(batch)
     assert (len(out.oks), list(out.errs), out.dropped) == (3, [], 0)
     assert out.oks.smart.names == SMART_SIGNALS
@@ -35,18 +35,18 @@ def test_every_row_goes_on_with_every_signal() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_empty_and_one_row_batches_pass(rows: int) -> None:
-    smart = Enrich()(counted([{}] * rows)).oks.smart
+    smart = Enrich()(related([{}] * rows)).oks.smart
     assert smart.result.shape == smart.confidence.shape == smart.reasons.shape == (rows, len(SIGNALS))
 
 
 def test_the_stage_pickles_and_judges_the_same() -> None:
-    batch = counted([{"navigator.webdriver": True}])
+    batch = related([{"navigator.webdriver": True}])
     before, after = Enrich(), pickle.loads(pickle.dumps(Enrich()))  # noqa: S301 - our own bytes
     assert (before(batch).oks.smart.confidence.tobytes()) == after(batch).oks.smart.confidence.tobytes()
 
 
 def test_the_input_is_left_as_it_was() -> None:
-    batch = counted([{"navigator.webdriver": True}], [[entry("clicked", 4, 2.0)]])
+    batch = related([{"navigator.webdriver": True}], [[entry("clicked", 4, 2.0)]])
     for column in (batch.signals.numbers, batch.signals.known, batch.signals.booleans, batch.activity.value):
         column.setflags(write=False)
     before = batch.signals.numbers.tobytes()
@@ -67,7 +67,7 @@ def test_a_signal_that_observes_another_number_of_clues_is_a_bug() -> None:
             return ()
 
     with pytest.raises(AssertionError, match="clues, 0 observed"):
-        Broken().evaluate(View(counted([{}])))
+        Broken().evaluate(View(related([{}])))
 
 
 def test_the_registry_is_that_of_the_schema() -> None:
@@ -99,7 +99,7 @@ def test_the_level_follows_result_and_confidence(result: int, confidence: float,
 
 
 def test_merchants_read_names_and_null() -> None:
-    shown = present(Enrich()(counted([{"navigator.webdriver": True, "automation.cdc_globals": True}])).oks.smart)[0]
+    shown = present(Enrich()(related([{"navigator.webdriver": True, "automation.cdc_globals": True}])).oks.smart)[0]
     assert tuple(shown) == SMART_SIGNALS
     assert (shown["bot"].result, shown["bot"].level, shown["bot"].reasons) == (
         True,

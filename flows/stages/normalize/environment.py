@@ -34,6 +34,7 @@ def environment_of(seen: Seen) -> Environment:
         density=_density(ratio),
         timezone_offset=seen.zone_offset,
         checks=_failed(seen),
+        fingerprint=np.zeros(len(seen), np.uint64),
     )
 
 

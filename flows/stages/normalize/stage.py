@@ -10,7 +10,7 @@ import numpy as np
 from flows.stages.normalize.environment import environment_of
 from flows.stages.normalize.seen import Seen
 from flows.stages.normalize.tables import Tables
-from schemas.batches import Bool, Normalized, Verified
+from schemas.batches import Bool, Network, Normalized, Verified
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
@@ -41,7 +41,7 @@ class Normalize:
         if nulled.any() or np.isinf(numbers[:, self._unbounded]).any():
             batch, letters, nulled = self._refuse(batch, outside, nulled)
         environment = environment_of(Seen(batch, self._tables, nulled))
-        return StageOut(widen(Normalized, batch, environment=environment), letters)
+        return StageOut(widen(Normalized, batch, environment=environment, network=_nowhere(len(batch))), letters)
 
     def _refuse(self, batch: Verified, outside: Bool, odd: Bool) -> tuple[Verified, list[DeadLetter], Bool]:
         """Return the rows that go on, without their numbers outside the ranges; the others; which had some."""
@@ -60,3 +60,8 @@ class Normalize:
             numbers = np.where(outside, np.float32(np.nan), kept.signals.numbers)
             kept = replace(kept, signals=replace(kept.signals, numbers=numbers))
         return kept, letters, odd
+
+
+def _nowhere(rows: int) -> Network:
+    unknown = np.full(rows, np.nan, np.float32)
+    return Network(np.zeros(rows, np.uint16), np.zeros(rows, np.uint32), unknown, unknown)
