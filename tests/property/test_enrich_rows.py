@@ -12,7 +12,7 @@ from enrichers.stage import Enrich
 from schemas.batches import Related
 from schemas.catalogue import load_catalogue
 from schemas.environment import BROWSERS, CHECKS, DEVICES, SYSTEMS
-from tests.builders import related, entry
+from tests.builders import entry, related
 
 CATALOGUE = load_catalogue()
 BOOLEANS = st.sampled_from([signal.name for signal in CATALOGUE.booleans if signal.family in ("automation", "api")])

@@ -11,7 +11,7 @@ import pytest
 from enrichers.registry import SIGNALS
 from enrichers.signal import Verdict
 from enrichers.view import View
-from tests.builders import NOW, related, entry
+from tests.builders import NOW, entry, related
 
 BY_NAME = {signal.name: signal for signal in SIGNALS}
 CHROME = {"browser": "chrome", "browser_version": 147, "system": "windows", "device": "desktop", "gpu": "nvidia"}

@@ -21,7 +21,7 @@ from schemas.batches import Bool
 from schemas.catalogue import load_catalogue
 from schemas.environment import CHECKS
 from schemas.smart_signals import SMART_SIGNALS
-from tests.builders import related, entry
+from tests.builders import entry, related
 
 
 def test_every_row_goes_on_with_every_signal() -> None:
