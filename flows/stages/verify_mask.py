@@ -2,7 +2,7 @@
 
 Browsers, graphics, time zones and pages are far fewer than events. So the stage remembers what it found clean: each
 text, each id, each stretch of texts of an event (what the browser is, what the page is). What is new gets a glance, and
-only what may hold something is read with the patterns of ``flows.stages.personal_data``. What is remembered changes the
+only what may hold something is read with the patterns of ``schemas.personal_data``. What is remembered changes the
 time that a batch takes, never what comes out.
 """
 
@@ -15,15 +15,15 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from flows.stages.personal_data import ID_KINDS, KINDS, Kind, find_personal_data, possible_kinds, redact
-from flows.stages.personal_data.glance import BETWEEN, ids_may_hold, may_hold
-from flows.stages.personal_data.known import Known
-from flows.stages.personal_data.split_card import may_begin, split_card
 from schemas.batches import I32, Decoded, Texts, Verified
 from schemas.catalogue import Catalogue, Signal, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.nested import nested_of
+from schemas.personal_data import ID_KINDS, KINDS, Kind, find_personal_data, possible_kinds, redact
+from schemas.personal_data.glance import BETWEEN, ids_may_hold, may_hold
+from schemas.personal_data.known import Known
+from schemas.personal_data.split_card import may_begin, split_card
 from schemas.stage import StageOut
 
 _IDS = ("transaction", "linked_id")

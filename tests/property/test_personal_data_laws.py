@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.stages.personal_data import find_personal_data, redact
-from flows.stages.personal_data.glance import may_hold
-from flows.stages.personal_data.reading import folded
 from flows.stages.verify_mask import VerifyMask
 from schemas.batches import Decoded
 from schemas.dead_letter import Reason
+from schemas.personal_data import find_personal_data, redact
+from schemas.personal_data.glance import may_hold
+from schemas.personal_data.reading import folded
 from tests.builders import decoded
 from tests.honest_pages import drawn_page
 from tests.masking_corpus import AADHAAR, CARDS, EMAILS, ENCODINGS, IBANS, ZEROS, Variant, corpus, in_script

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from flows.stages.normalize.time_zones import zone_names
-from flows.stages.personal_data import find_personal_data
 from flows.stages.verify_mask import VerifyMask
 from schemas.batches import Texts
 from schemas.dead_letter import DeadLetter, Reason, dead_letter_headers, encode_dead_letter
+from schemas.personal_data import find_personal_data
 from tests.builders import decoded
 from tests.masking_corpus import corpus
 from tests.masking_report import (

@@ -1,6 +1,6 @@
 /**
  * What counts as a person's or a secret's trace in a text. Errs on the side of masking: the page's own words may go, a
- * person's never stay. Stricter than what the server takes for personal data (flows/stages/personal_data.py).
+ * person's never stay. Stricter than what the server takes for personal data (schemas/personal_data.py).
  *
  * No look-behind in any pattern: Safari before 16.4 would refuse the whole script. Each takes time linear in the text.
  */

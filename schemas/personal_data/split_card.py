@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
-from flows.stages.personal_data.card_number import Span, is_card
-from flows.stages.personal_data.reading import Reading, readings
+from schemas.personal_data.card_number import Span, is_card
+from schemas.personal_data.reading import Reading, readings
 
 _RUN = r"[0-9]++(?:[ \-]{1,3}+[0-9]++)*+"
 _LEAD = re.compile(rf"[\W_]*+({_RUN})(?![\W_]*+[0-9]|[^\W_])")

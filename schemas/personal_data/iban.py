@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flows.stages.personal_data.reading import Reading, classes
+from schemas.personal_data.reading import Reading, classes
 
 Span = tuple[int, int]
 

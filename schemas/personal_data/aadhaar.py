@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flows.stages.personal_data.random_id import in_random_id
-from flows.stages.personal_data.reading import Reading
+from schemas.personal_data.random_id import in_random_id
+from schemas.personal_data.reading import Reading
 
 Span = tuple[int, int]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from flows.stages.personal_data.iban import ibans
-from flows.stages.personal_data.reading import classes
+from schemas.personal_data.iban import ibans
+from schemas.personal_data.reading import classes
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HARMLESS = _LETTERS + b" ,.-_:;/!|*\0\t\n\r"

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from flows.stages.personal_data.aadhaar import aadhaar_numbers, may_hold_aadhaar
-from flows.stages.personal_data.card_details import card_details, may_hold_details
-from flows.stages.personal_data.card_number import card_numbers, card_numbers_alone, may_hold_card
-from flows.stages.personal_data.email_address import email_addresses, may_hold_email
-from flows.stages.personal_data.iban import ibans, may_hold_iban
-from flows.stages.personal_data.indian_pan import may_hold_pan, pan_numbers
-from flows.stages.personal_data.phone_number import (
+from schemas.dead_letter import Reason
+from schemas.personal_data.aadhaar import aadhaar_numbers, may_hold_aadhaar
+from schemas.personal_data.card_details import card_details, may_hold_details
+from schemas.personal_data.card_number import card_numbers, card_numbers_alone, may_hold_card
+from schemas.personal_data.email_address import email_addresses, may_hold_email
+from schemas.personal_data.iban import ibans, may_hold_iban
+from schemas.personal_data.indian_pan import may_hold_pan, pan_numbers
+from schemas.personal_data.phone_number import (
     international_numbers,
     may_hold_international,
     may_hold_national,
     national_numbers,
 )
-from flows.stages.personal_data.reading import Reading, readings
-from flows.stages.personal_data.secret import may_hold_leftovers, may_hold_secret, secrets, url_leftovers
-from schemas.dead_letter import Reason
+from schemas.personal_data.reading import Reading, readings
+from schemas.personal_data.secret import may_hold_leftovers, may_hold_secret, secrets, url_leftovers
 
 _ROUNDS = 8
 

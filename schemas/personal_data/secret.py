@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from flows.stages.personal_data.reading import Reading
+from schemas.personal_data.reading import Reading
 
 Span = tuple[int, int]
 

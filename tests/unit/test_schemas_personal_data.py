@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.stages.personal_data import ID_KINDS, find_personal_data, redact
-from flows.stages.personal_data.aadhaar import verhoeff
-from flows.stages.personal_data.card_number import luhn
-from flows.stages.personal_data.glance import BETWEEN, ids_may_hold, may_hold
-from flows.stages.personal_data.iban import ibans
-from flows.stages.personal_data.known import Known
-from flows.stages.personal_data.reading import folded, readings
-from flows.stages.personal_data.split_card import split_card
 from schemas.dead_letter import Reason
+from schemas.personal_data import ID_KINDS, find_personal_data, redact
+from schemas.personal_data.aadhaar import verhoeff
+from schemas.personal_data.card_number import luhn
+from schemas.personal_data.glance import BETWEEN, ids_may_hold, may_hold
+from schemas.personal_data.iban import ibans
+from schemas.personal_data.known import Known
+from schemas.personal_data.reading import folded, readings
+from schemas.personal_data.split_card import split_card
 from tests.masking_corpus import AADHAAR, CARDS, IBANS, corpus
 
 LEAKS = sorted({text for variant in corpus() for text in variant.texts.values()})
