@@ -16,7 +16,7 @@ from confluent_kafka import Message
 from numpy.typing import NDArray
 
 from schemas.dead_letter import Reason
-from schemas.envelope import ENVELOPE_BYTES, ENVELOPE_MAGIC
+from schemas.envelope import ENVELOPE_BYTES, ENVELOPE_MAGIC, sealed_start
 from schemas.result import DECISIONS, Place
 from schemas.sealed import read_header
 
@@ -51,7 +51,7 @@ def event_id_of(value: bytes) -> bytes | None:
     """Return the event id that a record of events.raw shows in the clear, or None where it is not readable."""
     if len(value) < ENVELOPE_BYTES or value[:2] != ENVELOPE_MAGIC:
         return None
-    header = read_header(value[ENVELOPE_BYTES + sum(value[28:31]) :])
+    header = read_header(value[sealed_start(value) :])
     return None if header is None else header.event_id
 
 

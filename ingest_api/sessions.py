@@ -15,6 +15,7 @@ from ingest_api.direct import RawRoute
 from ingest_api.documented import errors, json_body, success
 from ingest_api.errors import ApiError, Code
 from ingest_api.models import Limits, SessionRequest, SessionResponse
+from ingest_api.names import refuse_personal_data
 from ingest_api.parts import Parts
 from schemas.envelope import Attested
 from schemas.keys import Purpose
@@ -66,7 +67,7 @@ def sessions_router(parts: Parts) -> APIRouter:
 def _read(body: bytes) -> SessionRequest:
     """Return the body; ApiError 422 names the fields, never their values."""
     try:
-        return SessionRequest.model_validate_json(body)
+        wanted = SessionRequest.model_validate_json(body)
     except ValidationError as error:
         known = SessionRequest.model_fields
         wrong = sorted({str(e["loc"][0]) for e in error.errors() if e["loc"] and e["loc"][0] in known})
@@ -74,13 +75,15 @@ def _read(body: bytes) -> SessionRequest:
             f"Check these fields: {', '.join(wrong)}." if wrong else "Send a JSON object with the documented fields."
         )
         raise ApiError(Code.INVALID_REQUEST, detail) from None
+    refuse_personal_data(wanted)
+    return wanted
 
 
 def _open(parts: Parts, merchant: str, wanted: SessionRequest) -> SessionResponse:
     config = parts.config
     session_id = secrets.token_bytes(16)
     expires_at = parts.clock() // 1_000 + config.session_ttl_seconds
-    attested = Attested(merchant, wanted.transaction, wanted.linked_id)
+    attested = Attested(merchant, wanted.transaction, wanted.linked_id, wanted.card_token)
     device_id = bytes.fromhex(wanted.device_id) if wanted.device_id else None
     seal_key, sign_key = _key(parts, session_id, "seal"), _key(parts, session_id, "sign")
     return SessionResponse(

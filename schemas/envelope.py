@@ -1,10 +1,12 @@
 """The ingest envelope: what the ingest tier attests about a sealed event, in front of its opaque bytes.
 
-Layout, little-endian, 32 bytes and then three short UTF-8 strings and the sealed event::
+Layout, little-endian, 32 bytes and then four short UTF-8 strings and the sealed event::
 
     0  "CE" | 2 version u8 | 3 reserved u8 | 4 received_at u64 ms | 12 address 16 bytes
-    28 merchant length u8 | 29 transaction length u8 | 30 linked_id length u8 | 31 reserved u8
-    32 merchant | transaction | linked_id | sealed event
+    28 merchant length u8 | 29 transaction length u8 | 30 linked_id length u8 | 31 card_token length u8
+    32 merchant | transaction | linked_id | card_token | sealed event
+
+Byte 31 was reserved and 0 before there were card tokens: such a record reads as one without, in the same version.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ ENVELOPE_DTYPE = np.dtype(
         ("merchant_length", "u1"),
         ("transaction_length", "u1"),
         ("linked_id_length", "u1"),
-        ("reserved_end", "u1"),
+        ("card_token_length", "u1"),
     ]
 )
 _PACK = struct.Struct("<2sBBQ16sBBBB")
+NAME_LENGTHS = ("merchant_length", "transaction_length", "linked_id_length", "card_token_length")
+_LENGTHS_AT = slice(28, 32)
 MAX_NAME_BYTES = 255
 
 
@@ -40,7 +44,8 @@ class Attested(NamedTuple):
 
     merchant: str
     transaction: str
-    linked_id: str
+    linked_id: str = ""
+    card_token: str = ""
 
 
 def address_bytes(text: str) -> bytes:
@@ -61,6 +66,11 @@ def wrap(attested: Attested, received_at: int, address: bytes, sealed: bytes) ->
     """Return the record for ``events.raw``. ValueError where a name has over 255 bytes."""
     names = [name.encode() for name in attested]
     if any(len(name) > MAX_NAME_BYTES for name in names):
-        raise ValueError("merchant, transaction and linked_id may have at most 255 bytes each")
-    head = _PACK.pack(ENVELOPE_MAGIC, ENVELOPE_VERSION, 0, received_at, address, *(len(name) for name in names), 0)
+        raise ValueError("merchant, transaction, linked_id and card_token may have at most 255 bytes each")
+    head = _PACK.pack(ENVELOPE_MAGIC, ENVELOPE_VERSION, 0, received_at, address, *(len(name) for name in names))
     return b"".join((head, *names, sealed))
+
+
+def sealed_start(record: bytes) -> int:
+    """Return where the sealed event starts in a record that has a whole envelope."""
+    return ENVELOPE_BYTES + sum(record[_LENGTHS_AT])

@@ -90,7 +90,7 @@ class Variant:
     """One event of the corpus: the texts that differ from an honest event's, and what must be found nowhere.
 
     ``canaries``: what was leaked, as it was written and in its plain form; each is long enough to be looked for byte
-    for byte. ``transaction`` and ``linked_id`` are empty unless the leak is there.
+    for byte. ``transaction``, ``linked_id`` and ``card_token`` are empty unless the leak is there.
     """
 
     name: str
@@ -100,6 +100,12 @@ class Variant:
     canaries: tuple[str, ...]
     transaction: str = ""
     linked_id: str = ""
+    card_token: str = ""
+
+    @property
+    def in_ids(self) -> bool:
+        """Return whether the leak is in what the merchant's server says: the ingest tier then opens no session."""
+        return bool(self.transaction or self.linked_id or self.card_token)
 
 
 @dataclass(slots=True)
@@ -330,3 +336,4 @@ def _ids(made: _Corpus) -> None:
     for reason, text in leaks:
         made.add("id-transaction", reason, {}, text, transaction=text)
         made.add("id-linked", reason, {}, text, linked_id=text)
+        made.add("id-card-token", reason, {}, text, card_token=text)

@@ -33,9 +33,12 @@ SECTIONS = ("catalogue", "numbers", "known", "booleans", "categories")
 Row = tuple[Sequence[bytes | None], str, str]  # texts in wire order, transaction, linked id
 
 
-def with_ids(batch: Decoded, transactions: Sequence[str], linked_ids: Sequence[str]) -> Decoded:
-    """Return the batch with these ids of the merchant."""
-    event = replace(batch.event, transaction=tuple(transactions), linked_id=tuple(linked_ids))
+def with_ids(
+    batch: Decoded, transactions: Sequence[str], linked_ids: Sequence[str], card_tokens: Sequence[str] | None = None
+) -> Decoded:
+    """Return the batch with these ids of the merchant, and no card tokens unless they are given."""
+    tokens = ("",) * len(batch) if card_tokens is None else tuple(card_tokens)
+    event = replace(batch.event, transaction=tuple(transactions), linked_id=tuple(linked_ids), card_token=tokens)
     return replace(batch, event=event)
 
 
@@ -53,7 +56,8 @@ def batch_of(variants: Sequence[Variant]) -> Decoded:
     """Return honest events with the leaks in them."""
     batch = decoded([{**HONEST_TEXTS, **variant.texts} for variant in variants])
     transactions = [variant.transaction or "order-1" for variant in variants]
-    return with_ids(batch, transactions, [variant.linked_id or "customer-1" for variant in variants])
+    linked_ids = [variant.linked_id or "customer-1" for variant in variants]
+    return with_ids(batch, transactions, linked_ids, [variant.card_token for variant in variants])
 
 
 def missed(variants: Sequence[Variant], out: StageOut[Verified]) -> list[str]:

@@ -14,7 +14,7 @@ from schemas.batches import Decoded, Event, RawBatch
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
-from schemas.envelope import ENVELOPE_BYTES, ENVELOPE_DTYPE, ENVELOPE_MAGIC, ENVELOPE_VERSION
+from schemas.envelope import ENVELOPE_BYTES, ENVELOPE_DTYPE, ENVELOPE_MAGIC, ENVELOPE_VERSION, NAME_LENGTHS
 from schemas.keys import KeyRing
 from schemas.nested import NestedError, columns_of, parse_nested
 from schemas.payload import decode_payloads, encode_payloads
@@ -152,9 +152,7 @@ def _matrix(pieces: list[bytes], width: int, dtype: np.dtype[np.void]) -> NDArra
 def _read_envelopes(values: Sequence[bytes], failures: _Failures) -> tuple[NDArray[np.void], list[int]]:
     """Return the envelopes and where each sealed event starts."""
     envelopes = _matrix([value[:ENVELOPE_BYTES] for value in values], ENVELOPE_BYTES, ENVELOPE_DTYPE)
-    names = sum(
-        envelopes[field].astype(np.int64) for field in ("merchant_length", "transaction_length", "linked_id_length")
-    )
+    names = sum(envelopes[field].astype(np.int64) for field in NAME_LENGTHS)
     starts = ENVELOPE_BYTES + names
     sizes = np.fromiter(map(len, values), np.int64, len(values))
     good = (envelopes["magic"] == ENVELOPE_MAGIC) & (envelopes["version"] == ENVELOPE_VERSION) & (starts <= sizes)
@@ -176,19 +174,20 @@ def _read_headers(values: Sequence[bytes], sealed_at: list[int], failures: _Fail
 
 
 @lru_cache(maxsize=65_536)
-def _split(names: bytes, merchant: int, transaction: int) -> tuple[str, str, str]:
-    """Return three names; the ingest tier wrote UTF-8, anything else is shown, not raised."""
-    parts = names[:merchant], names[merchant : merchant + transaction], names[merchant + transaction :]
-    first, second, third = (part.decode("utf-8", "replace") for part in parts)
-    return first, second, third
+def _split(names: bytes, merchant: int, transaction: int, linked_id: int) -> tuple[str, str, str, str]:
+    """Return four names; the ingest tier wrote UTF-8, anything else is shown, not raised."""
+    second, third = merchant + transaction, merchant + transaction + linked_id
+    parts = names[:merchant], names[merchant:second], names[second:third], names[third:]
+    one, two, three, four = (part.decode("utf-8", "replace") for part in parts)
+    return one, two, three, four
 
 
 def _names(values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int]) -> list[tuple[str, ...]]:
-    """Return merchants, transactions and linked ids, a tuple of n each."""
-    lengths = (envelopes[field].tolist() for field in ("merchant_length", "transaction_length"))
+    """Return merchants, transactions, linked ids and card tokens, a tuple of n each."""
+    lengths = (envelopes[field].tolist() for field in NAME_LENGTHS[:-1])
     spans = zip(values, sealed_at, *lengths, strict=True)
-    rows = [_split(value[ENVELOPE_BYTES:end], merchant, transaction) for value, end, merchant, transaction in spans]
-    return list(zip(*rows, strict=True)) if rows else [(), (), ()]
+    rows = [_split(value[ENVELOPE_BYTES:end], *sizes) for value, end, *sizes in spans]
+    return list(zip(*rows, strict=True)) if rows else [()] * len(NAME_LENGTHS)
 
 
 def _times(column: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -199,7 +198,7 @@ def _times(column: NDArray[np.uint64]) -> NDArray[np.int64]:
 def _event(
     values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int], headers: NDArray[np.void]
 ) -> Event:
-    merchant, transaction, linked_id = _names(values, envelopes, sealed_at)
+    merchant, transaction, linked_id, card_token = _names(values, envelopes, sealed_at)
     return Event(
         event_id=np.ascontiguousarray(headers["event_id"]),
         session_id=np.ascontiguousarray(headers["session_id"]),
@@ -212,5 +211,5 @@ def _event(
         merchant=merchant,
         transaction=transaction,
         linked_id=linked_id,
-        card_token=("",) * len(values),
+        card_token=card_token,
     )

@@ -26,7 +26,7 @@ from schemas.personal_data.known import Known
 from schemas.personal_data.split_card import may_begin, split_card
 from schemas.stage import StageOut
 
-_IDS = ("transaction", "linked_id")
+_IDS = ("transaction", "linked_id", "card_token")
 _NAMED = 3  # fields, in a letter's detail
 _RANK = {reason: rank for rank, reason in reversed(list(enumerate(kind.reason for kind in KINDS)))}
 Stretch = bytes  # texts, one after the other, their lengths as int32, and the number of them
@@ -73,7 +73,7 @@ class VerifyMask:
         rows: set[int] = set()
         for found, known in zip(_stretches_of(batch.signals.texts, self._split), self._clean_stretches, strict=True):
             rows |= self._suspects_in(found, known)
-        ids = batch.event.transaction + batch.event.linked_id
+        ids = batch.event.transaction + batch.event.linked_id + batch.event.card_token
         rows |= {place % len(batch) for place in self._suspects_of(ids)}
         return sorted(rows)
 

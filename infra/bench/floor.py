@@ -16,7 +16,7 @@ from infra.bench.measure import Figures, RowsLost, measured
 from schemas.activity_statistics import activity_statistics
 from schemas.batches import Activity, Signals
 from schemas.catalogue import load_catalogue
-from schemas.envelope import ENVELOPE_BYTES
+from schemas.envelope import sealed_start
 from schemas.keys import KeyRing
 from schemas.payload import decode_payloads
 from schemas.sealed import HEADER_BYTES, NONCE_BYTES, unpack_body
@@ -61,7 +61,7 @@ class _Loop:
     def _open(self, values: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
         bodies, devices = [], []
         for value in values:
-            at = ENVELOPE_BYTES + value[28] + value[29] + value[30]
+            at = sealed_start(value)
             head = value[at : at + HEADER_BYTES]
             cipher = self._ciphers.get(head[8:24])
             if cipher is None:

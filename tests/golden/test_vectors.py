@@ -20,7 +20,20 @@ from schemas.keys import KeyRing
 from schemas.log_codes import load_log_codes
 from schemas.nested import NestedEvent, columns_of, nested_of, parse_nested
 from schemas.payload import decode_payloads, encode_payloads
-from schemas.result import Factor, Place, Result, SmartSignal, VelocityCounts, Versions, encode_result
+from schemas.result import (
+    DeviceHistory,
+    EntityCounts,
+    Factor,
+    Place,
+    Result,
+    SessionSoFar,
+    SharedEntities,
+    SmartSignal,
+    VelocityCounts,
+    Versions,
+    Windows,
+    encode_result,
+)
 from schemas.sealed import HEADER_BYTES, NONCE_BYTES, Codec, Header, seal, unpack_body
 from tests.golden.conftest import Golden
 from tests.wire import HONEST, USER_AGENT
@@ -149,23 +162,25 @@ def opened(sealed: bytes) -> tuple[Codec, bytes]:
 
 def test_envelopes_and_frames(golden: Golden) -> None:
     cases = [
-        ("shop", "order-1", "", "192.0.2.17"),
-        ("h\u00e4ndler", "", "account-9", "2001:db8::17"),
-        ("", "", "", "::"),
+        ("shop", "order-1", "", "", "192.0.2.17"),
+        ("h\u00e4ndler", "", "account-9", "", "2001:db8::17"),
+        ("", "", "", "", "::"),
+        ("shop", "order-1", "account-9", "card_7", "192.0.2.17"),
     ]
     found = [
         {
             "merchant": merchant,
             "transaction": transaction,
             "linked_id": linked,
+            "card_token": card,
             "address": address,
             "received_at": 1_790_000_000_163,
             "sealed": "00ff",
             "record": wrap(
-                Attested(merchant, transaction, linked), 1_790_000_000_163, address_bytes(address), b"\x00\xff"
+                Attested(merchant, transaction, linked, card), 1_790_000_000_163, address_bytes(address), b"\x00\xff"
             ).hex(),
         }
-        for merchant, transaction, linked, address in cases
+        for merchant, transaction, linked, card, address in cases
     ]
     frames = [b"", b"\x00", b"sealed" * 3]
     body = pack_frames(frames)
@@ -211,9 +226,23 @@ def test_the_result(golden: Golden) -> None:
             "bot": SmartSignal(True, 0.5, "high", 1, ["webdriver"]),
             "headless": SmartSignal(None, None, "none", 1),
         },
-        velocity=VelocityCounts(9, 12, 40),
+        velocity=VelocityCounts(
+            events=Windows(9, 12, 40),
+            addresses=Windows(1, 2, 3),
+            accounts=Windows(0, 0, 2),
+            countries=Windows(1, 1, 2),
+            merchants=Windows(1, 1, 1),
+            sessions=Windows(4, 5, 6),
+        ),
         versions=Versions("goose-00000000", 1, "clickgoose 0.1.0"),
         origin=Place("events.raw", 3, 1_099_511_627_776),
         ledger={"appended": 1_790_000_000_170_000, "polled": 1_790_000_000_171_500},
+        shared=SharedEntities(
+            address=EntityCounts(Windows(10, 20, 900), Windows(1, 2, 12)),
+            card=EntityCounts(Windows(1, 1, 1), Windows(1, 1, 1)),
+        ),
+        history=DeviceHistory(70, 1_780_000_000_000, 1_789_999_999_000, [87.5, 3.25]),
+        session=SessionSoFar(4, 1_789_999_990_000),
+        degraded=["shared_counts"],
     )
     golden.check("vectors/result.json", encode_result(result) + b"\n")

@@ -101,7 +101,9 @@ def mixture(random: Random) -> Decoded:
     batch = decoded([{**drawn_page(random), **(variant.texts if variant else {})} for variant in rows])
     transactions = tuple(variant.transaction if variant else "order-1" for variant in rows)
     linked_ids = tuple(variant.linked_id if variant else "" for variant in rows)
-    return replace(batch, event=replace(batch.event, transaction=transactions, linked_id=linked_ids))
+    card_tokens = tuple(variant.card_token if variant else "" for variant in rows)
+    event = replace(batch.event, transaction=transactions, linked_id=linked_ids, card_token=card_tokens)
+    return replace(batch, event=event)
 
 
 def verdicts(stage: VerifyMask, batch: Decoded) -> dict[int, Reason]:

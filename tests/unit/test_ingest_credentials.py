@@ -11,7 +11,8 @@ import jwt
 import pytest
 
 from ingest_api.signature import SIGNATURE_HEADER, sign_body
-from ingest_api.tokens import ISSUER
+from ingest_api.tokens import ISSUER, Tokens
+from schemas.envelope import Attested
 from schemas.framing import pack_frames
 from tests.ingest_kit import KEYS, RING, Page, bearer, code, now_ms, open_page, tier
 
@@ -105,9 +106,9 @@ async def test_signatures(tmp_path: Path) -> None:
 
 async def test_a_token_that_another_process_issued_is_as_good(tmp_path: Path) -> None:
     async with tier(tmp_path / "a") as one, tier(tmp_path / "b") as two:
-        page = await open_page(one.client, transaction='über "1"', linked_id="🦆")
+        page = await open_page(one.client, transaction='über "1"', linked_id="🦆", card_token="card_7")
         claims = jwt.decode(page.opened["token"], RING.derive(2, b"clickgoose-token", "token"), ["HS256"])
-        assert (claims["txn"], claims["lid"]) == ('über "1"', "🦆")
+        assert (claims["txn"], claims["lid"], claims["crd"]) == ('über "1"', "🦆", "card_7")
         twin = Page(two.client, page.opened, page.device_id)
         assert (await twin.send(page.event())).status_code == 200
         known = [t.app.parts.tokens.verify(page.opened["token"], now_ms() // 1_000) for t in (one, two)]
@@ -118,11 +119,20 @@ async def test_a_token_that_another_process_issued_is_as_good(tmp_path: Path) ->
 async def test_the_longest_names_still_give_a_token_that_is_taken(tmp_path: Path, letter: str) -> None:
     name = letter * (255 // len(letter.encode()))
     async with tier(tmp_path) as t:
-        page = await open_page(t.client, transaction=name, linked_id=name, device_id="ab" * 16)
+        ids = {"transaction": name, "linked_id": name, "card_token": "~" * 128, "device_id": "ab" * 16}
+        page = await open_page(t.client, **ids)
         sealed = page.event(device_id=b"\xab" * 16)
         assert (await page.send(sealed)).json()["results"][0]["status"] == "ok"
         assert (await page.send_beacon(page.beacon(sealed))).json()["results"][0]["status"] == "ok"
         assert name.encode() in t.kafka.records[0].value
+
+
+async def test_a_token_from_before_there_were_card_tokens_is_as_good(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        page = await open_page(t.client)
+        assert "crd" not in jwt.decode(page.opened["token"], RING.derive(2, b"clickgoose-token", "token"), ["HS256"])
+        session = Tokens(RING, 60).verify(page.opened["token"], now_ms() // 1_000)
+        assert session.attested == Attested("demo-shop", "order-1", "", "")
 
 
 async def test_guessing_credentials_gets_slow(tmp_path: Path) -> None:

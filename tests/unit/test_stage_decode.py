@@ -62,12 +62,22 @@ def test_the_event_is_read_from_header_and_envelope() -> None:
     assert (event.key_id[0], event.sequence[0], event.occurred_at[0]) == (1, 5, NOW + 5000)
     assert event.received_at[0] == NOW + 5040
     assert (event.merchant, event.transaction, event.linked_id) == (("shop-1",), ("order-1",), ("",))
+    assert event.card_token == ("",)
+
+
+def test_records_with_and_without_a_card_token_are_read_side_by_side() -> None:
+    old, new = Attested("shop-1", "order-1", "c-1"), Attested("shop-1", "order-1", "c-1", "card_7")
+    records = [wrap(said, NOW, ADDRESS, sealed(row, payload())) for row, said in enumerate((old, new, old))]
+    out = DECODE(raw_batch(records))
+    assert not out.errs
+    assert out.oks.event.card_token == ("", "card_7", "")
+    assert out.oks.event.linked_id == ("c-1",) * 3
 
 
 def test_names_of_any_length_and_script_are_read() -> None:
-    names = Attested("h\u00e4ndler" * 20, "", "\u5ba2" * 85)
+    names = Attested("h\u00e4ndler" * 20, "", "\u5ba2" * 85, "card_7")
     event = DECODE(raw_batch([wrap(names, NOW, ADDRESS, sealed(0, payload())), record(1)])).oks.event
-    assert (event.merchant[0], event.transaction[0], event.linked_id[0]) == names
+    assert (event.merchant[0], event.transaction[0], event.linked_id[0], event.card_token[0]) == names
     broken = bytearray(record(2))
     broken[ENVELOPE_BYTES] = 0xFF
     assert DECODE(raw_batch([bytes(broken)])).oks.event.merchant == ("\ufffdhop-1",)

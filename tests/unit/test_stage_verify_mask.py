@@ -134,10 +134,12 @@ def test_a_leak_in_any_text_is_found_and_the_letter_names_the_text(name: str) ->
     ],
 )
 def test_a_leak_in_an_id_is_found_and_stands_nowhere_in_the_letter(value: str, reason: Reason) -> None:
-    batch = decoded([{"page.title": "Checkout"}] * 4)
-    out = VERIFY(with_ids(batch, ("o-1", value, "o-3", "o-4"), ("", "c-2", "", value)))
-    assert [(letter.offset, letter.reason) for letter in out.errs] == [(1, reason), (3, reason)]
-    assert [letter.detail for letter in out.errs] == ["found in transaction; redacted", "found in linked_id; redacted"]
+    batch = decoded([{"page.title": "Checkout"}] * 5)
+    transactions, linked_ids = ("o-1", value, "o-3", "o-4", "o-5"), ("", "c-2", "", value, "")
+    out = VERIFY(with_ids(batch, transactions, linked_ids, ("tok_1", "", "tok_3", "", value)))
+    assert [(letter.offset, letter.reason) for letter in out.errs] == [(1, reason), (3, reason), (4, reason)]
+    found = [letter.detail for letter in out.errs]
+    assert found == [f"found in {name}; redacted" for name in ("transaction", "linked_id", "card_token")]
     assert not any(holds(letter, (value,)) for letter in out.errs)
     assert out.oks.event.transaction == ("o-1", "o-3")
 
