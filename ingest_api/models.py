@@ -21,8 +21,6 @@ def _fits(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_fits)]
-# One byte a character, in JSON too: with the longest names a session's token must still fit its 2,048 bytes.
-CARD_FORM = r"^[!#-\[\]-~]{0,128}$"
 _ID = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
 
 
@@ -37,19 +35,11 @@ class SessionRequest(Model):
 
     transaction: Name = Field(min_length=1, description="Your id of the payment or order")
     linked_id: Name = Field(default="", description="Your id of the customer, if you know it; never a name or e-mail")
-    card_token: str = Field(
-        default="",
-        pattern=CARD_FORM,
-        description="Your own or your processor's token of the card, if you know it, the same for the same card; never "
-        "its number. Visible ASCII without quotation marks and backslashes",
-    )
     device_id: str | None = Field(
         default=None, pattern=r"^[0-9a-f]{32}$", description="If set, only events of this device are accepted"
     )
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"transaction": "order-1001", "linked_id": "customer-42", "card_token": "card_9f8e7d6c"}]
-        }
+        json_schema_extra={"examples": [{"transaction": "order-1001", "linked_id": "customer-42"}]}
     )
 
 
@@ -153,12 +143,21 @@ class ScoreResponse(BaseModel):
     decision: Literal["allow", "review", "deny"]
     factors: list[dict[str, JsonValue]]
     smart_signals: dict[str, JsonValue]
-    velocity: dict[str, int]
+    velocity: dict[str, dict[str, int]] = Field(
+        description="Of the device in 5 minutes, 1 hour and 24 hours: its events, how many different ones of the rest"
+    )
     versions: dict[str, JsonValue]
     origin: dict[str, JsonValue]
     ledger: dict[str, int]
+    shared: dict[str, dict[str, dict[str, int]]] = Field(
+        default={}, description="Events that showed the same, and devices among them; what is not known is left out"
+    )
+    history: dict[str, JsonValue] | None = Field(
+        default=None, description="Of the device, this event included; times in Unix milliseconds; scores newest first"
+    )
+    session: dict[str, int] | None = Field(default=None, description="The session's events so far, and its beginning")
     rules: list[str] = []
-    degraded: list[str] = []
+    degraded: list[str] = Field(default=[], description='What could not be asked: "shared_counts"')
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -174,10 +173,34 @@ class ScoreResponse(BaseModel):
                     "decision": "deny",
                     "factors": [{"code": "headless", "text": "The browser has no window", "contribution": 1.9}],
                     "smart_signals": {"headless": {"result": True, "confidence": 0.98, "level": "high", "version": 1}},
-                    "velocity": {"events_5m": 31, "events_1h": 31, "events_24h": 31},
+                    "velocity": {
+                        "events": {"5m": 31, "1h": 31, "24h": 40},
+                        "addresses": {"5m": 1, "1h": 1, "24h": 2},
+                        "accounts": {"5m": 12, "1h": 12, "24h": 15},
+                        "countries": {"5m": 1, "1h": 1, "24h": 2},
+                        "merchants": {"5m": 1, "1h": 1, "24h": 1},
+                        "sessions": {"5m": 12, "1h": 12, "24h": 15},
+                    },
                     "versions": {"model": "2026-11-01", "catalogue": 1, "build": "0.1.0", "ruleset": None},
                     "origin": {"topic": "events.raw", "partition": 2, "offset": 4711},
                     "ledger": {"received": 1_790_000_000_120_000, "scored": 1_790_000_000_126_000},
+                    "shared": {
+                        "address": {
+                            "events": {"5m": 31, "1h": 44, "24h": 90},
+                            "devices": {"5m": 1, "1h": 3, "24h": 7},
+                        },
+                        "account": {
+                            "events": {"5m": 4, "1h": 30, "24h": 32},
+                            "devices": {"5m": 2, "1h": 12, "24h": 12},
+                        },
+                    },
+                    "history": {
+                        "events": 57,
+                        "first_seen_at": 1_789_500_000_000,
+                        "previous_at": 1_789_999_990_000,
+                        "scores": [81.5, 12.25],
+                    },
+                    "session": {"events": 3, "started_at": 1_789_999_960_000},
                     "rules": [],
                     "degraded": [],
                 }

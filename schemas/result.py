@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 DECISIONS = ("allow", "review", "deny")
+SHARED_COUNTS = "shared_counts"  # in Result.degraded: the store of these counts could not be asked
 
 
 class Factor(msgspec.Struct, frozen=True):
@@ -27,12 +28,66 @@ class SmartSignal(msgspec.Struct, frozen=True, omit_defaults=True):
     reasons: list[str] = []
 
 
-class VelocityCounts(msgspec.Struct, frozen=True):
-    """Events of the device in the windows that end at this event, itself included."""
+class Windows(msgspec.Struct, frozen=True, gc=False, rename={"minutes": "5m", "hour": "1h", "day": "24h"}):
+    """A count over the windows of ``schemas.velocity.WINDOWS``, which end at this event."""
 
-    events_5m: int
-    events_1h: int
-    events_24h: int
+    minutes: int
+    hour: int
+    day: int
+
+
+NOT_SAID = Windows(0, 0, 0)
+
+
+class VelocityCounts(msgspec.Struct, frozen=True, gc=False):
+    """Of the device in each window: its events, and how many different ones of the others; this event included.
+
+    In the order of ``schemas.velocity.KINDS``. A result of a build that did not count so reads as zeros.
+    """
+
+    events: Windows = NOT_SAID
+    addresses: Windows = NOT_SAID
+    accounts: Windows = NOT_SAID
+    countries: Windows = NOT_SAID
+    merchants: Windows = NOT_SAID
+    sessions: Windows = NOT_SAID
+
+
+class EntityCounts(msgspec.Struct, frozen=True, gc=False):
+    """Events that showed an entity, and different devices among them; in the order of ``schemas.velocity.MEASURES``."""
+
+    events: Windows
+    devices: Windows
+
+
+class SharedEntities(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the event shares with other devices, in the order of ``schemas.velocity.ENTITIES``.
+
+    None, and left out of the JSON: the event shows no such thing, or its counts are not known.
+    """
+
+    address: EntityCounts | None = None
+    network: EntityCounts | None = None
+    asn: EntityCounts | None = None
+    account: EntityCounts | None = None
+    fingerprint: EntityCounts | None = None
+    card: EntityCounts | None = None
+
+
+class DeviceHistory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is remembered of the device: events of its life with this one, times in Unix ms, None before its first."""
+
+    events: int
+    first_seen_at: int
+    previous_at: int | None
+    scores: list[float] = []  # of earlier events, newest first; the newest events are not in it yet
+
+
+class SessionSoFar(msgspec.Struct, frozen=True, gc=False):
+    """The session's events so far, this one included, and when the earliest of them was, in Unix ms."""
+
+    events: int
+    started_at: int
 
 
 class Versions(msgspec.Struct, frozen=True):
@@ -70,6 +125,9 @@ class Result(msgspec.Struct, frozen=True):
     versions: Versions
     origin: Place
     ledger: dict[str, int]
+    shared: SharedEntities = SharedEntities()
+    history: DeviceHistory | None = None
+    session: SessionSoFar | None = None
     rules: list[str] = []
     degraded: list[str] = []
 

@@ -9,11 +9,12 @@ import numpy as np
 from enrichers.present import present
 from flows.parcel import Parcel, Span
 from flows.sinks.encoded import EncodedParcel, encoder
-from schemas.batches import Ledger, Score, Scored
+from schemas.batches import History, Ledger, Score, Scored
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.result import Factor
 from schemas.smart_signals import SMART_SIGNALS
+from schemas.velocity import MEASURES, WINDOWS
 from tests.builders import NOW, enriched
 
 BUILD = "0.1.0"
@@ -29,13 +30,39 @@ def explain(batch: Scored) -> list[list[Factor]]:
     ]
 
 
+def _shared(row: int) -> dict[str, int]:
+    """Return counts of the address for most rows, of the card for every third, none for every fourth."""
+    if row % 4 == 3:
+        return {}
+    said = {f"address_{measure}_{window}": row + 2 for measure in MEASURES for window in WINDOWS}
+    if row % 3 == 0:
+        said |= {f"card_{measure}_{window}": 70 for measure in MEASURES for window in WINDOWS}
+    return said | {"address_events_24h": 3_000_000 + row}
+
+
+def _history(section: History) -> History:
+    """Return a longer history; every second row has two earlier scores."""
+    scores = section.scores.copy()
+    scores[1::2, :2] = (87.5, 3.25)
+    return replace(section, events=np.arange(40, 40 + len(section), dtype=np.uint32), scores=scores)
+
+
 def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int | None = None) -> Scored:
     """Return rows with ids made from their offsets; one session for all if its number is given."""
     activity = [[{"code": 200 + row % 3, "t": 10 * at, "value": 0.5} for at in range(row % 4)] for row in range(rows)]
     base = enriched(
         [{"navigator.webdriver": row % 2 == 0} for row in range(rows)],
         activity=activity,
-        velocity=[{"events_5m": 1 + row, "previous_at": -1 if row % 2 else NOW - 5 * row} for row in range(rows)],
+        velocity=[
+            {
+                "events_5m": 1 + row,
+                "addresses_24h": 2 + row,
+                "countries_1h": 3,
+                "sessions_24h": 9,
+                "previous_at": -1 if row % 2 else NOW - 5 * row,
+            }
+            for row in range(rows)
+        ],
         environment=[
             {
                 "browser": "chrome",
@@ -48,6 +75,7 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
         * rows,
         smart=[{SMART_SIGNALS[0]: 0.9, SMART_SIGNALS[1]: 0.1} if row % 2 else {} for row in range(rows)],
         times=[NOW + 1000 * row for row in range(rows)],
+        shared=[_shared(row) for row in range(rows)],
     )
     offsets = np.arange(first, first + rows, dtype=np.int64)
     ids = np.zeros((rows, 16), np.uint8)
@@ -65,6 +93,9 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
             values=tuple(b"sealed\0%d\0" % offset for offset in offsets.tolist()),
             ledger=Ledger(("received", "polled"), np.stack((offsets, offsets + 5), axis=1) + NOW * 1000),
             event=replace(base.event, event_id=ids, session_id=sessions),
+            history=_history(base.history),
+            session=replace(base.session, events=np.full(rows, 3, np.uint32), started_at=base.session.started_at - 9),
+            shared=replace(base.shared, degraded=np.arange(rows) % 4 == 3),
         ),
         score=Score(
             "test-model",

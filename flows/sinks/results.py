@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import starmap
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from schemas.batches import U8, Scored, SmartSignals
-from schemas.result import DECISIONS, Factor, Place, Result, SmartSignal, VelocityCounts, Versions
+from schemas.batches import U8, History, Scored, SessionSummary, Shared, SmartSignals, Velocity
+from schemas.result import (
+    DECISIONS,
+    SHARED_COUNTS,
+    DeviceHistory,
+    EntityCounts,
+    Factor,
+    Place,
+    Result,
+    SessionSoFar,
+    SharedEntities,
+    SmartSignal,
+    VelocityCounts,
+    Versions,
+    Windows,
+)
+from schemas.velocity import KINDS, MEASURES, WINDOWS
 
 Explain = Callable[[Scored], list[list[Factor]]]
 Present = Callable[[SmartSignals], list[dict[str, SmartSignal]]]
@@ -34,21 +51,25 @@ def results_of(batch: Scored, explain: Explain, present: Present, build: str) ->
             decision=DECISIONS[decision],
             factors=factors,
             smart_signals=smart,
-            velocity=VelocityCounts(*counts),
+            velocity=counts,
             versions=versions.setdefault(catalogue, Versions(batch.score.model, catalogue, build)),
             origin=Place(batch.origin.topic, partition, offset),
             ledger=dict(zip(batch.ledger.marks, micros, strict=True)),
+            shared=shared,
+            history=history,
+            session=session,
+            degraded=[SHARED_COUNTS] if degraded else [],
         )
         for (
             event_id, session_id, device_id, merchant, transaction, occurred_at, received_at, score, decision,
-            factors, smart, counts, catalogue, partition, offset, micros,
+            factors, smart, counts, catalogue, partition, offset, micros, shared, history, session, degraded,
         ) in columns
     ]  # fmt: skip
 
 
 def _columns(batch: Scored, explain: Explain, present: Present) -> Iterator[tuple[Any, ...]]:
     """Yield the rows as plain Python values; NumPy converts a whole column at once."""
-    event, velocity = batch.event, batch.velocity
+    event = batch.event
     return zip(
         _hex(event.event_id),
         _hex(event.session_id),
@@ -61,13 +82,84 @@ def _columns(batch: Scored, explain: Explain, present: Present) -> Iterator[tupl
         batch.score.decision.tolist(),
         explain(batch),
         present(batch.smart),
-        np.stack((velocity.events_5m, velocity.events_1h, velocity.events_24h), axis=1).tolist(),
+        velocities(batch.velocity),
         batch.signals.catalogue.tolist(),
         batch.origin.partition.tolist(),
         batch.origin.offset.tolist(),
         batch.ledger.micros.tolist(),
+        entities(batch.shared),
+        histories(batch.history, batch.velocity),
+        sessions(batch.session),
+        batch.shared.degraded.tolist(),
         strict=True,
     )
+
+
+def velocities(section: Velocity) -> Iterator[VelocityCounts]:
+    """Yield the counts of each row."""
+    return starmap(VelocityCounts, _grouped(_windows(section.counts), len(KINDS)))
+
+
+def entities(section: Shared) -> Iterator[SharedEntities]:
+    """Yield what each row shares; an entity without known counts is None."""
+    known = ~np.isnan(section.counts[:, :, 0, 0])
+    counts = np.rint(section.counts[known]).astype(np.uint32)
+    found = np.empty(len(counts), object)
+    found[:] = list(starmap(EntityCounts, _grouped(_windows(counts), len(MEASURES))))
+    table = np.full(known.shape, None, object)
+    table[known] = found
+    return starmap(SharedEntities, table.tolist())
+
+
+def histories(section: History, velocity: Velocity) -> Iterator[DeviceHistory]:
+    """Yield the history of each row's device."""
+    previous = [None if at < 0 else at for at in velocity.previous_at.tolist()]
+    return map(
+        DeviceHistory, section.events.tolist(), velocity.first_seen_at.tolist(), previous, _scores(section.scores)
+    )
+
+
+def _scores(scores: NDArray[np.float32]) -> list[list[float]]:
+    """Return the scores that each row has."""
+    known = (~np.isnan(scores)).sum(axis=1).tolist()
+    if not any(known):
+        return [[]] * len(scores)
+    rows = np.round(scores.astype(np.float64), DECIMALS).tolist()
+    return [row[:count] for row, count in zip(rows, known, strict=True)]
+
+
+def sessions(section: SessionSummary) -> Iterator[SessionSoFar]:
+    """Yield the head of each row's session."""
+    return map(SessionSoFar, section.events.tolist(), section.started_at.tolist())
+
+
+def _windows(counts: NDArray[np.uint32]) -> Iterator[Windows]:
+    """Yield one object for each row of the last axis, [..., WINDOWS]."""
+    flat = counts.reshape(-1, len(WINDOWS))
+    if flat.max(initial=0) >= 1 << _BITS:
+        return starmap(Windows, flat.tolist())
+    return map(_BUILT.__getitem__, (flat @ _PLACES).tolist())
+
+
+class _Built(dict[int, Windows]):
+    """Objects by their three counts in one number: most are of a few small counts, and looked up thrice as fast."""
+
+    def __missing__(self, key: int) -> Windows:
+        if len(self) >= _BUILT_AT_MOST:
+            self.clear()
+        mask = (1 << _BITS) - 1
+        found = self[key] = Windows(key & mask, key >> _BITS & mask, key >> 2 * _BITS)
+        return found
+
+
+_BITS = 21
+_PLACES = 1 << _BITS * np.arange(len(WINDOWS))
+_BUILT_AT_MOST = 65_536
+_BUILT = _Built()
+
+
+def _grouped(items: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    return zip(*[items] * size, strict=True)
 
 
 def _hex(ids: U8) -> list[str]:

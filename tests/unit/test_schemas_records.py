@@ -31,6 +31,7 @@ from schemas.result import (
     SmartSignal,
     VelocityCounts,
     Versions,
+    Windows,
     decode_rejected,
     decode_result,
     encode_rejected,
@@ -54,7 +55,7 @@ RESULT = Result(
         "bot": SmartSignal(True, 0.9, "high", 1, ["webdriver"]),
         "headless": SmartSignal(None, None, "none", 1),
     },
-    velocity=VelocityCounts(1, 2, 3), versions=Versions("m1", 1, "0.1.0"), origin=Place("events.raw", 3, 9),
+    velocity=VelocityCounts(Windows(1, 2, 3)), versions=Versions("m1", 1, "0.1.0"), origin=Place("events.raw", 3, 9),
     ledger={"appended": 1, "decode": 2},
 )  # fmt: skip
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from msgspec import structs
 
+from flows.sinks.results import velocities
 from flows.sinks.tables import Table, archive_columns, event_columns, letter_columns, pack_rows, tables_of, unpack_rows
-from schemas.result import DECISIONS, Place, decode_rejected, decode_result, encode_rejected
+from schemas.batches import Velocity
+from schemas.result import (
+    DECISIONS,
+    DeviceHistory,
+    EntityCounts,
+    Place,
+    SessionSoFar,
+    SharedEntities,
+    Windows,
+    decode_rejected,
+    decode_result,
+    encode_rejected,
+)
+from schemas.velocity import KINDS
 from tests.builders import NOW
 from tests.scored_parcels import BUILD, encoded_parcel
 
@@ -23,10 +40,57 @@ def test_a_result_says_what_its_row_says() -> None:
         assert result.score == pytest.approx(float(batch.score.score[row]))
         assert result.decision == DECISIONS[batch.score.decision[row]]
         assert len(result.factors) == row % 3
-        assert result.velocity.events_5m == 1 + row
+        assert result.velocity.events == Windows(1 + row, 1, 1)
+        assert (result.velocity.addresses, result.velocity.countries) == (Windows(1, 1, 2 + row), Windows(1, 3, 1))
+        assert result.velocity.sessions == Windows(1, 1, 9)
+        assert result.session == SessionSoFar(3, NOW + 1000 * row - 9)
         assert result.origin == Place("events.raw", 3, 40 + row)
         assert (result.versions.model, result.versions.build) == ("test-model", BUILD)
         assert result.ledger == {"received": NOW * 1000 + 40 + row, "polled": NOW * 1000 + 45 + row}
+
+
+def test_what_a_row_does_not_share_or_nobody_knows_is_left_out() -> None:
+    item = encoded_parcel(4)
+    both, address, third, nothing = item.results
+    assert both.shared.card == EntityCounts(Windows(70, 70, 70), Windows(70, 70, 70))
+    assert address.shared == SharedEntities(address=EntityCounts(Windows(3, 3, 3_000_001), Windows(3, 3, 3)))
+    assert third.shared.card is None
+    assert json.loads(item.records[3])["shared"] == {}
+    assert set(json.loads(item.records[0])["shared"]) == {"address", "card"}
+    assert [result.degraded for result in item.results] == [[], [], [], ["shared_counts"]]
+    assert nothing.shared == SharedEntities()
+
+
+def test_a_device_without_a_past_has_none() -> None:
+    item = encoded_parcel(4)
+    first, second, third, _ = item.results
+    assert first.history == DeviceHistory(40, NOW, NOW)
+    assert second.history == DeviceHistory(41, NOW + 1000, None, [87.5, 3.25])
+    assert third.history == DeviceHistory(42, NOW + 2000, NOW - 10)
+    record = json.loads(item.records[1])
+    assert record["history"]["previous_at"] is None
+    assert record["velocity"]["addresses"] == {"5m": 1, "1h": 1, "24h": 3}
+    assert record["session"] == {"events": 3, "started_at": NOW + 991}
+
+
+def test_counts_of_any_size_are_told_apart() -> None:
+    largest = 2**32 - 1
+    rows = [(1, 2, 3), (3, 2, 1), (0, 0, 1), (2**21 - 1, 2**21 - 1, 2**21 - 1), (2**21 - 1, 0, 0)]
+    for counts in (rows, [*rows, (largest, largest, largest), (0, 1, 2**21)]):
+        section = Velocity(
+            np.repeat(np.array(counts, np.uint32)[:, None], len(KINDS), axis=1),
+            np.zeros(len(counts), np.int64),
+            np.zeros(len(counts), np.int64),
+        )
+        assert [structs.astuple(found.countries) for found in velocities(section)] == counts
+
+
+def test_a_result_of_a_build_that_counted_events_alone_can_be_read() -> None:
+    record = json.loads(encoded_parcel(1).records[0])
+    for name in ("shared", "history", "session"):
+        del record[name]
+    older = decode_result(json.dumps(record | {"velocity": {"events_5m": 1, "events_1h": 2, "events_24h": 3}}).encode())
+    assert (older.velocity.events, older.history, older.session) == (Windows(0, 0, 0), None, None)
 
 
 def test_smart_signals_that_are_not_computable_are_null() -> None:
