@@ -21,6 +21,8 @@ def _fits(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_fits)]
+# One byte a character, in JSON too: with the longest names a session's token must still fit its 2,048 bytes.
+CARD_FORM = r"^[!#-\[\]-~]{0,128}$"
 _ID = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
 
 
@@ -35,11 +37,19 @@ class SessionRequest(Model):
 
     transaction: Name = Field(min_length=1, description="Your id of the payment or order")
     linked_id: Name = Field(default="", description="Your id of the customer, if you know it; never a name or e-mail")
+    card_token: str = Field(
+        default="",
+        pattern=CARD_FORM,
+        description="Your own or your processor's token of the card, if you know it, the same for the same card; never "
+        "its number. Visible ASCII without quotation marks and backslashes",
+    )
     device_id: str | None = Field(
         default=None, pattern=r"^[0-9a-f]{32}$", description="If set, only events of this device are accepted"
     )
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"transaction": "order-1001", "linked_id": "customer-42"}]}
+        json_schema_extra={
+            "examples": [{"transaction": "order-1001", "linked_id": "customer-42", "card_token": "card_9f8e7d6c"}]
+        }
     )
 
 
@@ -150,7 +160,8 @@ class ScoreResponse(BaseModel):
     origin: dict[str, JsonValue]
     ledger: dict[str, int]
     shared: dict[str, dict[str, dict[str, int]]] = Field(
-        default={}, description="Events that showed the same, and devices among them; what is not known is left out"
+        default={},
+        description="Events that showed the same thing, and devices among them; what is not known is left out",
     )
     history: dict[str, JsonValue] | None = Field(
         default=None, description="Of the device, this event included; times in Unix milliseconds; scores newest first"

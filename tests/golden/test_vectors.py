@@ -162,23 +162,25 @@ def opened(sealed: bytes) -> tuple[Codec, bytes]:
 
 def test_envelopes_and_frames(golden: Golden) -> None:
     cases = [
-        ("shop", "order-1", "", "192.0.2.17"),
-        ("h\u00e4ndler", "", "account-9", "2001:db8::17"),
-        ("", "", "", "::"),
+        ("shop", "order-1", "", "", "192.0.2.17"),
+        ("h\u00e4ndler", "", "account-9", "", "2001:db8::17"),
+        ("", "", "", "", "::"),
+        ("shop", "order-1", "account-9", "card_7", "192.0.2.17"),
     ]
     found = [
         {
             "merchant": merchant,
             "transaction": transaction,
             "linked_id": linked,
+            "card_token": card,
             "address": address,
             "received_at": 1_790_000_000_163,
             "sealed": "00ff",
             "record": wrap(
-                Attested(merchant, transaction, linked), 1_790_000_000_163, address_bytes(address), b"\x00\xff"
+                Attested(merchant, transaction, linked, card), 1_790_000_000_163, address_bytes(address), b"\x00\xff"
             ).hex(),
         }
-        for merchant, transaction, linked, address in cases
+        for merchant, transaction, linked, card, address in cases
     ]
     frames = [b"", b"\x00", b"sealed" * 3]
     body = pack_frames(frames)
