@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from flows.sinks.writer import Report
+from flows.sinks.writer import Report, Writer
 
 _SECONDS = (0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _EVENT_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
@@ -54,10 +56,35 @@ class FlowMetrics:
             registry=registry,
         )
         self.sink_rows = Counter("clickgoose_sink_rows", "Rows held by a sink", ("sink", "outcome"), registry=registry)
+        self.queue_rows = Gauge(
+            "clickgoose_sink_queue_rows", "Rows that wait for a sink or are with it", ("sink",), registry=registry
+        )
+        self.queue_bytes = Gauge(
+            "clickgoose_sink_queue_bytes", "The same, about, in bytes", ("sink",), registry=registry
+        )
         self.state_write_failures = Counter(
             "clickgoose_state_write_failures", "Frames that the state log could not write", registry=registry
         )
+        self.state_damage = Counter(
+            "clickgoose_state_damage", "Damages found in state logs when they were opened", registry=registry
+        )
+        self.snapshots_skipped = Counter(
+            "clickgoose_snapshots_skipped",
+            "Snapshots put off because rows were between the keyed stage and the score",
+            registry=registry,
+        )
+        self.snapshot_seconds = Histogram(
+            "clickgoose_snapshot_seconds",
+            "One partition's snapshot made and appended to its state log",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
+
+    def watch_queue(self, writer: Writer[Any]) -> None:
+        """Show a writer's queue at every scrape."""
+        self.queue_rows.labels(writer.name).set_function(lambda: writer.rows_held)
+        self.queue_bytes.labels(writer.name).set_function(lambda: writer.bytes_held)
 
     def on_block(self, report: Report) -> None:
         """Count what a writer did with a block."""

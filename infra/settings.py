@@ -12,6 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.velocity import SCORE_LAG
+
 
 class Section(BaseModel):
     """A frozen group of settings; an unknown name is an error, not silence."""
@@ -76,7 +78,13 @@ class IngestSettings(Section):
 class FlowSettings(Section):
     """The dataflow process."""
 
-    poll_max_events: int = Field(default=512, ge=1, le=4096)
+    poll_max_events: int = Field(
+        default=512,
+        ge=1,
+        le=SCORE_LAG,
+        description="Events of one batch; an event sees the scores of its device's events 1,024 offsets before it, so "
+        "more would make results depend on how batches are cut",
+    )
     poll_wait_ms: float = Field(default=1.0, ge=0, le=100, description="How long a poll waits when the flow is idle")
     poll_longest_wait_ms: float = Field(
         default=20.0, ge=0, le=1000, description="At most so long under load: a poll waits as long as a parcel takes"
@@ -85,7 +93,17 @@ class FlowSettings(Section):
     lateness_seconds: int = Field(default=86_400, ge=0, description="Older events are velocity.too_late")
     clickhouse_block_rows: int = Field(default=10_000, ge=1)
     clickhouse_block_seconds: float = Field(default=1.0, gt=0)
+    clickhouse_slow_block_rows: int = Field(
+        default=20_000, ge=1, description="Rows of a block while ClickHouse takes more than a second for one"
+    )
     sink_attempts: int = Field(default=5, ge=1)
+    sink_give_up_seconds: float = Field(
+        default=5.0, gt=0, description="After so long a block goes to the backup, however few its attempts"
+    )
+    sink_queue_rows: int = Field(default=40_000, ge=1, description="Rows that may wait for one sink")
+    sink_queue_bytes: int = Field(
+        default=512 * 1024**2, ge=16 * 1024**2, description="The same in bytes; all sinks together, as they share rows"
+    )
     bug_share_limit: float = Field(default=0.05, gt=0, le=1)
     metrics_port: int = Field(default=0, ge=0, le=65535)
 

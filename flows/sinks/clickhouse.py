@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import msgspec
 from clickhouse_driver import Client
-from clickhouse_driver.errors import Error
+from clickhouse_driver.errors import Error, ServerException, TypeMismatchError
 
-from flows.sinks.destination import DestinationError
+from flows.sinks.destination import DestinationError, RowsRefused
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
 from flows.sinks.tables import Table, archive_columns, event_columns, letter_columns, pack_rows, tables_of, unpack_rows
@@ -16,6 +18,9 @@ from schemas.dead_letter import DeadLetter, Reason
 
 # A block may hold events of many days: late ones, and those of a replay.
 _SETTINGS = {"max_partitions_per_insert_block": 1_000}
+_PROBE_SECONDS = 1.0
+# What reading and sending rows raises where a letter does not hold what a build of ours packed.
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
 
 
 def client_url(url: str, connect_seconds: float, answer_seconds: float) -> str:
@@ -37,7 +42,7 @@ class ClickHouse:
     name = "clickhouse"
 
     def __init__(
-        self, url: str, *, archive: bool = True, connect_seconds: float = 3.0, answer_seconds: float = 30.0
+        self, url: str, *, archive: bool = True, connect_seconds: float = 2.0, answer_seconds: float = 10.0
     ) -> None:
         self._url = client_url(url, connect_seconds, answer_seconds)
         self._archive = archive
@@ -62,8 +67,19 @@ class ClickHouse:
                 )
         except (Error, OSError, EOFError) as error:
             self.close()
+            kind = RowsRefused if isinstance(error, (ServerException, TypeMismatchError)) else DestinationError
             code = getattr(error, "code", None)
-            raise DestinationError(f"ClickHouse: {type(error).__name__}{f' {code}' if code else ''}") from error
+            raise kind(f"ClickHouse: {type(error).__name__}{f' {code}' if code else ''}") from error
+
+    def probe(self) -> bool:
+        """Ask ``SELECT 1`` on a connection of its own, within twice ``_PROBE_SECONDS``."""
+        client = Client.from_url(client_url(self._url, _PROBE_SECONDS, _PROBE_SECONDS))
+        try:
+            return bool(client.execute("SELECT 1") == [(1,)])
+        except (Error, OSError, EOFError):
+            return False
+        finally:
+            client.disconnect()
 
     def letters(self, parcels: Sequence[EncodedParcel], detail: str) -> list[DeadLetter]:
         """Return one letter a row; its payload is the row itself, by table."""
@@ -82,9 +98,13 @@ class ClickHouse:
         return found
 
     def rewrite(self, letters: Sequence[DeadLetter]) -> None:
-        """Insert the rows of letters that :meth:`letters` made."""
-        for tables in unpack_rows([letter.payload for letter in letters]):
-            self.insert(tables)
+        """Insert the rows of letters that :meth:`letters` made; RowsRefused also where a payload is none of them."""
+        try:
+            for tables in unpack_rows([letter.payload for letter in letters]):
+                self.insert(tables)
+        except _UNREADABLE as error:
+            self.close()
+            raise RowsRefused(f"rows of the backup cannot be read: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Disconnect; the next write connects again."""

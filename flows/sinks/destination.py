@@ -13,6 +13,10 @@ class DestinationError(Exception):
     """The destination did not take the parcels, for a reason that may pass. The text holds no field's value."""
 
 
+class RowsRefused(DestinationError):
+    """The destination answered, and did not take the rows: it may be them, or a limit of its own that is reached."""
+
+
 class Deliverable(Protocol):
     """What a writer carries."""
 
@@ -24,6 +28,11 @@ class Deliverable(Protocol):
     @property
     def rows(self) -> int:
         """Return what counts against the queue's bound."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes of memory it takes."""
         ...
 
 
@@ -50,8 +59,33 @@ class Destination(Protocol[T]):
 class Recoverable(Destination[T], Protocol[T]):
     """A destination whose rows can wait in the backup."""
 
+    def probe(self) -> bool:
+        """Tell whether the destination answers at all: cheap, and within about two seconds."""
+        ...
+
     def letters(self, parcels: Sequence[T], detail: str, /) -> list[DeadLetter]:
         """Return all that is needed to write the rows later."""
+        ...
+
+
+class Redrivable(Protocol):
+    """A destination that takes rows back from the backup."""
+
+    @property
+    def name(self) -> str:
+        """Return the sink's name."""
+        ...
+
+    def probe(self) -> bool:
+        """Tell whether the destination answers at all: cheap, and within about two seconds."""
+        ...
+
+    def rewrite(self, letters: Sequence[DeadLetter], /) -> None:
+        """Write the rows of letters; RowsRefused where they are answered with an error, else DestinationError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

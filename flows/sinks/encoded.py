@@ -12,6 +12,9 @@ from flows.sinks.results import Explain, Present, results_of
 from schemas.batches import Scored, Texts
 from schemas.result import Result, encode_result
 
+# A row's columns, its result as objects and its parts of the activity log: measured on the generator's events.
+ROW_BYTES = 8_000
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedParcel:
@@ -30,6 +33,12 @@ class EncodedParcel:
     def rows(self) -> int:
         """Return the rows that sinks have to hold: scored and dead-lettered."""
         return len(self.records) + len(self.parcel.errs)
+
+    @property
+    def size(self) -> int:
+        """Return about how many bytes it takes: what was received, the results' JSON, and the columns and objects."""
+        received = sum(map(len, self.parcel.batch.values)) + sum(len(letter.payload) for letter in self.parcel.errs)
+        return received + sum(map(len, self.records)) + ROW_BYTES * self.rows
 
 
 def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[Scored]], EncodedParcel]:

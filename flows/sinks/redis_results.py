@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-from flows.sinks.destination import DestinationError
+from flows.sinks.destination import DestinationError, RowsRefused
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
 from schemas.dead_letter import DeadLetter, Reason
@@ -96,14 +97,24 @@ class RedisResults:
         return found
 
     def rewrite(self, letters: Sequence[DeadLetter]) -> None:
-        """Store the answers of letters that :meth:`letters` made."""
+        """Store the answers of letters that :meth:`letters` made; RowsRefused also where a payload is none of them."""
         scored, rejected = [], []
-        for letter in letters:
-            if decode_rejected(letter.payload) is None:
-                scored.append((decode_result(letter.payload), letter.payload))
-            else:
-                rejected.append((result_key(letter.merchant or "", letter.event_id or ""), letter.payload))
+        try:
+            for letter in letters:
+                if decode_rejected(letter.payload) is None:
+                    scored.append((decode_result(letter.payload), letter.payload))
+                else:
+                    rejected.append((result_key(letter.merchant or "", letter.event_id or ""), letter.payload))
+        except msgspec.MsgspecError as error:
+            raise RowsRefused(f"an answer of the backup cannot be read: {type(error).__name__}") from error
         self._store(scored, rejected)
+
+    def probe(self) -> bool:
+        """Send PING, within the client's own time limits."""
+        try:
+            return bool(self._client.ping())
+        except RedisError:
+            return False
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -116,6 +127,8 @@ class RedisResults:
         try:
             before = self._first_trip(results, rejected, [result for result, _ in scored])
             self._replace_rejections(results, before)
+        except ResponseError as error:
+            raise RowsRefused(f"Redis: {type(error).__name__}") from error
         except RedisError as error:
             raise DestinationError(f"Redis: {type(error).__name__}") from error
 

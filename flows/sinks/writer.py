@@ -1,6 +1,10 @@
-"""One writer thread behind a bounded queue: groups parcels into blocks, delivers them, acknowledges them in order.
+"""One writer behind a bounded queue: groups parcels into blocks, delivers them, acknowledges them in order.
 
 Plain Python: the dataflow, a replay and a poll loop use the same class.
+
+Whatever a destination does, the flow is not held back by it as long as its rows can wait in the backup: an attempt is
+bounded by the destination's own time limits, all attempts of a block by ``give_up_seconds``, and while a block hangs,
+a second thread takes the oldest that wait to the backup as soon as the queue has passed its high-water mark.
 """
 
 from __future__ import annotations
@@ -9,17 +13,20 @@ import logging
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
+from flows.parcel import Span
 from flows.progress import Progress
+from flows.sinks.circuit import Circuit
 from flows.sinks.destination import Backup, Deliverable, Destination, DestinationError, Recoverable
+from flows.sinks.waiting import ParcelQueue, Waiting
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Deliverable)
-Outcome = Literal["written", "backup"]
+Outcome = Literal["written", "backup", "spilled"]
+_LETTERS_AT_ONCE = 1_000  # rows; a letter costs several times its row while it is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +34,29 @@ class WriterPolicy:
     """How a sink groups, waits, retries and gives up."""
 
     block_rows: int = 1_000
+    slow_block_rows: int = 0  # while blocks take longer than slow_seconds; at least block_rows
+    slow_seconds: float = 1.0
     linger_seconds: float = 0.0
     queue_rows: int = 20_000  # waiting and in flight; a single larger parcel still passes
+    queue_bytes: int = 512 * 1024**2  # the same
     attempts: int = 5
+    give_up_seconds: float = 5.0  # after so long in all, the attempt under way is the last
     backoff_seconds: float = 0.1
     backoff_limit_seconds: float = 5.0
-    probe_seconds: float = 2.0  # after giving up: how often one block tries the destination again
+    spill_share: float = 0.75  # of the queue: above, the oldest go to the backup while a block hangs
+    spill_after_seconds: float = 3.0  # so long a block may take before it counts as hanging
+    probe_seconds: float = 2.0  # after giving up: how often the destination is asked whether it is back
     close_seconds: float = 10.0
 
     def backoff(self, failures: int, random_unit: float) -> float:
         """Return the pause after so many failures in a row: exponential, capped, half of it jitter."""
         full = min(self.backoff_limit_seconds, self.backoff_seconds * 2.0 ** min(failures - 1, 30))
         return full * (0.5 + 0.5 * random_unit)
+
+    @property
+    def block_bytes(self) -> int:
+        """Return the bytes at which a block is full, however few its rows."""
+        return self.queue_bytes // 4
 
 
 class Report(NamedTuple):
@@ -56,7 +74,7 @@ class WriterStopped(Exception):
 
 
 class WriterCrashed(Exception):
-    """The writer thread ended by an unforeseen exception, which is the cause. Nothing further is acknowledged."""
+    """A thread of the writer ended by an unforeseen exception, which is the cause. Nothing further is acknowledged."""
 
 
 class Writer(Generic[T]):
@@ -82,17 +100,20 @@ class Writer(Generic[T]):
         self._on_block = on_block
         self._clock = clock
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[float, T]] = deque()
-        self._rows_waiting = 0
-        self._rows_in_flight = 0
+        self._queue: ParcelQueue[T] = ParcelQueue(policy.queue_rows, policy.queue_bytes, self._acknowledge)
+        self._circuit = Circuit(policy.probe_seconds, clock)
+        self._writes_since: float | None = None  # set while a block is with the destination
+        self._last_seconds = 0.0  # of the last block that was written
         self._closing = False
         self._abandoned = threading.Event()
         self._failure: BaseException | None = None
-        self._refused_since: float | None = None  # set while the circuit is open
-        self._next_probe = 0.0
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
-        self._thread = threading.Thread(target=self._run, name=f"sink-{destination.name}", daemon=True)
-        self._thread.start()
+        self.blocks_written = 0
+        self._threads = [self._thread("sink", self._deliver_all)]
+        if backup is not None:
+            self._threads.append(self._thread("spill", self._spill_all))
+        for thread in self._threads:
+            thread.start()
 
     @property
     def name(self) -> str:
@@ -102,23 +123,33 @@ class Writer(Generic[T]):
     @property
     def rows_held(self) -> int:
         """Return the rows that wait or are in flight."""
-        return self._rows_waiting + self._rows_in_flight
+        return self._queue.rows
+
+    @property
+    def bytes_held(self) -> int:
+        """Return about how many bytes they take."""
+        return self._queue.size
 
     @property
     def degraded(self) -> bool:
         """Tell whether rows go to the backup."""
-        return self._refused_since is not None
+        return self._circuit.open
+
+    @property
+    def pressed(self) -> bool:
+        """Tell whether there is more to do than the destination takes: nobody should add to it."""
+        with self._changed:
+            return self._circuit.open or self._queue.over(self._policy.spill_share / 2)
 
     def put(self, parcel: T, stop: threading.Event | None = None) -> None:
         """Queue a parcel; blocks while the queue is full.
 
-        WriterCrashed if the thread has died. WriterStopped if the writer is closed meanwhile, or if there is still
+        WriterCrashed if a thread has died. WriterStopped if the writer is closed meanwhile, or if there is still
         no room ``close_seconds`` after ``stop`` was set.
         """
-        rows = max(1, parcel.rows)
         patience = 0.0
         with self._changed:
-            while self._full(rows):
+            while not self._queue.has_room(parcel):
                 self._check()
                 if stop is not None and stop.is_set():
                     patience = patience or self._clock() + self._policy.close_seconds
@@ -126,15 +157,14 @@ class Writer(Generic[T]):
                     raise WriterStopped(f"sink {self.name}: told to stop while {self.rows_held} rows waited")
                 self._changed.wait(0.1)  # bounded, so that a signal or a stop is seen
             self._check()
-            self._waiting.append((self._clock(), parcel))
-            self._rows_waiting += rows
+            self._queue.put(parcel, self._clock())
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
         """Wait until all that was put is acknowledged; False if that takes longer. WriterCrashed as in put."""
         deadline = self._clock() + seconds
         with self._changed:
-            while self.rows_held:
+            while not self._queue.settled:
                 self._check_alive()
                 left = deadline - self._clock()
                 if left <= 0:
@@ -144,17 +174,20 @@ class Writer(Generic[T]):
         return True
 
     def close(self) -> None:
-        """Deliver what waits, within ``close_seconds``, and end the thread.
+        """Deliver what waits, within ``close_seconds``, and end the threads.
 
         WriterStopped if rows were left: they are not acknowledged, so they come again.
         """
+        ends = time.monotonic() + self._policy.close_seconds
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(self._policy.close_seconds)
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))
         self._abandoned.set()
-        self._thread.join(0.5)
-        if not self._thread.is_alive():
+        for thread in self._threads:
+            thread.join(0.5)
+        if not any(thread.is_alive() for thread in self._threads):
             self._destination.close()
         self._check_alive()
         if self.rows_held:
@@ -162,9 +195,6 @@ class Writer(Generic[T]):
                 f"sink {self.name}: {self.rows_held} rows were not delivered within "
                 f"{self._policy.close_seconds:g} s; they will come again"
             )
-
-    def _full(self, rows: int) -> bool:
-        return self.rows_held > 0 and self.rows_held + rows > self._policy.queue_rows
 
     def _check(self) -> None:
         self._check_alive()
@@ -175,118 +205,170 @@ class Writer(Generic[T]):
         if self._failure is not None:
             raise WriterCrashed(f"sink {self.name}: {type(self._failure).__name__}") from self._failure
 
-    def _run(self) -> None:
-        try:
-            while block := self._next_block():
-                self._deliver(block)
-                self._acknowledge(block)
-        except WriterStopped as stopped:  # close() says so
-            log.warning("%s", stopped)
-        except BaseException as error:  # the only place that sees it: put, flush and close raise it again
-            log.exception("sink %s: the writer thread ended", self.name)
-            with self._changed:
-                self._failure = error
-                self._changed.notify_all()
+    def _acknowledge(self, spans: Sequence[Span]) -> None:
+        self._progress.acknowledge(self.name, spans)
 
-    def _next_block(self) -> list[T]:
+    def _thread(self, kind: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except WriterStopped as stopped:  # close() says so
+                log.warning("%s", stopped)
+            except BaseException as error:  # the only place that sees it: put, flush and close raise it again
+                log.exception("sink %s: a thread of the writer ended", self.name)
+                with self._changed:
+                    self._failure = error
+                    self._changed.notify_all()
+
+        return threading.Thread(target=run, name=f"{kind}-{self.name}", daemon=True)
+
+    # The first thread: blocks to the destination.
+
+    def _deliver_all(self) -> None:
+        while block := self._next_block():
+            began = self._clock()
+            outcome, attempts = self._write([entry.taken() for entry in block])
+            self._held(block, outcome, attempts, self._clock() - began)
+
+    def _next_block(self) -> list[Waiting[T]]:
         """Wait for a block; an empty one means that the writer is closed and nothing waits."""
         with self._changed:
-            while not self._waiting and not self._closing:
+            while not self._queue and not self._closing:
                 self._changed.wait(0.5)
-            if not self._waiting or self._abandoned.is_set():
+            if not self._queue or self._abandoned.is_set():
                 return []
-            due = self._waiting[0][0] + self._policy.linger_seconds
-            while self._rows_waiting < self._policy.block_rows and not self._closing:
+            due = self._queue.waits_since + self._policy.linger_seconds
+            while self._queue.rows_waiting < self._policy.block_rows and not self._closing:
                 left = due - self._clock()
                 if left <= 0:
                     break
                 self._changed.wait(left)
-            return self._take()
+            slow = self._last_seconds > self._policy.slow_seconds
+            rows = max(self._policy.block_rows, self._policy.slow_block_rows if slow else 0)
+            return self._queue.take(rows, self._policy.block_bytes)
 
-    def _take(self) -> list[T]:
-        block: list[T] = []
-        rows = 0
-        while self._waiting and rows < self._policy.block_rows:
-            parcel = self._waiting.popleft()[1]
-            block.append(parcel)
-            rows += max(1, parcel.rows)
-        self._rows_waiting -= rows
-        self._rows_in_flight = rows
-        return block
-
-    def _acknowledge(self, block: Sequence[T]) -> None:
-        for parcel in block:
-            self._progress.acknowledge(self.name, parcel.spans)
-        with self._changed:
-            self._rows_in_flight = 0
-            self._changed.notify_all()
-
-    def _deliver(self, block: Sequence[T]) -> None:
-        began = self._clock()
-        outcome, attempts = self._write(block)
+    def _held(self, block: Sequence[Waiting[T]], outcome: Outcome, attempts: int, seconds: float) -> None:
+        if outcome == "written":
+            self.blocks_written += 1
+            self._last_seconds = seconds
         if self._on_block is not None:
-            rows = sum(parcel.rows for parcel in block)
-            self._on_block(Report(self.name, outcome, rows, attempts, self._clock() - began))
+            rows = sum(entry.taken().rows for entry in block)
+            self._on_block(Report(self.name, outcome, rows, attempts, seconds))
+        with self._changed:
+            self._queue.hold(block)
+            self._changed.notify_all()
 
     def _write(self, block: Sequence[T]) -> tuple[Outcome, int]:
         """Write a block, or hand it to the backup. Returns what became of it and how often it was tried."""
-        detail = "not tried: the destination refused the blocks before"
-        attempts = 0
-        while self._may_try(attempts):
+        self._writes_since = self._clock()
+        attempts, refusal = self._try(block, self._writes_since)
+        self._writes_since = None
+        if attempts and refusal is None:
+            return "written", attempts
+        if self._backup is None:
+            raise AssertionError("a writer without a backup never gives up")
+        if attempts and self._circuit.give_up():
+            log.error("sink %s: gave up: %s; rows go to the backup until it recovers", self.name, refusal)
+        self._append(block, refusal or "not tried: the destination refused the blocks before", *self._backup)
+        return "backup", attempts
+
+    def _try(self, block: Sequence[T], began: float) -> tuple[int, str | None]:
+        """Return how often a block was tried, and what the destination said at last if it did not take it."""
+        attempts, refusal = 0, None
+        while self._may_try(attempts, began):
+            if attempts:
+                self._pause(attempts)
             attempts += 1
             try:
                 self._destination.write(block)
             except DestinationError as error:
-                detail = str(error)
-                self._failed(attempts, detail)
+                refusal = str(error)
+                log.warning("sink %s: attempt %d failed: %s", self.name, attempts, refusal)
             else:
                 self._recovered()
-                return "written", attempts
-        if self._backup is None:
-            raise AssertionError("a writer without a backup never gives up")
-        self._give_up(detail)
-        self._append(block, detail, *self._backup)
-        return "backup", attempts
+                return attempts, None
+        return attempts, refusal
 
-    def _may_try(self, attempts: int) -> bool:
+    def _may_try(self, attempts: int, began: float) -> bool:
+        """Tell whether to try once more. While the circuit is open: once, after a probe that was answered."""
         if self._backup is None:
             return True
-        if self._refused_since is not None:
-            return attempts == 0 and self._clock() >= self._next_probe
-        return attempts < self._policy.attempts
-
-    def _failed(self, failures: int, detail: str) -> None:
-        log.warning("sink %s: attempt %d failed: %s", self.name, failures, detail)
-        if self._backup is None or (self._refused_since is None and failures < self._policy.attempts):
-            self._pause(failures)
+        if not self._circuit.open:
+            return not attempts or (
+                attempts < self._policy.attempts and self._clock() - began < self._policy.give_up_seconds
+            )
+        if attempts or not self._circuit.due():
+            return False
+        if self._backup[0].probe():
+            return True
+        self._circuit.give_up()
+        return False
 
     def _pause(self, failures: int) -> None:
         if self._abandoned.wait(self._policy.backoff(failures, self._random.random())):
             raise WriterStopped(f"sink {self.name}: closed while its destination was away")
 
-    def _give_up(self, detail: str) -> None:
-        now = self._clock()
-        if self._refused_since is None:
-            self._refused_since = now
-            log.error("sink %s: gave up: %s; rows go to the backup until it recovers", self.name, detail)
-        if now >= self._next_probe:
-            self._next_probe = now + self._policy.probe_seconds
-
     def _recovered(self) -> None:
-        if self._refused_since is not None:
-            log.warning("sink %s: recovered after %.1f s", self.name, self._clock() - self._refused_since)
-            self._refused_since = None
+        seconds = self._circuit.recover()
+        if seconds is not None:
+            log.warning("sink %s: recovered after %.1f s", self.name, seconds)
 
     def _append(self, block: Sequence[T], detail: str, destination: Recoverable[T], backup: Backup) -> None:
         """Hand a block to the backup, however long that takes: there is nowhere else to put it."""
-        letters = destination.letters(block, detail)
-        failures = 0
-        while letters:
-            try:
-                backup.append(letters)
-            except DestinationError as error:
-                failures += 1
-                log.warning("sink %s: backup attempt %d failed: %s", self.name, failures, error)
-                self._pause(failures)
-            else:
-                return
+        for part in _parts(block, _LETTERS_AT_ONCE):
+            letters = destination.letters(part, detail)
+            failures = 0
+            while letters:
+                try:
+                    backup.append(letters)
+                except DestinationError as error:
+                    failures += 1
+                    log.warning("sink %s: backup attempt %d failed: %s", self.name, failures, error)
+                    self._pause(failures)
+                else:
+                    break
+
+    # The second thread: while a block hangs, the oldest that wait go to the backup.
+
+    def _spill_all(self) -> None:
+        if self._backup is None:
+            raise AssertionError("only a writer with a backup spills")
+        said = False
+        while (entries := self._next_spill()) is not None:
+            if not entries:
+                said = False
+                continue
+            if not said:
+                log.warning("sink %s: slow; the oldest rows that wait for it go to the backup", self.name)
+            said = True
+            began = self._clock()
+            self._append([entry.taken() for entry in entries], "not tried: the destination is slow", *self._backup)
+            self._held(entries, "spilled", 0, self._clock() - began)
+
+    def _next_spill(self) -> list[Waiting[T]] | None:
+        """Return what has to go; nothing where all is well for now, None once the writer is closed."""
+        with self._changed:
+            if self._closing:
+                return None
+            if self._hangs() and self._queue.over(self._policy.spill_share):
+                return self._queue.take(_LETTERS_AT_ONCE, self._policy.block_bytes)
+            self._changed.wait(0.1)
+            return []
+
+    def _hangs(self) -> bool:
+        since = self._writes_since
+        return since is not None and self._clock() - since > self._policy.spill_after_seconds
+
+
+def _parts(block: Sequence[T], rows: int) -> Iterator[list[T]]:
+    """Cut a block into lists of whole parcels with at least so many rows, but for the last."""
+    part: list[T] = []
+    found = 0
+    for parcel in block:
+        part.append(parcel)
+        found += parcel.rows
+        if found >= rows:
+            yield part
+            part, found = [], 0
+    if part:
+        yield part

@@ -35,12 +35,18 @@ class Fake:
         self.blocks: list[list[int]] = []
         self.calls = 0
         self.closed = False
+        self.probes = 0
+        self.answers = True
         self._act = act
 
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         self.calls += 1
         self._act(self.calls)
         self.blocks.append([item.spans[0].first for item in parcels])
+
+    def probe(self) -> bool:
+        self.probes += 1
+        return self.answers
 
     def letters(self, parcels: Sequence[EncodedParcel], detail: str) -> list[DeadLetter]:
         return [

@@ -98,7 +98,7 @@ class _Refusing:
     """A destination whose server is away, with the letters of the real one."""
 
     def __init__(self, real: Any) -> None:
-        self.name, self.letters = real.name, real.letters
+        self.name, self.letters, self.probe = real.name, real.letters, real.probe
 
     def write(self, parcels: Sequence[EncodedParcel], /) -> None:
         raise DestinationError("connection refused")

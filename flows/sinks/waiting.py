@@ -1,0 +1,102 @@
+"""What waits for a destination: parcels in the order of the stream, bounded in rows and in bytes.
+
+A parcel waits, is then taken (to be written, or to go to the backup), and is held at last. Both ways may be under way
+at the same time, so a later parcel may be held before an earlier one: it is acknowledged after it, and until then only
+its spans are kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from flows.parcel import Span
+from flows.sinks.destination import Deliverable
+
+T = TypeVar("T", bound=Deliverable)
+
+
+@dataclass(slots=True)
+class Waiting(Generic[T]):
+    """One parcel and what it costs; ``parcel`` is None once it is held."""
+
+    parcel: T | None
+    spans: tuple[Span, ...]
+    rows: int  # at least 1, so that empty parcels are bounded too
+    size: int  # bytes, about
+    since: float
+
+    def taken(self) -> T:
+        """Return the parcel, which is not held yet."""
+        if self.parcel is None:
+            raise AssertionError("a parcel that is held is not delivered again")
+        return self.parcel
+
+
+class ParcelQueue(Generic[T]):
+    """Not thread-safe: its writer's lock guards it. ``acknowledge`` is called with spans, in order."""
+
+    def __init__(self, rows: int, size: int, acknowledge: Callable[[Sequence[Span]], None]) -> None:
+        self._most_rows, self._most_bytes = rows, size
+        self._acknowledge = acknowledge
+        self._order: deque[Waiting[T]] = deque()  # all that is not acknowledged
+        self._waiting: deque[Waiting[T]] = deque()  # its end: what nobody has taken
+        self.rows = 0  # waiting or taken, not held
+        self.size = 0
+        self.rows_waiting = 0
+
+    def __bool__(self) -> bool:
+        """Tell whether anything waits to be taken."""
+        return bool(self._waiting)
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether everything is acknowledged."""
+        return not self._order
+
+    @property
+    def waits_since(self) -> float:
+        """Return since when the oldest waits; only where something waits."""
+        return self._waiting[0].since
+
+    def has_room(self, parcel: T) -> bool:
+        """Tell whether a parcel may come in; one that is larger than the bounds passes alone."""
+        if not self.rows:
+            return True
+        return self.rows + max(1, parcel.rows) <= self._most_rows and self.size + parcel.size <= self._most_bytes
+
+    def over(self, share: float) -> bool:
+        """Tell whether more than a share of either bound is used, and something waits."""
+        return bool(self._waiting) and (self.rows > share * self._most_rows or self.size > share * self._most_bytes)
+
+    def put(self, parcel: T, now: float) -> None:
+        """Add a parcel at the end."""
+        entry = Waiting(parcel, parcel.spans, max(1, parcel.rows), parcel.size, now)
+        self._order.append(entry)
+        self._waiting.append(entry)
+        self.rows += entry.rows
+        self.size += entry.size
+        self.rows_waiting += entry.rows
+
+    def take(self, rows: int, size: int) -> list[Waiting[T]]:
+        """Take the oldest that wait, until either bound is reached; at least one."""
+        taken: list[Waiting[T]] = []
+        found_rows = found_bytes = 0
+        while self._waiting and found_rows < rows and found_bytes < size:
+            entry = self._waiting.popleft()
+            taken.append(entry)
+            found_rows += entry.rows
+            found_bytes += entry.size
+        self.rows_waiting -= found_rows
+        return taken
+
+    def hold(self, entries: Sequence[Waiting[T]]) -> None:
+        """State that parcels are held; acknowledge whatever has nothing open before it."""
+        for entry in entries:
+            entry.parcel = None
+            self.rows -= entry.rows
+            self.size -= entry.size
+        while self._order and self._order[0].parcel is None:
+            self._acknowledge(self._order.popleft().spans)
