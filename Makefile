@@ -10,7 +10,7 @@ ARGS ?=
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agent run test check format lock bench bench-agent masking docs golden clean
+.PHONY: help setup agent run test test-faults check format lock bench bench-agent masking docs golden clean
 
 help: ## Say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -41,6 +41,9 @@ test: $(READY) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and Cl
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --fail-under=90
+
+test-faults: $(READY) ## Every fault in its whole form, with a table; ARGS="--json FILE" keeps it as JSON as well
+	@$(BIN)/pytest tests/faults --faults=whole $(ARGS)
 
 check: $(READY) $(AGENT_READY) ## Lint, format, types, imports between rooms, generated documentation, the agent's bundle
 	@$(BIN)/ruff check .

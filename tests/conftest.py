@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults.table import pytest_terminal_summary
 from tests.stack_fixture import namespace, stack
 
-__all__ = ["namespace", "stack"]
+__all__ = ["namespace", "pytest_terminal_summary", "stack"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--update-golden``: write what the code gives now into tests/golden, to be looked at in the diff."""
+    """Add the suite's own options."""
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/ anew instead of comparing")
+    parser.addoption("--faults", choices=("short", "whole"), default="short", help="how much the fault tests do")
+    parser.addoption("--json", metavar="FILE", help="write the table of the fault tests as JSON")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,20 +43,77 @@ class System:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stack.stop()
 
-    def start_ingest(self) -> str:
-        """Start the ingest tier and return its URL."""
-        self.stack.add(ingest_child(self.stack, self.work), READY_SECONDS, restart=False)
-        return (self.work / "ingest.url").read_text("utf-8").strip()
+    def start_ingest(
+        self,
+        script: Path | None = None,
+        keys: bool = False,
+        wrap: Sequence[str] = (),
+        words: Sequence[str] = (),
+        **env: str,
+    ) -> str:
+        """Start the ingest tier and return its URL; the arguments are those of :meth:`start_flow`."""
+        url = self.work / "ingest.url"
+        url.unlink(missing_ok=True)
+        self._start(ingest_child(self.stack, self.work), script, keys, wrap, words, env)
+        return url.read_text("utf-8").strip()
 
-    def start_flow(self, script: Path | None = None, keys: bool = True, **env: str) -> ChildProcess:
-        """Start the flow, with the keys of ``tests.wire`` or the stack's own; ``script`` replaces the command."""
+    def start_flow(
+        self,
+        script: Path | None = None,
+        keys: bool = True,
+        wrap: Sequence[str] = (),
+        words: Sequence[str] = (),
+        **env: str,
+    ) -> ChildProcess:
+        """Start the flow, with the keys of ``tests.wire`` or the stack's own.
+
+        ``script`` replaces the command, ``wrap`` comes before it and ``words`` after it.
+        """
         (self.work / "flow.ready").unlink(missing_ok=True)
-        child = flow_child(self.stack, self.work)
+        return self._start(flow_child(self.stack, self.work), script, keys, wrap, words, env)
+
+    def _start(
+        self,
+        child: ChildProcess,
+        script: Path | None,
+        keys: bool,
+        wrap: Sequence[str],
+        words: Sequence[str],
+        env: dict[str, str],
+    ) -> ChildProcess:
         if script is not None:
             child.argv = [sys.executable, str(script), *child.argv[3:]]
+        child.argv = [*wrap, *child.argv, *words]
         ours = {"CLICKGOOSE_MASTER_KEYS": WIRE_KEYS} if keys else {}
         child._env = {**(child._env or {}), **ours, **env}
         return self.stack.add(child, READY_SECONDS, restart=False)
+
+    def kill_part(self, name: str) -> None:
+        """kill -9 Kafka (``kafka``), Valkey (``redis``) or the ClickHouse gateway; its supervisor starts it again."""
+        pid = self.stack.child(name).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+
+    def wait_for_part(self, name: str, but_not: int | None, seconds: float = READY_SECONDS) -> None:
+        """Return once a part serves in another process than ``but_not``."""
+        until = time.monotonic() + seconds
+        child = self.stack.child(name)
+        while child.pid in (None, but_not) or not child.ready():
+            assert time.monotonic() < until, f"{name} did not come back within {seconds} s: {child.hint()}"
+            time.sleep(0.05)
+
+    @contextlib.contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """Run the block while a part is not there: stopped, and not started again before the end of the block."""
+        child = self.stack.child(name)
+        self.stack._watch.remove(child)
+        child.stop()
+        try:
+            yield
+        finally:
+            child.start()
+            child.wait_ready(READY_SECONDS)
+            self.stack._watch.add(child, READY_SECONDS)
 
     def append(self, records: Sequence[tuple[int, bytes]], pause: float = 0.0) -> None:
         """Append records to ``events.raw``, each to its partition, in order."""
@@ -63,21 +123,21 @@ class System:
             producer.poll(0)
             if pause:
                 time.sleep(pause)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
 
-    def records(self, topic: str) -> list[Message]:
-        """Return every record of a topic, in order of partition and offset."""
+    def records(self, topic: str, since: dict[int, int] | None = None) -> list[Message]:
+        """Return every record of a topic, or those from some offsets on, in order of partition and offset."""
         consumer = Consumer(
             {"bootstrap.servers": self.stack.bootstrap, "group.id": "tests", "enable.auto.commit": False}
         )
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            ends = {}
+            starts, ends = dict.fromkeys(partitions, 0) | (since or {}), {}
             for partition in partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                if high > low:
+                high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+                if high > starts[partition]:
                     ends[partition] = high
-            consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+            consumer.assign([TopicPartition(topic, partition, starts[partition]) for partition in ends])
             found: list[Message] = []
             while ends:
                 for message in consumer.consume(1000, 0.2):

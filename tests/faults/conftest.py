@@ -1,0 +1,42 @@
+"""Fixtures of the fault tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+
+import pytest
+
+from infra.stack.child import StackError
+from tests.faults.harness import FORMS, Case, Form, World, case
+from tests.faults.table import PROPERTY
+from tests.kafka_parts import need_apache_kafka
+
+
+@pytest.fixture(scope="session")
+def form(pytestconfig: pytest.Config) -> Form:
+    """How much is done."""
+    return FORMS[pytestconfig.getoption("--faults")]
+
+
+@pytest.fixture(scope="session")
+def world(form: Form) -> Iterator[World]:
+    """The system that all fault tests share, one after the other."""
+    need_apache_kafka()
+    try:
+        with World(form) as running:
+            yield running
+    except StackError as error:
+        pytest.exit(f"The fault tests need the local stack: {error} Run `clickgoose doctor`.", returncode=1)
+
+
+@pytest.fixture
+def fault(
+    world: World, record_property: Callable[[str, object], None]
+) -> Callable[[str], AbstractContextManager[Case]]:
+    """Begin a fault by its name in the table."""
+    assert PROPERTY == "fault"
+    return lambda name: case(world, name, record_property)
+
+
+__all__ = ["ExitStack", "fault", "form", "world"]

@@ -1,0 +1,259 @@
+"""One running system that the fault tests share, and what each asserts: the account, the counts, the results."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import psutil
+from confluent_kafka import Message
+from redis import Redis
+
+from infra.account import Account, read_start, wait_settled
+from infra.stack.child import ChildProcess
+from schemas.dead_letter import decode_dead_letter
+from schemas.result import decode_rejected, result_key
+from tests.e2e.system import System
+from tests.faults.load import Appending, Browsers, joined, records, write_told
+from tests.faults.oracle import expected, shown
+from tests.faults.slow import Relay
+from tests.faults.table import Line
+
+PROCESS = Path(__file__).with_name("process.py")
+EPOCH_SECONDS = "0.5"
+_SHOWN = "SELECT lower(hex(event_id)), decision, round(score, 3) FROM events FINAL"
+_OWN = {"ledger"}  # what a second result of an event may show otherwise than the first
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How much is done: the same faults in both forms."""
+
+    name: str
+    kills: int  # of the flow
+    kills_of_a_part: int  # of each other process; a supervisor restarts it at most five times in five minutes
+    away_seconds: float
+    events: int  # of a usual load
+
+
+SHORT = Form("short", 3, 1, 4.0, 200)
+WHOLE = Form("whole", 20, 3, 20.0, 600)
+FORMS = {form.name: form for form in (SHORT, WHOLE)}
+
+
+class World:
+    """The stack, the ingest tier and the flow, which reaches ClickHouse through a relay."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.folder = Path(tempfile.mkdtemp(prefix="clickgoose-faults-"))
+        self.system = System(self.folder)
+        self.faults_of_ingest = self.folder / "ingest.faults"
+        self.faults_of_flow = self.folder / "flow.faults"
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start everything."""
+        with ExitStack() as closing:
+            closing.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            closing.enter_context(self.system)
+            port = urlsplit(self.system.stack.clickhouse_url).port
+            assert port is not None
+            self.relay = closing.enter_context(Relay(port))
+            self.start_ingest()
+            self.start_flow()
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop everything."""
+        self._closing.close()
+
+    def child(self, name: str) -> ChildProcess:
+        """Return a running process by its name: kafka, redis, clickhouse, ingest, flow."""
+        return self.system.stack.child(name)
+
+    def start_flow(self, **more: Any) -> ChildProcess:
+        """Start the flow, and return once it reads."""
+        url = self.system.stack.clickhouse_url
+        port = urlsplit(url).port
+        env = {
+            "CLICKGOOSE_FLOW__EPOCH_SECONDS": EPOCH_SECONDS,
+            "CLICKGOOSE_CLICKHOUSE__URL": url.replace(f":{port}/", f":{self.relay.port}/"),
+            "FAULTS_FILE": str(self.faults_of_flow),
+        }
+        return self.system.start_flow(PROCESS, **more, **env)
+
+    def start_ingest(self, **more: Any) -> None:
+        """Start the ingest tier, and return once it serves, at the same address as before."""
+        env = {"FAULTS_FILE": str(self.faults_of_ingest), "CLICKGOOSE_INGEST__PRODUCE_TIMEOUT_MS": "1000"}
+        self.url = self.system.start_ingest(PROCESS, True, **more, **env)
+
+    def end(self, name: str) -> None:
+        """Drain and stop the ingest tier or the flow, as SIGTERM does."""
+        self.system.stack.remove(self.child(name))
+
+    def kill(self, name: str) -> None:
+        """kill -9 the ingest tier or the flow."""
+        child = self.child(name)
+        child.kill()
+        self.system.stack.remove(child)
+
+    def fail(self, process: str, **wanted: int) -> None:
+        """Say what is wrong in a process from now on (``tests/faults/process.py``), and wait until it is."""
+        file = {"ingest": self.faults_of_ingest, "flow": self.faults_of_flow}[process]
+        fresh = file.with_suffix(".new")
+        fresh.write_text(json.dumps(wanted), "utf-8")
+        fresh.replace(file)
+        time.sleep(0.1)
+
+    def log(self, name: str) -> str:
+        """Return what a process has logged so far."""
+        return self.system.stack.log(name).read_text("utf-8", "replace")
+
+    def memory(self, name: str) -> int:
+        """Return the resident bytes of a process."""
+        return int(psutil.Process(self.child(name).pid).memory_info().rss)
+
+
+@dataclass
+class Case:
+    """One fault: the loads that went through it, and what must be true once it is over."""
+
+    world: World
+    name: str
+    random: Random = field(init=False)
+    loads: list[Appending | Browsers] = field(default_factory=list)
+    offered: int = 0
+    line: Line | None = None
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.name)
+        self.start = read_start(self.world.system.stack.bootstrap)
+        self.flow_log = len(self.world.log("flow"))
+        self.ingest_log = len(self.world.log("ingest"))
+
+    def append(self, events: int | None = None, seconds: float = 0.0, part: str = "") -> Appending:
+        """Begin to append a load to ``events.raw``, spread over about so many seconds."""
+        made = records(f"{self.name} {part}", events or self.world.form.events)
+        self.offered += len(made)
+        load = Appending(self.world.system, made, seconds / len(made))
+        self.loads.append(load)
+        return load
+
+    def browse(self, events: int | None = None, seconds: float = 0.0, part: str = "", clock_ms: int = 0) -> Browsers:
+        """Begin to send a load through the ingest tier, spread over at least so many seconds."""
+        events = events or self.world.form.events
+        load = Browsers(self.world.system, self.world.url, f"{self.name} {part}", events, seconds / events, clock_ms)
+        self.offered += load.offered
+        self.loads.append(load)
+        return load
+
+    def wait_for_results(self, more: int = 1, seconds: float = 60.0) -> None:
+        """Return once ``events.scored`` has so many more records."""
+        self.world.system.wait_for_records("events.scored", self.world.system.ends("events.scored") + more, seconds)
+
+    def said_by(self, name: str) -> str:
+        """Return what the flow or the ingest tier has logged since the case began."""
+        return self.world.log(name)[{"flow": self.flow_log, "ingest": self.ingest_log}[name] :]
+
+    def settle(self, seconds: float = 90.0, dead: Mapping[str, int] | None = None) -> Account:
+        """Wait for the loads and the account, assert all that is promised, and note the table's line.
+
+        ``dead`` gives how many events must have died, by reason.
+        """
+        with joined(*self.loads):
+            pass
+        over = time.monotonic()
+        browsers = [load for load in self.loads if isinstance(load, Browsers)]
+        told = write_told(self.world.folder / "told.hex", browsers)
+        account = wait_settled(self.world.system.stack.settings, self.start, seconds, told, still_seconds=20.0)
+        recovery = time.monotonic() - over
+        self.line = Line(
+            self.name, self.offered, account.accepted, account.scored, account.dead_lettered, account.deduplicated,
+            account.lost, account.duplicated_for_users, round(recovery, 1),
+        )  # fmt: skip
+        assert account.problems == []
+        assert account.accepted == account.scored + account.dead_lettered + account.deduplicated
+        assert (account.lost, account.duplicated_for_users) == (0, 0)
+        assert account.dead_by_reason == (dead or {})
+        assert account.accepted >= self.offered
+        self._check_results(account)
+        return account
+
+    def _check_results(self, account: Account) -> None:
+        """Every event has one result wherever users look, and its counts are the oracle's."""
+        system = self.world.system
+        raw = system.records("events.raw", self.start["events.raw"])
+        letters = [decode_dead_letter(record.value() or b"") for record in self._since("events.dead_letter")]
+        dead = frozenset((one.partition, one.offset) for one in letters if not one.reason.startswith("sink."))
+        due = expected(raw, dead)
+        first = self._first_results(self._since("events.scored"), due)
+        assert due.keys() == first.keys()
+        wrong = {name: (found, due[name]) for name, result in first.items() if (found := shown(result)) != due[name]}
+        assert not wrong, (
+            f"{len(wrong)} of {len(due)} events have other counts than the oracle: {list(wrong.items())[:2]}"
+        )
+        self._check_redis(first)
+        self._check_clickhouse(first, account.waiting.get("sink.clickhouse", 0))
+
+    def _since(self, topic: str) -> list[Message]:
+        return self.world.system.records(topic, self.start[topic])
+
+    @staticmethod
+    def _first_results(scored: Sequence[Message], due: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return the result of each event; whatever was written again must say the same."""
+        first: dict[str, dict[str, Any]] = {}
+        for record in scored:
+            result = {key: value for key, value in json.loads(record.value() or b"").items() if key not in _OWN}
+            if result["event_id"] not in due:
+                continue  # of an earlier case, written again
+            known = first.setdefault(result["event_id"], result)
+            differing = {key: (known.get(key), value) for key, value in result.items() if known.get(key) != value}
+            assert not differing, f"a result that was written again differs from the first: {differing}"
+        return first
+
+    def _check_redis(self, first: Mapping[str, dict[str, Any]]) -> None:
+        names = list(first)
+        with Redis.from_url(self.world.system.stack.redis_url) as client:
+            values = client.mget([result_key(first[name]["merchant"], name) for name in names])
+        for name, value in zip(names, values, strict=True):
+            assert value is not None and decode_rejected(value) is None, f"Redis has no result of {name}"
+            found = {key: one for key, one in json.loads(value).items() if key not in _OWN}
+            assert found == first[name], f"Redis shows another result of {name} than events.scored"
+
+    def _check_clickhouse(self, first: Mapping[str, dict[str, Any]], waiting: int) -> None:
+        starts = " OR ".join(f'(partition = {p} AND "offset" >= {at})' for p, at in self.start["events.raw"].items())
+        rows = self.world.system.clickhouse(f"{_SHOWN} WHERE {starts}")
+        found = {name: (decision, score) for name, decision, score in rows}
+        assert len(rows) == len(found), "ClickHouse shows an event twice"
+        missing = first.keys() - found.keys()
+        assert len(missing) <= waiting, f"ClickHouse lacks {len(missing)} events, of which {waiting} wait"
+        wrong = {
+            name
+            for name, (decision, score) in found.items()
+            if name in first and (decision != first[name]["decision"] or abs(score - first[name]["score"]) > 0.01)
+        }
+        assert not wrong, f"ClickHouse shows other results of {len(wrong)} events than events.scored"
+
+
+@contextmanager
+def case(world: World, name: str, note: Any) -> Iterator[Case]:
+    """Run one fault; its line is noted also where an assertion fails."""
+    one = Case(world, name)
+    try:
+        yield one
+    finally:
+        for load in one.loads:
+            load.thread.join()
+        if one.line is not None:
+            note("fault", asdict(one.line))
