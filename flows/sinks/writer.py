@@ -139,7 +139,7 @@ class Writer(Generic[T]):
     def pressed(self) -> bool:
         """Tell whether there is more to do than the destination takes: nobody should add to it."""
         with self._changed:
-            return self._circuit.open or self._queue.over(self._policy.spill_share / 2)
+            return self._queue.over(self._policy.spill_share / 2)
 
     def put(self, parcel: T, stop: threading.Event | None = None) -> None:
         """Queue a parcel; blocks while the queue is full.
