@@ -21,6 +21,7 @@ _HISTOGRAM = """
 SELECT least(9, toUInt8(floor(score / 10))) AS bucket, uniqExact(event_id)
 FROM events WHERE polled_at >= %(since)s GROUP BY bucket
 """
+_DEGRADED = "SELECT uniqExact(event_id) FROM events WHERE polled_at >= %(since)s AND notEmpty(degraded)"
 _DEAD = """
 SELECT reason, uniqExact(partition, offset) AS letters FROM dead_letters WHERE first_failed_at >= %(since)s
 GROUP BY reason ORDER BY letters DESC
@@ -37,6 +38,7 @@ class Seen:
     decisions: dict[str, int] = field(default_factory=dict)
     histogram: tuple[int, ...] = (0,) * 10
     dead: dict[str, int] = field(default_factory=dict)
+    degraded: int = 0
 
 
 class Looker:
@@ -57,6 +59,7 @@ class Looker:
 
     def _ask(self) -> Seen:
         ((scored, quantiles),) = self._client.execute(_SCORED, self._since)
+        ((degraded,),) = self._client.execute(_DEGRADED, self._since)
         histogram = dict(self._client.execute(_HISTOGRAM, self._since))
         p50, p99 = (0.0 if value != value else float(value) for value in quantiles)  # noqa: PLR0124 - NaN of no row
         return Seen(
@@ -66,6 +69,7 @@ class Looker:
             decisions=dict(self._client.execute(_DECISIONS, self._since)),
             histogram=tuple(int(histogram.get(bucket, 0)) for bucket in range(10)),
             dead=dict(self._client.execute(_DEAD, self._since)),
+            degraded=degraded,
         )
 
 
@@ -85,6 +89,8 @@ def render(seen: Seen, seconds: float, offered: dict[str, float], addresses: dic
     numbers.add_row("score 0 to 100", f"[cyan]{bars(seen.histogram)}[/cyan]")
     for decision, style in _DECISION_STYLES.items():
         numbers.add_row(f"[{style}]{decision}[/{style}]", f"{seen.decisions.get(decision, 0):,}")
+    if seen.degraded:
+        numbers.add_row("[yellow]scored degraded[/yellow]", f"{seen.degraded:,}")
     dead = Table(title="dead letters", title_justify="left")
     dead.add_column("reason")
     dead.add_column("events", justify="right")
