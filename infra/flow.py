@@ -35,6 +35,7 @@ from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScor
 from flows.sinks.redis_results import RedisResults, connect
 from flows.sinks.writer import Writer, WriterPolicy
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
+from infra.flow_layout import StateRoot, process_of
 from infra.keys import key_ring
 from infra.settings import FlowSettings, Settings
 from infra.topics import RAW
@@ -51,26 +52,50 @@ class FlowRefused(Exception):
     """The flow cannot start; the message is one sentence for the user."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which process of how many this is."""
+
+    ordinal: int = 0
+    processes: int = 1
+
+    def partitions(self, all_partitions: Iterable[int]) -> tuple[int, ...]:
+        """Return the partitions of this process; FlowRefused where there are too few for all processes."""
+        every = tuple(all_partitions)
+        own = tuple(number for number in every if process_of(number, self.processes) == self.ordinal)
+        if not own:
+            raise FlowRefused(
+                f"process {self.ordinal} of {self.processes} would have none of the {len(every)} partitions: "
+                "start fewer processes, or raise CLICKGOOSE_KAFKA__PARTITIONS and run `clickgoose up`"
+            )
+        return own
+
+
 @dataclass(slots=True)
 class FlowProcess:
     """One worker with a static set of partitions. ``run`` returns after ``stop`` has drained it."""
 
     settings: Settings
     partitions: tuple[int, ...]
-    state: Path
+    state: Path  # the root: flow_layout says what lies in it
     topic: str = RAW
+    place: Place = Place()
     group: str = "clickgoose-score-events"
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Run until stopped. Exceptions are for a broken world: their message says which part of it."""
+        with StateRoot(self.state, self.place.processes) as root:
+            self._run(root, ready)
+
+    def _run(self, root: StateRoot, ready: Callable[[], None]) -> None:
         metrics = FlowMetrics(self.registry)
         monitor = Monitor(time.time_ns, metrics, self.settings.flow.bug_share_limit)
         progress = Progress(SINKS)
         model = load_model(self.settings)
         pipeline = pipeline_of(self.settings, model)
-        checkpoints = Checkpoints(self.state, pipeline.velocity, progress, monitor)
+        checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.velocity, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         source = self._source(
             SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, checkpoints.snapshot)
