@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from enrichers.address_table import load_address_table
 from enrichers.stage import Enrich
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
@@ -66,11 +67,11 @@ class Pipeline:
 def build_pipeline(
     keys: KeyRing, model: Model, *, policy: Policy, lateness_ms: int, shared: SharedCounts | None = None
 ) -> Pipeline:
-    """Put the stages together."""
+    """Put the stages together. DataFileError where a data file of the look-ups is missing or damaged."""
     return Pipeline(
         decode=Decode(keys),
         verify_mask=VerifyMask(),
-        normalize=Normalize(),
+        normalize=Normalize(locate=load_address_table()),
         velocity=Velocity(lateness_ms=lateness_ms),
         relate=Relate(shared or NothingShared()),
         enrich=Enrich(),

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
 
+from enrichers.address_file import DataFileError
 from enrichers.present import present
 from flows.bind import run_bytewax
 from flows.checkpoints import Checkpoints
@@ -219,13 +220,16 @@ def load_model(settings: Settings) -> Model:
 
 
 def pipeline_of(settings: Settings, model: Model) -> Pipeline:
-    """Return the pipeline of these settings; FlowRefused where their master keys cannot be used."""
+    """Return the pipeline of these settings; FlowRefused where their master keys or a data file cannot be used."""
     try:
         keys = key_ring(settings)
     except ValueError as error:
         raise FlowRefused(str(error)) from None
     lateness = settings.flow.lateness_seconds * 1000
-    return build_pipeline(keys, model, policy=model.policy, lateness_ms=lateness)
+    try:
+        return build_pipeline(keys, model, policy=model.policy, lateness_ms=lateness)
+    except DataFileError as error:
+        raise FlowRefused(str(error)) from None
 
 
 def required(value: str | None, variable: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from enrichers.address_table import load_address_table
 from enrichers.stage import Enrich
 from flows.parcel import Parcel, Span
 from flows.run_stage import Monitor, run_session, run_stage
@@ -27,7 +28,8 @@ _LATENESS_MS = 86_400_000
 def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray[np.int8], list[str]]]:
     """Yield what the flow would give its score stage, with the labels and kinds of the rows that came through."""
     monitor = Monitor.silent()
-    decode, verify_mask, normalize, enrich = Decode(dataset_keys()), VerifyMask(), Normalize(), Enrich()
+    decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), Enrich()
+    normalize = Normalize(locate=load_address_table())
     velocity = Velocity(lateness_ms=_LATENESS_MS)
     relate = Relate(NothingShared())
     session = velocity.open(())

@@ -1,4 +1,4 @@
-"""The stage: numbers against their ranges, then the environment of what is left."""
+"""The stage: numbers against their ranges, then the environment of what is left, and where its address lies."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from flows.stages.normalize.environment import environment_of
 from flows.stages.normalize.seen import Seen
 from flows.stages.normalize.tables import Tables
-from schemas.batches import Bool, Network, Normalized, Verified
+from schemas.batches import Bool, Normalized, Verified
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
+from schemas.places import Locate, nowhere
 from schemas.stage import StageOut
 
 
@@ -22,18 +23,20 @@ class Normalize:
 
     name = "normalize"
 
-    def __init__(self, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, catalogue: Catalogue | None = None, locate: Locate = nowhere) -> None:
+        """``locate``: the lookup of addresses; without one, all are unknown."""
+        self._locate = locate
         self._catalogue = catalogue or load_catalogue()
         self._tables = Tables(self._catalogue)
         self._low, self._high, self._dead = self._catalogue.bounds()
         self._unbounded = np.flatnonzero(np.isinf(self._low) | np.isinf(self._high))
 
     def __reduce__(self) -> tuple[type[Normalize], tuple[Any, ...]]:
-        """Pickle by the catalogue: the tables are made again."""
-        return Normalize, (self._catalogue,)
+        """Pickle by the catalogue and the lookup: the tables are made again."""
+        return Normalize, (self._catalogue, self._locate)
 
     def __call__(self, batch: Verified, /) -> StageOut[Normalized]:
-        """Return rows with an environment; infinite and impossible numbers become dead letters."""
+        """Return rows with an environment and a network; infinite and impossible numbers become dead letters."""
         numbers = batch.signals.numbers
         outside = (numbers < self._low) | (numbers > self._high)
         nulled = np.asarray(outside.any(axis=1))
@@ -41,7 +44,9 @@ class Normalize:
         if nulled.any() or np.isinf(numbers[:, self._unbounded]).any():
             batch, letters, nulled = self._refuse(batch, outside, nulled)
         environment = environment_of(Seen(batch, self._tables, nulled))
-        return StageOut(widen(Normalized, batch, environment=environment, network=_nowhere(len(batch))), letters)
+        return StageOut(
+            widen(Normalized, batch, environment=environment, network=self._locate(batch.event.address)), letters
+        )
 
     def _refuse(self, batch: Verified, outside: Bool, odd: Bool) -> tuple[Verified, list[DeadLetter], Bool]:
         """Return the rows that go on, without their numbers outside the ranges; the others; which had some."""
@@ -60,8 +65,3 @@ class Normalize:
             numbers = np.where(outside, np.float32(np.nan), kept.signals.numbers)
             kept = replace(kept, signals=replace(kept.signals, numbers=numbers))
         return kept, letters, odd
-
-
-def _nowhere(rows: int) -> Network:
-    unknown = np.full(rows, np.nan, np.float32)
-    return Network(np.zeros(rows, np.uint16), np.zeros(rows, np.uint32), unknown, unknown)

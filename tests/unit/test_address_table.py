@@ -1,0 +1,221 @@
+"""Where addresses lie: real addresses, addresses of nobody, damaged files, and how the files are made."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import pickle
+import tarfile
+import time
+from ipaddress import IPv6Address
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from enrichers.address_file import DataFileError, Stretches, pack_address_file, read_address_file
+from enrichers.address_table import ASN_FILE, COUNTRY_FILE, DATA, PLACES_FILE, load_address_table
+from flows.stages.normalize import Normalize
+from infra.cli import app
+from infra.data.address_ranges import stretches_of
+from infra.data.packages import DataRefused, find_package
+from schemas.batches import U8
+from schemas.countries import COUNTRIES
+from schemas.envelope import address_bytes
+from schemas.places import nowhere
+from tests.normalize.agents import verified
+from tests.strategies import same
+
+TABLE = load_address_table()
+NOBODY = (
+    "0.0.0.1", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.1.1", "172.31.255.255", "192.0.2.17", "192.168.1.1",
+    "198.51.100.9", "203.0.113.9", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "ff02::1",
+    "2001:db8::17", "64:ff9b::808:808", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+)  # fmt: skip
+SOMEBODY = {  # allocated to the same holders for decades
+    "8.8.8.8": ("US", 15169), "1.1.1.1": ("AU", 13335), "73.20.30.40": ("US", 7922), "84.150.1.1": ("DE", 3320),
+    "86.130.1.1": ("GB", 2856), "126.1.2.3": ("JP", 17676), "2003:c0::1": ("DE", 3320),
+    "2001:4860:4860::8888": ("US", 15169), "95.216.1.1": ("FI", 24940), "3.80.1.1": ("US", 14618),
+}  # fmt: skip
+
+
+def packed(*addresses: str) -> U8:
+    return np.frombuffer(b"".join(map(address_bytes, addresses)), np.uint8).reshape(-1, 16)
+
+
+def test_known_addresses_get_country_system_and_place() -> None:
+    found = TABLE(packed(*SOMEBODY))
+    assert [COUNTRIES[number] for number in found.country] == [country for country, _ in SOMEBODY.values()]
+    assert found.asn.tolist() == [asn for _, asn in SOMEBODY.values()]
+    assert (found.country.dtype, found.asn.dtype, found.latitude.dtype) == (np.uint16, np.uint32, np.float32)
+    germany = list(SOMEBODY).index("84.150.1.1")
+    assert 47 < found.latitude[germany] < 55
+    assert 6 < found.longitude[germany] < 15
+
+
+@pytest.mark.parametrize("address", NOBODY)
+def test_addresses_of_nobody_are_unknown(address: str) -> None:
+    found = TABLE(packed(address))
+    assert (found.country[0], found.asn[0]) == (0, 0)
+    assert np.isnan(found.latitude[0])
+    assert np.isnan(found.longitude[0])
+
+
+def test_a_batch_gives_what_its_rows_give() -> None:
+    addresses = packed(*SOMEBODY, *NOBODY)
+    whole = TABLE(addresses)
+    for row in range(len(addresses)):
+        assert same(TABLE(addresses[row : row + 1]), whole.take(np.array([row])))
+    assert len(TABLE(addresses[:0])) == 0
+
+
+def test_bisection_gives_what_a_search_from_the_start_gives() -> None:
+    content = read_address_file(DATA / ASN_FILE, "asn")
+    random = np.random.default_rng(5)
+    at = random.integers(1, len(content.four.starts), 40)
+    keys = np.concatenate([content.four.starts[at], content.four.starts[at] - np.uint32(1)])
+    expected = np.concatenate([content.four.values[at], content.four.values[at - 1]])
+    found = TABLE(packed(*(".".join(map(str, int(key).to_bytes(4, "big"))) for key in keys)))
+    assert found.asn.tolist() == expected.tolist()
+    at = random.integers(1, len(content.six.starts), 40)
+    ends = content.six.starts[at] - np.uint64(1)
+    last = TABLE(packed(*(str(IPv6Address((int(end) << 64) + 2**64 - 1)) for end in ends)))
+    assert last.asn.tolist() == content.six.values[at - 1].tolist()
+
+
+def test_a_table_pickles_as_where_it_was_read_from() -> None:
+    assert len(pickle.dumps(TABLE)) < 1_000
+    assert pickle.loads(pickle.dumps(TABLE)) is TABLE  # noqa: S301 - our own bytes
+
+
+def test_the_stage_fills_the_network_section_with_what_the_lookup_says() -> None:
+    batch = verified([{}])
+    located = Normalize(locate=TABLE)(batch).oks.network
+    assert same(located, TABLE(batch.event.address))
+    assert same(Normalize()(batch).oks.network, nowhere(batch.event.address))
+    again = pickle.loads(pickle.dumps(Normalize(locate=TABLE)))  # noqa: S301 - our own bytes
+    assert same(again(batch).oks.network, located)
+
+
+def test_reading_takes_under_a_second_and_the_files_under_four_megabytes(tmp_path: Path) -> None:
+    for name in (COUNTRY_FILE, ASN_FILE, PLACES_FILE):
+        (tmp_path / name).write_bytes((DATA / name).read_bytes())
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4_000_000
+    started = time.perf_counter()
+    load_address_table(tmp_path)
+    assert time.perf_counter() - started < 1.0  # 0.07 s by itself
+
+
+@pytest.mark.parametrize("name", [COUNTRY_FILE, ASN_FILE, PLACES_FILE])
+@pytest.mark.parametrize("damage", ["missing", "short", "flipped", "other"])
+def test_a_missing_or_damaged_file_is_one_clear_sentence(tmp_path: Path, name: str, damage: str) -> None:
+    for one in (COUNTRY_FILE, ASN_FILE, PLACES_FILE):
+        (tmp_path / one).write_bytes((DATA / one).read_bytes())
+    content = (tmp_path / name).read_bytes()
+    if damage == "missing":
+        (tmp_path / name).unlink()
+    elif damage == "short":
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        (tmp_path / name).write_bytes(content[:-9] + bytes([content[-9] ^ 0x55]) + content[-8:])
+    else:
+        (tmp_path / name).write_bytes(b"AD,91,0\n" if name == PLACES_FILE else b"")
+    with pytest.raises(DataFileError, match=f"^The data file .*{name}.*\\.$") as caught:
+        load_address_table(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_another_kind_is_refused() -> None:
+    with pytest.raises(DataFileError, match="damaged or of another version"):
+        read_address_file(DATA / ASN_FILE, "country")
+
+
+def test_ranges_become_stretches_without_gaps_repeats_and_reserved_addresses() -> None:
+    start = 0x0A000000  # 10.0.0.0, reserved
+    ranges = [(5 << 24, (6 << 24) - 1, 7), (6 << 24, (6 << 24) + 9, 7), (start - 256, start + 65_536, 8)]
+    four = stretches_of(ranges, 32)
+    assert four.starts.tolist() == [0, 5 << 24, (6 << 24) + 10, start - 256, start]
+    assert four.values.tolist() == [0, 7, 0, 8, 0]
+    assert four.at(np.array([0, 5 << 24, (6 << 24) + 9, start - 1, start], np.uint32)).tolist() == [0, 7, 7, 8, 0]
+
+
+def test_a_network_half_that_two_ranges_share_belongs_to_the_first() -> None:
+    at = 0x2A00_0000_0000_0000 << 64
+    six = stretches_of([(at, at + 5, 1), (at + 6, at + 2**65 - 1, 2)], 128)
+    assert six.at(np.array([(at >> 64) - 1, at >> 64, (at >> 64) + 1, (at >> 64) + 2], np.uint64)).tolist() == [
+        0,
+        1,
+        2,
+        0,
+    ]
+
+
+def test_ranges_in_disorder_are_refused() -> None:
+    with pytest.raises(DataRefused, match="not sorted"):
+        stretches_of([(9, 10, 1), (3, 4, 1)], 32)
+
+
+def test_the_same_content_gives_the_same_bytes_and_reads_back(tmp_path: Path) -> None:
+    four = Stretches(np.array([0, 5], np.uint32), np.array([0, 9], np.uint32))
+    six = Stretches(np.array([0, 2**63], np.uint64), np.array([0, 2**32 - 1], np.uint32))
+    made = pack_address_file("asn", "1", "here", "none", four, six)
+    assert made == pack_address_file("asn", "1", "here", "none", four, six)
+    (tmp_path / "file").write_bytes(made)
+    read = read_address_file(tmp_path / "file", "asn")
+    assert [read.four.values.tolist(), read.six.starts.tolist()] == [[0, 9], [0, 2**63]]
+    assert read.described.version == "1"
+
+
+def archive(directory: Path, name: str, version: str, **files: str) -> None:
+    """Write an archive as `npm pack` does."""
+    path = directory / f"{name.replace('@', '').replace('/', '-')}-{version}.tgz"
+    content = {"package.json": json.dumps({"name": name, "version": version, "license": "CC0-1.0"}), **files}
+    with gzip.open(path, "wb") as packed_file, tarfile.open(fileobj=packed_file, mode="w") as made:
+        for file, text in content.items():
+            info = tarfile.TarInfo(f"package/{file}")
+            info.size = len(text)
+            made.addfile(info, io.BytesIO(text.encode()))
+
+
+def test_data_build_makes_files_that_can_be_used_and_says_what_changed(tmp_path: Path) -> None:
+    name = "@ip-location-db/geo-whois-asn-country"
+    tables = {f"geo-whois-asn-country-ipv{six}-num.csv": "" for six in "46"}
+    tables["geo-whois-asn-country-ipv4-num.csv"] = "16777216,16777471,AU\n16777472,16778239,CN\n"
+    archive(tmp_path, name, "2.3.1", **tables)
+    archive(tmp_path, "@ip-location-db/asn", "2.3.1",
+            **{"asn-ipv4-num.csv": '16777216,16777471,13335,"Cloudflare, Inc."\n', "asn-ipv6-num.csv": ""})  # fmt: skip
+    out, run = tmp_path / "out", CliRunner()
+    command = ["data", "build", "--archives", str(tmp_path), "--out", str(out), "--json"]
+    first = json.loads(run.invoke(app, command).stdout)
+    assert [(one["file"], one["version"], one["changed"]) for one in first["files"]][:2] == [
+        (COUNTRY_FILE, "2.3.1", True), (ASN_FILE, "2.3.1", True)]  # fmt: skip
+    assert not any(one["changed"] for one in json.loads(run.invoke(app, command).stdout)["files"])
+    found = load_address_table(out)(packed("1.0.0.1", "1.0.1.1", "1.0.4.0"))
+    assert ([COUNTRIES[number] for number in found.country], found.asn.tolist()) == (["AU", "CN", ""], [13335, 0, 0])
+    shown = json.loads(run.invoke(app, ["data", "show", "--directory", str(out), "--json"]).stdout)
+    assert shown["files"][ASN_FILE]["version"] == "2.3.1"
+
+
+def test_data_build_says_in_one_sentence_what_is_wrong(tmp_path: Path) -> None:
+    run = CliRunner()
+    missing = run.invoke(app, ["data", "build", "--archives", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert (missing.exit_code, len(missing.stderr.strip().splitlines()[1:])) == (1, 1)
+    archive(tmp_path, "@ip-location-db/asn", "1.0.0")
+    with pytest.raises(DataRefused, match=r"has no asn-ipv4-num\.csv any more"):
+        list(find_package("@ip-location-db/asn", tmp_path).rows("asn-ipv4-num.csv"))
+    shown = run.invoke(app, ["data", "show", "--directory", str(tmp_path)])
+    assert (shown.exit_code, len(shown.stderr.strip().splitlines())) == (1, 1)
+
+
+def test_every_country_has_a_place_and_a_number_of_its_own() -> None:
+    assert COUNTRIES[0] == ""
+    assert len(set(COUNTRIES)) == len(COUNTRIES) == 251
+    assert (COUNTRIES[1], COUNTRIES[57], COUNTRIES[233], COUNTRIES[250]) == ("AD", "DE", "US", "XK")  # never to move
+
+
+def test_the_vendored_files_are_named_in_the_notice() -> None:
+    notice = (DATA / "NOTICE.md").read_text("utf-8")
+    assert {path.name for path in DATA.iterdir() if path.suffix != ".md"} == {COUNTRY_FILE, ASN_FILE, PLACES_FILE}
+    assert all(name in notice for name in (COUNTRY_FILE, ASN_FILE, PLACES_FILE))
