@@ -62,6 +62,33 @@ class FlowMetrics:
         self.queue_bytes = Gauge(
             "clickgoose_sink_queue_bytes", "The same, about, in bytes", ("sink",), registry=registry
         )
+        self.redriven = Counter(
+            "clickgoose_redriven_rows", "Rows of the backup written to their sink", ("sink",), registry=registry
+        )
+        self.redrive_left = Counter(
+            "clickgoose_redrive_left_rows", "Rows that the sink refused again and again", ("sink",), registry=registry
+        )
+        self.redrive_lag = Gauge(
+            "clickgoose_redrive_lag_records", "Records of the backup to be looked at", ("sink",), registry=registry
+        )
+        self.redrive_oldest = Gauge(
+            "clickgoose_redrive_oldest_seconds", "Age of the oldest row that waits", ("sink",), registry=registry
+        )
+        self.shared_seconds = Histogram(
+            "clickgoose_shared_counts_seconds",
+            "One round trip to the store of what devices share",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.shared_degraded = Counter(
+            "clickgoose_shared_counts_degraded_rows", "Events that went on without shared counts", registry=registry
+        )
+        self.shared_backlog = Gauge(
+            "clickgoose_shared_counts_backlog_rows", "Events that wait to be counted", registry=registry
+        )
+        self.shared_lost = Counter(
+            "clickgoose_shared_counts_lost_rows", "Events that a full backlog never counted", registry=registry
+        )
         self.state_write_failures = Counter(
             "clickgoose_state_write_failures", "Frames that the state log could not write", registry=registry
         )
@@ -85,6 +112,16 @@ class FlowMetrics:
         """Show a writer's queue at every scrape."""
         self.queue_rows.labels(writer.name).set_function(lambda: writer.rows_held)
         self.queue_bytes.labels(writer.name).set_function(lambda: writer.bytes_held)
+
+    def on_redrive(self, sink: str, written: int, left: int) -> None:
+        """Count rows of the backup that were written, and those that stay there."""
+        self.redriven.labels(sink).inc(written)
+        self.redrive_left.labels(sink).inc(left)
+
+    def on_backup(self, sink: str, waiting: int, oldest_seconds: float) -> None:
+        """State what of the backup a redriver has still to look at."""
+        self.redrive_lag.labels(sink).set(waiting)
+        self.redrive_oldest.labels(sink).set(oldest_seconds)
 
     def on_block(self, report: Report) -> None:
         """Count what a writer did with a block."""

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from bytewax.outputs import Sink
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
@@ -28,24 +26,18 @@ from flows.pipeline import Pipeline, build_pipeline
 from flows.progress import Progress
 from flows.run_stage import Monitor
 from flows.score_events import Parts, build_flow
-from flows.sinks.background import BackgroundSink
-from flows.sinks.clickhouse import ClickHouse
-from flows.sinks.destination import Backup, Destination, Recoverable
 from flows.sinks.encoded import EncodedParcel, encoder
-from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScored, producer_config
-from flows.sinks.redis_results import RedisResults, connect
-from flows.sinks.writer import Writer, WriterPolicy
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot, process_of
+from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
-from infra.settings import FlowSettings, Settings
+from infra.settings import Settings
 from infra.topics import RAW
 from schemas.batches import Counted, Normalized, Scored
 from scoring.explain import Explainer
 from scoring.model import Model, ModelError, find_model
 
 log = logging.getLogger("clickgoose.flow")
-SINKS = ("scored", "dead_letter", "redis", "clickhouse")
 _METADATA_SECONDS = 10.0
 
 
@@ -101,12 +93,15 @@ class FlowProcess:
         source = self._source(
             SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, checkpoints.snapshot)
         )
-        flow = build_flow(self._parts(source, pipeline, model, checkpoints, progress, monitor))
+        sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
+        flow = build_flow(self._parts(source, pipeline, model, checkpoints, sinks, monitor))
         log.info("flow starts", extra={"resume": resume, "model": model.version})
         ready()
+        sinks.start_redrive()
         try:
             run_bytewax(flow, timedelta(seconds=self.settings.flow.epoch_seconds))
         finally:
+            sinks.stop_redrive()
             checkpoints.finish()
         log.info("flow drained")
 
@@ -117,6 +112,14 @@ class FlowProcess:
     @property
     def _bootstrap(self) -> str:
         return required(self.settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
+
+    @property
+    def _addresses(self) -> Addresses:
+        return Addresses(
+            self._bootstrap,
+            required(self.settings.redis.url, "CLICKGOOSE_REDIS__URL"),
+            required(self.settings.clickhouse.url, "CLICKGOOSE_CLICKHOUSE__URL"),
+        )
 
     def _source(self, parts: SourceParts) -> RawEvents:
         settings = self.settings.flow
@@ -136,7 +139,7 @@ class FlowProcess:
         pipeline: Pipeline,
         model: Model,
         checkpoints: Checkpoints[Normalized, Counted],
-        progress: Progress,
+        sinks: FlowSinks,
         monitor: Monitor,
     ) -> Parts:
         encode = encoder(Explainer(model), present, f"clickgoose {version('clickgoose')}")
@@ -145,7 +148,7 @@ class FlowProcess:
             pipeline=pipeline,
             checkpoints=checkpoints,
             encode=_timed(encode, monitor),
-            sinks=build_sinks(self.settings, progress, monitor.metrics, self._stopping),
+            sinks=sinks.build(),
             monitor=monitor,
         )
 
@@ -163,52 +166,6 @@ def _timed(
         return encoded
 
     return timed
-
-
-def build_sinks(
-    settings: Settings, progress: Progress, metrics: FlowMetrics, stop: threading.Event
-) -> dict[str, Sink[Any]]:
-    """Return the fan-out. Kafka's own sinks retry for ever; Redis and ClickHouse fall back to the backup topic."""
-    bootstrap = required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
-    redis_url = required(settings.redis.url, "CLICKGOOSE_REDIS__URL")
-    clickhouse_url = required(settings.clickhouse.url, "CLICKGOOSE_CLICKHOUSE__URL")
-    backup = KafkaBackup(Appender(producer_config(bootstrap)))
-    quick, bulk = _policies(settings.flow)
-
-    def sink(
-        make: Callable[[], Destination[EncodedParcel]],
-        policy: WriterPolicy,
-        recoverable: Callable[[Any], tuple[Recoverable[EncodedParcel], Backup] | None] = lambda _: None,
-    ) -> BackgroundSink[EncodedParcel]:
-        def writer() -> Writer[EncodedParcel]:
-            destination = make()
-            return Writer(destination, progress, policy, recoverable(destination), metrics.on_block)
-
-        return BackgroundSink(writer, stop)
-
-    def with_backup(destination: Recoverable[EncodedParcel]) -> tuple[Recoverable[EncodedParcel], Backup]:
-        return destination, backup
-
-    def redis() -> RedisResults:
-        return RedisResults(connect(redis_url), settings.redis.result_ttl_seconds)
-
-    return {
-        "redis": sink(redis, quick, with_backup),
-        "scored": sink(lambda: KafkaScored(Appender(producer_config(bootstrap)), backup), quick),
-        "dead_letter": sink(lambda: KafkaDeadLetters(KafkaBackup(Appender(producer_config(bootstrap)))), quick),
-        "clickhouse": sink(lambda: ClickHouse(clickhouse_url), bulk, with_backup),
-    }
-
-
-def _policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]:
-    quick = WriterPolicy(attempts=settings.sink_attempts)
-    bulk = WriterPolicy(
-        block_rows=settings.clickhouse_block_rows,
-        linger_seconds=settings.clickhouse_block_seconds,
-        queue_rows=max(40_000, 2 * settings.clickhouse_block_rows),
-        attempts=settings.sink_attempts,
-    )
-    return quick, bulk
 
 
 def load_model(settings: Settings) -> Model:

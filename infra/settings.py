@@ -104,6 +104,14 @@ class FlowSettings(Section):
     sink_queue_bytes: int = Field(
         default=512 * 1024**2, ge=16 * 1024**2, description="The same in bytes; all sinks together, as they share rows"
     )
+    redrive: bool = Field(
+        default=True, description="Rows that wait in the backup for ClickHouse or Redis go back by themselves"
+    )
+    redrive_rows_per_second: float = Field(default=2_000.0, gt=0, description="Of one process, to each of the two")
+    redrive_attempts: int = Field(
+        default=5, ge=1, description="A row that is refused alone so often, while others are taken, stays in the backup"
+    )
+    redrive_probe_seconds: float = Field(default=2.0, gt=0, description="How often one that is away is asked")
     bug_share_limit: float = Field(default=0.05, gt=0, le=1)
     metrics_port: int = Field(default=0, ge=0, le=65535)
 
