@@ -9,8 +9,9 @@ import numpy as np
 from enrichers.present import present
 from flows.parcel import Parcel, Span
 from flows.sinks.encoded import EncodedParcel, encoder
-from schemas.batches import History, Ledger, Score, Scored
+from schemas.batches import History, Ledger, Network, Score, Scored
 from schemas.columns import widen
+from schemas.countries import COUNTRIES
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.result import Factor
 from schemas.smart_signals import SMART_SIGNALS
@@ -40,11 +41,31 @@ def _shared(row: int) -> dict[str, int]:
     return said | {"address_events_24h": 3_000_000 + row}
 
 
+def _network(section: Network) -> Network:
+    """Return Germany for every second row, nowhere for the rest."""
+    rows = len(section)
+    here = np.arange(rows) % 2 == 0
+    return Network(
+        country=np.where(here, COUNTRIES.index("DE"), 0).astype(np.uint16),
+        asn=np.where(here, 3320, 0).astype(np.uint32),
+        latitude=np.where(here, 51, np.nan).astype(np.float32),
+        longitude=np.where(here, 10, np.nan).astype(np.float32),
+    )
+
+
 def _history(section: History) -> History:
-    """Return a longer history; every second row has two earlier scores."""
-    scores = section.scores.copy()
+    """Return a longer history; every second row has two earlier scores, and the rest were on the equator before."""
+    scores, north, east = section.scores.copy(), section.latitude.copy(), section.longitude.copy()
     scores[1::2, :2] = (87.5, 3.25)
-    return replace(section, events=np.arange(40, 40 + len(section), dtype=np.uint32), scores=scores)
+    north[::2, 0] = east[::2, 0] = 0.0
+    return replace(
+        section,
+        events=np.arange(40, 40 + len(section), dtype=np.uint32),
+        scores=scores,
+        latitude=north,
+        longitude=east,
+        place_at=np.full_like(section.place_at, NOW - 3_600_000),
+    )
 
 
 def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int | None = None) -> Scored:
@@ -92,7 +113,13 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
             origin=replace(base.origin, partition=np.full(rows, partition, np.int32), offset=offsets),
             values=tuple(b"sealed\0%d\0" % offset for offset in offsets.tolist()),
             ledger=Ledger(("received", "polled"), np.stack((offsets, offsets + 5), axis=1) + NOW * 1000),
-            event=replace(base.event, event_id=ids, session_id=sessions),
+            event=replace(
+                base.event,
+                event_id=ids,
+                session_id=sessions,
+                card_token=tuple("" if row % 2 else f"card_{row // 4}" for row in range(rows)),
+            ),
+            network=_network(base.network),
             history=_history(base.history),
             session=replace(base.session, events=np.full(rows, 3, np.uint32), started_at=base.session.started_at - 9),
             shared=replace(base.shared, degraded=np.arange(rows) % 4 == 3),

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 from flows.sinks.encoded import EncodedParcel
 from schemas.batches import Scored
+from schemas.card_tokens import hashed_card_token
+from schemas.countries import COUNTRIES
 from schemas.dead_letter import DeadLetter
 from schemas.environment import BROWSERS, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
+from schemas.event_time import event_time
 from schemas.result import DECISIONS, Result
+from schemas.travel import travel_kmh
 
 Column = NDArray[Any]
 Table = dict[str, Column]
@@ -36,6 +40,9 @@ def objects(values: Iterable[bytes]) -> Column:
 
 def _texts(values: Iterable[str]) -> Column:
     return objects(value.encode() for value in values)
+
+
+_COUNTRIES = _texts(COUNTRIES)
 
 
 def _shared(value: str, rows: int) -> Column:
@@ -76,6 +83,8 @@ def event_columns(batch: Scored, results: Sequence[Result]) -> Table:
         **_identity(batch),
         **_origin(batch),
         **_environment(batch),
+        **_counts(batch),
+        **_history(batch),
         **_verdict(batch, results),
         **_activity(batch),
         **_ledger(batch),
@@ -92,6 +101,9 @@ def _identity(batch: Scored) -> Table:
         "merchant": _texts(event.merchant),
         "transaction": _texts(event.transaction),
         "linked_id": _texts(event.linked_id),
+        "card": _texts(map(hashed_card_token, event.merchant, event.card_token)),
+        "country": _COUNTRIES[batch.network.country],
+        "asn": batch.network.asn,
         "key_id": event.key_id,
         "sequence": event.sequence,
         "occurred_at": _milliseconds(event.occurred_at),
@@ -112,7 +124,7 @@ def _origin(batch: Scored) -> Table:
 
 
 def _environment(batch: Scored) -> Table:
-    seen, velocity = batch.environment, batch.velocity
+    seen = batch.environment
     return {
         "browser": _named(BROWSERS, seen.browser),
         "browser_version": seen.browser_version,
@@ -130,11 +142,35 @@ def _environment(batch: Scored) -> Table:
         "density": _named(DENSITIES, seen.density),
         "timezone_offset": seen.timezone_offset,
         "checks": seen.checks,
+        "fingerprint": seen.fingerprint,
+    }
+
+
+def _counts(batch: Scored) -> Table:
+    """Return what was counted; events as they are, the others as bytes that the table unpacks."""
+    velocity, shared = batch.velocity, batch.shared.counts
+    return {
         "events_5m": velocity.events_5m,
         "events_1h": velocity.events_1h,
         "events_24h": velocity.events_24h,
+        "velocity_bytes": _rows_as_bytes(velocity.counts.reshape(len(batch), -1)),
+        # 0 stands for what is not known: a known count holds the event itself.
+        "shared_bytes": _rows_as_bytes(np.rint(np.nan_to_num(shared)).astype(np.uint32).reshape(len(batch), -1)),
+    }
+
+
+def _history(batch: Scored) -> Table:
+    velocity, history, session = batch.velocity, batch.history, batch.session
+    known = ~np.isnan(history.scores)
+    ends = np.cumsum(known.sum(axis=1)).tolist()
+    return {
         "first_seen_at": _milliseconds(velocity.first_seen_at),
         "previous_at": _optional_milliseconds(velocity.previous_at),
+        "device_events": history.events,
+        "scores_bytes": _pieces(history.scores[known], [0, *ends]),
+        "travel_kmh": travel_kmh(batch.network, history, event_time(batch)),
+        "session_events": session.events,
+        "session_started_at": _milliseconds(session.started_at),
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,22 @@ from flows.sinks.encoded import EncodedParcel
 from flows.sinks.tables import event_columns, pack_rows
 from infra.clickhouse import migrate as runner
 from infra.clickhouse.migrate import Migration, MigrationError, load_migrations, migrate
+from schemas.card_tokens import hashed_card_token
 from schemas.dead_letter import Reason
 from schemas.environment import BROWSERS, SYSTEMS
+from schemas.event_time import event_time
 from schemas.result import DECISIONS
 from schemas.smart_signals import SMART_SIGNALS
+from schemas.travel import travel_kmh
+from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 from tests.builders import NOW
 from tests.scored_parcels import BUILD, encoded_parcel
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack
+WHOLE = """
+SELECT *, event, session, device_hex, ip, smart, ledger, happened_at FROM events FINAL ORDER BY occurred_at
+"""
 
 
 @pytest.fixture
@@ -73,6 +82,7 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     assert np.isnan(found["timezone_offset"])
     assert found["checks"] == seen.checks[row]
     assert [found[name] for name in ("events_5m", "events_1h", "events_24h")] == [1 + row, 1, 1]
+    _check_counts(found, item, row)
     assert found["first_seen_at"] == moment(int(velocity.first_seen_at[row]))
     previous = int(velocity.previous_at[row])
     assert found["previous_at"] == (None if previous < 0 else moment(previous))
@@ -81,7 +91,7 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     assert found["factors"] == [factor.code for factor in result.factors]
     assert found["factor_texts"] == [factor.text for factor in result.factors]
     assert found["contributions"] == pytest.approx([factor.contribution for factor in result.factors])
-    assert (found["rules"], found["degraded"]) == ([], [])
+    assert (found["rules"], found["degraded"]) == ([], ["shared_counts"] if row % 4 == 3 else [])
     assert found["smart"] == dict(zip(SMART_SIGNALS, batch.smart.result[row].tolist(), strict=True))
     np.testing.assert_array_equal(np.float32(found["smart_confidences"]), batch.smart.confidence[row])
     assert found["smart_reasons"] == batch.smart.reasons[row].tolist()
@@ -91,11 +101,44 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     assert found["ledger"] == result.ledger
 
 
+def _check_counts(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
+    batch, event = item.parcel.batch, item.parcel.batch.event
+    for kind, name in enumerate(KINDS):
+        assert [found[f"{name}_{window}"] for window in WINDOWS] == batch.velocity.counts[row, kind].tolist(), name
+    for (entity, measure), counts in zip(
+        product(ENTITIES, MEASURES), batch.shared.counts[row].reshape(-1, len(WINDOWS)).tolist(), strict=True
+    ):
+        expected = [None if math.isnan(count) else round(count) for count in counts]
+        assert [found[f"{entity}_{measure}_{window}"] for window in WINDOWS] == expected, (entity, measure)
+    assert found["happened_at"] == moment(int(event_time(batch)[row]))
+    assert (found["device_events"], found["session_events"]) == (40 + row, 3)
+    assert found["session_started_at"] == moment(int(event.occurred_at[row]) - 9)
+    assert found["earlier_scores"] == ([87.5, 3.25] if row % 2 else [])
+    assert (found["country"], found["asn"]) == (("", 0) if row % 2 else ("DE", 3320))
+    assert found["fingerprint"] == 0
+    assert found["card"] == hashed_card_token("demo", event.card_token[row]) and "card" not in found["card"]
+    assert len(found["card"]) == (0 if row % 2 else 32)
+    speed = travel_kmh(batch.network, batch.history, event_time(batch))
+    np.testing.assert_array_equal(np.float32(found["travel_kmh"]), speed[row])
+    assert math.isnan(found["travel_kmh"]) == bool(row % 2)
+
+
+def test_what_is_not_known_is_no_number(tables: Namespace) -> None:
+    write(tables, encoded_parcel(8))
+    client = tables.clickhouse()
+    found = client.execute(
+        "SELECT count(address_devices_5m), count(account_events_1h), max(card_devices_24h) FROM events"
+    )
+    assert found == [(6, 0, 70)]
+    assert client.execute("SELECT count() FROM events WHERE has(degraded, 'shared_counts')") == [(2,)]
+
+
 def test_every_column_of_an_event_comes_back(tables: Namespace) -> None:
     item = encoded_parcel(8)
     write(tables, item)
     found = rows(
-        tables, "SELECT *, event, session, device_hex, ip, smart, ledger FROM events FINAL ORDER BY occurred_at"
+        tables,
+        "SELECT *, event, session, device_hex, ip, smart, ledger, happened_at FROM events FINAL ORDER BY occurred_at",
     )
     assert len(found) == 8
     for row, event in enumerate(found):
@@ -204,7 +247,8 @@ def test_rows_that_waited_in_the_backup_are_the_same_rows(tables: Namespace) -> 
     there.rewrite(letters)
     there.close()
     found = rows(
-        tables, "SELECT *, event, session, device_hex, ip, smart, ledger FROM events FINAL ORDER BY occurred_at"
+        tables,
+        "SELECT *, event, session, device_hex, ip, smart, ledger, happened_at FROM events FINAL ORDER BY occurred_at",
     )
     for row, event in enumerate(found):
         _check_event(event, item, row)
@@ -244,6 +288,10 @@ def test_events_of_the_build_before_keep_their_checks_and_are_unknown_in_new_col
     assert "environment" in migrate(namespace.clickhouse_url)
     found = client.execute("SELECT checks, engine, gpu_model, isNaN(system_version) FROM events FINAL")
     assert found == [(2**32 - 1, "", "", 1)]
+    counts = client.execute("SELECT addresses_24h, account_devices_1h, device_events, session_started_at FROM events")
+    assert counts == [(0, None, 0, None)]
+    texts = client.execute("SELECT country, card, earlier_scores, isNaN(travel_kmh) FROM events FINAL")
+    assert texts == [("", "", [], 1)]
 
 
 def test_rows_that_the_build_before_left_in_the_backup_are_written_beside_new_ones(tables: Namespace) -> None:
@@ -251,7 +299,7 @@ def test_rows_that_the_build_before_left_in_the_backup_are_written_beside_new_on
     there = ClickHouse(tables.clickhouse_url)
     letters = there.letters([item], "ClickHouse: NetworkError 210")
     columns = event_columns(item.parcel.batch, item.results)
-    for name in ("engine", "gpu_model", "system_version"):
+    for name in ("engine", "gpu_model", "system_version", "velocity_bytes", "shared_bytes", "session_started_at"):
         del columns[name]
     columns["checks"] = np.full(4, 2**32 - 1, np.uint32)
     older = [
@@ -259,9 +307,12 @@ def test_rows_that_the_build_before_left_in_the_backup_are_written_beside_new_on
     ]
     there.rewrite([*letters[:2], *older[2:]])
     there.close()
-    found = tables.clickhouse().execute("SELECT offset, checks, gpu_model FROM events FINAL ORDER BY offset")
-    new = (int(item.parcel.batch.environment.checks[0]), "GeForce RTX 3060")
-    assert found == [(0, *new), (1, *new), (2, 2**32 - 1, ""), (3, 2**32 - 1, "")]
+    found = tables.clickhouse().execute(
+        "SELECT offset, checks, gpu_model, sessions_24h, address_devices_5m FROM events FINAL ORDER BY offset"
+    )
+    new = (int(item.parcel.batch.environment.checks[0]), "GeForce RTX 3060", 9)
+    old = (2**32 - 1, "", 0, None)
+    assert found == [(0, *new, 2), (1, *new, 3), (2, *old), (3, *old)]
 
 
 def test_an_interrupted_migration_is_finished_by_the_next_run(tables: Namespace) -> None:
