@@ -12,7 +12,7 @@ from bytewax.dataflow import Dataflow, Stream
 from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_stage
-from schemas.batches import RawBatch
+from schemas.batches import RawBatch, Scored
 from schemas.stage import Stage
 
 In = TypeVar("In", bound=RawBatch)
@@ -31,6 +31,15 @@ def bind_keyed(up: Stream[Parcel[In]], name: str, checkpoints: Checkpoints[In, O
     by ``Checkpoints`` when the source ends an epoch (docs/adr/0002-state-and-offsets-in-one-log.md).
     """
     return op.map(name, up, checkpoints.apply)
+
+
+def bind_remember(up: Stream[Parcel[Scored]], checkpoints: Checkpoints[Any, Any]) -> Stream[Parcel[Scored]]:
+    """Hand scores back to the keyed stage, on the same worker.
+
+    A worker runs one parcel through all steps before its source polls again or ends an epoch (a test watches it), so a
+    parcel finds every earlier one remembered, and a snapshot finds every applied row scored.
+    """
+    return op.map("remember", up, checkpoints.remember)
 
 
 def run_bytewax(flow: Dataflow, epoch: timedelta) -> None:

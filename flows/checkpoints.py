@@ -9,113 +9,193 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from flows.parcel import Parcel
+from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor, run_session
-from flows.state_log import Loaded, StateLog, StateWriteFailed
-from schemas.batches import RawBatch
+from flows.state_log import Loaded, StateLog, StateWriteFailed, directory_of
+from schemas.batches import RawBatch, Scored
 from schemas.stage import KeyedStage, Session, StageOut
+from schemas.velocity import SCORE_LAG
 
 In = TypeVar("In", bound=RawBatch)
 Out = TypeVar("Out", bound=RawBatch)
 log = logging.getLogger("clickgoose.flow")
 
 
+class StateRefused(RuntimeError):
+    """The frames are whole, but this build cannot read what is in them."""
+
+
+class ScoresBehind(RuntimeError):
+    """Rows reached the keyed stage before the scores that they must see: results would depend on how rows are cut."""
+
+
+@dataclass(slots=True)
+class _Open(Generic[In, Out]):
+    """One partition. ``applied`` and ``scored`` are next offsets, None before the first parcel of a new state."""
+
+    log: StateLog
+    session: Session[In, Out]
+    applied: int | None
+    scored: int | None
+    torn: bool = False
+
+
 class Checkpoints(Generic[In, Out]):
-    """The open sessions of one process. Opening takes a lock: a second flow on the same partition is refused."""
+    """The open sessions of one process. Opening takes a lock: a second flow on the same partition is refused.
+
+    Partitions may be opened, and worked on, in several threads; one partition belongs to one thread at a time.
+    """
 
     def __init__(self, directory: Path, stage: KeyedStage[In, Out], progress: Progress, monitor: Monitor) -> None:
         self._directory = directory
         self._stage = stage
         self._progress = progress
         self._monitor = monitor
-        self._logs: dict[int, StateLog] = {}
-        self._sessions: dict[int, Session[In, Out]] = {}
-        self._resume: dict[int, int | None] = {}
-        self._applied: dict[int, int] = {}
-        self._torn: set[int] = set()
+        self._open: dict[int, _Open[In, Out]] = {}
 
     def open(self, ends: Mapping[int, int]) -> dict[int, int | None]:
-        """Load every partition's state; return where each resumes, None meaning Kafka's earliest.
+        """Load the partitions' states; return where each resumes, None meaning Kafka's earliest.
 
-        ``ends`` gives Kafka's log end of every partition. A state from beyond it is of another topic of that name: it
-        is set aside, and said aloud.
+        ``ends`` gives Kafka's log end of each. A state from beyond it is of another topic of that name: it is set
+        aside, and said aloud. StateLocked, StateMisplaced and StateRefused open none of them. May be called again for
+        other partitions.
         """
-        for partition, end in ends.items():
-            directory = self._directory / f"partition-{partition:05d}"
-            state_log, loaded = _load(directory, partition)
-            if loaded.next_offset is not None and loaded.next_offset > end:
-                state_log.close()
-                _set_aside(directory, loaded.next_offset, end)
-                state_log, loaded = _load(directory, partition)
-            self._logs[partition] = state_log
-            self._sessions[partition] = self._stage.open(loaded.deltas)
-            self._resume[partition] = loaded.next_offset
-            self._progress.begin(partition, loaded.next_offset or 0)
-        return dict(self._resume)
+        opened: dict[int, _Open[In, Out]] = {}
+        try:
+            for partition, end in ends.items():
+                opened[partition] = self._opened(partition, end)
+        except BaseException:
+            for state in opened.values():
+                state.log.close()
+            raise
+        self._open.update(opened)
+        return {partition: state.applied for partition, state in opened.items()}
+
+    def _opened(self, partition: int, end: int) -> _Open[In, Out]:
+        directory = directory_of(self._directory, partition)
+        state_log, loaded = self._load(directory, partition)
+        if loaded.next_offset is not None and loaded.next_offset > end:
+            state_log.close()
+            _set_aside(directory, loaded.next_offset, end)
+            state_log, loaded = self._load(directory, partition)
+        try:
+            session = self._stage.open(loaded.snapshots)
+        except BaseException as error:
+            state_log.close()
+            if isinstance(error, ValueError):
+                raise StateRefused(
+                    f"the state in {directory} cannot be read ({error}): run the build that wrote it, or move the "
+                    "directory away to rebuild the state from Kafka's earliest record"
+                ) from error
+            raise
+        self._progress.begin(partition, loaded.next_offset or 0)
+        return _Open(state_log, session, loaded.next_offset, loaded.next_offset)
+
+    def _load(self, directory: Path, partition: int) -> tuple[StateLog, Loaded]:
+        state_log = StateLog(directory, partition)
+        try:
+            loaded = state_log.load()
+        except BaseException:
+            state_log.close()
+            raise
+        for problem in loaded.problems:
+            log.warning("state log: %s", problem, extra={"partition": partition})
+            self._monitor.metrics.state_damage.inc()
+        return state_log, loaded
 
     def apply(self, parcel: Parcel[In]) -> Parcel[Out]:
         """Run the keyed stage on a parcel, each row with the state of its partition.
 
         Where the stage raises, a state may hold half of the parcel: it is never written, so that the flow resumes at
-        the frame before.
+        the frame before. ScoresBehind where ``remember`` has not seen the parcels that this one must see the scores of.
         """
-        partitions = [span.partition for span in parcel.spans]
-        self._torn.update(partitions)
-        session = _ByPartition({partition: self._sessions[partition] for partition in partitions})
+        states = {span.partition: self._open[span.partition] for span in parcel.spans}
+        for span in parcel.spans:
+            _check_scores(span, states[span.partition])
+        session = _ByPartition({partition: state.session for partition, state in states.items()})
+        _tear(states.values(), torn=True)
         done = run_session(self._stage.name, session, parcel, self._monitor)
-        self._torn.difference_update(partitions)
-        self._applied.update((span.partition, span.next) for span in parcel.spans)
+        _tear(states.values(), torn=False)
+        for span in parcel.spans:
+            states[span.partition].applied = span.next
         return done
 
-    def snapshot(self) -> None:
-        """Append what changed in every partition, and let the logs forget what no resume can need."""
-        for partition in self._logs:
-            self._snapshot(partition)
+    def remember(self, parcel: Parcel[Scored]) -> Parcel[Scored]:
+        """Let the sessions take note of a parcel's scores, and hand the parcel on as it is."""
+        states = {span.partition: self._open[span.partition] for span in parcel.spans}
+        started = self._monitor.clock()
+        _tear(states.values(), torn=True)
+        for partition, rows in _by_partition(parcel.batch, list(states)):
+            states[partition].session.remember(rows)
+        _tear(states.values(), torn=False)
+        for span in parcel.spans:
+            states[span.partition].scored = span.next
+        self._monitor.metrics.stage_seconds.labels("remember").observe((self._monitor.clock() - started) / 1e9)
+        return parcel
 
-    def _snapshot(self, partition: int) -> None:
-        if partition not in self._applied or partition in self._torn:
+    def snapshot(self, partitions: Iterable[int] | None = None) -> None:
+        """Append what changed in these partitions, else in all; let the logs forget what no resume can need."""
+        for partition in list(self._open) if partitions is None else partitions:
+            self._snapshot(partition, self._open[partition])
+
+    def _snapshot(self, partition: int, state: _Open[In, Out]) -> None:
+        if state.applied is None or state.torn:
             return
-        state_log, session = self._logs[partition], self._sessions[partition]
         try:
-            if state_log.wants_rotation():
-                state_log.rotate(session.snapshot(full=True), self._applied[partition])
-            else:
-                state_log.append(session.snapshot(), self._applied[partition])
-            self._mark(partition)
+            if state.scored != state.applied:
+                # Some rows are between the keyed stage and the score: a frame of now would forget their scores.
+                self._monitor.metrics.snapshots_skipped.inc()
+            elif state.log.newest_offset != state.applied:
+                self._append(state, state.applied)
+            self._mark(partition, state)
         except StateWriteFailed as error:
             # The log keeps what it could not write for its next frame: scoring goes on, the resume offset stands still.
             self._monitor.metrics.state_write_failures.inc()
             log.error("%s", error, extra={"partition": partition})
 
+    def _append(self, state: _Open[In, Out], next_offset: int) -> None:
+        started = self._monitor.clock()
+        state.log.append(state.session.snapshot(whole=state.log.wants_whole()), next_offset)
+        self._monitor.metrics.snapshot_seconds.observe((self._monitor.clock() - started) / 1e9)
+
     def finish(self) -> None:
         """Write the last frames and watermarks and let go of the locks: after the sinks have closed."""
-        for partition, state_log in self._logs.items():
-            self._snapshot(partition)
-            if partition in self._torn:
-                self._mark(partition)  # what the sinks hold of the frames before the torn one still counts
-            state_log.close()
-        self._logs.clear()
+        for partition, state in self._open.items():
+            self._snapshot(partition, state)
+            if state.torn:
+                self._mark(partition, state)  # what the sinks hold of the frames before the torn one still counts
+            state.log.close()
+        self._open.clear()
 
-    def _mark(self, partition: int) -> None:
+    def _mark(self, partition: int, state: _Open[In, Out]) -> None:
         watermark = self._progress.watermark(partition)
-        self._logs[partition].mark(watermark)
-        waiting = self._applied.get(partition, watermark) - watermark
+        state.log.mark(watermark)
+        waiting = (state.applied or watermark) - watermark
         self._monitor.metrics.unacknowledged.labels(str(partition)).set(waiting)
 
 
-def _load(directory: Path, partition: int) -> tuple[StateLog, Loaded]:
-    state_log = StateLog(directory)
-    loaded = state_log.load()
-    for problem in loaded.problems:
-        log.warning("state log: %s", problem, extra={"partition": partition})
-    return state_log, loaded
+def _check_scores(span: Span, state: _Open[In, Out]) -> None:
+    """Refuse rows whose partition has unscored rows that are SCORE_LAG offsets or more before one of them."""
+    if state.applied is None or state.scored == state.applied:
+        return
+    if state.scored is None or state.scored < span.next - SCORE_LAG:
+        raise ScoresBehind(
+            f"rows up to offset {span.next} of partition {span.partition} came before the scores of those from "
+            f"{state.scored} on: the flow runs one parcel after the other, so this is a bug"
+        )
+
+
+def _tear(states: Iterable[_Open[In, Out]], *, torn: bool) -> None:
+    for state in states:
+        state.torn = torn
 
 
 def _set_aside(directory: Path, next_offset: int, end: int) -> None:
@@ -129,6 +209,14 @@ def _set_aside(directory: Path, next_offset: int, end: int) -> None:
     )  # fmt: skip
 
 
+def _by_partition(batch: In, partitions: list[int]) -> list[tuple[int, In]]:
+    """Return the rows of each partition, in their order; a batch of one partition as it is."""
+    if len(partitions) == 1:
+        return [(partitions[0], batch)]
+    rows = batch.origin.partition
+    return [(partition, batch.take(np.flatnonzero(rows == partition))) for partition in partitions]
+
+
 class _ByPartition(Generic[In, Out]):
     """Several sessions as one: the rows of a batch go to that of their partition, and come back in their order."""
 
@@ -137,12 +225,9 @@ class _ByPartition(Generic[In, Out]):
 
     def apply(self, batch: In, /) -> StageOut[Out]:
         """Return what all sessions give, in the order of the batch."""
-        if len(self._sessions) == 1:
-            (session,) = self._sessions.values()
-            return session.apply(batch)
-        outs = [
-            session.apply(batch.take(np.flatnonzero(batch.origin.partition == partition)))
-            for partition, session in self._sessions.items()
-        ]
+        parts = _by_partition(batch, list(self._sessions))
+        outs = [self._sessions[partition].apply(rows) for partition, rows in parts]
+        if len(outs) == 1:
+            return outs[0]
         oks = type(outs[0].oks).concat([out.oks for out in outs])
         return StageOut(oks, [letter for out in outs for letter in out.errs], sum(out.dropped for out in outs))

@@ -2,6 +2,8 @@
 
 ::
 
+                                                           +----- remember ------------+
+                                                           v                           |
     events.raw -> decode -> verify_mask -> normalize -> velocity -> relate -> enrich -> score -> results
                     |            |             |            |         |         |        |
                     +------------+-------------+------------+---------+---------+--------+--> dead letters
@@ -44,13 +46,18 @@ class Pipeline:
     score: Stage[Enriched, Scored]
 
     def run(self, parcel: Parcel[RawBatch], session: Session[Normalized, Counted], monitor: Monitor) -> Parcel[Scored]:
-        """Run all stages on one parcel without Bytewax: what tests, replays, training and benchmarks do."""
-        return run_stage(self.score, self.featured(parcel, session, monitor), monitor)
+        """Run all stages on one parcel without Bytewax: what tests, replays, training and benchmarks do.
+
+        The session remembers the scores: give it parcels of at most ``schemas.velocity.SCORE_LAG`` rows.
+        """
+        scored = run_stage(self.score, self.featured(parcel, session, monitor), monitor)
+        session.remember(scored.batch)
+        return scored
 
     def featured(
         self, parcel: Parcel[RawBatch], session: Session[Normalized, Counted], monitor: Monitor
     ) -> Parcel[Enriched]:
-        """Run all stages before the score: what a model is trained on."""
+        """Run all stages before the score: what a model is trained on. The session is told no scores."""
         decoded = run_stage(self.decode, parcel, monitor)
         verified = run_stage(self.verify_mask, decoded, monitor)
         normalized = run_stage(self.normalize, verified, monitor)

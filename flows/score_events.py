@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow, Stream
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from flows.bind import bind_keyed, bind_stage
+from flows.bind import bind_keyed, bind_remember, bind_stage
 from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.pipeline import Pipeline
@@ -43,7 +43,8 @@ def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
     related = bind_stage(counted, stages.relate, monitor)
     enriched = bind_stage(related, stages.enrich, monitor)
     scored = bind_stage(enriched, stages.score, monitor)
-    encoded: Stream[Any] = op.map("encode", scored, parts.encode)
+    remembered = bind_remember(scored, parts.checkpoints)
+    encoded: Stream[Any] = op.map("encode", remembered, parts.encode)
     for name, sink in parts.sinks.items():
         op.output(name, encoded, sink)
     return flow

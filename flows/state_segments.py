@@ -1,4 +1,4 @@
-"""The files of one state log: segments, each named by the offset of the whole state that it begins with."""
+"""The files of one state log: segments in a chain, each with what could be read of it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from flows.state_frames import Broken, Frame, Kind, decode
+from flows.state_frames import Broken, Frame, Kind, Start, read_frame, read_payload, read_start
 
 _NAME = re.compile(r"segment-(\d{20})\.log")
+_MOST_AT_ONCE = 512  # parts of one vectored write; POSIX lets a system take as few as 16, Linux takes 1,024
 
 
 class Segment(NamedTuple):
     """A file of frames."""
 
-    start: int
+    number: int
     path: Path
 
 
@@ -24,14 +25,44 @@ class Scan(NamedTuple):
     """What could be read of a segment: its whole frames up to the first place that holds none."""
 
     segment: Segment
-    states: list[Frame]  # the whole state and the deltas, in order
+    start: Start | None  # None where not even the first frame is whole
+    snapshots: list[Frame]  # in order
     watermark: int  # the highest mark, -1 where none
+    crc: int  # of the last whole frame
     problem: str | None
 
+    def follows(self, before: Scan) -> bool:
+        """Return whether this segment begins where the frames that could be read of another one end."""
+        return (
+            self.start is not None
+            and before.start is not None
+            and self.segment.number == before.segment.number + 1
+            and self.start.previous_crc == before.crc
+        )
 
-def segment_at(directory: Path, start: int) -> Segment:
-    """Return the segment that begins with the state at an offset."""
-    return Segment(start, directory / f"segment-{start:020d}.log")
+
+class StoredSnapshots(Sequence[bytes]):
+    """The data of snapshots in files, read when asked for: a state's frames are never in memory all at once."""
+
+    def __init__(self, places: Sequence[tuple[Path, Frame]]) -> None:
+        self._places = places
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._places)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def] # Sequence's two overloads, both below
+        """Return one snapshot's data, or a sequence of some."""
+        if isinstance(index, slice):
+            return StoredSnapshots(self._places[index])
+        path, frame = self._places[index]
+        with path.open("rb") as file:
+            return read_payload(file, frame)
+
+
+def segment_at(directory: Path, number: int) -> Segment:
+    """Return the segment of a number."""
+    return Segment(number, directory / f"segment-{number:020d}.log")
 
 
 def segments_in(directory: Path) -> list[Segment]:
@@ -42,27 +73,32 @@ def segments_in(directory: Path) -> list[Segment]:
 
 def scan(segment: Segment) -> Scan:
     """Read a segment; what is torn or altered ends it and is said in ``problem``."""
-    data = memoryview(segment.path.read_bytes())
-    states: list[Frame] = []
-    watermark, at, crc = -1, 0, 0
+    with segment.path.open("rb") as file:
+        return _scan(segment, file, os.fstat(file.fileno()).st_size)
+
+
+def _scan(segment: Segment, file: BinaryIO, size: int) -> Scan:
+    start, snapshots, watermark, at, crc = None, list[Frame](), -1, 0, 0
     try:
-        while at < len(data) or not states:
-            frame = decode(data, at, crc)
+        said, frame = read_start(file, size)
+        if said.number != segment.number:
+            raise Broken("this is not the segment that the file's name says")
+        start, at, crc = said, frame.end, frame.crc
+        while at < size:
+            frame = read_frame(file, at, size, crc)
             if frame.kind is Kind.MARK:
-                watermark = max(watermark, frame.next_offset)
+                watermark = max(watermark, frame.number)
             else:
-                _check_order(segment, states, frame)
-                states.append(frame)
+                _check_order(snapshots, frame)
+                snapshots.append(frame)
             at, crc = frame.end, frame.crc
     except Broken as error:
-        return Scan(segment, states, watermark, f"{segment.path.name}: {error} at byte {at}")
-    return Scan(segment, states, watermark, None)
+        return Scan(segment, start, snapshots, watermark, crc, f"{segment.path.name}: {error} at byte {at}")
+    return Scan(segment, start, snapshots, watermark, crc, None)
 
 
-def _check_order(segment: Segment, before: list[Frame], frame: Frame) -> None:
-    if not before and (frame.kind is not Kind.FULL or frame.next_offset != segment.start):
-        raise Broken("the whole state that the file's name says is not there")
-    if before and (frame.kind is not Kind.DELTA or frame.next_offset < before[-1].next_offset):
+def _check_order(before: list[Frame], frame: Frame) -> None:
+    if frame.kind is not Kind.SNAPSHOT or (before and frame.number < before[-1].number):
         raise Broken("a frame is out of order")
 
 
@@ -71,14 +107,15 @@ def write_at(descriptor: int, parts: Sequence[bytes], at: int) -> int:
 
     On any failure the file is cut back to that place before OSError is raised.
     """
-    end = at
+    left, end = [memoryview(part) for part in parts if part], at
     try:
-        for part in parts:
-            view = memoryview(part)
-            while view:
-                written = os.pwrite(descriptor, view, end)
-                view = view[written:]
-                end += written
+        while left:
+            written = os.pwritev(descriptor, left[:_MOST_AT_ONCE], end)
+            end += written
+            while left and written >= len(left[0]):
+                written -= len(left.pop(0))
+            if written:
+                left[0] = left[0][written:]
     except OSError:
         os.ftruncate(descriptor, at)
         raise
@@ -87,7 +124,12 @@ def write_at(descriptor: int, parts: Sequence[bytes], at: int) -> int:
 
 def sync_directory(directory: Path) -> None:
     """Make renames and deletions in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    sync_file(directory)
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

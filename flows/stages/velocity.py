@@ -29,11 +29,11 @@ from flows.stages.device_state.tags import Salts, tags_of
 from flows.stages.velocity_frames import Delta, Full, pack, unpack
 from schemas import batches
 from schemas.activity_statistics import activity_statistics
-from schemas.batches import I64, U64, Bool, Counted, Normalized
+from schemas.batches import I64, U64, Bool, Counted, Normalized, Scored
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
-from schemas.stage import StageOut
-from schemas.velocity import KINDS, PLACES_KEPT, SCORES_KEPT
+from schemas.stage import Snapshot, StageOut
+from schemas.velocity import KINDS, PLACES_KEPT, SCORES_KEPT, SLICES
 
 SECOND = 1_000
 HOUR = 3_600 * SECOND
@@ -43,6 +43,7 @@ _CHUNK = 512  # rows at a time: bounds the pairs that disordered rows of one dev
 _REPLAYED = 16_384
 _LATEST = 1 << 53
 _JOURNAL_LEAST = 262_144
+_REWRITTEN_LEAST = 1_000_000
 
 
 class Velocity:
@@ -60,11 +61,11 @@ class Velocity:
         """Return the stage's name."""
         return "velocity"
 
-    def open(self, deltas: Sequence[bytes], /) -> VelocitySession:
+    def open(self, snapshots: Sequence[bytes], /) -> VelocitySession:
         """Return the session of a partition after the given snapshots. ValueError where one is not a snapshot."""
         session = VelocitySession(self._lateness, self._hours_kept, self._idle)
-        for delta in deltas:
-            session.restore(unpack(delta))
+        for snapshot in snapshots:
+            session.restore(unpack(snapshot))
         return session
 
 
@@ -82,6 +83,7 @@ class VelocitySession:
         self._hour = -1
         self._cutoff = 0
         self._journal = _Journal(-1, _JOURNAL_LEAST)
+        self._since_whole: int | None = None  # rows in snapshots since one of all slices, None before the first
 
     @property
     def devices(self) -> int:
@@ -152,14 +154,22 @@ class VelocitySession:
         counts[:, 0] = seen.counts.T
         return batches.Velocity(counts, seen.first, seen.previous)
 
-    def snapshot(self, *, full: bool = False) -> bytes:
-        """Return the events counted since the last snapshot, or the whole state; ``open`` takes either.
+    def remember(self, batch: Scored, /) -> None:
+        """Take note of scores: this engine keeps none, and its rows show none."""
 
-        Where nobody took a snapshot for so long that the journal outgrew the state, this one is whole.
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        """Return the events counted since the last snapshot, of no slice, or the whole state, of all.
+
+        It is whole where nobody took a snapshot for so long that the journal outgrew the state, and where the
+        snapshots since the last whole one did. The first of an empty session is of all slices: nothing came before.
         """
-        frame = self._full() if full or self._journal.overflown else self._journal.delta(self._watermark)
+        outgrown = (self._since_whole or 0) > max(_REWRITTEN_LEAST, len(self._ids))
+        full = whole or self._journal.overflown or outgrown
+        covers = full or self._since_whole is None
+        self._since_whole = 0 if full else (self._since_whole or 0) + self._journal.rows
+        frame = self._full() if full else self._journal.delta(self._watermark)
         self._begin_journal()
-        return pack(frame)
+        return Snapshot(pack(frame), 0, SLICES if covers else 0)
 
     def _begin_journal(self) -> None:
         self._journal = _Journal(self._hour, max(_JOURNAL_LEAST, len(self._ids)))
@@ -176,6 +186,7 @@ class VelocitySession:
         else:
             self._repeat(frame)
         self._watermark = frame.watermark
+        self._since_whole = 0 if isinstance(frame, Full) else (self._since_whole or 0) + len(frame.tags)
         self._begin_journal()
 
     def _repeat(self, delta: Delta) -> None:
@@ -195,7 +206,7 @@ class _Journal:
     def __init__(self, hour: int, limit: int) -> None:
         self.overflown = False
         self._limit = limit
-        self._rows = 0
+        self.rows = 0
         self._runs: list[list[int]] = [[hour, 0]] if hour >= 0 else []
         self._parts: list[tuple[U64, I64, U64]] = []
 
@@ -208,10 +219,10 @@ class _Journal:
         """Note counted rows."""
         if self.overflown:
             return
-        self._rows += len(tags)
+        self.rows += len(tags)
         self._runs[-1][1] += len(tags)
         self._parts.append((tags, times, ids))
-        if self._rows > self._limit:
+        if self.rows > self._limit:
             self.overflown = True
             self._runs, self._parts = [], []
 

@@ -162,10 +162,10 @@ def test_a_session_restored_half_way_goes_on_as_if_nothing_had_happened(given: G
     for left, right in cuts(len(batch)):
         session = stage.open(())
         session.apply(batch.take(left[: len(left) // 2]))
-        deltas = [session.snapshot()]
+        deltas = [session.snapshot().data]
         session.apply(batch.take(left[len(left) // 2 :]))
-        deltas.append(session.snapshot())
-        full = session.snapshot(full=True)
+        deltas.append(session.snapshot().data)
+        full = session.snapshot(whole=True).data
         rest = [opened.apply(batch.take(right)) for opened in (stage.open(deltas), stage.open([full]), session)]
         rows = np.flatnonzero(whole.oks.origin.offset >= (batch.origin.offset[right[0]] if len(right) else 1 << 60))
         for out in rest:

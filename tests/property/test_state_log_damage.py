@@ -1,4 +1,7 @@
-"""The state log under damage: any byte changed, any end cut off, any moment of death."""
+"""The state log under damage: any byte changed, any end cut off, segments missing or exchanged, any moment of death.
+
+The states are those of a small session of the same shape as the real ones: what changed, and some slices in turn.
+"""
 
 from __future__ import annotations
 
@@ -11,67 +14,101 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.state_log import Loaded, StateLog
+from schemas.stage import Snapshot
+from schemas.velocity import SLICES
+from tests.sliced_sums import SlicedSums
+
+PARTITION = 3
+SEGMENT_BYTES = 400
 
 
 class Step(NamedTuple):
-    action: str  # append, rotate or mark
+    action: str  # append, whole or mark
     by: int
-    size: int
+    slices: int
 
 
 steps = st.lists(
-    st.builds(Step, st.sampled_from(["append", "append", "rotate", "mark"]), st.integers(1, 9), st.integers(0, 40)),
+    st.builds(
+        Step, st.sampled_from(["append"] * 4 + ["whole", "mark", "mark"]), st.integers(1, 9), st.integers(1, SLICES)
+    ),
     min_size=1,
-    max_size=14,
+    max_size=24,
 )
 
 
-def write(directory: Path, chosen: list[Step]) -> tuple[dict[int, bytes], int]:
-    """Carry out the steps; return the state at every offset, and the watermark. A state is its deltas' sum."""
-    states, offset, watermark = {0: b""}, 0, -1
-    with StateLog(directory) as log:
-        log.load()
+class Written(NamedTuple):
+    states: dict[int, dict[int, int]]
+    watermark: int
+
+    def best(self) -> int | None:
+        return max((offset for offset in self.states if offset <= self.watermark), default=None)
+
+
+def write(directory: Path, chosen: list[Step]) -> Written:
+    """Carry out the steps; return the state at every offset, and the watermark."""
+    states, offset, watermark, session = dict[int, dict[int, int]](), 0, -1, SlicedSums()
+    with opened(directory) as log:
         for step in chosen:
             if step.action == "mark":
-                watermark = max(watermark, min(offset, watermark + step.by))
+                watermark = max(watermark, min(offset, watermark + 2 * step.by))
                 log.mark(watermark)
                 continue
-            offset += step.by
-            states[offset] = states[max(states)] + bytes([offset % 256]) * step.size
-            if step.action == "append":
-                log.append(states[offset][len(states[max(o for o in states if o < offset)]) :], offset)
-            else:
-                log.rotate(b"FULL" + states[offset], offset)
-    return states, watermark
+            for _ in range(step.by):
+                session.add(offset % SLICES * 37 % SLICES, offset)
+                offset += 1
+            states[offset] = dict(session.sums)
+            log.append(session.snapshot(step.slices, whole=step.action == "whole"), offset)
+    return Written(states, watermark)
 
 
-def state_of(found: Loaded) -> bytes:
-    state = b""
-    for delta in found.deltas:
-        state = delta[4:] if delta.startswith(b"FULL") else state + delta
-    return state
+def opened(directory: Path) -> StateLog:
+    log = StateLog(directory, PARTITION, segment_bytes=SEGMENT_BYTES)
+    log.load()
+    return log
 
 
-def check(found: Loaded, states: dict[int, bytes], watermark: int, *, damaged: bool) -> None:
+def load(directory: Path) -> tuple[Loaded, dict[int, int]]:
+    with StateLog(directory, PARTITION, segment_bytes=SEGMENT_BYTES) as log:
+        found = log.load()
+        return found, SlicedSums.opened(found.snapshots).sums
+
+
+def check(found: Loaded, state: dict[int, int], written: Written) -> None:
     """Assert that what was loaded is exactly a state that was written, at most at the watermark."""
     if found.next_offset is None:
-        assert found.deltas == []
+        assert state == {}
     else:
-        assert found.next_offset <= watermark
-        assert state_of(found) == states[found.next_offset]
-    if not damaged:
-        best = max((offset for offset in states if 0 < offset <= watermark), default=None)
-        assert (found.next_offset, found.problems) == (best, [])
+        assert found.next_offset <= written.watermark
+        assert state == written.states[found.next_offset]
+
+
+def segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("segment-*"))
+
+
+def goes_on(directory: Path, found: Loaded, state: dict[int, int]) -> None:
+    """Assert that what is written after a load with damage is loaded without any."""
+    offset = (found.next_offset or 0) + 1
+    with StateLog(directory, PARTITION, segment_bytes=SEGMENT_BYTES) as log:
+        session = SlicedSums.opened(log.load().snapshots)
+        assert session.sums == state
+        session.add(9, offset)
+        log.append(session.snapshot(3), offset)
+        log.mark(1 << 40)
+    again, after = load(directory)
+    assert (again.next_offset, again.problems, after) == (offset, [], session.sums)
 
 
 @settings(max_examples=60, deadline=None)
 @given(steps)
 def test_an_undamaged_log_loads_the_newest_state_at_or_below_the_watermark(chosen: list[Step]) -> None:
     with TemporaryDirectory() as name:
-        states, watermark = write(Path(name), chosen)
+        written = write(Path(name), chosen)
         for _ in range(2):  # loading changes nothing that loading again would see
-            with StateLog(Path(name)) as log:
-                check(log.load(), states, watermark, damaged=False)
+            found, state = load(Path(name))
+            check(found, state, written)
+            assert (found.next_offset, found.problems) == (written.best(), [])
 
 
 @settings(max_examples=100, deadline=None)
@@ -79,32 +116,63 @@ def test_an_undamaged_log_loads_the_newest_state_at_or_below_the_watermark(chose
 def test_no_changed_byte_and_no_cut_makes_a_wrong_state(chosen: list[Step], data: st.DataObject) -> None:
     with TemporaryDirectory() as name:
         directory = Path(name)
-        states, watermark = write(directory, chosen)
-        files = sorted(directory.glob("segment-*"))
-        if not files:
+        written = write(directory, chosen)
+        if not segments(directory):
             return
-        path = data.draw(st.sampled_from(files))
+        path = data.draw(st.sampled_from(segments(directory)))
         content = bytearray(path.read_bytes())
         place = data.draw(st.integers(0, len(content) - 1))
         flip = data.draw(st.integers(0, 255))
-        changed = (
-            bytes(content[:place])
-            if flip == 0
-            else bytes([*content[:place], content[place] ^ flip, *content[place + 1 :]])
-        )
-        path.write_bytes(changed)
-        with StateLog(directory) as log:
-            found = log.load()
-            check(found, states, watermark, damaged=True)
-            if flip:
-                assert found.problems
-            offset = found.next_offset or 0
-            log.append(b"and on", offset + 1)
-            log.mark(offset + 1)
-        with StateLog(directory) as log:
-            again = log.load()
-        assert state_of(again) == state_of(found) + b"and on"
-        assert again.problems == []
+        if flip:
+            content[place] ^= flip
+        path.write_bytes(content if flip else content[:place])
+        found, state = load(directory)
+        check(found, state, written)
+        if flip:
+            assert found.problems
+        goes_on(directory, found, state)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, st.data())
+def test_no_missing_or_exchanged_segment_makes_a_wrong_state(chosen: list[Step], data: st.DataObject) -> None:
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        written = write(directory, chosen)
+        files = segments(directory)
+        if not files:
+            return
+        one, other = data.draw(st.sampled_from(files)), data.draw(st.sampled_from(files))
+        kept = one.read_bytes()
+        if one != other:
+            one.write_bytes(other.read_bytes())
+            other.write_bytes(kept)
+        else:
+            one.unlink()
+        found, state = load(directory)
+        check(found, state, written)
+        if one != other or one not in (files[0], files[-1]):
+            assert found.problems
+        goes_on(directory, found, state)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, st.data())
+def test_exchanged_frames_make_no_wrong_state(chosen: list[Step], data: st.DataObject) -> None:
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        written = write(directory, chosen)
+        if not segments(directory):
+            return
+        path = data.draw(st.sampled_from(segments(directory)))
+        frames = path.read_bytes().split(b"CGSL")[1:]
+        order = data.draw(st.permutations(range(len(frames))))
+        path.write_bytes(b"".join(b"CGSL" + frames[at] for at in order))
+        found, state = load(directory)
+        check(found, state, written)
+        if order != sorted(order):
+            assert found.problems
+        goes_on(directory, found, state)
 
 
 @settings(max_examples=60, deadline=None)
@@ -112,20 +180,14 @@ def test_no_changed_byte_and_no_cut_makes_a_wrong_state(chosen: list[Step], data
 def test_death_at_any_byte_of_the_last_write_loses_only_that_write(chosen: list[Step], data: st.DataObject) -> None:
     with TemporaryDirectory() as name:
         before, after = Path(name) / "before", Path(name) / "after"
-        states, watermark = write(before, chosen)
+        written = write(before, [*chosen, Step("mark", 100, 1)])
         shutil.copytree(before, after)
-        with StateLog(after) as log:
+        with StateLog(after, PARTITION) as log:
             log.load()
-            resumed = log.safe_offset(1 << 60) or 0
-            log.append(b"last", resumed + 5)
-        path = max(after.glob("segment-*"))
-        size = path.stat().st_size
-        tail = len(b"last") + 32
-        path.write_bytes(path.read_bytes()[: size - data.draw(st.integers(1, tail))])
-        with StateLog(after) as log:
-            found = log.load()
-        if resumed:
-            assert found.next_offset == resumed
-            check(found, states, watermark, damaged=True)
-        else:
-            assert found.next_offset is None
+            resumed = log.newest_offset
+            log.append(Snapshot(b"", 0, SLICES), (resumed or 0) + 5)
+        path = segments(after)[-1]
+        path.write_bytes(path.read_bytes()[: -data.draw(st.integers(1, 32))])
+        found, state = load(after)
+        check(found, state, written)
+        assert found.next_offset == resumed

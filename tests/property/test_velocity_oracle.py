@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +101,8 @@ def answers(out: StageOut[Counted], rows: int, first: int) -> dict[int, Answer]:
         assert letter.reason is Reason.TOO_LATE
         found[letter.offset] = Answer("dead")
     velocity = out.oks.velocity
-    columns = [getattr(velocity, field.name).tolist() for field in fields(velocity)]
+    names = ("events_5m", "events_1h", "events_24h", "first_seen_at", "previous_at")
+    columns = [getattr(velocity, name).tolist() for name in names]
     for offset, short, medium, long, began, previous in zip(out.oks.origin.offset.tolist(), *columns, strict=True):
         found[offset] = Answer("counted", (short, medium, long), began, previous)
     return found
@@ -148,11 +149,11 @@ def test_every_row_has_the_oracles_answer_however_the_stream_is_cut_and_restored
         at += size
         step = "nothing" if data is None else data.draw(st.sampled_from(["nothing", "delta", "full", "restart"]))
         if step == "delta":
-            deltas.append(session.snapshot())
+            deltas.append(session.snapshot().data)
         elif step == "full":
-            deltas = [session.snapshot(full=True)]
+            deltas = [session.snapshot(whole=True).data]
         elif step == "restart":
-            deltas.append(session.snapshot())
+            deltas.append(session.snapshot().data)
             session = stage().open(deltas)
     assert found == expected
 
@@ -162,7 +163,7 @@ def test_every_row_has_the_oracles_answer_however_the_stream_is_cut_and_restored
 def test_a_session_killed_after_a_snapshot_answers_the_replay_as_before(rows: list[Row], cut: int, more: int) -> None:
     session = stage().open([])
     apply(session, rows[:cut], 0)
-    snapshot = session.snapshot()
+    snapshot = session.snapshot().data
     lost = apply(session, rows[cut : cut + more], cut)
     again = stage().open([snapshot])
     assert apply(again, rows[cut : cut + more], cut) == lost
@@ -173,8 +174,8 @@ def test_a_session_killed_after_a_snapshot_answers_the_replay_as_before(rows: li
 def test_a_whole_snapshot_says_the_same_as_the_deltas(before: list[Row], after: list[Row]) -> None:
     session = stage().open([])
     apply(session, before, 0)
-    delta = session.snapshot()
-    one, other = stage().open([delta]), stage().open([stage().open([delta]).snapshot(full=True)])
+    delta = session.snapshot().data
+    one, other = stage().open([delta]), stage().open([stage().open([delta]).snapshot(whole=True).data])
     assert apply(one, after, len(before)) == apply(other, after, len(before))
 
 
@@ -192,4 +193,4 @@ def test_long_lists_and_many_devices_have_the_oracles_answers() -> None:
         assert apply(session, rows, at) == expected
         at += len(rows)
         if turn % 10 == 9:
-            session = stage().open([session.snapshot(full=True)])
+            session = stage().open([session.snapshot(whole=True).data])

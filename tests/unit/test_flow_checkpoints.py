@@ -5,46 +5,63 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
-from flows import state_log
-from flows.checkpoints import Checkpoints
+from flows.checkpoints import Checkpoints, ScoresBehind, StateRefused
 from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor
 from flows.state_log import StateLocked
-from schemas.batches import RawBatch
-from schemas.stage import StageOut
+from schemas.batches import RawBatch, Scored
+from schemas.stage import Snapshot, StageOut
+from schemas.velocity import SCORE_LAG, SLICES
+from tests.full_disk import full_disk
 from tests.wire import raw_batch
 
 
 class Adding:
-    """A keyed stage whose state is the list of the offsets that it saw."""
+    """A keyed stage whose state is the list of the offsets that it saw, and of those whose scores it was told."""
 
     name = "velocity"
 
-    def open(self, deltas: Sequence[bytes], /) -> AddingSession:
-        return AddingSession([int(part) for delta in deltas for part in delta.split()])
+    def open(self, snapshots: Sequence[bytes], /) -> AddingSession:
+        session = AddingSession(None if not len(snapshots) else [])
+        for data in snapshots:
+            if not data.startswith(b"adding "):
+                raise ValueError("not of this build")
+            for word in data.split()[1:]:
+                (session.scored if word.startswith(b"s") else session.seen).append(int(word.lstrip(b"s")))
+        return session
 
 
 class AddingSession:
-    def __init__(self, seen: list[int]) -> None:
-        self.seen = seen
-        self._fresh: list[int] = []
+    def __init__(self, seen: list[int] | None) -> None:
+        self.empty = seen is None
+        self.seen: list[int] = []
+        self.scored: list[int] = []
+        self._fresh: list[bytes] = []
 
     def apply(self, batch: RawBatch, /) -> StageOut[RawBatch]:
-        for offset in batch.origin.offset.tolist():
-            if batch.values[offset - int(batch.origin.offset[0])] == b"bug":
+        for offset, value in zip(batch.origin.offset.tolist(), batch.values, strict=True):
+            if value == b"bug":
                 raise ZeroDivisionError
             self.seen.append(offset)
-            self._fresh.append(offset)
-        return StageOut(batch)
+            self._fresh.append(b"%d" % offset)
+        kept = np.flatnonzero([value != b"gone" for value in batch.values])
+        return StageOut(batch.take(kept), dropped=len(batch) - len(kept))
 
-    def snapshot(self, *, full: bool = False) -> bytes:
-        shown, self._fresh = (self.seen if full else self._fresh), []
-        return b" ".join(b"%d" % offset for offset in shown)
+    def remember(self, batch: Scored, /) -> None:
+        self.scored += batch.origin.offset.tolist()
+        self._fresh += [b"s%d" % offset for offset in batch.origin.offset.tolist()]
+
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        everything = [b"%d" % offset for offset in self.seen] + [b"s%d" % offset for offset in self.scored]
+        shown, self._fresh = (everything if whole else self._fresh), []
+        covers, self.empty = whole or self.empty, False
+        return Snapshot(b" ".join([b"adding", b"", *shown]), 0, SLICES if covers else 0)
 
 
 class World:
@@ -57,10 +74,18 @@ class World:
         )
         self.resume = self.checkpoints.open(dict.fromkeys((0, 3), end))
 
-    def apply(self, first: int, rows: int = 2, partition: int = 3, bug: bool = False) -> Parcel[RawBatch]:
+    def apply(
+        self, first: int, rows: int = 2, partition: int = 3, bug: bool = False, score: bool = True
+    ) -> Parcel[RawBatch]:
         values = [b"bug" if bug and row == rows - 1 else b"x" for row in range(rows)]
-        batch = raw_batch(values, partition, first)
-        return self.checkpoints.apply(Parcel((Span(partition, first, first + rows),), batch, rows))
+        return self.run([Span(partition, first, first + rows)], raw_batch(values, partition, first), score=score)
+
+    def run(self, spans: Sequence[Span], batch: RawBatch, *, score: bool = True) -> Parcel[RawBatch]:
+        done = self.checkpoints.apply(Parcel(tuple(spans), batch, len(batch)))
+        return self.remember(done) if score else done
+
+    def remember(self, done: Parcel[RawBatch]) -> Parcel[RawBatch]:
+        return cast(Parcel[RawBatch], self.checkpoints.remember(cast(Parcel[Scored], done)))
 
     def held(
         self, first: int, rows: int = 2, partition: int = 3, sinks: Sequence[str] = ("redis", "clickhouse")
@@ -68,15 +93,21 @@ class World:
         for sink in sinks:
             self.progress.acknowledge(sink, [Span(partition, first, first + rows)])
 
-    def seen(self, partition: int = 3) -> list[int]:
-        session = self.checkpoints._sessions[partition]
+    def session(self, partition: int = 3) -> AddingSession:
+        session = self.checkpoints._open[partition].session
         assert isinstance(session, AddingSession)
-        return session.seen
+        return session
+
+    def seen(self, partition: int = 3) -> list[int]:
+        return self.session(partition).seen
+
+    def metric(self, name: str) -> float:
+        return float(getattr(self.checkpoints._monitor.metrics, name)._value.get())
 
     def killed(self) -> None:
         """End without a word, as kill -9 does: only the locks go."""
-        for log in self.checkpoints._logs.values():
-            log.close()
+        for state in self.checkpoints._open.values():
+            state.log.close()
 
 
 def test_the_watermark_is_that_of_the_slowest_sink() -> None:
@@ -185,16 +216,16 @@ def test_partitions_are_kept_apart_and_one_without_parcels_writes_nothing(tmp_pa
     again.checkpoints.finish()
 
 
-def test_many_epochs_are_compacted_and_lose_nothing(tmp_path: Path) -> None:
+def test_many_epochs_lose_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
-    for first in range(0, 4000, 2):
+    for first in range(0, 1000, 2):
         world.apply(first)
         world.held(first)
         world.checkpoints.snapshot()
     world.killed()
     again = World(tmp_path)
-    assert again.resume[3] == 4000
-    assert again.seen() == list(range(4000))
+    assert again.resume[3] == 1000
+    assert again.seen() == again.session().scored == list(range(1000))
     again.checkpoints.finish()
 
 
@@ -225,9 +256,10 @@ def test_parcels_are_counted_by_the_span_that_they_were_read_from() -> None:
 def test_a_parcel_of_several_partitions_gives_each_row_to_its_own_state_and_keeps_their_order(tmp_path: Path) -> None:
     world = World(tmp_path)
     batch = RawBatch.concat([raw_batch([b"a", b"b"], 3, 10), raw_batch([b"c"], 0, 7)])
-    done = world.checkpoints.apply(Parcel((Span(3, 10, 12), Span(0, 7, 8)), batch, 3))
+    done = world.run([Span(3, 10, 12), Span(0, 7, 8)], batch)
     assert done.batch.origin.offset.tolist() == [10, 11, 7]
     assert (world.seen(3), world.seen(0)) == ([10, 11], [7])
+    assert (world.session(3).scored, world.session(0).scored) == ([10, 11], [7])
     world.progress.acknowledge("redis", done.spans)
     world.progress.acknowledge("clickhouse", done.spans)
     world.checkpoints.finish()
@@ -249,25 +281,184 @@ def test_a_state_from_beyond_the_end_of_the_topic_is_set_aside_and_said_aloud(
     again.checkpoints.finish()
 
 
-def test_a_full_disk_does_not_stop_scoring_and_the_next_frame_holds_everything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_does_not_stop_scoring_and_the_next_frame_holds_everything(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.apply(0)
     world.held(0)
-    full = state_log.write_at
-
-    def refuse(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(state_log, "write_at", refuse)
-    world.checkpoints.snapshot()
-    assert world.checkpoints._monitor.metrics.state_write_failures._value.get() == 1
-    monkeypatch.setattr(state_log, "write_at", full)
+    with full_disk(10):
+        world.checkpoints.snapshot()
+    assert world.metric("state_write_failures") == 1
     world.apply(2)
     world.held(2)
     world.checkpoints.finish()
     again = World(tmp_path)
     assert again.resume[3] == 4
     assert again.seen() == [0, 1, 2, 3]
+    again.checkpoints.finish()
+
+
+def test_a_parcel_without_a_row_left_moves_both_offsets(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    done = world.run([Span(3, 0, 2)], raw_batch([b"gone", b"gone"], 3, 0))
+    assert len(done.batch) == 0
+    world.held(0)
+    world.checkpoints.finish()
+    again = World(tmp_path)
+    assert (again.resume[3], again.seen(), again.session().scored) == (2, [0, 1], [])
+    again.checkpoints.finish()
+
+
+def test_no_frame_is_written_while_rows_wait_for_their_scores(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.apply(0)
+    waiting = world.apply(2, score=False)
+    world.held(0)
+    world.checkpoints.snapshot()
+    assert world.metric("snapshots_skipped") == 1
+    world.remember(waiting)
+    world.checkpoints.snapshot()
+    world.held(2)
+    world.checkpoints.snapshot()
+    assert world.metric("snapshots_skipped") == 1
+    world.killed()
+    again = World(tmp_path)
+    assert (again.resume[3], again.session().scored) == (4, [0, 1, 2, 3])
+    again.checkpoints.finish()
+
+
+def test_rows_that_would_miss_a_score_are_refused(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.apply(0, rows=10)
+    world.apply(10, rows=1, score=False)
+    world.apply(11, rows=SCORE_LAG - 1, score=False)  # the last sees the scores up to offset 9
+    with pytest.raises(ScoresBehind, match="partition 3 came before the scores of those from 10 on"):
+        world.apply(10 + SCORE_LAG, rows=1, score=False)
+    world.killed()
+
+
+def test_a_gap_in_kafka_is_no_missing_score(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.apply(0)
+    world.apply(50_000)
+    world.held(0)
+    world.held(50_000)
+    world.checkpoints.finish()
+    assert World(tmp_path).resume[3] == 50_002
+
+
+def test_a_state_torn_while_it_remembered_is_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path)
+    world.apply(0)
+    world.held(0)
+    world.checkpoints.snapshot()
+    done = world.apply(2, score=False)
+
+    def fail(batch: Scored) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.session(), "remember", fail)
+    with pytest.raises(ZeroDivisionError):
+        world.remember(done)
+    world.held(2)
+    world.checkpoints.finish()
+    again = World(tmp_path)
+    assert (again.resume[3], again.seen()) == (2, [0, 1])
+    again.checkpoints.finish()
+
+
+def test_an_epoch_without_new_rows_writes_no_frame(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.apply(0)
+    world.held(0)
+    world.checkpoints.snapshot()
+    (path,) = (tmp_path / "partition-00003").glob("segment-*")
+    size = path.stat().st_size
+    world.checkpoints.snapshot()
+    assert path.stat().st_size == size
+    world.checkpoints.finish()
+    assert path.stat().st_size == size
+
+
+def test_partitions_can_be_opened_and_written_one_by_one(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert world.checkpoints.open({5: 100}) == {5: None}
+    world.apply(0, partition=5)
+    world.apply(0, partition=3)
+    world.held(0, partition=5)
+    world.held(0, partition=3)
+    world.checkpoints.snapshot([5])
+    world.checkpoints.snapshot([5])  # with the watermark that the first one could not know
+    world.killed()
+    again = World(tmp_path)
+    assert again.checkpoints.open({5: 100}) == {5: 2}
+    assert (again.resume, again.seen(5)) == ({0: None, 3: None}, [0, 1])
+    again.checkpoints.finish()
+
+
+def test_partitions_are_worked_on_in_threads_of_their_own(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    def work(partition: int) -> None:
+        world.checkpoints.open({partition: 10_000})
+        for first in range(0, 400, 4):
+            world.apply(first, rows=4, partition=partition)
+            world.held(first, rows=4, partition=partition)
+            world.checkpoints.snapshot([partition])
+
+    threads = [threading.Thread(target=work, args=(partition,)) for partition in range(10, 14)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.killed()
+    again = World(tmp_path)
+    assert again.checkpoints.open(dict.fromkeys(range(10, 14), 10_000)) == dict.fromkeys(range(10, 14), 400)
+    assert all(again.seen(partition) == list(range(400)) for partition in range(10, 14))
+    again.checkpoints.finish()
+
+
+def test_a_partition_that_cannot_be_opened_leaves_the_others_free(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    other = Checkpoints(tmp_path, Adding(), Progress(["redis"]), Monitor.silent())
+    with pytest.raises(StateLocked):
+        other.open({8: 100, 3: 100})
+    world.checkpoints.open({8: 100})
+    world.checkpoints.finish()
+
+
+def test_a_state_of_another_build_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.apply(0)
+    world.held(0)
+    world.checkpoints.finish()
+
+    class Newer(Adding):
+        def open(self, snapshots: Sequence[bytes], /) -> AddingSession:
+            return super().open([b"newer" for _ in snapshots])
+
+    newer = Checkpoints(tmp_path, Newer(), Progress(["redis"]), Monitor.silent())
+    with pytest.raises(StateRefused, match=r"cannot be read \(not of this build\): run the build that wrote it"):
+        newer.open({3: 100})
+    again = World(tmp_path)
+    assert again.seen() == [0, 1]
+    again.checkpoints.finish()
+
+
+def test_damage_is_said_and_counted_and_the_state_before_it_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path)
+    for first in (0, 2, 4):
+        world.apply(first)
+        world.held(first)
+        world.checkpoints.snapshot()
+    world.killed()
+    (path,) = (tmp_path / "partition-00003").glob("segment-*")
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1  # in the last frame but the mark behind it
+    path.write_bytes(content)
+    again = World(tmp_path)
+    assert (again.resume[3], again.seen()) == (4, [0, 1, 2, 3])
+    assert again.metric("state_damage") == 1
+    assert "a frame's CRC does not match" in caplog.text
     again.checkpoints.finish()

@@ -1,20 +1,47 @@
 from __future__ import annotations
 
 import random
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from flows.state_log import StateLocked, StateLog, StateWriteFailed
+from flows.state_log import StateLocked, StateLog, StateMisplaced, StateWriteFailed
+from schemas.stage import Snapshot
+from schemas.velocity import SLICES
+from tests.full_disk import full_disk
+
+PARTITION = 7
 
 
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.glob("segment-*"))
+def whole(data: bytes) -> Snapshot:
+    return Snapshot(data, 0, SLICES)
+
+
+def delta(data: bytes) -> Snapshot:
+    """Return a snapshot with no slice: the run that holds a state begins before it."""
+    return Snapshot(data, 0, 0)
+
+
+def half(data: bytes, number: int) -> Snapshot:
+    return Snapshot(data, number * 128, 128)
+
+
+def opened(directory: Path, **limits: int) -> StateLog:
+    log = StateLog(directory, PARTITION, **limits)
+    log.load()
+    return log
+
+
+def names(directory: Path) -> list[int]:
+    return sorted(int(path.stem.removeprefix("segment-")) for path in directory.glob("segment-*.log"))
+
+
+def segment(directory: Path, number: int) -> Path:
+    return directory / f"segment-{number:020d}.log"
 
 
 def noise(size: int, seed: int = 7) -> bytes:
@@ -22,31 +49,24 @@ def noise(size: int, seed: int = 7) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-@contextmanager
-def full_disk(room: int) -> Iterator[None]:
-    """Let no file grow beyond ``room`` bytes: the kernel's own refusal, as of a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def written(directory: Path, frames: int = 3) -> None:
-    """Write states at 10, 20, ..., all of them acknowledged."""
-    with StateLog(directory) as log:
-        log.load()
-        for number in range(1, frames + 1):
-            log.append(b"delta %d" % number, 10 * number)
-        log.mark(10 * frames)
+def written(directory: Path, snapshots: Sequence[Snapshot], **limits: int) -> None:
+    """Write snapshots at 10, 20, ..., all of them acknowledged at the end."""
+    with opened(directory, **limits) as log:
+        for number, snapshot in enumerate(snapshots, 1):
+            log.append(snapshot, 10 * number)
+        log.mark(10 * len(snapshots))
 
 
 def loaded(directory: Path) -> tuple[list[bytes], int | None]:
-    with StateLog(directory) as log:
+    with StateLog(directory, PARTITION) as log:
         found = log.load()
-    assert found.problems == []
-    return found.deltas, found.next_offset
+        assert found.problems == []
+        return list(found.snapshots), found.next_offset
+
+
+def problems(directory: Path) -> list[str]:
+    with StateLog(directory, PARTITION) as log:
+        return log.load().problems
 
 
 def test_an_empty_log_says_that_kafka_is_read_from_its_earliest_record(tmp_path: Path) -> None:
@@ -54,216 +74,350 @@ def test_an_empty_log_says_that_kafka_is_read_from_its_earliest_record(tmp_path:
 
 
 def test_what_was_appended_is_loaded_up_to_the_watermark_and_the_rest_is_discarded(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
-        for offset in (10, 20, 30):
-            log.append(b"to %d" % offset, offset)
+    with opened(tmp_path) as log:
+        log.append(whole(b"to 10"), 10)
+        log.append(delta(b"to 20"), 20)
+        log.append(delta(b"to 30"), 30)
         log.mark(29)
     assert loaded(tmp_path) == ([b"to 10", b"to 20"], 20)
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"another 30", 30)
+    with opened(tmp_path) as log:
+        assert log.newest_offset == 20
+        log.append(delta(b"another 30"), 30)
         log.mark(30)
     assert loaded(tmp_path) == ([b"to 10", b"to 20", b"another 30"], 30)
 
 
+def test_the_shortest_frames_in_a_row_that_cover_all_slices_are_loaded(tmp_path: Path) -> None:
+    halves = [whole(b"0"), half(b"1", 1), half(b"2", 0), half(b"3", 0), half(b"4", 1), half(b"5", 1), delta(b"6")]
+    written(tmp_path, halves)
+    assert loaded(tmp_path) == ([b"3", b"4", b"5", b"6"], 70)
+
+
+def test_slices_behind_the_last_are_the_first_ones(tmp_path: Path) -> None:
+    snapshots = [Snapshot(b"a", 0, SLICES), Snapshot(b"b", 200, 100), Snapshot(b"c", 44, 156), delta(b"d")]
+    written(tmp_path, snapshots)
+    assert loaded(tmp_path) == ([b"b", b"c", b"d"], 40)
+
+
+def test_a_sink_that_is_behind_makes_the_run_before_it_the_one_that_is_loaded(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        for number, snapshot in enumerate([whole(b"0"), half(b"1", 0), half(b"2", 1), half(b"3", 0)], 1):
+            log.append(snapshot, 10 * number)
+        log.mark(25)
+    assert loaded(tmp_path) == ([b"0", b"1"], 20)
+
+
 def test_without_an_acknowledged_state_nothing_is_loaded(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"a", 10)
+    with opened(tmp_path) as log:
+        log.append(whole(b"a"), 10)
         log.mark(9)
     assert loaded(tmp_path) == ([], None)
     assert names(tmp_path) == []
 
 
 def test_a_watermark_noted_before_the_first_state_is_kept(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
+    with opened(tmp_path) as log:
         log.mark(50)
-        log.append(b"a", 10)
+        log.append(whole(b"a"), 10)
     assert loaded(tmp_path) == ([b"a"], 10)
 
 
-def test_rotation_begins_a_segment_and_the_old_one_goes_when_no_sink_needs_it(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"a", 10)
-        log.append(b"b", 20)
-        log.rotate(b"ab", 20)
-        log.append(b"c", 30)
-        log.mark(15)
-        assert len(names(tmp_path)) == 2
-        log.mark(20)
-        assert names(tmp_path) == ["segment-00000000000000000020.log"]
-        assert (log.safe_offset(19), log.safe_offset(20), log.safe_offset(99)) == (None, 20, 30)
-    assert loaded(tmp_path) == ([b"ab"], 20)
+def test_segments_begin_by_size_and_go_when_the_state_is_twice_in_those_behind_them(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_bytes=1_000) as log:
+        log.append(whole(noise(1_000)), 10)
+        log.append(half(noise(1_000), 0), 20)
+        log.append(half(noise(1_000), 1), 30)
+        assert names(tmp_path) == [1, 2, 3]
+        log.append(half(noise(1_000), 0), 40)
+        log.append(half(b"", 1), 50)
+        log.append(delta(b""), 60)
+        log.mark(49)  # the state is in 2 and 3; in 4 and 5 only its first half, as far as the sinks are
+        assert names(tmp_path) == [1, 2, 3, 4, 5]
+        log.mark(50)
+        assert names(tmp_path) == [2, 3, 4, 5]
+    assert loaded(tmp_path) == ([noise(1_000), b""], 50)
 
 
-def test_a_sink_that_is_behind_the_rotation_resumes_in_the_older_segment(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"a", 10)
-        log.rotate(b"ab", 20)
-        log.mark(12)
-    assert loaded(tmp_path) == ([b"a"], 10)
-    assert len(names(tmp_path)) == 1
+def test_a_log_of_many_rounds_stays_as_small_as_two_of_them(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_bytes=4_000) as log:
+        log.append(whole(b""), 1)
+        for number in range(1, 640):
+            log.append(Snapshot(noise(500, number), number * 4 % SLICES, 4), 1 + number)
+            log.mark(1 + number)
+        assert sum(path.stat().st_size for path in tmp_path.glob("segment-*")) < (128 + 16) * 570
+    frames, offset = loaded(tmp_path)
+    assert (frames, offset) == ([noise(500, number) for number in range(576, 640)], 640)
 
 
-def test_rotation_is_wanted_when_the_deltas_outgrow_the_whole_state(tmp_path: Path) -> None:
-    with StateLog(tmp_path, least_rotation=1_000, ratio=2.0) as log:
-        log.load()
-        assert not log.wants_rotation()
-        log.append(noise(1_000), 1)
-        for offset in range(2, 12):  # ten deltas of 232 bytes against twice 1,032
-            assert log.wants_rotation() == (offset > 10)
-            log.append(noise(200), offset)
-        assert log.wants_rotation()
-        log.rotate(b"whole", 11)
-        assert not log.wants_rotation()
+def test_a_log_goes_on_in_the_segment_in_which_it_was_cut(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_bytes=100) as log:
+        for number in range(1, 6):
+            log.append(whole(noise(100, number)), number)
+        log.mark(2)
+        assert names(tmp_path) == [1, 2, 3, 4, 5]
+    with opened(tmp_path) as log:
+        assert names(tmp_path) == [1, 2]
+        log.append(delta(b"3"), 3)
+        log.mark(3)
+    assert loaded(tmp_path) == ([noise(100, 2), b"3"], 3)
 
 
-def test_an_append_at_the_same_offset_writes_nothing_and_one_that_goes_back_is_refused(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"a", 10)
-        log.append(b"nothing new", 10)
+def test_a_snapshot_that_goes_back_is_refused(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        log.append(whole(b"a"), 10)
         with pytest.raises(ValueError, match="9 cannot follow that at 10"):
-            log.append(b"b", 9)
-        with pytest.raises(ValueError, match="9 cannot follow that at 10"):
-            log.rotate(b"b", 9)
+            log.append(delta(b"b"), 9)
         log.mark(10)
     assert loaded(tmp_path) == ([b"a"], 10)
 
 
 def test_a_second_writer_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    program = "import sys; from pathlib import Path; from flows.state_log import StateLog; StateLog(Path(sys.argv[1]))"
-    with StateLog(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from flows.state_log import StateLog; StateLog(Path(sys.argv[1]), 7)"
+    )
+    with StateLog(tmp_path, PARTITION):
         done = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path)], check=False, capture_output=True, text=True
         )
         assert "StateLocked" in done.stderr
         with pytest.raises(StateLocked, match=r"in use by process \d+: stop that flow"):
-            StateLog(tmp_path)
-    StateLog(tmp_path).close()
+            StateLog(tmp_path, PARTITION)
+    StateLog(tmp_path, PARTITION).close()
+
+
+def test_the_state_of_another_partition_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    written(tmp_path / "partition-00003", [whole(b"a")])
+    with (
+        StateLog(tmp_path / "partition-00003", 3) as log,
+        pytest.raises(StateMisplaced, match="holds the state of partition 7, not of 3: move it to partition-00007"),
+    ):
+        log.load()
+    (tmp_path / "partition-00003").rename(tmp_path / "partition-00007")
+    assert loaded(tmp_path / "partition-00007") == ([b"a"], 10)
 
 
 def test_a_full_disk_leaves_the_log_whole_and_a_later_append_writes_everything(tmp_path: Path) -> None:
     deltas = [noise(3_000, seed) for seed in range(3)]
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"a", 10)
+    with opened(tmp_path) as log:
+        log.append(whole(b"a"), 10)
         log.mark(10)
         with full_disk(1_000):
-            for number, delta in enumerate(deltas[:2]):
-                with pytest.raises(StateWriteFailed, match="could not be written: File too large"):
-                    log.append(delta, 20 + number)
+            for number, data in enumerate(deltas[:2]):
+                with pytest.raises(StateWriteFailed, match="cannot be written: File too large"):
+                    log.append(delta(data), 20 + number)
             with pytest.raises(StateWriteFailed):
                 [log.mark(offset) for offset in range(11, 60)]
-        before = (tmp_path / names(tmp_path)[0]).stat().st_size
-        assert before < 1_000 and not log.wants_rotation()
-        log.append(deltas[2], 30)
+        assert segment(tmp_path, 1).stat().st_size < 1_000 and not log.wants_whole()
+        assert log.newest_offset == 10
+        log.append(delta(deltas[2]), 30)
         log.mark(100)
     assert loaded(tmp_path) == ([b"a", *deltas], 30)
 
 
 def test_a_disk_that_is_full_from_the_start_loses_nothing(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
+    with opened(tmp_path) as log:
         with full_disk(10), pytest.raises(StateWriteFailed):
-            log.append(b"a", 10)
+            log.append(whole(b"a"), 10)
         assert names(tmp_path) == [] and not list(tmp_path.glob("*.tmp"))
-        log.append(b"b", 20)
+        log.append(delta(b"b"), 20)
         log.mark(20)
     assert loaded(tmp_path) == ([b"a", b"b"], 20)
 
 
+def test_a_segment_that_cannot_begin_is_begun_later(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_bytes=100) as log:
+        log.append(whole(noise(200)), 10)
+        with full_disk(50), pytest.raises(StateWriteFailed):
+            log.append(delta(b"b"), 20)
+        assert names(tmp_path) == [1]
+        log.append(delta(b"c"), 30)
+        assert names(tmp_path) == [1, 2]
+        log.mark(30)
+    assert loaded(tmp_path) == ([noise(200), b"b", b"c"], 30)
+
+
 def test_what_waits_is_bounded_and_then_a_whole_state_mends_the_log(tmp_path: Path) -> None:
-    with StateLog(tmp_path, kept=100) as log:
-        log.load()
-        log.append(b"a", 10)
-        with full_disk(100), pytest.raises(StateWriteFailed):
-            log.append(bytes(range(200)), 20)
-        assert log.wants_rotation()
+    with opened(tmp_path, kept=100) as log:
+        log.append(whole(b"a"), 10)
+        with full_disk(200), pytest.raises(StateWriteFailed, match="File too large"):
+            log.append(delta(noise(200)), 20)
         with pytest.raises(StateWriteFailed, match="waits for a whole state"):
-            log.append(b"c", 30)
-        with full_disk(10), pytest.raises(StateWriteFailed):
-            log.rotate(b"whole", 30)
-        assert log.wants_rotation()
-        log.rotate(b"whole", 30)
-        log.append(b"d", 40)
+            log.append(delta(b"c"), 30)
+        assert log.wants_whole()
+        log.append(whole(b"whole"), 30)
+        assert not log.wants_whole()
+        log.append(delta(b"d"), 40)
         log.mark(40)
     assert loaded(tmp_path) == ([b"whole", b"d"], 40)
 
 
-def test_a_rotation_that_fails_after_its_append_needs_no_other(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"a", 10)
-        with full_disk(40), pytest.raises(StateWriteFailed):
-            log.rotate(noise(100), 10)
-        assert not log.wants_rotation()
-        log.append(b"b", 20)
-        log.mark(20)
-    assert loaded(tmp_path) == ([b"a", b"b"], 20)
+def test_whole_states_that_are_in_vain_are_asked_for_ever_less_often(tmp_path: Path) -> None:
+    with opened(tmp_path, kept=100) as log:
+        asked = []
+        with full_disk(200):
+            for offset in range(200):
+                wanted = log.wants_whole()
+                asked += [offset] if wanted else []
+                with pytest.raises(StateWriteFailed):
+                    log.append(whole(noise(200)) if wanted else delta(noise(200)), offset)
+        assert [after - before for before, after in pairwise(asked)] == [4, 8, 16, 32, 64, 64]
+        while not log.wants_whole():
+            with pytest.raises(StateWriteFailed):
+                log.append(delta(b""), 200)
+        log.append(whole(b"all"), 200)
+        log.mark(200)
+    assert loaded(tmp_path) == ([b"all"], 200)
+
+
+def test_a_whole_state_that_still_waits_is_followed_by_what_changed_since(tmp_path: Path) -> None:
+    with opened(tmp_path, kept=250) as log:
+        with full_disk(100):
+            for offset in (1, 2):
+                with pytest.raises(StateWriteFailed):
+                    log.append(whole(noise(200)), offset)
+            with pytest.raises(StateWriteFailed, match="waits for a whole state"):
+                log.append(delta(b""), 2)
+            with pytest.raises(StateWriteFailed, match="File too large"):
+                log.append(whole(noise(200)), 3)
+        assert not log.wants_whole()
+        log.append(delta(b"and on"), 4)
+        log.mark(4)
+    assert loaded(tmp_path) == ([noise(200), b"and on"], 4)
 
 
 def test_a_torn_end_is_said_and_the_state_before_it_is_loaded(tmp_path: Path) -> None:
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.append(b"delta 1", 10)
+    with opened(tmp_path) as log:
+        log.append(whole(b"snapshot 1"), 10)
         log.mark(50)
-        log.append(b"delta 2", 20)
-    path = tmp_path / names(tmp_path)[0]
+        log.append(delta(b"snapshot 2"), 20)
+    path = segment(tmp_path, 1)
     path.write_bytes(path.read_bytes()[:-3])
-    with StateLog(tmp_path) as log:
+    with StateLog(tmp_path, PARTITION) as log:
         found = log.load()
-    assert (found.deltas, found.next_offset) == ([b"delta 1"], 10)
-    assert found.problems == ["segment-00000000000000000010.log: a frame is torn at byte 71"]
-    assert loaded(tmp_path) == ([b"delta 1"], 10)
+        assert (list(found.snapshots), found.next_offset) == ([b"snapshot 1"], 10)
+        assert found.problems == ["segment-00000000000000000001.log: a frame is torn at byte 114"]
+    assert loaded(tmp_path) == ([b"snapshot 1"], 10)
 
 
-def test_a_whole_state_that_is_damaged_gives_way_to_the_older_segment(tmp_path: Path) -> None:
-    written(tmp_path)
-    with StateLog(tmp_path) as log:
-        log.load()
-        log.rotate(b"whole", 40)
-        newest = tmp_path / names(tmp_path)[-1]
-    newest.write_bytes(newest.read_bytes()[:20])
-    with StateLog(tmp_path) as log:
+@pytest.fixture
+def rounds(tmp_path: Path) -> Path:
+    """Return a log of two rounds of two halves each, a frame a segment, each acknowledged before the next."""
+    with opened(tmp_path, segment_bytes=100) as log:
+        log.append(whole(noise(100)), 10)
+        for number in range(2, 9):
+            log.append(half(noise(100, number), number % 2), 10 * number)
+            log.mark(10 * number)
+    assert names(tmp_path) == [5, 6, 7, 8]
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("damaged", "frames", "offset"),
+    [(5, [7, 8], 80), (6, [7, 8], 80), (7, [5, 6], 60), (8, [6, 7], 70)],
+)
+def test_the_newest_run_that_is_whole_is_loaded_wherever_the_damage_is(
+    rounds: Path, damaged: int, frames: list[int], offset: int
+) -> None:
+    path = segment(rounds, damaged)
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(content)
+    with StateLog(rounds, PARTITION) as log:
         found = log.load()
-    assert (len(found.deltas), found.next_offset) == (3, 30)
-    assert "torn" in found.problems[0]
+        assert (list(found.snapshots), found.next_offset) == ([noise(100, number) for number in frames], offset)
+        (problem,) = found.problems
+        assert problem.startswith(f"{path.name}: a frame's CRC does not match")
+        log.append(delta(b"and on"), 90)
+        log.mark(90)
+    assert loaded(rounds) == ([*(noise(100, number) for number in frames), b"and on"], 90)
 
 
-def test_when_nothing_is_left_the_log_says_that_the_state_is_rebuilt(tmp_path: Path) -> None:
-    written(tmp_path)
-    (tmp_path / names(tmp_path)[0]).write_bytes(b"x" * 100)
-    (tmp_path / "segment-00000000000000000050.tmp").write_bytes(b"half a segment")
-    with StateLog(tmp_path) as log:
+def test_damage_to_both_runs_leaves_no_state_and_that_is_said(rounds: Path) -> None:
+    for number in (5, 7):
+        segment(rounds, number).write_bytes(b"")
+    with StateLog(rounds, PARTITION) as log:
         found = log.load()
-        assert (found.deltas, found.next_offset) == ([], None)
-        assert found.problems[-1] == "no usable state is left: it is rebuilt from Kafka's earliest record"
-        log.append(b"new", 5)
+        assert (list(found.snapshots), found.next_offset) == ([], None)
+        assert found.problems[-1] == "no whole state is left: it is rebuilt from Kafka's earliest record"
+        assert names(rounds) == []
+        log.append(whole(b"new"), 5)
+        log.mark(5)
+    assert loaded(rounds) == ([b"new"], 5)
+
+
+def test_a_log_without_a_readable_frame_is_begun_anew(tmp_path: Path) -> None:
+    written(tmp_path, [whole(b"a")])
+    segment(tmp_path, 1).write_bytes(b"x" * 100)
+    (tmp_path / "segment-00000000000000000002.tmp").write_bytes(b"half a segment")
+    with opened(tmp_path) as log:
+        assert names(tmp_path) == []
+        log.append(whole(b"new"), 5)
         log.mark(5)
     assert loaded(tmp_path) == ([b"new"], 5)
     assert not list(tmp_path.glob("*.tmp"))
 
 
-@pytest.mark.parametrize("order", [(0, 2, 1), (0, 2), (1, 2)])
-def test_frames_that_are_missing_or_exchanged_are_found(tmp_path: Path, order: tuple[int, ...]) -> None:
-    path, cuts = tmp_path / "segment-00000000000000000010.log", [0]
-    with StateLog(tmp_path) as log:
-        log.load()
+def test_a_missing_first_segment_leaves_frames_that_do_not_cover_the_state(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_bytes=100) as log:
+        log.append(whole(noise(100)), 10)
+        log.append(half(b"b", 0), 20)
+        log.mark(20)
+    segment(tmp_path, 1).unlink()
+    assert problems(tmp_path) == ["no whole state is left: it is rebuilt from Kafka's earliest record"]
+
+
+def test_frames_of_an_older_build_are_no_state(tmp_path: Path) -> None:
+    (tmp_path / "segment-00000000000000000512.log").write_bytes(b"CGSF\x01\x00" + bytes(80))
+    found = problems(tmp_path)
+    assert "no frame starts where one should" in found[0]
+    assert found[1].startswith("no whole state is left")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("order", [(0, 2, 1), (0, 2), (1, 2), (0, 1, 1, 2)])
+def test_frames_that_are_missing_exchanged_or_doubled_are_found(tmp_path: Path, order: tuple[int, ...]) -> None:
+    path, cuts = segment(tmp_path, 1), list[int]()
+    with opened(tmp_path) as log:
         for number in (1, 2, 3):
-            log.append(b"delta %d" % number, 10 * number)
+            log.append(whole(b"snapshot %d" % number), 10 * number)
             cuts.append(path.stat().st_size)
     data = path.read_bytes()
-    path.write_bytes(b"".join(data[cuts[i] : cuts[i + 1]] for i in order))
-    with StateLog(tmp_path) as log:
-        assert log.load().problems
+    cuts.insert(0, cuts[0] - (cuts[1] - cuts[0]))
+    path.write_bytes(data[: cuts[0]] + b"".join(data[cuts[i] : cuts[i + 1]] for i in order))
+    assert "CRC does not match" in problems(tmp_path)[0]
+
+
+def test_a_missing_or_exchanged_segment_is_found(tmp_path: Path) -> None:
+    for name in ("missing", "exchanged"):
+        with opened(tmp_path / name, segment_bytes=100) as log:
+            log.append(whole(noise(100)), 10)
+            for number in (2, 3, 4):
+                log.append(delta(noise(100, number)), 10 * number)
+            log.mark(10)
+        assert names(tmp_path / name) == [1, 2, 3, 4]
+    segment(tmp_path / "missing", 2).unlink()
+    assert problems(tmp_path / "missing") == [
+        "segment-00000000000000000003.log: it does not follow segment-00000000000000000001.log"
+    ]
+    second, third = segment(tmp_path / "exchanged", 2), segment(tmp_path / "exchanged", 3)
+    kept = second.read_bytes()
+    third.replace(second)
+    third.write_bytes(kept)
+    assert [problem[34:] for problem in problems(tmp_path / "exchanged")] == [
+        "this is not the segment that the file's name says at byte 0"
+    ] * 2
 
 
 def test_a_directory_can_be_moved(tmp_path: Path) -> None:
-    written(tmp_path / "here")
+    written(tmp_path / "here", [whole(b"1"), delta(b"2")])
     (tmp_path / "here").rename(tmp_path / "there")
-    assert loaded(tmp_path / "there") == ([b"delta 1", b"delta 2", b"delta 3"], 30)
+    assert loaded(tmp_path / "there") == ([b"1", b"2"], 20)
+
+
+@pytest.mark.parametrize(
+    ("data", "packed"), [(noise(100_000), False), (bytes(100_000), True), (noise(50_000) + bytes(50_000), False)]
+)
+def test_what_packing_makes_half_as_large_is_packed(tmp_path: Path, data: bytes, packed: bool) -> None:
+    written(tmp_path, [whole(data)])
+    assert (segment(tmp_path, 1).stat().st_size < 60_000) is packed
+    assert loaded(tmp_path) == ([data], 10)

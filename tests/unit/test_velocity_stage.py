@@ -62,7 +62,7 @@ def test_an_event_older_than_the_lateness_is_a_dead_letter_and_can_be_redriven()
     assert len(out.oks) == 2
     (letter,) = out.errs
     assert (letter.reason, letter.stage, letter.offset) == (Reason.TOO_LATE, "velocity", 2)
-    later = Velocity(lateness_ms=2 * HOUR).open([session.snapshot()])
+    later = Velocity(lateness_ms=2 * HOUR).open([session.snapshot().data])
     assert counts(later.apply(batch([NOW - HOUR - 1], events=[2]))) == [(1, 1, 1)]
 
 
@@ -138,16 +138,16 @@ def test_a_busy_device_keeps_what_its_windows_need_and_no_more() -> None:
         session.apply(batch(times, events=list(range(hour * 1_000, hour * 1_000 + 360))))
     out = session.apply(batch([NOW + 20 * DAY], events=[-1]))
     assert counts(out) == [(5, 60, 1440)]
-    assert len(unpack(session.snapshot(full=True)).times) < 5_000
+    assert len(unpack(session.snapshot(whole=True).data).times) < 5_000
 
 
 def test_a_snapshot_has_the_size_of_the_change_and_the_second_is_empty() -> None:
     session = opened()
     session.apply(batch([NOW + row for row in range(1_000)], devices=list(range(1_000))))
-    whole = len(session.snapshot())
+    whole = len(session.snapshot().data)
     session.apply(batch([NOW], events=[5_000]))
-    assert len(session.snapshot()) < whole / 100
-    assert len(unpack(session.snapshot()).times) == 0
+    assert len(session.snapshot().data) < whole / 100
+    assert len(unpack(session.snapshot().data).times) == 0
 
 
 def test_a_journal_that_nobody_takes_gives_way_to_a_whole_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_a_journal_that_nobody_takes_gives_way_to_a_whole_snapshot(monkeypatch: 
     session = opened()
     session.apply(batch([NOW + row for row in range(300)]))
     session.apply(batch([NOW + DAY + row for row in range(300)], events=list(range(1_000, 1_300))))
-    again = Velocity().open([session.snapshot()])
+    again = Velocity().open([session.snapshot().data])
     probe = batch([NOW + DAY + 400], events=[9_999])
     assert counts(again.apply(probe)) == counts(session.apply(probe)) == [(301, 301, 301)]
 
