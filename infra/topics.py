@@ -26,6 +26,7 @@ class Topic:
     holds: str
     retention: int = 1
     cleanup: str = "delete"
+    stamped_by: str = "CreateTime"  # whose clock a record's time is: the producer's, or with LogAppendTime the broker's
     max_message_bytes: int = 1_048_576
 
     def config(self, settings: KafkaSettings) -> dict[str, str]:
@@ -34,13 +35,15 @@ class Topic:
             "retention.ms": str(settings.retention_hours * self.retention * _HOUR_MS),
             "cleanup.policy": self.cleanup,
             "compression.type": "producer",
+            "message.timestamp.type": self.stamped_by,
             "max.message.bytes": str(self.max_message_bytes),
         }
 
 
+# Raw events have the broker's time: no ingest host's clock alone then decides when an event came.
 # A dead letter carries the payload as received and what is known about it, so it may be larger than any event.
 TOPICS = (
-    Topic(RAW, "device id", "sealed events as received"),
+    Topic(RAW, "device id", "sealed events as received", stamped_by="LogAppendTime"),
     Topic("events.extracted", "device id", "decoded and verified batches"),
     Topic("events.enriched", "device id", "counted and enriched batches"),
     Topic("events.scored", "device id", "results"),

@@ -21,8 +21,8 @@ from infra.stack.secrets import Secrets
 Say = Callable[[str], None]
 TANSU_LIMITS = (
     "Using the small fallback broker instead of Apache Kafka: it keeps topics in memory only (a restart loses them), "
-    "has no retention, and cannot look up offsets by time. It is for short tries; install a JDK "
-    f"{java.JAVA_AT_LEAST}+ and Maven for Apache Kafka."
+    "has no retention, stamps no records itself, and cannot look up offsets by time. It is for short tries; install a "
+    f"JDK {java.JAVA_AT_LEAST}+ and Maven for Apache Kafka."
 )
 _FORMAT_SECONDS = 60
 _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")

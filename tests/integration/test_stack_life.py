@@ -18,12 +18,15 @@ import pytest
 import redis
 from clickhouse_driver import Client
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
 from infra.stack.child import ChildProcess, StackError
 from infra.stack.home import read_state
 from infra.stack.local import LocalStack
 from infra.stack.secrets import load_secrets
-from infra.topics import TOPICS, ensure_topics
+from infra.topics import RAW, TOPICS, ensure_topics
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack
@@ -170,6 +173,17 @@ def test_topics_are_as_the_table_says(stack: LocalStack) -> None:
     fewer = stack.settings.kafka.model_copy(update={"partitions": 1})
     said = ensure_topics(stack.bootstrap, fewer)
     assert len(said) == len(TOPICS) and all("cannot lower" in sentence for sentence in said)
+
+
+def test_raw_events_get_the_brokers_time_also_in_a_topic_that_was_there_before(stack: LocalStack) -> None:
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap})
+    before = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, RAW, incremental_configs=[before])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+    ensure_topics(stack.bootstrap, stack.settings.kafka)
+    (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, RAW)]).values()
+    assert described.result(30)["message.timestamp.type"].value == "LogAppendTime"
 
 
 def test_secrets_stay_private(stack: LocalStack) -> None:
