@@ -26,7 +26,6 @@ log = logging.getLogger("clickgoose.redrive")
 _HEADER = "clickgoose.reason"
 _POLL_SECONDS = 0.25
 _COMMIT_SECONDS = 1.0
-_MEASURE_SECONDS = 5.0
 FETCH_BYTES = 16 * 1024**2
 GROUP = "clickgoose-redrive-"
 
@@ -145,7 +144,7 @@ class _Session:
             self._commit_at = now + _COMMIT_SECONDS
         if now >= self._measure_at:
             self._measure()
-            self._measure_at = now + _MEASURE_SECONDS
+            self._measure_at = now + self._parts.policy.measure_seconds
 
     def close(self) -> None:
         """Commit and leave the group."""

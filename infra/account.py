@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.account_backup import STORES, Backup, read_backup
 from infra.account_books import (
     I64,
     U64,
@@ -36,6 +37,7 @@ from schemas.result import DECISIONS
 RAW, SCORED, DEAD_LETTER = "events.raw", "events.scored", "events.dead_letter"
 TOPICS = (RAW, SCORED, DEAD_LETTER)
 Offsets = Mapping[str, Mapping[int, int]]
+_NO_BACKUP = Backup(np.empty(0, np.int64), np.empty(0, np.int64))
 
 __all__ = [
     "Account",
@@ -51,7 +53,11 @@ __all__ = [
 
 @dataclass(slots=True)
 class Account:
-    """The figures. ``waiting`` counts rows that lie in the backup for a destination that was away, by reason."""
+    """The figures.
+
+    ``waiting`` counts rows that lie in the backup and not yet where they belong, ``redriven`` those that were there
+    and have arrived, both by reason.
+    """
 
     accepted: int
     scored: int
@@ -64,6 +70,7 @@ class Account:
     latency_ms: dict[str, float]  # from accepted by the ingest tier to appended to events.scored: p50, p99
     scored_again: int  # replayed records in events.scored, which readers tell by the event id
     waiting: dict[str, int] = field(default_factory=dict)
+    redriven: dict[str, int] = field(default_factory=dict)
     clickhouse_scored: int | None = None
     clickhouse_dead: int | None = None
     redis_results: int | None = None
@@ -83,6 +90,7 @@ class Accountant:
         """``since`` gives first offsets by topic and partition (:func:`read_start`): only what came after counts."""
         self._settings = settings
         starts, bootstrap = since or {}, bootstrap_of(settings)
+        self._bootstrap = bootstrap
         self._readers = {topic: TopicReader(bootstrap, topic, starts.get(topic)) for topic in TOPICS}
         self._raw, self._scored, self._dead = RawBook(), ScoredBook(RAW), DeadBook(RAW)
 
@@ -104,13 +112,20 @@ class Accountant:
         """Return the account of what has been read. ``accepted_ids``: a file of event ids in hex, one a line."""
         view = _View(self._raw, self._scored, self._dead, self._readers[RAW])
         account = view.account()
+        # How far redrives have come is asked before what the stores show: what was dealt with then shows now.
+        backups = {
+            reason: view.part_of(read_backup(self._bootstrap, DEAD_LETTER, reason, found))
+            for reason, found in view.dead.backups.items()
+            if reason in STORES
+        }
         if accepted_ids is not None:
             _compare_told(account, view, accepted_ids)
         if self._settings.clickhouse.url is not None:
             side = clickhouse_side(self._settings.clickhouse.url, RAW, view.first, view.next)
-            _compare_clickhouse(account, view, side)
+            _compare_clickhouse(account, view, side, backups.get(Reason.SINK_CLICKHOUSE, _NO_BACKUP))
         if self._settings.redis.url is not None:
-            _compare_redis(account, view, self._settings.redis.url, self._settings.redis.result_ttl_seconds)
+            ttl = self._settings.redis.result_ttl_seconds
+            _compare_redis(account, view, self._settings.redis.url, ttl, backups.get(Reason.SINK_REDIS, _NO_BACKUP))
         account.balanced = not account.problems
         return account
 
@@ -140,10 +155,15 @@ class _View:
             inside |= (places >= place(partition, low)) & (places < place(partition, self.next[partition]))
         return inside
 
-    def waiting(self, reason: Reason) -> I64:
-        """Return the places of rows that wait for a destination."""
-        found = np.unique(np.frombuffer(self.dead.waiting.get(reason, b""), np.int64))
-        return found[self.within(found)]
+    def part_of(self, backup: Backup) -> Backup:
+        """Return a backup without the rows of other parts of events.raw."""
+        return Backup(backup.places[self.within(backup.places)], backup.open[self.within(backup.open)])
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many rows the backup holds, by reason."""
+        found = {reason: np.unique(np.array(rows.places, np.int64)) for reason, rows in self.dead.backups.items()}
+        counts = {reason.value: int(self.within(places).sum()) for reason, places in found.items()}
+        return {reason: count for reason, count in counts.items() if count}
 
     def account(self) -> Account:
         """Return the account of Kafka's side."""
@@ -161,7 +181,7 @@ class _View:
             lost=lost,
             dead_by_reason=self._by_reason(self.dead_rows[dead]),
             scored_again=self.scored_again,
-            waiting={reason: len(self.waiting(reason)) for reason in self.dead.waiting if len(self.waiting(reason))},
+            waiting=self.waiting(),
             **self._scores(),
         )
         account.problems += self._kafka_problems(lost)
@@ -210,16 +230,31 @@ def _compare_told(account: Account, view: _View, file: Path) -> None:
         account.problems.append(f"{missing} events whose sender was told ok are not in {RAW}")
 
 
-def _compare_clickhouse(account: Account, view: _View, side: ClickHouseSide) -> None:
+def _compare_clickhouse(account: Account, view: _View, side: ClickHouseSide, backup: Backup) -> None:
     """ClickHouse must show exactly what was scored and what died, each once."""
     account.clickhouse_scored, account.clickhouse_dead = len(side.event_ids), len(side.dead_places)
     account.duplicated_for_users = side.event_rows - len(side.event_ids) + side.dead_rows - len(side.dead_places)
     if account.duplicated_for_users:
         account.problems.append(f"ClickHouse shows {account.duplicated_for_users} rows twice")
-    waits = np.isin(view.scored_places, view.waiting(Reason.SINK_CLICKHOUSE))
-    dead_waits = np.isin(view.dead_places, view.waiting(Reason.SINK_CLICKHOUSE))
+    shown = view.scored_places[np.isin(view.scored_ids, side.event_ids)]
+    _settle(account, Reason.SINK_CLICKHOUSE, backup, np.union1d(shown, side.dead_places))
+    waits = np.isin(view.scored_places, backup.places)
+    dead_waits = np.isin(view.dead_places, backup.places)
     _differ(account, "scored events", view.scored_ids[~waits], view.scored_ids, side.event_ids)
     _differ(account, "dead letters", view.dead_places[~dead_waits], view.dead_places, side.dead_places)
+
+
+def _settle(account: Account, reason: Reason, backup: Backup, shown: I64) -> None:
+    """Say what became of the rows of the backup."""
+    found = backup.found(shown)
+    account.waiting.pop(reason, None)
+    if found.waiting:
+        account.waiting[reason.value] = found.waiting
+    if found.redriven:
+        account.redriven[reason.value] = found.redriven
+    problem = found.problem(reason)
+    if problem:
+        account.problems.append(problem)
 
 
 def _differ(account: Account, what: str, due: I64 | U64, known: I64 | U64, found: I64 | U64) -> None:
@@ -231,20 +266,23 @@ def _differ(account: Account, what: str, due: I64 | U64, known: I64 | U64, found
         account.problems.append(f"ClickHouse holds {extra} {what} that Kafka does not")
 
 
-def _compare_redis(account: Account, view: _View, url: str, ttl_seconds: int) -> None:
+def _compare_redis(account: Account, view: _View, url: str, ttl_seconds: int, backup: Backup) -> None:
     """Redis must answer for everything scored within the results' time to live."""
     book = view.scored_book
     rows = view.scored_rows
     alive = time.time() * 1000 - ttl_seconds * 1000
     fresh = np.frombuffer(book.written_at, np.int64)[rows] > alive
-    waits = np.isin(view.scored_places, view.waiting(Reason.SINK_REDIS))
     names = book.merchant_names
-    keys = ((names[book.merchants[row]], bytes(book.ids[16 * row : 16 * row + 16])) for row in rows[fresh & ~waits])
-    due = int((fresh & ~waits).sum())
-    missing = missing_results(url, keys)
-    account.redis_results = due - missing
-    if missing:
-        account.problems.append(f"Redis has no result for {missing} scored events")
+    keys = ((names[book.merchants[row]], bytes(book.ids[16 * row : 16 * row + 16])) for row in rows[fresh])
+    missing = np.zeros(len(rows), np.bool_)
+    missing[fresh] = missing_results(url, keys)
+    account.redis_results = int((fresh & ~missing).sum())
+    # Whether a rejection arrived is not compared: it is taken as shown once the redrive has dealt with it.
+    rejected = np.setdiff1d(view.dead_places, backup.open)
+    _settle(account, Reason.SINK_REDIS, backup, np.union1d(view.scored_places[~missing], rejected))
+    lacks = int((missing & ~np.isin(view.scored_places, backup.places)).sum())
+    if lacks:
+        account.problems.append(f"Redis has no result for {lacks} scored events")
 
 
 def bootstrap_of(settings: Settings) -> str:
@@ -272,7 +310,10 @@ def wait_settled(
     *,
     still_seconds: float = 10.0,
 ) -> Account:
-    """Return the account once it balances, or once nothing has moved for ``still_seconds``, or after ``timeout``."""
+    """Return the account once it balances and nothing waits in the backup, or when the time is over.
+
+    That is after ``timeout``, or once nothing has moved for ``still_seconds``.
+    """
     accountant = Accountant(settings, since)
     try:
         ends = time.monotonic() + timeout
@@ -283,7 +324,8 @@ def wait_settled(
             now = time.monotonic()
             if account.as_dict() != before:
                 still_since, before = now, account.as_dict()
-            if account.balanced or now >= ends or now - still_since >= still_seconds:
+            settled = account.balanced and not any(reason in account.waiting for reason in STORES)
+            if settled or now >= ends or now - still_since >= still_seconds:
                 return account
             time.sleep(0.2)
     finally:

@@ -141,6 +141,13 @@ class _Letter(msgspec.Struct):
     offset: int
 
 
+class Backups(NamedTuple):
+    """Rows that a destination did not take: where the event lies, and where the letter that holds the row does."""
+
+    places: array[int]
+    letters: array[int]
+
+
 class DeadBook:
     """The records of events.dead_letter: events that died, and rows that wait for a destination."""
 
@@ -150,7 +157,7 @@ class DeadBook:
         self._reasons = tuple(Reason)
         self.places = array("q")
         self.reasons = array("B")
-        self.waiting: dict[Reason, array[int]] = {}
+        self.backups: dict[Reason, Backups] = {}
         self.unreadable = 0
 
     def visit(self, messages: Sequence[Message]) -> None:
@@ -165,7 +172,9 @@ class DeadBook:
                 continue
             at = place(letter.partition, letter.offset)
             if letter.reason.startswith("sink."):
-                self.waiting.setdefault(letter.reason, array("q")).append(at)
+                found = self.backups.setdefault(letter.reason, Backups(array("q"), array("q")))
+                found.places.append(at)
+                found.letters.append(place(message.partition() or 0, message.offset() or 0))
             else:
                 self.places.append(at)
                 self.reasons.append(self._reasons.index(letter.reason))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error
+from numpy.typing import NDArray
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -67,11 +68,11 @@ def _part(topic: str, first: Mapping[int, int], ends: Mapping[int, int]) -> str:
     return f"topic = '{topic}' AND ({' OR '.join(ranges) or '0'})"
 
 
-def missing_results(url: str, keys: Iterable[tuple[str, bytes]]) -> int:
-    """Return how many of the events, given as merchant and id, have no result in Redis."""
+def missing_results(url: str, keys: Iterable[tuple[str, bytes]]) -> NDArray[np.bool_]:
+    """Tell which of the events, given as merchant and id, have no result in Redis."""
     client = connect(url, _SECONDS)
     try:
-        return sum(_missing(client, chunk) for chunk in _chunks(keys))
+        return np.array([missing for chunk in _chunks(keys) for missing in _missing(client, chunk)], np.bool_)
     except RedisError as error:
         host = urlsplit(url).netloc.rpartition("@")[2]
         raise AccountError(f"cannot read Redis at {host}: {type(error).__name__}") from error
@@ -79,11 +80,11 @@ def missing_results(url: str, keys: Iterable[tuple[str, bytes]]) -> int:
         client.close()
 
 
-def _missing(client: Redis, chunk: list[str]) -> int:
+def _missing(client: Redis, chunk: list[str]) -> list[bool]:
     pipe = client.pipeline(transaction=False)  # one GET a key: MGET would bind all keys to one node of a cluster
     for key in chunk:
         pipe.get(key)
-    return sum(value is None or decode_rejected(value) is not None for value in pipe.execute())
+    return [value is None or decode_rejected(value) is not None for value in pipe.execute()]
 
 
 def _chunks(keys: Iterable[tuple[str, bytes]]) -> Iterator[list[str]]:

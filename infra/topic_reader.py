@@ -120,6 +120,19 @@ class TopicReader:
                 time.sleep(0.1)
 
 
+def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
+    """Return how far a consumer group has come; partitions of which it committed nothing are left out."""
+    consumer = Consumer({**_config(bootstrap), "group.id": group})
+    try:
+        partitions = consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
+        places = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=_SECONDS)
+    except KafkaException as error:
+        raise AccountError(f"cannot read how far {group} has come: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    return {place.partition: place.offset for place in places if place.offset >= 0}
+
+
 def _number(value: int | None) -> int:
     if value is None:
         raise AssertionError("a record has a partition and an offset")

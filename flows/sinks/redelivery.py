@@ -26,6 +26,7 @@ class RedrivePolicy:
     backoff_seconds: float = 0.5
     backoff_limit_seconds: float = 30.0
     probe_seconds: float = 2.0
+    measure_seconds: float = 5.0
     close_seconds: float = 10.0
 
 

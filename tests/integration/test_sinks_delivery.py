@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from flows.progress import Progress
+from flows.redrive import redrive_group
 from flows.sinks import kafka as kafka_sinks
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import DestinationError
@@ -44,7 +45,7 @@ def read_all(stack: LocalStack, topic: str, start: dict[int, int] | None = None)
         consumer.assign([TopicPartition(topic, p, (start or {}).get(p, 0)) for p in partitions])
         found: list[Any] = []
         while len(found) < due:
-            found += consumer.consume(1000, 5)
+            found += consumer.consume(1000, 0.2)
         return found
     finally:
         consumer.close()
@@ -326,7 +327,21 @@ def test_while_clickhouse_refuses_its_rows_wait_in_the_backup_and_everything_els
     there.close()
     account = world.account()
     assert (account.clickhouse_scored, account.clickhouse_dead) == (30, 3)
+    assert (account.waiting, account.redriven) == ({}, {Reason.SINK_CLICKHOUSE: 33})
     assert (account.problems, account.duplicated_for_users) == ([], 0)
+
+
+def test_rows_that_redrive_passed_over_are_named(world: World, namespace: Namespace) -> None:
+    item = world.parcel(10)
+    world.deliver([item], clickhouse_url="clickhouse://127.0.0.1:1/default")
+    ends = read_start(world.stack.bootstrap)["events.dead_letter"]
+    consumer = Consumer({"bootstrap.servers": world.stack.bootstrap, "group.id": redrive_group("clickhouse")})
+    places = [TopicPartition("events.dead_letter", partition, end) for partition, end in ends.items()]
+    consumer.commit(offsets=places, asynchronous=False)
+    consumer.close()
+    account = world.account()
+    assert (account.waiting, account.redriven, account.balanced) == ({}, {}, False)
+    assert account.problems == ["10 rows that ClickHouse refused stay in the backup: the flow's log says which and why"]
 
 
 def test_a_lost_event_is_called_lost(world: World) -> None:

@@ -107,5 +107,6 @@ def test_letters_for_a_destination_wait_and_are_no_dead_events() -> None:
     book.visit(messages(*(Message(encode_dead_letter(letter)) for letter in (*dead, *waiting)), Message(None)))
     assert book.places.tolist() == [0]
     assert [book.reason_name(number) for number in book.reasons] == ["mask.email"]
-    assert book.waiting[Reason.SINK_REDIS].tolist() == [1, 2]
+    assert book.backups[Reason.SINK_REDIS].places.tolist() == [1, 2]
+    assert len(book.backups[Reason.SINK_REDIS].letters) == 2
     assert book.unreadable == 1
