@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from flows.state_runs import ALL_SLICES, breaks_in, chains_of, newest_run, slice
 from flows.state_segments import Scan, scan, segments_in
 from schemas.velocity import SLICES
 
-_DIRECTORY = re.compile(r"partition-(\d{5})")
 _LOOKS = 5
 _BETWEEN_LOOKS_SECONDS = 0.05
 
@@ -35,14 +33,11 @@ class StateReport:
     problems: tuple[str, ...]
 
 
-def reports_of(root: Path) -> list[StateReport]:
-    """Look at every partition's directory below ``root``. OSError where it cannot be read."""
-    found = ((_DIRECTORY.fullmatch(path.name), path) for path in sorted(root.iterdir()))
-    return [report_of(path, int(match[1])) for match, path in found if match]
-
-
 def report_of(directory: Path, partition: int) -> StateReport:
-    """Look at one partition. While a flow writes, what seems torn is looked at again before it counts as damage."""
+    """Look at one partition's directory. While a flow writes, what seems torn is looked at again before it is damage.
+
+    OSError where it cannot be read.
+    """
     report = _look(directory, partition)
     for _ in range(_LOOKS):
         if report is not None and not (report.problems and report.holder):

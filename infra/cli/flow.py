@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli.flow_state import state
+
 if TYPE_CHECKING:
     from infra.flow import Place
     from infra.settings import Settings
@@ -24,6 +26,7 @@ _AUTO_ORDINAL = re.compile(r".*-(\d+)")
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
+    flow_app.command("state")(state)
     app.add_typer(flow_app, name="flow")
 
 
