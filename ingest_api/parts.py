@@ -79,7 +79,7 @@ def assemble(
         access=Access(config, tokens, rates),
         rates=rates,
         delivery=Delivery(kafka, spool, metrics),
-        results=Results(reads, config.max_waiting_polls),
+        results=Results(reads, config.max_waiting_polls, writes),
         links=(writes, reads),
         agent=agent,
     )

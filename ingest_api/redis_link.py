@@ -42,6 +42,11 @@ class RedisLink:
         self._queue: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._away_until = 0.0
+        self._last_away = float("-inf")
+
+    def was_away(self, seconds: float) -> bool:
+        """Tell whether Redis was found away within the last ``seconds``."""
+        return time.monotonic() - self._last_away < seconds
 
     def send(self, *commands: Command) -> asyncio.Future[list[Any]]:
         """Return a future of the answers, in order; it fails with RedisAway."""
@@ -85,7 +90,8 @@ class RedisLink:
 
     def _fail(self, taken: Sequence[tuple[Sequence[Command], asyncio.Future[list[Any]]]]) -> None:
         """Fail what was asked and what waits: the next second needs no attempt."""
-        self._away_until = time.monotonic() + _AWAY_SECONDS
+        self._last_away = time.monotonic()
+        self._away_until = self._last_away + _AWAY_SECONDS
         waiting, self._queue = self._queue, []
         for _, future in (*taken, *waiting):
             if not future.done():

@@ -19,6 +19,9 @@ from schemas.result import pending_key, result_key
 _SHORTEST_PAUSE = 0.008
 _LONGEST_PAUSE = 0.015
 _KEYS_PER_ASK = 1_000
+# After an outage of Redis results come back from the backup, and events of that time were never marked as pending: so
+# long, what Redis does not know may well exist.
+_DOUBT_SECONDS = 60.0
 
 
 class State(Enum):
@@ -39,8 +42,10 @@ class Found(NamedTuple):
 class Results:
     """Reads results of one merchant at a time: the merchant is part of every key."""
 
-    def __init__(self, link: RedisLink, max_waiting: int) -> None:
+    def __init__(self, link: RedisLink, max_waiting: int, marks: RedisLink | None = None) -> None:
+        """``marks`` is the way by which events are marked as pending."""
         self._link = link
+        self._marks = marks or link
         self._max_waiting = max_waiting
         self._waiting: dict[str, set[asyncio.Future[bytes | None]]] = {}
         self._by_merchant: Counter[str] = Counter()
@@ -48,12 +53,20 @@ class Results:
         self._released = False
 
     async def find(self, merchant: str, event_id: str, wait: float) -> Found:
-        """Return what is known of an event, waiting up to ``wait`` seconds for its result; RedisAway."""
+        """Return what is known of an event, waiting up to ``wait`` seconds for its result.
+
+        RedisAway where Redis does not answer, or does not know the event and was away just now.
+        """
         found = await self._look(merchant, event_id)
-        if found.state is State.READY or wait <= 0 or not self._may_wait(merchant):
-            return found
-        body = await self._wait(merchant, result_key(merchant, event_id), wait)
-        return await self._look(merchant, event_id) if body is None else Found(State.READY, body)
+        if found.state is not State.READY and wait > 0 and self._may_wait(merchant):
+            body = await self._wait(merchant, result_key(merchant, event_id), wait)
+            found = await self._look(merchant, event_id) if body is None else Found(State.READY, body)
+        if found.state is State.UNKNOWN and self._in_doubt():
+            raise RedisAway
+        return found
+
+    def _in_doubt(self) -> bool:
+        return self._link.was_away(_DOUBT_SECONDS) or self._marks.was_away(_DOUBT_SECONDS)
 
     async def _look(self, merchant: str, event_id: str) -> Found:
         ((body, pending),) = await self._link.send(
