@@ -16,7 +16,10 @@ class StateLocked(RuntimeError):
 
 
 def take_lock(directory: Path) -> int:
-    """Return a descriptor that holds the directory's lock until it is closed, also by the end of the process."""
+    """Return a descriptor that holds the directory's lock until it is closed, also by the end of the process.
+
+    StateLocked where somebody has it, OSError where the file cannot be written.
+    """
     descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -26,8 +29,12 @@ def take_lock(directory: Path) -> int:
         raise StateLocked(
             f"the state in {directory} is in use by process {holder}: stop that flow, or give this one other partitions"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

@@ -96,14 +96,19 @@ class StateLog:
     def __init__(
         self, directory: Path, partition: int, *, segment_bytes: int = 16 * _MEBIBYTE, kept: int = 64 * _MEBIBYTE
     ) -> None:
-        """Take the partition's directory, made where it is missing. StateLocked where somebody else has it.
+        """Take the partition's directory, made where it is missing.
+
+        StateLocked where somebody else has it, StateWriteFailed where that cannot be noted.
 
         A new segment begins where the last one has ``segment_bytes`` or more.
         """
         self._directory, self._partition = directory, partition
         self._segment_bytes, self._kept = segment_bytes, kept
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock = take_lock(directory)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock = take_lock(directory)
+        except OSError as error:
+            raise _failed(directory, error) from error
         self._live: list[_Live] = []
         self._tail: _Tail | None = None
         self._waiting: list[tuple[Snapshot, int]] = []
@@ -137,7 +142,8 @@ class StateLog:
         """Return the whole state at the newest frame at or below the watermark, and discard what lies after.
 
         Whatever the bytes on disk, it never returns a state that was not written for ``next_offset``. StateMisplaced
-        where it is another partition's, OSError where the disk cannot be read or written at all.
+        where it is another partition's, StateWriteFailed where what lies after cannot be discarded, OSError where the
+        files cannot be read.
         """
         for leftover in self._directory.glob("*.tmp"):
             leftover.unlink()
@@ -149,10 +155,9 @@ class StateLog:
         if run is None:
             if problems or any(found.snapshots and found.snapshots[0].number <= self._watermark for found in scans):
                 problems.append(_NOTHING_LEFT)
-            self._forget(scans)
+            self._discard(scans)
             return Loaded((), None, problems)
-        self._resume(run)
-        self._forget([found for found in scans if found not in run.chain])
+        self._discard([found for found in scans if found not in run.chain], run)
         places = [(found.segment.path, frame) for found, frame in run.frames]
         return Loaded(StoredSnapshots(places), run.last.number, problems)
 
@@ -179,10 +184,15 @@ class StateLog:
         os.ftruncate(descriptor, end)
         self._sync()  # the other segments, which go now, may hold the only other note of the watermark
 
-    def _forget(self, scans: Sequence[Scan]) -> None:
+    def _discard(self, scans: Sequence[Scan], run: Run | None = None) -> None:
         """Delete segments, the newest first: what is left if the machine stops between two is a log."""
-        for found in reversed(scans):
-            found.segment.path.unlink()
+        try:
+            if run is not None:
+                self._resume(run)
+            for found in reversed(scans):
+                found.segment.path.unlink()
+        except OSError as error:
+            raise _failed(self._directory, error) from error
 
     def append(self, snapshot: Snapshot, next_offset: int) -> None:
         """Write the next snapshot: the state after every row below ``next_offset``."""
