@@ -130,6 +130,7 @@ class FlowProcess:
             max_events=settings.poll_max_events,
             wait_seconds=settings.poll_wait_ms / 1000,
             longest_wait_seconds=settings.poll_longest_wait_ms / 1000,
+            queue_bytes=settings.fetch_queue_bytes,
         )
         return RawEvents(config, parts)
 

@@ -89,6 +89,9 @@ class FlowSettings(Section):
     poll_longest_wait_ms: float = Field(
         default=20.0, ge=0, le=1000, description="At most so long under load: a poll waits as long as a parcel takes"
     )
+    fetch_queue_bytes: int = Field(
+        default=64 * 1024**2, ge=4 * 1024**2, description="Records that are fetched from Kafka and not polled yet"
+    )
     epoch_seconds: float = Field(default=1.0, gt=0, le=60)
     lateness_seconds: int = Field(default=86_400, ge=0, description="Older events are velocity.too_late")
     clickhouse_block_rows: int = Field(default=10_000, ge=1)

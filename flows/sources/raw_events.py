@@ -19,9 +19,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel, Span
 from flows.progress import Progress
+from flows.sources.lag import LagMeter
 from schemas.batches import Ledger, Origin, RawBatch
 
 log = logging.getLogger("clickgoose.flow")
+_ENDS_SECONDS = 2.0
 _FATAL = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
@@ -41,6 +43,7 @@ class SourceConfig:
     max_events: int = 512
     wait_seconds: float = 0.001
     longest_wait_seconds: float = 0.02
+    queue_bytes: int = 64 * 1024**2  # of records that are fetched and not polled
 
 
 class SourceBroken(RuntimeError):
@@ -91,6 +94,7 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
                 for partition, offset in parts.resume.items()
             ]
         )
+        self._lag = LagMeter(self._ends, self._next, parts.progress, parts.metrics)
 
     def next_batch(self) -> list[Parcel[RawBatch]]:
         """Poll once. An empty list means that nothing came within the wait."""
@@ -164,7 +168,7 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
             )
 
     def snapshot(self) -> None:
-        """Checkpoint; commit the watermarks to Kafka for lag tools, and measure lag.
+        """Checkpoint; commit the watermarks to Kafka for lag tools.
 
         The flow itself resumes from its own log, never from what is committed here.
         """
@@ -174,20 +178,17 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
         try:
             if offsets:
                 self._consumer.commit(offsets=offsets, asynchronous=True)
-            self._measure_lag()
         except KafkaException:
             self._metrics.kafka_errors.inc()
 
-    def _measure_lag(self) -> None:
-        for partition, following in self._next.items():
-            known: Any = self._consumer.get_watermark_offsets(
-                TopicPartition(self._config.topic, partition), cached=True
-            )
-            if known and known[1] >= 0:
-                self._metrics.lag.labels(str(partition)).set(max(0, known[1] - following))
+    def _ends(self, partition: int) -> tuple[int, int]:
+        place = TopicPartition(self._config.topic, partition)
+        found = self._consumer.get_watermark_offsets(place, timeout=_ENDS_SECONDS)
+        return (0, 0) if found is None else (found[0], found[1])
 
     def close(self) -> None:
         """Let go of the consumer."""
+        self._lag.close()
         self._consumer.close()
 
 
@@ -200,6 +201,8 @@ def _consumer_config(config: SourceConfig) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "fetch.wait.max.ms": 5,
         "fetch.error.backoff.ms": 100,
-        "queued.max.messages.kbytes": 65_536,
+        # What waits between Kafka and the flow: the queue, and one answer that may lie beyond its bound.
+        "queued.max.messages.kbytes": config.queue_bytes // 1024,
+        "fetch.max.bytes": config.queue_bytes // 4,
         "reconnect.backoff.max.ms": 1_000,
     }

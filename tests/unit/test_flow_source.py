@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from flows.metrics import FlowMetrics
 from flows.parcel import Span
 from flows.progress import Progress
 from flows.sources import raw_events
+from flows.sources.lag import LagMeter
 from flows.sources.raw_events import RawEvents, SourceBroken, SourceConfig, SourceParts
 
 NOW_NS = 1_790_000_000_123_456_789
@@ -70,8 +73,10 @@ class FakeConsumer:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         self.committed = offsets
 
-    def get_watermark_offsets(self, partition: TopicPartition, cached: bool) -> Any:
-        assert cached
+    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> Any:
+        assert timeout > 0
+        if self.refuse:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         return self.marks
 
     def close(self) -> None:
@@ -81,6 +86,7 @@ class FakeConsumer:
 class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(raw_events, "Consumer", FakeConsumer)
+        monkeypatch.setattr(raw_events, "LagMeter", functools.partial(LagMeter, seconds=0.01))
         self.registry = CollectorRegistry()
         self.progress = Progress(["sink"])
         self.stopping = False
@@ -109,10 +115,19 @@ class World:
     def metric(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
 
+    def shows(self, name: str, value: float, **labels: str) -> bool:
+        """Wait a little for a figure that another thread measures."""
+        ends = time.monotonic() + 5
+        while self.metric(name, **labels) != value and time.monotonic() < ends:
+            time.sleep(0.005)
+        return self.metric(name, **labels) == value
+
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World(monkeypatch)
+    yield made
+    made.poller.close()
 
 
 def test_each_partition_begins_where_it_resumes_or_at_the_beginning_and_nothing_commits_by_itself(world: World) -> None:
@@ -173,14 +188,29 @@ def test_offsets_that_retention_took_are_said_aloud(world: World, caplog: pytest
     ]
 
 
-def test_watermarks_are_committed_for_lag_tools_and_lag_is_measured(world: World) -> None:
+def test_watermarks_are_committed_for_lag_tools(world: World) -> None:
     world.poll(Message(2, 40), Message(2, 41))
     world.progress.acknowledge("sink", [Span(2, 40, 41)])
     world.poller.snapshot()
     assert [(one.partition, one.offset) for one in world.consumer.committed] == [(2, 41)]
-    assert world.metric("clickgoose_source_lag_events", partition="2") == 8
-    world.consumer.marks = None
-    world.poller.snapshot()
+
+
+def test_lag_is_measured_while_nothing_is_polled_and_no_epoch_ends(world: World) -> None:
+    world.poll(Message(2, 40), Message(2, 41))
+    lag, unacknowledged = "clickgoose_source_lag_events", "clickgoose_unacknowledged_events"
+    assert world.shows(lag, 8, partition="2") and world.shows(lag, 50, partition="0")
+    assert world.shows(unacknowledged, 2, partition="2")
+    world.consumer.marks = (48, 1_000)  # the flow is held back; retention goes on
+    world.progress.acknowledge("sink", [Span(2, 40, 41)])
+    assert world.shows(lag, 952, partition="2") and world.shows(unacknowledged, 1, partition="2")
+
+
+def test_lag_keeps_its_last_figure_while_kafka_does_not_answer(world: World) -> None:
+    assert world.shows("clickgoose_source_lag_events", 10, partition="2")
+    world.consumer.refuse = True
+    world.consumer.marks = (0, 1_000)
+    time.sleep(0.05)
+    assert world.metric("clickgoose_source_lag_events", partition="2") == 10
 
 
 def test_a_refused_commit_is_counted_and_stops_nothing(world: World) -> None:
