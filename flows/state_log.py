@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from flows.state_cleaner import Cleaner
 from flows.state_frames import Entry, Kind, Start, encode, encode_start
 from flows.state_lock import StateLocked, let_go, take_lock
 from flows.state_runs import ALL_SLICES, Run, breaks_in, newest_run, slices_of
@@ -115,6 +116,7 @@ class StateLog:
         self._gap = False
         self._watermark = -1
         self._newest: int | None = None
+        self._cleaner = Cleaner(directory)
         self._refused = 0  # snapshots since one of all slices was in vain
         self._patience = 0
 
@@ -128,6 +130,7 @@ class StateLog:
 
     def close(self) -> None:
         """Let go of the directory. Twice is once."""
+        self._cleaner.wait()
         self._follow(None)
         if self._lock >= 0:
             let_go(self._lock)
@@ -182,7 +185,11 @@ class StateLog:
         # The mark is written over what follows, and what is left is cut off: at no moment is the watermark lost.
         end = self._write([Entry(Kind.MARK, self._watermark)])
         os.ftruncate(descriptor, end)
-        self._sync()  # the other segments, which go now, may hold the only other note of the watermark
+        for live in self._live:
+            sync_file(
+                live.segment.path
+            )  # the other segments, which go now, may hold the only other note of the watermark
+        sync_directory(self._directory)
 
     def _discard(self, scans: Sequence[Scan], run: Run | None = None) -> None:
         """Delete segments, the newest first: what is left if the machine stops between two is a log."""
@@ -279,20 +286,16 @@ class StateLog:
             raise _failed(self._directory, error) from error
 
     def _drop_needless(self) -> None:
+        if self._cleaner.busy:
+            return
+        del self._live[: self._cleaner.deleted()]
+        self._cleaner.check()
         needless = 0
         while self._covered(self._live[needless + 1 :]):
             needless += 1
-        if not needless:
-            return
-        self._sync(needless)  # the mark, and the frames that it names, outlive what they make needless
-        for live in self._live[:needless]:
-            live.segment.path.unlink()
-            self._live = self._live[1:]
-
-    def _sync(self, first: int = 0) -> None:
-        for live in self._live[first:]:
-            sync_file(live.segment.path)
-        sync_directory(self._directory)
+        if needless:  # the mark, and the frames that it names, must outlive what they make needless
+            paths = [live.segment.path for live in self._live]
+            self._cleaner.delete(paths[:needless], paths[needless:])
 
     def _covered(self, segments: Sequence[_Live]) -> bool:
         """Return whether the frames at or below the watermark hold the whole state as often as it is kept."""

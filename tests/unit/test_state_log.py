@@ -40,6 +40,12 @@ def names(directory: Path) -> list[int]:
     return sorted(int(path.stem.removeprefix("segment-")) for path in directory.glob("segment-*.log"))
 
 
+def settled(log: StateLog, directory: Path) -> list[int]:
+    """Return the segments once nothing is being deleted."""
+    log._cleaner.wait()
+    return names(directory)
+
+
 def segment(directory: Path, number: int) -> Path:
     return directory / f"segment-{number:020d}.log"
 
@@ -127,14 +133,14 @@ def test_segments_begin_by_size_and_go_when_the_state_is_twice_in_those_behind_t
         log.append(whole(noise(1_000)), 10)
         log.append(half(noise(1_000), 0), 20)
         log.append(half(noise(1_000), 1), 30)
-        assert names(tmp_path) == [1, 2, 3]
+        assert settled(log, tmp_path) == [1, 2, 3]
         log.append(half(noise(1_000), 0), 40)
         log.append(half(b"", 1), 50)
         log.append(delta(b""), 60)
         log.mark(49)  # the state is in 2 and 3; in 4 and 5 only its first half, as far as the sinks are
-        assert names(tmp_path) == [1, 2, 3, 4, 5]
+        assert settled(log, tmp_path) == [1, 2, 3, 4, 5]
         log.mark(50)
-        assert names(tmp_path) == [2, 3, 4, 5]
+        assert settled(log, tmp_path) == [2, 3, 4, 5]
     assert loaded(tmp_path) == ([noise(1_000), b""], 50)
 
 
@@ -144,9 +150,29 @@ def test_a_log_of_many_rounds_stays_as_small_as_two_of_them(tmp_path: Path) -> N
         for number in range(1, 640):
             log.append(Snapshot(noise(500, number), number * 4 % SLICES, 4), 1 + number)
             log.mark(1 + number)
+            log._cleaner.wait()
         assert sum(path.stat().st_size for path in tmp_path.glob("segment-*")) < (128 + 16) * 570
     frames, offset = loaded(tmp_path)
     assert (frames, offset) == ([noise(500, number) for number in range(576, 640)], 640)
+
+
+def test_segments_that_cannot_be_deleted_are_said_and_go_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with opened(tmp_path, segment_bytes=1) as log:
+        for number in (1, 2, 3):
+            log.append(whole(b""), number)
+        monkeypatch.setattr("flows.state_cleaner.sync_file", fail)
+        log.mark(3)
+        assert settled(log, tmp_path) == [1, 2, 3]
+        monkeypatch.undo()
+        with pytest.raises(StateWriteFailed, match="Input/output error"):
+            log.mark(4)
+        log.append(whole(b""), 5)
+        log.mark(5)
+        assert settled(log, tmp_path) == [3, 4]
+    assert loaded(tmp_path) == ([b""], 5)
 
 
 def test_a_log_goes_on_in_the_segment_in_which_it_was_cut(tmp_path: Path) -> None:
@@ -307,6 +333,7 @@ def rounds(tmp_path: Path) -> Path:
         for number in range(2, 9):
             log.append(half(noise(100, number), number % 2), 10 * number)
             log.mark(10 * number)
+            log._cleaner.wait()
     assert names(tmp_path) == [5, 6, 7, 8]
     return tmp_path
 
