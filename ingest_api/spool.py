@@ -1,6 +1,7 @@
 """The disk spool: accepted events that Kafka could not take, in order, in one SQLite file that survives kill -9.
 
-WAL with synchronous=FULL: a batch is committed and synced before anybody is told that it is accepted.
+WAL with synchronous=FULL: a batch is committed and synced before anybody is told that it is accepted. On a full disk
+nothing more is accepted, and what is there can still be sent: some room is kept for forgetting what was sent.
 All methods block; one thread at a time may call them (``delivery.py`` gives them a thread of their own).
 """
 
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ingest_api.checks import Record
+from ingest_api.reserve import Reserve
 
 ROW_OVERHEAD = 64  # what SQLite needs for a row besides key and value, rounded up
+_RESERVE_BYTES = 8 * 1024**2  # a checkpoint of SQLite's log, twice
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spool (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -49,6 +52,7 @@ class Spool:
     def __init__(self, directory: Path, max_bytes: int) -> None:
         """Open or make the spool of a directory; SpoolError where that cannot be."""
         self._max_bytes = max_bytes
+        self._reserve = Reserve(directory / "spool.reserve", min(_RESERVE_BYTES, max_bytes // 8))
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(directory / "spool.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -58,6 +62,7 @@ class Spool:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._db = self._open(directory / "spool.sqlite3")
             self._bytes, self._rows, self._parked = self._count()
+            self._reserve.take()
         except BlockingIOError:
             os.close(self._lock)
             raise SpoolError(f"Another ingest process uses the spool {directory}; give each its own.") from None
@@ -97,6 +102,8 @@ class Spool:
 
         SpoolError where the disk refuses; nothing is stored then.
         """
+        if not self._reserve.take():
+            raise SpoolError("The spool cannot be written: the room that is left on its disk is kept for emptying it.")
         stored: list[bool] = []
         rows: list[tuple[float, bytes, bytes]] = []
         size = self._bytes
@@ -139,16 +146,25 @@ class Spool:
 
     def remove(self, sent: Sequence[tuple[int, Record]]) -> None:
         """Forget rows that Kafka has acknowledged: the oldest that wait, as ``first`` gave them."""
-        self._transact("DELETE FROM spool WHERE id <= ? AND parked = 0", [(sent[-1][0],)])
+        self._free("DELETE FROM spool WHERE id <= ? AND parked = 0", sent[-1][0])
         self._rows -= len(sent)
         self._bytes -= sum(_size(record) for _, record in sent)
         if self._rows == 0:
             self._read("PRAGMA incremental_vacuum")
             self._read("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def _free(self, statement: str, row_id: int) -> None:
+        """Run a statement that makes room; where there is none left for it to begin with, take the reserve."""
+        try:
+            self._transact(statement, [(row_id,)])
+        except SpoolError:
+            if not self._reserve.release():
+                raise
+            self._transact(statement, [(row_id,)])
+
     def park(self, row_id: int) -> None:
         """Keep a row that Kafka refuses for good, out of the way of the others."""
-        self._transact("UPDATE spool SET parked = 1 WHERE id = ?", [(row_id,)])
+        self._free("UPDATE spool SET parked = 1 WHERE id = ?", row_id)
         self._parked += 1
 
     def state(self) -> SpoolState:
@@ -165,6 +181,7 @@ class Spool:
     def close(self) -> None:
         """Close the file and let another process have it."""
         self._db.close()
+        self._reserve.release()
         os.close(self._lock)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 
 import pytest
 
 from infra.stack.child import StackError
-from tests.faults.harness import FORMS, Case, Form, World, case
-from tests.faults.table import PROPERTY
 from tests.kafka_parts import need_apache_kafka
+
+pytest.register_assert_rewrite("tests.faults.harness")
+
+from tests.faults.harness import FORMS, Case, Form, World, case  # noqa: E402 - after its asserts are known to pytest
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +37,4 @@ def fault(
     world: World, record_property: Callable[[str, object], None]
 ) -> Callable[[str], AbstractContextManager[Case]]:
     """Begin a fault by its name in the table."""
-    assert PROPERTY == "fault"
     return lambda name: case(world, name, record_property)
-
-
-__all__ = ["ExitStack", "fault", "form", "world"]

@@ -6,28 +6,30 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+import numpy as np
 import psutil
 from confluent_kafka import Message
 from redis import Redis
 
 from infra.account import Account, read_start, wait_settled
-from infra.stack.child import ChildProcess
+from infra.stack.child import ChildProcess, StackError
 from schemas.dead_letter import decode_dead_letter
-from schemas.result import decode_rejected, result_key
+from schemas.result import SHARED_COUNTS, decode_rejected, result_key
 from tests.e2e.system import System
-from tests.faults.load import Appending, Browsers, joined, records, write_told
+from tests.faults.load import Appending, Browsers, ids_of, joined, write_told
 from tests.faults.oracle import expected, shown
 from tests.faults.slow import Relay
 from tests.faults.table import Line
 
+Load = TypeVar("Load", Appending, Browsers)
 PROCESS = Path(__file__).with_name("process.py")
 EPOCH_SECONDS = "0.5"
 _SHOWN = "SELECT lower(hex(event_id)), decision, round(score, 3) FROM events FINAL"
@@ -116,6 +118,15 @@ class World:
         fresh.replace(file)
         time.sleep(0.1)
 
+    def mend(self) -> None:
+        """End all faults: after a test that failed."""
+        self.relay.hold_seconds = 0.0
+        for process, start in (("ingest", self.start_ingest), ("flow", self.start_flow)):
+            self.fail(process)
+            with suppress(StackError):
+                self.kill(process)
+            start()
+
     def log(self, name: str) -> str:
         """Return what a process has logged so far."""
         return self.system.stack.log(name).read_text("utf-8", "replace")
@@ -144,19 +155,50 @@ class Case:
 
     def append(self, events: int | None = None, seconds: float = 0.0, part: str = "") -> Appending:
         """Begin to append a load to ``events.raw``, spread over about so many seconds."""
-        made = records(f"{self.name} {part}", events or self.world.form.events)
-        self.offered += len(made)
-        load = Appending(self.world.system, made, seconds / len(made))
-        self.loads.append(load)
-        return load
+        events = events or self.world.form.events
+        return self._begin(Appending(self.world.system, f"{self.name} {part}", events, seconds / events))
 
     def browse(self, events: int | None = None, seconds: float = 0.0, part: str = "", clock_ms: int = 0) -> Browsers:
         """Begin to send a load through the ingest tier, spread over at least so many seconds."""
         events = events or self.world.form.events
-        load = Browsers(self.world.system, self.world.url, f"{self.name} {part}", events, seconds / events, clock_ms)
+        name = f"{self.name} {part}"
+        return self._begin(Browsers(self.world.system, self.world.url, name, events, seconds / events, clock_ms))
+
+    def _begin(self, load: Load) -> Load:
         self.offered += load.offered
         self.loads.append(load)
         return load
+
+    def results_of(self, *loads: Appending | Browsers) -> dict[str, dict[str, Any]]:
+        """Return the results in ``events.scored`` of loads, by event id."""
+        ids = {name for load in loads for name in ids_of(load)}
+        found = (json.loads(record.value() or b"") for record in self._since("events.scored"))
+        return {result["event_id"]: result for result in found if result["event_id"] in ids}
+
+    def wait_for_scores(self, *loads: Appending | Browsers, seconds: float = 60.0) -> None:
+        """Return once every event of some loads is in ``events.scored``."""
+        due = sum(load.events for load in loads)
+        _wait(lambda: len(self.results_of(*loads)) >= due, seconds, "not every event was scored")
+
+    def wait_for_clickhouse(self, *loads: Appending | Browsers, seconds: float = 60.0) -> None:
+        """Return once ClickHouse shows every event of some loads."""
+        due = {name for load in loads for name in ids_of(load)}
+        _wait(lambda: due <= self._in_clickhouse().keys(), seconds, "not every event is in ClickHouse")
+
+    def degraded(self, *loads: Appending | Browsers) -> int:
+        """Return how many results of some loads say that the counts of what devices share are not known."""
+        return sum(SHARED_COUNTS in result["degraded"] for result in self.results_of(*loads).values())
+
+    def latency_ms(self, load: Appending | Browsers) -> float:
+        """Return the 99th percentile of a load's time from the raw record to its result in ``events.scored``."""
+        raw = {_place(record): record.timestamp()[1] for record in self._since("events.raw")}
+        ids, waits = ids_of(load), []
+        for record in self._since("events.scored"):
+            result = json.loads(record.value() or b"")
+            if result["event_id"] in ids:
+                waits.append(record.timestamp()[1] - raw[result["origin"]["partition"], result["origin"]["offset"]])
+        assert waits, "the load has no results"
+        return float(np.percentile(waits, 99))
 
     def wait_for_results(self, more: int = 1, seconds: float = 60.0) -> None:
         """Return once ``events.scored`` has so many more records."""
@@ -165,6 +207,10 @@ class Case:
     def said_by(self, name: str) -> str:
         """Return what the flow or the ingest tier has logged since the case began."""
         return self.world.log(name)[{"flow": self.flow_log, "ingest": self.ingest_log}[name] :]
+
+    def wait_until_said(self, name: str, *sentences: str, seconds: float = 30.0) -> None:
+        """Return once the flow or the ingest tier has logged one of some sentences since the case began."""
+        _wait(lambda: any(one in self.said_by(name) for one in sentences), seconds, f"{name} did not say {sentences}")
 
     def settle(self, seconds: float = 90.0, dead: Mapping[str, int] | None = None) -> Account:
         """Wait for the loads and the account, assert all that is promised, and note the table's line.
@@ -232,10 +278,7 @@ class Case:
             assert found == first[name], f"Redis shows another result of {name} than events.scored"
 
     def _check_clickhouse(self, first: Mapping[str, dict[str, Any]], waiting: int) -> None:
-        starts = " OR ".join(f'(partition = {p} AND "offset" >= {at})' for p, at in self.start["events.raw"].items())
-        rows = self.world.system.clickhouse(f"{_SHOWN} WHERE {starts}")
-        found = {name: (decision, score) for name, decision, score in rows}
-        assert len(rows) == len(found), "ClickHouse shows an event twice"
+        found = self._in_clickhouse()
         missing = first.keys() - found.keys()
         assert len(missing) <= waiting, f"ClickHouse lacks {len(missing)} events, of which {waiting} wait"
         wrong = {
@@ -245,13 +288,35 @@ class Case:
         }
         assert not wrong, f"ClickHouse shows other results of {len(wrong)} events than events.scored"
 
+    def _in_clickhouse(self) -> dict[str, tuple[str, float]]:
+        """Return decision and score of the case's events, by event id."""
+        starts = " OR ".join(f'(partition = {p} AND "offset" >= {at})' for p, at in self.start["events.raw"].items())
+        rows = self.world.system.clickhouse(f"{_SHOWN} WHERE {starts}")
+        found = {name: (decision, score) for name, decision, score in rows}
+        assert len(rows) == len(found), "ClickHouse shows an event twice"
+        return found
+
+
+def _wait(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, f"{otherwise} within {seconds} s"
+        time.sleep(0.1)
+
+
+def _place(record: Message) -> tuple[int, int]:
+    return record.partition() or 0, record.offset() or 0
+
 
 @contextmanager
 def case(world: World, name: str, note: Any) -> Iterator[Case]:
-    """Run one fault; its line is noted also where an assertion fails."""
+    """Run one fault; its line is noted also where an assertion fails, and the next one finds everything running."""
     one = Case(world, name)
     try:
         yield one
+    except BaseException:
+        world.mend()
+        raise
     finally:
         for load in one.loads:
             load.thread.join()

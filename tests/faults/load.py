@@ -108,14 +108,21 @@ class Appending:
     """A load that goes straight onto ``events.raw``, from a thread of its own."""
 
     system: System
-    records: Sequence[tuple[int, bytes]]
+    name: str
+    events: int
     pause: float
     failure: BaseException | None = None
     thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
+        self.records = records(self.name, self.events)
         self.thread = threading.Thread(target=self._run, name="load")
         self.thread.start()
+
+    @property
+    def offered(self) -> int:
+        """Return how many records are offered in all, repetitions included."""
+        return len(self.records)
 
     def _run(self) -> None:
         try:
@@ -226,6 +233,8 @@ class Browsers:
         if answer.status_code != 200:
             return str(answer.json()["error"]["code"])
         (result,) = answer.json()["results"]
+        if result["reason"] == "session_expired":  # the shop's server opens another
+            del self._pages[turn.merchant, turn.session]
         return str(result["reason"])
 
     def _page(self, client: httpx.Client, turn: Turn) -> Page | None:
@@ -246,6 +255,11 @@ class Browsers:
             found = Page(str(opened["token"]), key_id, session_id, sign_key)
             self._pages[turn.merchant, turn.session] = found
         return found
+
+
+def ids_of(load: Appending | Browsers) -> set[str]:
+    """Return the event ids of a load, in hex."""
+    return {fixed(load.name, "event", row).hex() for row in range(load.events)}
 
 
 def write_told(path: Path, loads: Sequence[Browsers]) -> Path:

@@ -47,25 +47,26 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._relay(client, to_client))
         self._tasks.add(task)
-        try:
-            with contextlib.suppress(OSError):
-                server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _relay(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        """Copy both ways until one side is done."""
+        with contextlib.closing(to_client), contextlib.suppress(OSError):
+            server, to_server = await asyncio.open_connection("127.0.0.1", self._target)
+            with contextlib.closing(to_server):
+                ways = [
+                    asyncio.ensure_future(self._copy(client, to_server, answers=False)),
+                    asyncio.ensure_future(self._copy(server, to_client, answers=True)),
+                ]
                 try:
-                    there = asyncio.ensure_future(self._copy(client, to_server, answers=False))
-                    back = asyncio.ensure_future(self._copy(server, to_client, answers=True))
-                    await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-                    there.cancel()
-                    back.cancel()
-                    await asyncio.gather(there, back, return_exceptions=True)
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    to_server.close()
-        finally:
-            to_client.close()
-            self._tasks.discard(task)
+                    for way in ways:
+                        way.cancel()
+                    await asyncio.gather(*ways, return_exceptions=True)
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, answers: bool) -> None:
         while data := await source.read(65_536):
