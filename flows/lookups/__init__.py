@@ -1,0 +1,1 @@
+"""Clients that stages are given as lookups: edges, like sources and sinks."""

@@ -1,0 +1,236 @@
+"""Shared counts in Redis or Valkey: one round trip a batch, nothing counted twice, and never an exception.
+
+Entities are cut into 8 hash tags (``v:{07}``), so that a cluster can spread them. Each touched tag gets one call of
+one script (``shared_counts.lua``), all in one pipeline. The script keeps the applied offset of every partition in the
+same hash tag as the counts, and the answers that it gave: a row at or below it is answered as it was the first time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import struct
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from flows.lookups.backlog import Backlog
+from flows.lookups.packing import PackedQuery, pack, unpack
+from flows.metrics import FlowMetrics
+from schemas.batches import F32
+from schemas.shared import SharedAnswer, SharedQuery, unknown
+
+log = logging.getLogger("clickgoose.flow")
+SCRIPT: Final = (Path(__file__).parent / "shared_counts.lua").read_bytes()
+DIGEST: Final = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()  # Redis names scripts so
+_ROUND_TRIP_ROWS: Final = 1_024
+_DRAINED_PER_BATCH: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is kept. ``late_ms``: so late a row may be, by window, and its counts are still known.
+
+    A light entity's counts are known in all windows up to the last; the first two bind heavy ones.
+    """
+
+    light_records: int = 64  # of an entity a day, as they came; one with more is heavy: panes and samples
+    sample: int = 16_384  # devices of a heavy entity and stretch of a window of which every one is kept
+    late_ms: tuple[int, int, int] = (900_000, 10_800_000, 86_400_000)
+    idle_seconds: int = 16 * 86_400  # a part of a shard that nobody writes goes; else what event time has left behind
+    answers: int = 131_072  # offsets below the highest of a partition whose answers are kept at most
+    backlog_rows: int = 262_144
+
+    def packed(self) -> bytes:
+        """Return what the script is told."""
+        return struct.pack("<III", self.light_records, self.sample, self.idle_seconds) + b"".join(
+            late.to_bytes(6, "little") for late in self.late_ms
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """How long a store that failed is left alone, and at most after failing again and again, in seconds."""
+
+    first: float = 0.25
+    longest: float = 2.0
+
+
+def connect(url: str, seconds: float) -> Redis:
+    """Return a client that waits for at most ``seconds`` wherever it waits, and does not try again by itself."""
+    return Redis.from_url(
+        url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0), decode_responses=False
+    )
+
+
+class RedisSharedCounts:
+    """The counts of all flows that use the same ``prefix``; ``source`` names the topic whose offsets are applied.
+
+    While the store is away or slow, answers are not known and degraded, at once, and rows wait in a backlog that is
+    counted in its order before anything new. Not for several threads.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        metrics: FlowMetrics,
+        *,
+        prefix: str = "v",
+        source: str = "events.raw",
+        limits: Limits | None = None,
+        breaker: Breaker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._prefix = prefix
+        self._source = source
+        self._limits = limits or Limits()
+        self._packed_limits = self._limits.packed()
+        self._breaker = breaker or Breaker()
+        self._clock = clock
+        self._backlog = Backlog(self._limits.backlog_rows)
+        self._watermarks: dict[int, int] = {}
+        self._retry_at = -float("inf")
+        self._pause = self._breaker.first
+        self._away = False
+        self._lost = 0
+
+    def count(self, query: SharedQuery, /) -> SharedAnswer:
+        """Count rows and return their counts; unknown and degraded where the store is away or behind."""
+        if not len(query):
+            return SharedAnswer(unknown(0), False)
+        counts = self._counted(query)
+        if counts is None:
+            self._wait(query)
+            return SharedAnswer(unknown(len(query)), True)
+        return SharedAnswer(counts, False)
+
+    def acknowledged(self, partition: int, offset: int) -> None:
+        """State that no row below ``offset`` will be asked for again: its answers may go."""
+        self._watermarks[partition] = max(offset, self._watermarks.get(partition, 0))
+
+    def settle(self) -> int:
+        """Count what waits, as far as the store lets it; return the rows that still wait. For the end of a flow."""
+        while len(self._backlog) and self._drained(_ROUND_TRIP_ROWS):
+            pass
+        return len(self._backlog)
+
+    def close(self) -> None:
+        """Count what waits, say what could not be, and let go of the connections."""
+        if waiting := self.settle():
+            log.error("shared counts: %d events are lost to them, the store did not come back in time", waiting)
+        self._client.close()
+
+    def _counted(self, query: SharedQuery) -> F32 | None:
+        if self._clock() < self._retry_at or not self._drained(_DRAINED_PER_BATCH) or len(self._backlog):
+            return None
+        parts = [
+            self._asked(_rows(query, first, first + _ROUND_TRIP_ROWS))
+            for first in range(0, len(query), _ROUND_TRIP_ROWS)
+        ]
+        found = [part for part in parts if part is not None]
+        return np.concatenate(found) if len(found) == len(parts) else None
+
+    def _drained(self, rows: int) -> bool:
+        """Count up to so many waiting rows; False where the store failed."""
+        while len(self._backlog) and rows > 0:
+            oldest = self._backlog.oldest(_ROUND_TRIP_ROWS)
+            if self._asked(oldest) is None:
+                return False
+            rows -= len(oldest)
+            self._backlog.done()
+            self._metrics.shared_backlog.set(len(self._backlog))
+        return True
+
+    def _wait(self, query: SharedQuery) -> None:
+        lost = self._backlog.add(query)
+        self._metrics.shared_degraded.inc(len(query))
+        self._metrics.shared_backlog.set(len(self._backlog))
+        if lost:
+            self._metrics.shared_lost.inc(lost)
+            if not self._lost:
+                log.error("shared counts: the backlog is full, its oldest events are lost to the counts")
+            self._lost += lost
+
+    def _asked(self, query: SharedQuery) -> F32 | None:
+        """Make one round trip; None where the store failed, which opens the breaker."""
+        packed = pack(query)
+        if self._away and self._clock() < self._retry_at:
+            return None
+        started = self._clock()
+        try:
+            replies = self._round_trip(packed, query)
+        except (RedisError, OSError) as error:
+            self._failed(error)
+            return None
+        self._metrics.shared_seconds.observe(self._clock() - started)
+        self._recovered()
+        return unpack(query, packed.slots, replies)
+
+    def _round_trip(self, packed: PackedQuery, query: SharedQuery) -> Sequence[Any]:
+        tail = self._partitions(packed, query)
+        commands = [
+            (DIGEST, 1, f"{self._prefix}:{{{call.shard:02d}}}", self._packed_limits, call.groups, call.rows, *tail)
+            for call in packed.calls
+        ]
+        replies = self._execute(commands)
+        unknown_script = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown_script:  # the store was restarted, or is new
+            self._client.script_load(SCRIPT)
+            again = self._execute([commands[at] for at in unknown_script])
+            for at, reply in zip(unknown_script, again, strict=True):
+                replies[at] = reply
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipe.evalsha(*command)
+        found: list[Any] = pipe.execute(raise_on_error=False)
+        return found
+
+    def _partitions(self, packed: PackedQuery, query: SharedQuery) -> list[bytes]:
+        """Return each partition's name and the stream id below which its answers may go."""
+        tail = []
+        for partition in packed.slots.tolist():
+            highest = int(query.offset[query.partition == partition].max())
+            below = max(self._watermarks.get(partition, 0), highest - self._limits.answers, 0)
+            tail += [f"{self._source}:{partition}".encode(), b"%d" % (below + 1)]
+        return tail
+
+    def _failed(self, error: Exception) -> None:
+        if not self._away:
+            log.warning("shared counts: the store failed (%s); events go on without them", type(error).__name__)
+        self._away = True
+        self._retry_at = self._clock() + self._pause
+        self._pause = min(2 * self._pause, self._breaker.longest)
+
+    def _recovered(self) -> None:
+        if self._away:
+            log.warning(
+                "shared counts: the store is back; %d events wait to be counted, %d were lost to the counts",
+                len(self._backlog),
+                self._lost,
+            )
+            self._lost = 0
+        self._away = False
+        self._pause = self._breaker.first
+        self._retry_at = -float("inf")
+
+
+def _rows(query: SharedQuery, first: int, last: int) -> SharedQuery:
+    if first == 0 and last >= len(query):
+        return query
+    return SharedQuery(*(getattr(query, name)[first:last] for name in SharedQuery.__dataclass_fields__))
