@@ -14,6 +14,7 @@ from schemas.result import Result, encode_result
 
 # A row's columns, its result as objects and its parts of the activity log: measured on the generator's events.
 ROW_BYTES = 8_000
+LETTER_BYTES = 2_000  # a dead letter as an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class EncodedParcel:
     def size(self) -> int:
         """Return about how many bytes it takes: what was received, the results' JSON, and the columns and objects."""
         received = sum(map(len, self.parcel.batch.values)) + sum(len(letter.payload) for letter in self.parcel.errs)
-        return received + sum(map(len, self.records)) + ROW_BYTES * self.rows
+        beside = ROW_BYTES * len(self.records) + LETTER_BYTES * len(self.parcel.errs)
+        return received + sum(map(len, self.records)) + beside
 
 
 def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[Scored]], EncodedParcel]:

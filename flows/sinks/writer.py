@@ -356,8 +356,10 @@ class Writer(Generic[T]):
             return []
 
     def _hangs(self) -> bool:
+        """Tell whether the block or the probe that is under way takes too long; after giving up, any does."""
         since = self._writes_since
-        return since is not None and self._clock() - since > self._policy.spill_after_seconds
+        patience = 0.0 if self._circuit.open else self._policy.spill_after_seconds
+        return since is not None and self._clock() - since >= patience
 
 
 def _parts(block: Sequence[T], rows: int) -> Iterator[list[T]]:

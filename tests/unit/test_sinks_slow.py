@@ -12,7 +12,7 @@ from flows.parcel import Span
 from flows.progress import Progress
 from flows.sinks.circuit import Circuit
 from flows.sinks.destination import DestinationError
-from flows.sinks.encoded import ROW_BYTES, EncodedParcel
+from flows.sinks.encoded import LETTER_BYTES, ROW_BYTES, EncodedParcel
 from flows.sinks.waiting import ParcelQueue
 from flows.sinks.writer import Report, Writer, WriterPolicy
 from tests.scored_parcels import encoded_parcel
@@ -122,7 +122,7 @@ def test_the_queue_is_bounded_in_bytes() -> None:
 def test_a_parcel_is_as_large_as_what_was_received_its_results_and_its_columns() -> None:
     item = encoded_parcel(3, dead=2)
     received = sum(map(len, item.parcel.batch.values)) + sum(len(letter.payload) for letter in item.parcel.errs)
-    assert item.size == received + sum(map(len, item.records)) + 5 * ROW_BYTES
+    assert item.size == received + sum(map(len, item.records)) + 3 * ROW_BYTES + 2 * LETTER_BYTES
 
 
 def test_blocks_grow_while_the_destination_is_slow() -> None:
