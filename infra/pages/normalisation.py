@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.stages.normalize.fingerprint import LEAST_PARTS, PARTS
 from flows.stages.normalize.registry import SUBJECTS
 from infra.pages.markdown import GENERATED, table
 from schemas.environment import BROWSERS, CHECKS, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
@@ -29,8 +30,37 @@ _COLUMNS = (
     ("screen_pixels_wide, _high", "number", "device pixels: CSS pixels times their ratio"),
     ("density", ", ".join(DENSITIES), "class of that ratio: under 1, 1, under 2, under 3, 3 and more"),
     ("timezone_offset", "minutes west of UTC", "by the zone's own rules at the event's time"),
+    (
+        "fingerprint",
+        "hash, 64 bits",
+        "of what the machine draws, plays and names; 0 where too little is known, see below",
+    ),
     ("checks", "bit set", "the checks below that failed; bit *i* is the *i*-th of `schemas.environment.CHECKS`"),
 )
+_FINGERPRINT = f"""
+## Fingerprint
+
+One hash of six parts, of which at least {LEAST_PARTS} must be known, else it is 0: the first event of a page shows
+screen and hardware alone.
+
+{table(("part", "signals"), [(part, ", ".join(f"`{name}`" for name in names)) for part, names in PARTS.items()])}
+It is the same at each visit of one browser, on secure and insecure pages, in a turned or zoomed window. It leaves out
+what a browser changes by itself (window, version, plugged devices) and what costs an attacker nothing to change (user
+agent, languages, time zone). Where noise is found in pictures or sound, both are left out, and the machine under the
+noise is recognised.
+
+It is what the browser shows: who changes a part of it has another fingerprint, so counts by it stand beside those by
+address, account and card, and replace none. And equal machines share one. Of 5,000 visitors of the simulated
+population 65% of the fingerprints are distinct, with 10.6 bits of entropy (12.3 would be all): 93% on Windows, 72% on
+Android, 61% on macOS, and 4% on iOS, where all phones of a model draw alike. An update of browser, system or driver may
+change it.
+
+## Where the address lies
+
+`country`, `asn` and the middle of the country come from the files of `enrichers/data`
+(`clickgoose data show`; licences in `enrichers/data/NOTICE.md`), for IPv4 and IPv6. Private, loopback, documentation
+and other special addresses are not known. `clickgoose data build` makes the files from the newest packages.
+"""
 _CHECKS = """
 ## Checks
 
@@ -68,4 +98,4 @@ def normalisation_page() -> str:
     columns = table(("column", "values", "meaning"), [(f"`{name}`", *rest) for name, *rest in _COLUMNS])
     checks = table(("bit", "check", "subject", "fails where"), sorted(rows))
     names = ", ".join(f"'{name}'" for name in CHECKS)
-    return GENERATED + _INTRO + columns + _CHECKS + checks + _IN_SQL.format(names=names)
+    return GENERATED + _INTRO + columns + _FINGERPRINT + _CHECKS + checks + _IN_SQL.format(names=names)

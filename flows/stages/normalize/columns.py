@@ -18,10 +18,11 @@ T = TypeVar("T", bound=np.generic)
 NUMBERS = (
     "audio.noise", "audio.sample_sum", "canvas.pixel_differences", "canvas.readback_errors",
     "client_hints.brand_version", "intl.timezone_offset", "intl.timezone_offset_january", "intl.timezone_offset_july",
-    "navigator.device_memory", "navigator.max_touch_points", "navigator.mime_types_count", "navigator.plugins_count",
-    "screen.avail_height", "screen.avail_width", "screen.device_pixel_ratio", "screen.height", "screen.inner_height",
-    "screen.inner_width", "screen.outer_height", "screen.outer_width", "screen.width", "timing.eval_length",
-    "webgl.max_texture_size", "webgl.max_viewport_width",
+    "navigator.device_memory", "navigator.hardware_concurrency", "navigator.max_touch_points",
+    "navigator.mime_types_count", "navigator.plugins_count", "screen.avail_height", "screen.avail_width",
+    "screen.color_depth", "screen.device_pixel_ratio", "screen.height", "screen.inner_height", "screen.inner_width",
+    "screen.outer_height", "screen.outer_width", "screen.width", "timing.eval_length", "webgl.max_texture_size",
+    "webgl.max_viewport_width",
 )  # fmt: skip
 BOOLEANS = (
     "api.brave", "client_hint.low_entropy_consistent", "client_hints.mobile", "client_hints.wow64",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flows.stages.normalize.fingerprint import fingerprint_of
 from flows.stages.normalize.registry import ORDERED
 from flows.stages.normalize.seen import Seen
 from schemas.batches import F32, U8, U64, Environment
@@ -34,7 +35,7 @@ def environment_of(seen: Seen) -> Environment:
         density=_density(ratio),
         timezone_offset=seen.zone_offset,
         checks=_failed(seen),
-        fingerprint=np.zeros(len(seen), np.uint64),
+        fingerprint=fingerprint_of(seen),
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from schemas.catalogue import category_hash
 from schemas.environment import GPU_DRIVERS, GPUS
 
 RENDERER_BYTES = 512
@@ -58,6 +59,7 @@ GRAPHICS = np.dtype(
         ("masked_apple", "?"),  # "Apple GPU": WebKit, which names no model
         ("shader_5", "?"),  # Direct3D of feature level 11
         ("swiftshader", "?"),
+        ("hash", "u4"),  # of the whole text, as a category's
     ],
     align=True,
 )
@@ -83,7 +85,8 @@ def graphics_row(raw: bytes | None) -> bytes:
     """
     if raw is None:
         return np.zeros((), GRAPHICS).tobytes()
-    return np.array(tuple(parse_renderer(raw.decode("utf-8", "replace"))), GRAPHICS)[()].tobytes()
+    text = raw.decode("utf-8", "replace")
+    return np.array((*parse_renderer(text), category_hash(text)), GRAPHICS)[()].tobytes()
 
 
 @lru_cache(maxsize=8192)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.stages.normalize.fingerprint import Drawn
 from flows.stages.normalize.hints import hinted_version
 from flows.stages.normalize.languages import LANGUAGES, languages_row
 from flows.stages.normalize.lexicon import MISFITS, WORDS
@@ -178,6 +179,16 @@ class Seen:
     def differing(self) -> dict[str, Bool]:
         """Return where a statement and its copy elsewhere differ, bool[n] by check (see ``copies``)."""
         return self._tables.copies.compare(self._signals.categories, self._signals.numbers)
+
+    @property
+    def signals(self) -> Signals:
+        """Return all signals in wire order."""
+        return self._signals
+
+    @property
+    def drawn(self) -> Drawn:
+        """Return where the fingerprint's signals are."""
+        return self._tables.drawn
 
     @cached_property
     def languages(self) -> NDArray[np.void]:

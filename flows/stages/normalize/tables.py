@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flows.stages.normalize.columns import Named
 from flows.stages.normalize.copies import Copies
+from flows.stages.normalize.fingerprint import Drawn
 from flows.stages.normalize.groups import Groups
 from flows.stages.normalize.lexicon import Lexicon
 from flows.stages.normalize.rules import Rules
@@ -21,3 +22,4 @@ class Tables:
         self.features = Features(catalogue)
         self.groups = Groups(catalogue)
         self.rules = Rules(catalogue)
+        self.drawn = Drawn(catalogue)
