@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 AGENT := ingest_api/agent
 AGENT_READY := $(AGENT)/node_modules/.ready
 ARGS ?=
+WORKERS ?= 2
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
@@ -37,9 +38,9 @@ agent: $(AGENT_READY) ## Build the browser agent's bundle from its sources
 run: $(READY) ## Start the stack, ingest, flow and traffic; ARGS="--for 60s" ends by itself with an account
 	@$(BIN)/clickgoose run $(ARGS)
 
-test: $(READY) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse
+test: $(READY) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse, in two workers (WORKERS=0: in one process)
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest --cov --cov-report= $(ARGS)
+	@$(BIN)/pytest --cov --cov-report= -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 	@$(BIN)/coverage report --fail-under=90
 
 test-faults: $(READY) ## Every fault in its whole form, with a table; ARGS="--json FILE" keeps it as JSON as well
