@@ -21,7 +21,7 @@ from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
-from flows.stages.relate import Relate
+from flows.stages.relate import NO_KEY, Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Related, Scored, Verified
@@ -72,7 +72,13 @@ class Pipeline:
 
 
 def build_pipeline(
-    keys: KeyRing, model: Model, *, policy: Policy, lateness_ms: int, shared: SharedCounts | None = None
+    keys: KeyRing,
+    model: Model,
+    *,
+    policy: Policy,
+    lateness_ms: int,
+    shared: SharedCounts | None = None,
+    entity_key: bytes = NO_KEY,
 ) -> Pipeline:
     """Put the stages together. DataFileError where a data file of the look-ups is missing or damaged."""
     return Pipeline(
@@ -80,7 +86,7 @@ def build_pipeline(
         verify_mask=VerifyMask(),
         normalize=Normalize(locate=load_address_table()),
         velocity=Velocity(lateness_ms=lateness_ms),
-        relate=Relate(shared or NothingShared()),
+        relate=Relate(shared or NothingShared(), entity_key),
         enrich=Enrich(),
         score=ScoreStage(model, policy),
     )

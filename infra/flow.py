@@ -20,6 +20,7 @@ from enrichers.address_file import DataFileError
 from enrichers.present import present
 from flows.bind import run_bytewax
 from flows.checkpoints import Checkpoints
+from flows.lookups.memory_shared import MemorySharedCounts
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
 from flows.pipeline import Pipeline, build_pipeline
@@ -29,11 +30,13 @@ from flows.score_events import Parts, build_flow
 from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot, process_of
+from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
 from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
 from infra.settings import Settings
 from infra.topics import RAW
 from schemas.batches import Counted, Normalized, Scored
+from schemas.shared import SharedCounts
 from scoring.explain import Explainer
 from scoring.model import Model, ModelError, find_model
 
@@ -87,12 +90,12 @@ class FlowProcess:
         monitor = Monitor(time.time_ns, metrics, self.settings.flow.bug_share_limit)
         progress = Progress(SINKS)
         model = load_model(self.settings)
-        pipeline = pipeline_of(self.settings, model)
+        shared = shared_counts(self.settings, self._addresses.redis, stream_name(self._bootstrap, self.topic), metrics)
+        pipeline = pipeline_of(self.settings, model, shared)
         checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.velocity, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
-        source = self._source(
-            SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, checkpoints.snapshot)
-        )
+        epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)
+        source = self._source(SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, epoch))
         sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
         flow = build_flow(self._parts(source, pipeline, model, checkpoints, sinks, monitor))
         log.info("flow starts", extra={"resume": resume, "model": model.version})
@@ -102,6 +105,7 @@ class FlowProcess:
             run_bytewax(flow, timedelta(seconds=self.settings.flow.epoch_seconds))
         finally:
             sinks.stop_redrive()
+            shared.close()
             checkpoints.finish()
         log.info("flow drained")
 
@@ -177,7 +181,7 @@ def load_model(settings: Settings) -> Model:
         raise FlowRefused(str(error)) from error
 
 
-def pipeline_of(settings: Settings, model: Model) -> Pipeline:
+def pipeline_of(settings: Settings, model: Model, shared: SharedCounts | None = None) -> Pipeline:
     """Return the pipeline of these settings; FlowRefused where their master keys or a data file cannot be used."""
     try:
         keys = key_ring(settings)
@@ -185,7 +189,14 @@ def pipeline_of(settings: Settings, model: Model) -> Pipeline:
         raise FlowRefused(str(error)) from None
     lateness = settings.flow.lateness_seconds * 1000
     try:
-        return build_pipeline(keys, model, policy=model.policy, lateness_ms=lateness)
+        return build_pipeline(
+            keys,
+            model,
+            policy=model.policy,
+            lateness_ms=lateness,
+            shared=shared,
+            entity_key=entity_key(settings),
+        )
     except DataFileError as error:
         raise FlowRefused(str(error)) from None
 
@@ -246,5 +257,7 @@ def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Scored]], EncodedParcel]]:
     from infra.traffic.dataset import dataset_keys  # noqa: PLC0415 - the generator is not part of a running flow
 
     model = Model.load(find_model())
-    pipeline = build_pipeline(dataset_keys(), model, policy=model.policy, lateness_ms=86_400_000)
+    pipeline = build_pipeline(
+        dataset_keys(), model, policy=model.policy, lateness_ms=86_400_000, shared=MemorySharedCounts()
+    )
     return pipeline, encoder(Explainer(model), present, "bench")

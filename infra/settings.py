@@ -41,6 +41,16 @@ class RedisSettings(Section):
 
     url: str | None = Field(default=None, description="redis://host:port/0")
     result_ttl_seconds: int = Field(default=86_400, ge=60)
+    shared_prefix: str = Field(default="v", description="Begins the keys of what devices share; flows with one add up")
+    shared_timeout_ms: float = Field(
+        default=100.0, gt=0, description="Shared counts that take longer are left out: the result says degraded"
+    )
+    shared_backlog_rows: int = Field(
+        default=262_144, ge=1_024, description="So many events wait to be counted while Redis is away, 80 bytes each"
+    )
+    entity_key: SecretStr | None = Field(
+        default=None, description="Keys the hashes of addresses, accounts and cards in Redis; unset: a known key"
+    )
 
 
 class IngestSettings(Section):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from enrichers.address_table import load_address_table
 from enrichers.stage import Enrich
+from flows.lookups.memory_shared import MemorySharedCounts
 from flows.parcel import Parcel, Span
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
@@ -18,7 +19,6 @@ from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.dataset import dataset_keys, labelled_batches
 from schemas.batches import Enriched, RawBatch
-from schemas.shared import NothingShared
 from scoring.features import feature_schema, matrix
 from scoring.train import TrainingSet
 
@@ -31,7 +31,7 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
     decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), Enrich()
     normalize = Normalize(locate=load_address_table())
     velocity = Velocity(lateness_ms=_LATENESS_MS)
-    relate = Relate(NothingShared())
+    relate = Relate(MemorySharedCounts())
     session = velocity.open(())
     for batch, labels, kinds in labelled_batches(events, seed):
         first = int(batch.origin.offset[0])

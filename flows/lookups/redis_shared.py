@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import struct
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Limits:
     late_ms: tuple[int, int, int] = (900_000, 10_800_000, 86_400_000)
     idle_seconds: int = 16 * 86_400  # a part of a shard that nobody writes goes; else what event time has left behind
     answers: int = 131_072  # offsets below the highest of a partition whose answers are kept at most
+    answers_below: int = 16_384  # and below what is acknowledged: a flow resumes at a frame somewhat before that
     backlog_rows: int = 262_144
 
     def packed(self) -> bytes:
@@ -75,7 +77,7 @@ class RedisSharedCounts:
     """The counts of all flows that use the same ``prefix``; ``source`` names the topic whose offsets are applied.
 
     While the store is away or slow, answers are not known and degraded, at once, and rows wait in a backlog that is
-    counted in its order before anything new. Not for several threads.
+    counted in its order before anything new.
     """
 
     def __init__(
@@ -103,16 +105,18 @@ class RedisSharedCounts:
         self._pause = self._breaker.first
         self._away = False
         self._lost = 0
+        self._one_at_a_time = threading.Lock()
 
     def count(self, query: SharedQuery, /) -> SharedAnswer:
         """Count rows and return their counts; unknown and degraded where the store is away or behind."""
         if not len(query):
             return SharedAnswer(unknown(0), False)
-        counts = self._counted(query)
-        if counts is None:
-            self._wait(query)
-            return SharedAnswer(unknown(len(query)), True)
-        return SharedAnswer(counts, False)
+        with self._one_at_a_time:
+            counts = self._counted(query)
+            if counts is None:
+                self._wait(query)
+                return SharedAnswer(unknown(len(query)), True)
+            return SharedAnswer(counts, False)
 
     def acknowledged(self, partition: int, offset: int) -> None:
         """State that no row below ``offset`` will be asked for again: its answers may go."""
@@ -206,7 +210,8 @@ class RedisSharedCounts:
         tail = []
         for partition in packed.slots.tolist():
             highest = int(query.offset[query.partition == partition].max())
-            below = max(self._watermarks.get(partition, 0), highest - self._limits.answers, 0)
+            acknowledged = self._watermarks.get(partition, 0) - self._limits.answers_below
+            below = max(acknowledged, highest - self._limits.answers, 0)
             tail += [f"{self._source}:{partition}".encode(), b"%d" % (below + 1)]
         return tail
 
