@@ -151,10 +151,12 @@ def test_a_state_torn_by_a_bug_is_never_written(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.apply(0)
     world.checkpoints.snapshot()
+    world.apply(2)
     with pytest.raises(ZeroDivisionError):
-        world.apply(2, rows=3, bug=True)
-    assert world.seen() == [0, 1, 2, 3]
+        world.apply(4, rows=3, bug=True)
+    assert world.seen() == [0, 1, 2, 3, 4, 5]
     world.held(0)
+    world.held(2)
     world.checkpoints.snapshot()
     world.checkpoints.finish()
     again = World(tmp_path)
