@@ -1,4 +1,4 @@
-"""``clickgoose bench``: floor, pipeline and single stages."""
+"""``clickgoose bench``: floor, pipeline, single stages and ways of delivery."""
 
 from __future__ import annotations
 
@@ -75,6 +75,35 @@ def stage(
     if name not in STAGES:
         raise typer.BadParameter(f"there is no stage {name!r}; take one of {', '.join(STAGES)}")
     _show(bench_stage(name, _recorded(events, seed), bench_parts()[0], batch), as_json)
+
+
+@bench_app.command("delivery")
+def delivery(
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds of each of the four runs")] = 8.0,
+    rate: Annotated[float, typer.Option(min=1, help="Events a second of the runs that measure latency")] = 2_000.0,
+    insert_seconds: Annotated[float, typer.Option(min=0, help="What the slow destination takes for a block")] = 0.25,
+    as_json: Json = False,
+) -> None:
+    """Compare two ways to lose nothing: acknowledged offsets, and sinks that join their flush at the epoch.
+
+    Example: clickgoose bench delivery --insert-seconds 2 --json
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from infra.bench.delivery import Load, bench_delivery
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("delivery", total=4)
+        found = bench_delivery(Load(seconds, rate, insert_seconds=insert_seconds), lambda: progress.advance(task))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("", *found, title=f"delivery, {insert_seconds:g} s an insert")
+    for name in found["ratio"]:
+        table.add_row(name, *(f"{figures[name]:,}" for figures in found.values()))
+    Console().print(table)
 
 
 def _recorded(events: int, seed: int) -> list[bytes]:
