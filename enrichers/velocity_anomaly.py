@@ -43,7 +43,7 @@ class VelocityAnomaly(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Compare counts and distances with the steps."""
-        velocity, now = view.velocity, view.event.occurred_at
+        velocity, now = view.velocity, view.time
         minutes, hour, day = velocity.events_5m, velocity.events_1h, velocity.events_24h
         gap = np.abs(now - velocity.previous_at)
         return (

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.activity_statistics import ActivityStatistics, activity_statistics
-from schemas.batches import F32, U8, U32, Bool, Environment, Event, Related, Velocity
+from schemas.batches import F32, I64, U8, U32, Bool, Environment, Event, Related, Velocity
 from schemas.catalogue import Catalogue, category_hash, load_catalogue
 from schemas.environment import BROWSERS, CHECK_BIT, DEVICES, GPUS, SYSTEMS
+from schemas.event_time import event_time
 
 CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
 
@@ -26,6 +27,7 @@ class View:
         self.environment: Environment = batch.environment
         self.velocity: Velocity = batch.velocity
         self.event: Event = batch.event
+        self.time: I64 = event_time(batch)
         self._classified: dict[tuple[str, Callable[[bytes | None], int]], U8] = {}
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -232,3 +233,10 @@ def test_a_clue_that_is_seen_needs_no_other_input() -> None:
 def test_clues_join_by_noisy_or() -> None:
     verdict = judge(TRUE[5])
     assert verdict.confidence[0] == pytest.approx(1 - (1 - 0.35) * (1 - 0.35))
+
+
+def test_events_come_too_close_by_their_event_time_whatever_the_browsers_clock_says() -> None:
+    batch = related([HONEST], [TYPED], [{"previous_at": NOW - 200, "first_seen_at": NOW - 200}], [CHROME])
+    ahead = replace(batch.event, occurred_at=batch.event.occurred_at + 600_000, received_at=np.array([NOW]))
+    verdict = BY_NAME["velocity_anomaly"].evaluate(View(replace(batch, event=ahead)))
+    assert "less_than_half_a_second_apart" in reasons_of(Case("velocity_anomaly", set()), verdict)
