@@ -94,7 +94,7 @@ class Checkpoints(Generic[In, Out]):
                 raise StateRefused(
                     f"the state in {directory} cannot be read ({error}): run the build that wrote it, or move the "
                     "directory away to rebuild the state from Kafka's earliest record"
-                ) from error
+                ) from None
             raise
         self._progress.begin(partition, loaded.next_offset or 0)
         return _Open(state_log, session, loaded.next_offset, loaded.next_offset)

@@ -109,7 +109,7 @@ class StateLog:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(directory)
         except OSError as error:
-            raise _failed(directory, error) from error
+            raise _failed(directory, error) from None
         self._live: list[_Live] = []
         self._tail: _Tail | None = None
         self._waiting: list[tuple[Snapshot, int]] = []
@@ -199,7 +199,7 @@ class StateLog:
             for found in reversed(scans):
                 found.segment.path.unlink()
         except OSError as error:
-            raise _failed(self._directory, error) from error
+            raise _failed(self._directory, error) from None
 
     def append(self, snapshot: Snapshot, next_offset: int) -> None:
         """Write the next snapshot: the state after every row below ``next_offset``."""
@@ -215,7 +215,7 @@ class StateLog:
             self._write_waiting()
         except OSError as error:
             self._give_up_beyond_limit()
-            raise _failed(self._directory, error) from error
+            raise _failed(self._directory, error) from None
         self._patience = 0
 
     def _give_up_beyond_limit(self) -> None:
@@ -283,7 +283,7 @@ class StateLog:
             self._watermark = watermark
             self._drop_needless()
         except OSError as error:
-            raise _failed(self._directory, error) from error
+            raise _failed(self._directory, error) from None
 
     def _drop_needless(self) -> None:
         if self._cleaner.busy:

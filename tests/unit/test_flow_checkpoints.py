@@ -192,8 +192,9 @@ def test_many_epochs_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_second_flow_on_the_same_partitions_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
-    with pytest.raises(StateLocked):
+    with pytest.raises(StateLocked) as refused:
         World(tmp_path)
+    assert refused.value.__cause__ is None  # what a user is told is the deepest cause
     world.checkpoints.finish()
 
 
@@ -398,8 +399,11 @@ def test_a_state_of_another_build_is_refused_and_left_as_it_is(tmp_path: Path) -
             return super().open([b"newer" for _ in snapshots])
 
     newer = Checkpoints(tmp_path, Newer(), Progress(["redis"]), Monitor.silent())
-    with pytest.raises(StateRefused, match=r"cannot be read \(not of this build\): run the build that wrote it"):
+    with pytest.raises(
+        StateRefused, match=r"cannot be read \(not of this build\): run the build that wrote"
+    ) as refused:
         newer.open({3: 100})
+    assert refused.value.__cause__ is None
     again = World(tmp_path)
     assert again.seen() == [0, 1]
     again.checkpoints.finish()
