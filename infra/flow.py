@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -28,6 +30,7 @@ from flows.progress import Progress
 from flows.run_stage import Monitor
 from flows.score_events import Parts, build_flow
 from flows.sinks.encoded import EncodedParcel, encoder
+from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot, process_of
 from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
@@ -42,6 +45,7 @@ from scoring.model import Model, ModelError, find_model
 
 log = logging.getLogger("clickgoose.flow")
 _METADATA_SECONDS = 10.0
+_LEAST_BEAT_SECONDS = 0.5  # of the fence
 
 
 class FlowRefused(Exception):
@@ -95,7 +99,11 @@ class FlowProcess:
         checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.velocity, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)
-        source = self._source(SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, epoch))
+        # After the locks: a second flow on this state must not disturb the first.
+        fence = self._fenced(root.owner, progress, metrics)
+        source = self._source(
+            SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, fence.check, epoch)
+        )
         sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
         flow = build_flow(self._parts(source, pipeline, model, checkpoints, sinks, monitor))
         log.info("flow starts", extra={"resume": resume, "model": model.version})
@@ -107,7 +115,20 @@ class FlowProcess:
             sinks.stop_redrive()
             shared.close()
             checkpoints.finish()
+            fence.close()
         log.info("flow drained")
+
+    def _fenced(self, owner: str, progress: Progress, metrics: FlowMetrics) -> Fence:
+        """Take the partitions before all flows, wherever they run; Fenced where another reads one."""
+        every = max(_LEAST_BEAT_SECONDS, self.settings.flow.epoch_seconds)
+        me = Owner(owner, socket.gethostname(), os.getpid(), every)
+        group = KafkaGroup(self._bootstrap, self.topic, self.group)
+        fence = Fence(group, me, progress.watermark, metrics.kafka_errors.inc)
+        try:
+            fence.claim(self.partitions)
+        except FenceUnknown as error:
+            raise FlowRefused(str(error)) from error
+        return fence
 
     def stop(self) -> None:
         """Stop reading, finish what was read, and end."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel, Span
@@ -52,13 +52,18 @@ class SourceBroken(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class SourceParts:
-    """What the source works with. ``epoch`` is called whenever Bytewax ends an epoch: the time to checkpoint."""
+    """What the source works with.
+
+    ``owned`` raises where another flow took a partition over. ``epoch`` is called whenever Bytewax ends an epoch: the
+    time to checkpoint.
+    """
 
     resume: Mapping[int, int | None]
     progress: Progress
     metrics: FlowMetrics
     clock: Callable[[], int]  # nanoseconds
     stopping: Callable[[], bool]
+    owned: Callable[[], None]
     epoch: Callable[[], None]
 
 
@@ -100,6 +105,7 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
         """Poll once. An empty list means that nothing came within the wait."""
         if self._parts.stopping():
             raise StopIteration
+        self._parts.owned()
         messages = self._consumer.consume(self._config.max_events, self._wait())
         parcel = self._parcel(messages) if messages else None
         self._handed_over = self._parts.clock() if parcel else None
@@ -168,18 +174,8 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
             )
 
     def snapshot(self) -> None:
-        """Checkpoint; commit the watermarks to Kafka for lag tools.
-
-        The flow itself resumes from its own log, never from what is committed here.
-        """
+        """Checkpoint. Offsets are committed by the fence: the flow resumes from its own log."""
         self._parts.epoch()
-        watermarks = {partition: self._parts.progress.watermark(partition) for partition in self._next}
-        offsets = [TopicPartition(self._config.topic, p, offset) for p, offset in watermarks.items() if offset]
-        try:
-            if offsets:
-                self._consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException:
-            self._metrics.kafka_errors.inc()
 
     def _ends(self, partition: int) -> tuple[int, int]:
         place = TopicPartition(self._config.topic, partition)

@@ -76,6 +76,7 @@ def run(
 
       clickgoose flow run --processes 4 --ordinal auto       the same in a StatefulSet's pod
     """
+    from flows.sources.fence import Fenced
     from flows.state_log import StateLocked
     from infra.flow import FlowRefused
     from infra.flow_layout import LayoutRefused
@@ -92,7 +93,7 @@ def run(
             _run_all(wanted, settings)
         else:
             _run_one(wanted, settings)
-    except (FlowRefused, LayoutRefused, StateLocked) as refused:
+    except (FlowRefused, LayoutRefused, StateLocked, Fenced) as refused:
         typer.echo(str(refused), err=True)
         raise typer.Exit(2) from None
     except FlowsFailed as failed:

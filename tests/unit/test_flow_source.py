@@ -1,4 +1,4 @@
-"""The Kafka source against a consumer that is given: parcels, errors, gaps, commits."""
+"""The Kafka source against a consumer that is given: parcels, errors, gaps, lag."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flows.metrics import FlowMetrics
 from flows.parcel import Span
 from flows.progress import Progress
 from flows.sources import raw_events
+from flows.sources.fence import TakenOver
 from flows.sources.lag import LagMeter
 from flows.sources.raw_events import RawEvents, SourceBroken, SourceConfig, SourceParts
 
@@ -54,7 +55,6 @@ class FakeConsumer:
         self.polls: list[Sequence[Message]] = []
         self.waits: list[float] = []
         self.assigned: list[TopicPartition] = []
-        self.committed: list[TopicPartition] = []
         self.marks: Any = (0, 50)
         self.refuse = False
         self.closed = False
@@ -66,12 +66,6 @@ class FakeConsumer:
     def consume(self, most: int, seconds: float) -> Sequence[Message]:
         self.waits.append(seconds)
         return self.polls.pop(0) if self.polls else []
-
-    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
-        assert asynchronous
-        if self.refuse:
-            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
-        self.committed = offsets
 
     def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> Any:
         assert timeout > 0
@@ -92,6 +86,7 @@ class World:
         self.stopping = False
         self.now = NOW_NS
         self.epochs: list[None] = []
+        self.taken: TakenOver | None = None
         resume = {0: None, 2: 40}
         for partition, offset in resume.items():
             self.progress.begin(partition, offset or 0)
@@ -99,7 +94,15 @@ class World:
         metrics = FlowMetrics(self.registry)
         source = RawEvents(
             config,
-            SourceParts(resume, self.progress, metrics, lambda: self.now, lambda: self.stopping, self.end_epoch),
+            SourceParts(
+                resume,
+                self.progress,
+                metrics,
+                lambda: self.now,
+                lambda: self.stopping,
+                self.check_owned,
+                self.end_epoch,
+            ),
         )
         assert source.list_parts() == ["raw-events"]
         self.poller = source.build_part("raw_events", "raw-events", None)
@@ -108,6 +111,10 @@ class World:
     def poll(self, *messages: Message) -> list[Any]:
         self.consumer.polls.append(messages)
         return self.poller.next_batch()
+
+    def check_owned(self) -> None:
+        if self.taken is not None:
+            raise self.taken
 
     def end_epoch(self) -> None:
         self.epochs.append(None)
@@ -188,13 +195,6 @@ def test_offsets_that_retention_took_are_said_aloud(world: World, caplog: pytest
     ]
 
 
-def test_watermarks_are_committed_for_lag_tools(world: World) -> None:
-    world.poll(Message(2, 40), Message(2, 41))
-    world.progress.acknowledge("sink", [Span(2, 40, 41)])
-    world.poller.snapshot()
-    assert [(one.partition, one.offset) for one in world.consumer.committed] == [(2, 41)]
-
-
 def test_lag_is_measured_while_nothing_is_polled_and_no_epoch_ends(world: World) -> None:
     world.poll(Message(2, 40), Message(2, 41))
     lag, unacknowledged = "clickgoose_source_lag_events", "clickgoose_unacknowledged_events"
@@ -213,10 +213,11 @@ def test_lag_keeps_its_last_figure_while_kafka_does_not_answer(world: World) -> 
     assert world.metric("clickgoose_source_lag_events", partition="2") == 10
 
 
-def test_a_refused_commit_is_counted_and_stops_nothing(world: World) -> None:
-    world.consumer.refuse = True
-    world.poller.snapshot()
-    assert world.metric("clickgoose_source_errors_total") == 1
+def test_it_reads_nothing_more_once_another_flow_has_a_partition(world: World) -> None:
+    world.taken = TakenOver("another flow took over")
+    with pytest.raises(TakenOver):
+        world.poll(Message(2, 40))
+    assert world.consumer.waits == []
 
 
 def test_closing_lets_go_of_the_consumer(world: World) -> None:
