@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -18,7 +18,7 @@ from schemas.batches import F32
 from schemas.shared import SharedAnswer, SharedCounts, SharedQuery
 from schemas.velocity import ENTITIES, WINDOW_MS
 from tests.shared_kit import DAY, Oracle, Row, asked
-from tests.stack_fixture import Namespace
+from tests.valkey_part import Valkey
 
 MINUTE, HOUR = 60_000, 3_600_000
 SMALL = Limits(light_records=3, sample=1 << 20)
@@ -45,16 +45,16 @@ def streams(draw: st.DrawFn) -> list[Row]:
 cuts = st.lists(st.integers(0, 60), max_size=6)
 
 
-@pytest.fixture
-def redis_counts(namespace: Namespace) -> Make:
-    """Return a maker of counts over one real Valkey, each under a prefix of its own unless one is said."""
-    client = namespace.redis()
+@pytest.fixture(scope="module")
+def redis_counts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+    """Yield a maker of counts over one real Valkey, each under a prefix of its own unless one is said."""
+    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as server, server.client() as client:
 
-    def make(limits: Limits = SMALL, prefix: str = "", source: str = "raw") -> RedisSharedCounts:
-        own = f"{namespace.prefix}:{prefix or next(number)}"
-        return RedisSharedCounts(client, FlowMetrics(CollectorRegistry()), prefix=own, source=source, limits=limits)
+        def make(limits: Limits = SMALL, prefix: str = "", source: str = "raw") -> RedisSharedCounts:
+            own = prefix or f"t{next(number)}"
+            return RedisSharedCounts(client, FlowMetrics(CollectorRegistry()), prefix=own, source=source, limits=limits)
 
-    return make
+        yield make
 
 
 Pairs = list[tuple[int, int]]
@@ -83,7 +83,7 @@ def test_counts_in_memory_are_those_of_an_oracle(rows: list[Row], cut: list[int]
             assert answer.T.tolist() == [list(pair) for pair in exact]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(rows=streams(), cut=cuts, light=st.sampled_from([1, 3, 8, 64]))
 def test_counts_in_redis_are_those_of_an_oracle(
     redis_counts: Make, rows: list[Row], cut: list[int], light: int
@@ -99,7 +99,7 @@ def test_counts_in_redis_are_those_of_an_oracle(
                 assert np.isnan(found).all() or found in (exact[window], by_panes[window])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None)
 @given(rows=streams(), cut=cuts, other=cuts, back=st.integers(0, 60))
 def test_a_replay_is_told_what_it_was_told_and_counts_nothing(
     redis_counts: Make, rows: list[Row], cut: list[int], other: list[int], back: int
@@ -116,7 +116,7 @@ def test_a_replay_is_told_what_it_was_told_and_counts_nothing(
         np.testing.assert_array_equal(asked(counts, longer, cut), asked(straight, longer, other))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(rows=streams(), cut=cuts)
 def test_two_processes_add_up(redis_counts: Make, rows: list[Row], cut: list[int]) -> None:
     prefix = f"both{next(number)}"
