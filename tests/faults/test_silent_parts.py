@@ -1,0 +1,58 @@
+"""Valkey or the ClickHouse gateway stopped in its tracks: connections are accepted, and nothing is ever answered."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tests.faults.harness import Case, World
+from tests.faults.load import joined
+from tests.faults.test_parts_away import SLOWER_MS, before
+
+Fault = Callable[[str], AbstractContextManager[Case]]
+LEAST_SECONDS = 8.0  # longer than the sinks wait for an answer and for room
+
+
+@contextmanager
+def silent(world: World, name: str) -> Iterator[None]:
+    """Stop a part with SIGSTOP, and let it go on."""
+    pid = world.child(name).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_while_clickhouse_is_silent_scores_keep_their_latency_and_its_rows_come_later(
+    world: World, fault: Fault
+) -> None:
+    seconds = max(LEAST_SECONDS, world.form.away_seconds)
+    with fault(f"ClickHouse silent for {seconds:.0f} s") as one:
+        well = before(one)
+        with silent(world, "clickhouse"):
+            load = one.append(seconds=seconds, part="silent")
+            with joined(load):
+                one.wait_for_scores(load)
+            time.sleep(3.0)  # the block that hangs is given up, and its rows go to the backup
+        account = one.settle()
+        assert account.redriven["sink.clickhouse"] > 0
+        assert account.waiting == {}
+        assert one.latency_ms(load) < one.latency_ms(well) + SLOWER_MS
+
+
+def test_while_valkey_is_silent_scores_go_on_and_results_come_later(world: World, fault: Fault) -> None:
+    seconds = max(LEAST_SECONDS, world.form.away_seconds)
+    with fault(f"Valkey silent for {seconds:.0f} s") as one:
+        well = before(one)
+        with silent(world, "redis"):
+            load = one.append(seconds=seconds, part="silent")
+            with joined(load):
+                one.wait_for_scores(load)
+        account = one.settle()
+        assert account.redriven["sink.redis"] > 0
+        assert one.latency_ms(load) < one.latency_ms(well) + SLOWER_MS
