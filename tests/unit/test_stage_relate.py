@@ -1,0 +1,118 @@
+"""relate: who is an entity, who shares it, and that the store learns no address, account or card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flows.lookups.memory_shared import MemorySharedCounts
+from flows.stages.relate import Hashes, Relate, networks
+from schemas.batches import Counted
+from schemas.shared import NothingShared, SharedAnswer, SharedQuery, unknown
+from schemas.velocity import ENTITIES
+from tests.builders import NOW, counted
+
+ADDRESS, NETWORK, ASN, ACCOUNT, FINGERPRINT, CARD = range(len(ENTITIES))
+
+
+def mapped(*parts: int) -> list[int]:
+    return [0] * 10 + [255, 255, *parts]
+
+
+def events(rows: int, **columns: Any) -> Counted:
+    """Return rows of one address, merchant and account, but what is said."""
+    batch = counted([{}] * rows)
+    given: dict[str, Any] = {
+        "address": np.array([mapped(192, 0, 2, 1)] * rows, np.uint8),
+        "linked_id": ("a",) * rows,
+        "card_token": ("c",) * rows,
+        **columns,
+    }
+    return replace(batch, event=replace(batch.event, **given))
+
+
+def entities(batch: Counted) -> Any:
+    return Relate(NothingShared()).entities(batch)
+
+
+def test_the_network_of_an_address_is_24_bits_of_ipv4_and_64_of_ipv6() -> None:
+    addresses = np.array([mapped(192, 0, 2, 77), list(range(1, 17))], np.uint8)
+    assert networks(addresses).tolist() == [mapped(192, 0, 2, 0), [*range(1, 9), *[0] * 8]]
+    assert addresses[0, 15] == 77
+
+
+def test_neighbours_share_a_network_but_no_address() -> None:
+    batch = events(2, address=np.array([mapped(192, 0, 2, 1), mapped(192, 0, 2, 2)], np.uint8))
+    found = entities(batch)
+    assert found[0, NETWORK] == found[1, NETWORK]
+    assert found[0, ADDRESS] != found[1, ADDRESS]
+
+
+def test_accounts_and_cards_are_a_merchants_own_and_addresses_are_not() -> None:
+    found = entities(events(2, merchant=("one", "two")))
+    assert found[0, ADDRESS] == found[1, ADDRESS]
+    assert found[0, ACCOUNT] != found[1, ACCOUNT]
+    assert found[0, CARD] != found[1, CARD]
+
+
+def test_the_end_of_one_name_is_not_the_start_of_another() -> None:
+    found = entities(events(2, merchant=("shop", "shop1"), linked_id=("1a", "a")))
+    assert found[0, ACCOUNT] != found[1, ACCOUNT]
+
+
+def test_what_an_event_does_not_have_is_zero() -> None:
+    batch = events(1, linked_id=("",), card_token=("",))
+    assert (entities(batch) == 0).tolist() == [[False, False, True, True, True, True]]
+
+
+def test_known_systems_and_fingerprints_are_hashed() -> None:
+    batch = events(1)
+    batch = replace(
+        batch,
+        network=replace(batch.network, asn=np.array([64_500], np.uint32)),
+        environment=replace(batch.environment, fingerprint=np.array([2**64 - 1], np.uint64)),
+    )
+    assert (entities(batch) != 0).all()
+
+
+def test_the_same_bytes_of_another_kind_or_under_another_key_are_another_hash() -> None:
+    value = [b"\x01" * 16]
+    found = {int(Hashes(kind, key)(value)[0]) for kind in ("address", "network") for key in (b"one", b"two")}
+    assert len(found) == 4
+
+
+def test_hashes_stay_the_same_when_there_were_more_values_than_are_remembered() -> None:
+    hashes = Hashes("asn", b"key")
+    before = hashes(list(range(1, 40_001)))
+    hashes(list(range(40_001, 80_001)))
+    assert len(hashes._known) <= 65_536
+    np.testing.assert_array_equal(hashes(list(range(1, 40_001))), before)
+
+
+class Degraded:
+    def __init__(self) -> None:
+        self.asked: list[SharedQuery] = []
+
+    def count(self, query: SharedQuery, /) -> SharedAnswer:
+        self.asked.append(query)
+        return SharedAnswer(unknown(len(query)), True)
+
+
+def test_every_row_goes_on_degraded_where_nobody_could_be_asked() -> None:
+    store = Degraded()
+    batch = events(3)
+    out = Relate(store)(batch)
+    assert (len(out.oks), list(out.errs), out.dropped) == (3, [], 0)
+    assert out.oks.shared.degraded.all()
+    (query,) = store.asked
+    assert query.time.tolist() == [NOW] * 3
+    assert query.offset.tolist() == [0, 1, 2]
+
+
+def test_counts_reach_the_batch() -> None:
+    out = Relate(MemorySharedCounts())(events(4)).oks.shared
+    assert out.counts[:, ACCOUNT, 0, 0].tolist() == [1, 2, 3, 4]
+    assert np.isnan(out.counts[:, ASN]).all()
+    assert not out.degraded.any()
