@@ -120,7 +120,8 @@ class Api:
 
     async def open_session(self, visit: Visit) -> OpenSession | None:
         """Do what the merchant's server does when a visit begins; None where the tier did not answer in time."""
-        body = msgspec.json.encode({"transaction": visit.transaction, "linked_id": visit.linked_id})
+        said = {"transaction": visit.transaction, "linked_id": visit.linked_id, "card_token": visit.card_token}
+        body = msgspec.json.encode(said)
         headers = {"Authorization": f"Bearer {self._key(visit.merchant)}", "Content-Type": "application/json"}
         for attempt in range(_ATTEMPTS):
             answer = await self._post(self._sessions, body, headers)

@@ -25,33 +25,51 @@ class Country:
     zones: tuple[str, ...]
     networks: tuple[str, ...]
     clock: str = "h23"
+    six: tuple[str, ...] = ()  # networks of IPv6
 
 
 COUNTRIES = (
     Country("US", 0.26, ("en-US,en", "en-US", "es-US,es,en"),
             ("America/New_York", "America/Chicago", "America/Los_Angeles", "America/Denver"),
-            ("73.0.0.0/9", "24.0.0.0/13", "98.160.0.0/12"), "h12"),
+            ("73.0.0.0/9", "24.0.0.0/13", "98.160.0.0/12"), "h12",
+            six=("2601::/20", "2600:1700::/28")),
     Country("IN", 0.14, ("en-IN,en-GB,en-US,en", "en-US,en", "hi-IN,hi,en"), ("Asia/Kolkata",),
-            ("49.32.0.0/12", "122.160.0.0/12"), "h12"),
-    Country("GB", 0.09, ("en-GB,en-US,en", "en-GB"), ("Europe/London",), ("86.128.0.0/10", "81.128.0.0/12")),
-    Country("DE", 0.08, ("de-DE,de,en-US,en", "de", "en-US,en"), ("Europe/Berlin",), ("84.128.0.0/10", "91.0.0.0/10")),
-    Country("FR", 0.06, ("fr-FR,fr,en-US,en", "fr"), ("Europe/Paris",), ("90.0.0.0/10", "86.192.0.0/11")),
+            ("49.32.0.0/12", "122.160.0.0/12"), "h12",
+            six=("2409:4040::/26",)),
+    Country("GB", 0.09, ("en-GB,en-US,en", "en-GB"), ("Europe/London",), ("86.128.0.0/10", "81.128.0.0/12"),
+            six=("2a02:c7c::/30", "2a00:23c0::/26")),
+    Country("DE", 0.08, ("de-DE,de,en-US,en", "de", "en-US,en"), ("Europe/Berlin",), ("84.128.0.0/10", "91.0.0.0/10"),
+            six=("2003:c0::/27",)),
+    Country("FR", 0.06, ("fr-FR,fr,en-US,en", "fr"), ("Europe/Paris",), ("90.0.0.0/10", "86.192.0.0/11"),
+            six=("2a01:cb00::/24",)),
     Country("BR", 0.06, ("pt-BR,pt,en-US,en", "pt-BR"), ("America/Sao_Paulo", "America/Manaus"), ("177.32.0.0/13",)),
-    Country("JP", 0.05, ("ja,en-US,en", "ja-JP"), ("Asia/Tokyo",), ("153.128.0.0/10", "126.0.0.0/9")),
-    Country("ID", 0.05, ("id-ID,id,en-US,en", "en-US,en"), ("Asia/Jakarta", "Asia/Makassar"), ("36.64.0.0/12",)),
-    Country("NL", 0.03, ("nl-NL,nl,en-US,en", "en-US,en"), ("Europe/Amsterdam",), ("77.160.0.0/12",)),
-    Country("ES", 0.03, ("es-ES,es,en", "ca-ES,ca,es"), ("Europe/Madrid",), ("83.32.0.0/12", "88.0.0.0/11")),
-    Country("IT", 0.03, ("it-IT,it,en-US,en", "it"), ("Europe/Rome",), ("79.0.0.0/11", "87.0.0.0/11")),
-    Country("PL", 0.02, ("pl-PL,pl,en-US,en",), ("Europe/Warsaw",), ("83.0.0.0/11",)),
+    Country("JP", 0.05, ("ja,en-US,en", "ja-JP"), ("Asia/Tokyo",), ("153.128.0.0/10", "126.0.0.0/9"),
+            six=("2400:4050::/28",)),
+    Country("ID", 0.05, ("id-ID,id,en-US,en", "en-US,en"), ("Asia/Jakarta", "Asia/Makassar"), ("36.64.0.0/12",),
+            six=("2404:8000::/32",)),
+    Country("NL", 0.03, ("nl-NL,nl,en-US,en", "en-US,en"), ("Europe/Amsterdam",), ("77.160.0.0/12",),
+            six=("2a02:a440::/26",)),
+    Country("ES", 0.03, ("es-ES,es,en", "ca-ES,ca,es"), ("Europe/Madrid",), ("83.32.0.0/12", "88.0.0.0/11"),
+            six=("2a02:9130::/28",)),
+    Country("IT", 0.03, ("it-IT,it,en-US,en", "it"), ("Europe/Rome",), ("79.0.0.0/11", "87.0.0.0/11"),
+            six=("2001:b07::/32",)),
+    Country("PL", 0.02, ("pl-PL,pl,en-US,en",), ("Europe/Warsaw",), ("83.0.0.0/11",),
+            six=("2a02:a310::/28",)),
     Country("CA", 0.03, ("en-CA,en-US,en", "fr-CA,fr,en"), ("America/Toronto", "America/Vancouver"),
-            ("99.224.0.0/12", "70.24.0.0/13"), "h12"),
-    Country("AU", 0.02, ("en-AU,en-GB,en",), ("Australia/Sydney", "Australia/Brisbane"), ("58.160.0.0/12",), "h12"),
-    Country("MX", 0.02, ("es-MX,es,en",), ("America/Mexico_City",), ("187.128.0.0/11",)),
-    Country("TR", 0.02, ("tr-TR,tr,en-US,en",), ("Europe/Istanbul",), ("88.224.0.0/11",)),
-    Country("SE", 0.01, ("sv-SE,sv,en-US,en",), ("Europe/Stockholm",), ("81.224.0.0/12",)),
+            ("99.224.0.0/12", "70.24.0.0/13"), "h12",
+            six=("2607:fea8::/32",)),
+    Country("AU", 0.02, ("en-AU,en-GB,en",), ("Australia/Sydney", "Australia/Brisbane"), ("58.160.0.0/12",), "h12",
+            six=("2001:8000::/20",)),
+    Country("MX", 0.02, ("es-MX,es,en",), ("America/Mexico_City",), ("187.128.0.0/11",),
+            six=("2806:2f0::/32",)),
+    Country("TR", 0.02, ("tr-TR,tr,en-US,en",), ("Europe/Istanbul",), ("88.224.0.0/11",),
+            six=("2a00:1d34::/32",)),
+    Country("SE", 0.01, ("sv-SE,sv,en-US,en",), ("Europe/Stockholm",), ("81.224.0.0/12",),
+            six=("2a00:801::/32",)),
 )  # fmt: skip
 
 DATA_CENTRES = ("3.80.0.0/12", "167.99.0.0/16", "95.216.0.0/16", "51.38.0.0/16", "34.64.0.0/11")
+_ALL_OF_IPV4, _HOST, _ODD = 1 << 32, (1 << 64) - 1, 0x9E3779B97F4A7C15
 
 
 @lru_cache(8192)
@@ -71,8 +89,14 @@ def _network(text: str) -> tuple[int, int]:
 
 
 def address_in(network: str, point: float) -> bytes:
-    """Return the address at a point of [0, 1) of a network as 16 bytes, host parts .0 and .255 left out."""
+    """Return the address at a point of [0, 1) of a network as 16 bytes, host parts .0 and .255 left out.
+
+    Of IPv6 the point says the /64; the host's half follows from it, as privacy addresses look (RFC 8981).
+    """
     first, size = _network(network)
+    if size > _ALL_OF_IPV4:
+        upper = (first >> 64) + int(point * (size >> 64))
+        return ((upper << 64) + ((upper * _ODD) & _HOST | 1)).to_bytes(16, "big")
     number = first + int(point * size)
     number = number & ~0xFF | (number & 0xFF) % 254 + 1
     return address_bytes(".".join(str(number >> shift & 0xFF) for shift in (24, 16, 8, 0)))

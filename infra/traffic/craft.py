@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from infra.traffic.behaviour import (
@@ -16,12 +17,13 @@ from infra.traffic.behaviour import (
     Normals,
     log_size,
 )
-from infra.traffic.countries import DATA_CENTRES, address_in
 from infra.traffic.manner import CARES, Care, Manner, program
 from infra.traffic.opening import FRAUD_SHARE, HONEST_SHARE, opened
 from infra.traffic.population import Population, Visitor
 from infra.traffic.signals import Signals
 from infra.traffic.visits import FRAUD, HONEST, LogEntry, Planned, Visit
+from infra.traffic.wallets import Wallets
+from infra.traffic.whereabouts import Hideout, Whereabouts
 
 MERCHANTS = ("demo-shop", "other-shop")
 _TITLES = {"demo-shop": "Checkout - Demo shop", "other-shop": "Kasse - Other shop"}
@@ -37,7 +39,9 @@ class Craft:
 
     def __init__(self, seed: int, *, small: bool = False, merchants: Sequence[str] = MERCHANTS) -> None:
         self.random = Random(f"clickgoose visits {seed}")
-        self.population = Population(seed)
+        self.whereabouts = Whereabouts(seed)
+        self.wallets = Wallets(seed)
+        self.population = Population(seed, self.whereabouts)
         self.small = small
         self._merchants = tuple(merchants)
         self._normals = Normals(self.random)
@@ -70,13 +74,17 @@ class Craft:
         """Return a fresh id of a merchant's account."""
         return f"acct_{self.random.getrandbits(48):012x}"
 
-    def data_centre(self) -> bytes:
-        """Return an address of a hosting provider."""
-        return address_in(self.random.choice(DATA_CENTRES), self.random.random())
+    def hideout(self, visitor: Visitor, share: float) -> Hideout:
+        """Return what gives an attacker's visits their addresses; of all attackers a ``share`` hides."""
+        return self.whereabouts.hideout(visitor.country, visitor.address, share)
 
     def size(self) -> int:
         """Return how many entries an honest event carries."""
         return log_size(self.random, self.small)
+
+    def second_device(self, at: int, visitor: Visitor) -> Visitor:
+        """Return another device of somebody known, from the same home."""
+        return replace(self.population.visitor(at, country=visitor.country), address=visitor.address)
 
     def visitor(self, at: int, browser: str = "", system: str = "", engine: str = "", device: str = "") -> Visitor:
         """Return the next visitor of the population with the wanted browser, system, engine and device."""
@@ -96,17 +104,18 @@ class Craft:
             "page.title": _TITLES.get(merchant, "Checkout"), "timing.page_age": float(age),
         }  # fmt: skip
 
-    def honest(self, visitor: Visitor, account: str | None = None) -> Visit:
-        """Return an honest visit: a person on a page, in one to ten events."""
+    def honest(self, visitor: Visitor, account: str | None = None, *, fixed: bool = False) -> Visit:
+        """Return an honest visit: a person on a page, in one to ten events; of a device that never moves, if said."""
         random, merchant = self.random, self.merchant()
         linked = account if account is not None else self.account() if random.random() < 0.5 else ""
+        transaction = self.transaction()
+        sitting = self.sitting(visitor.signals, merchant, self.manner(visitor.device), visitor.device)
         return Visit(
-            kind="honest", label=HONEST, merchant=merchant, transaction=self.transaction(), linked_id=linked,
-            device_id=visitor.device_id, address=visitor.address,
-            events=opened(
-                self.sitting(visitor.signals, merchant, self.manner(visitor.device), visitor.device), random,
-                HONEST_SHARE,
-            ),
+            kind="honest", label=HONEST, merchant=merchant, transaction=transaction, linked_id=linked,
+            device_id=visitor.device_id,
+            address=visitor.address if fixed else self.whereabouts.today(visitor.country, visitor.address),
+            events=opened(sitting, random, HONEST_SHARE),
+            card_token=self.wallets.of(linked or visitor.device_id.hex(), sitting),
             together=1 + int(random.random() * 4),
         )  # fmt: skip
 
@@ -171,10 +180,12 @@ class Craft:
     def fraud(
         self, kind: str, visitor: Visitor, events: Sequence[Planned], merchant: str, **fields: object
     ) -> Visit:  # fields: any of Visit's own
-        """Return an attacker's visit."""
+        """Return an attacker's visit; what is paid is paid with a stolen card, unless another is named."""
         values: dict[str, object] = {
             "linked_id": "", "transaction": self.transaction(), "device_id": visitor.device_id,
             "address": visitor.address, **fields,
         }  # fmt: skip
+        if "card_token" not in fields:
+            values["card_token"] = self.wallets.stolen(events)
         events = opened(events, self.random, FRAUD_SHARE)
         return Visit(kind=kind, label=FRAUD, merchant=merchant, events=events, **values)  # type: ignore[arg-type] # names are checked by the constructor

@@ -88,7 +88,7 @@ class _Sealer:
         header = Header(_KEY_ID, session_id, visit.device_id, self._random.randbytes(16), due.number, due.at)
         codec = self._random.choices(self._codecs, cum_weights=self._weights)[0]
         sealed = seal_event(header, body, cipher, self._random.randbytes(12), codec, visit.spoil)
-        attested = Attested(visit.merchant, visit.transaction, visit.linked_id)
+        attested = Attested(visit.merchant, visit.transaction, visit.linked_id, visit.card_token)
         return wrap(attested, received, visit.address, sealed)
 
     def _session(self, visit: Visit) -> tuple[bytes, AESGCM]:

@@ -16,6 +16,7 @@ from infra.traffic.oddities import add_oddities
 from infra.traffic.profile import Draw, profile
 from infra.traffic.signals import Signals
 from infra.traffic.support import Support, Table, cell_support
+from infra.traffic.whereabouts import Whereabouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +59,29 @@ _COUNTRY_WEIGHTS = list(accumulate(country.weight for country in COUNTRIES))
 class Population:
     """Draws visitors. The n-th visitor depends on the seed and the draws before it, and on nothing else."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, whereabouts: Whereabouts | None = None) -> None:
         self._random = Random(f"clickgoose population {seed}")
+        self._whereabouts = whereabouts or Whereabouts(seed)
         self._tables = _supports()
 
-    def visitor(self, at: int, browser: str = "", system: str = "", engine: str = "") -> Visitor:
+    def visitor(
+        self, at: int, browser: str = "", system: str = "", engine: str = "", country: Country | None = None
+    ) -> Visitor:
         """Return the next visitor, of the wanted kind, whose clock shows ``at`` (ms since the epoch)."""
         random = self._random
-        draw = self._draw(*_cells(browser, system, engine))
+        draw = self._draw(*_cells(browser, system, engine), country)
         signals = profile(draw, at, random)
         oddities = add_oddities(signals, draw.cell.browser, draw.cell.system, draw.cell.engine, draw.device, random)
+        device_id = random.randbytes(16)
+        own = address_in(random.choice(draw.country.networks), random.random())
         return Visitor(
             browser=draw.cell.browser,
             system=draw.cell.system,
             device=draw.device,
             engine=draw.cell.engine,
             country=draw.country,
-            device_id=random.randbytes(16),
-            address=address_in(random.choice(draw.country.networks), random.random()),
+            device_id=device_id,
+            address=self._whereabouts.home(draw.country, draw.device, own),
             signals=signals,
             oddities=tuple(oddities),
         )
@@ -84,7 +90,7 @@ class Population:
         """Return the next visitors."""
         return [self.visitor(at) for _ in range(count)]
 
-    def _draw(self, cells: tuple[int, ...], weights: tuple[float, ...]) -> Draw:
+    def _draw(self, cells: tuple[int, ...], weights: tuple[float, ...], wanted: Country | None) -> Draw:
         random = self._random
         at = random.choices(cells, cum_weights=weights)[0]
         cell = CELLS[at]
@@ -93,7 +99,7 @@ class Population:
         hints = support.hints[architecture_of(card["renderer"], cell.system)].draw(random.random())
         own, hints = updated(cell, support.user_agent, hints, random)
         user_agent, hints = disguise(cell, own, hints, random)
-        country = random.choices(COUNTRIES, cum_weights=_COUNTRY_WEIGHTS)[0]
+        country = wanted or random.choices(COUNTRIES, cum_weights=_COUNTRY_WEIGHTS)[0]
         return Draw(
             cell=cell,
             user_agent=user_agent,

@@ -15,6 +15,7 @@ from infra.traffic.visits import Campaign, Visit
 
 EVENTS_PER_ARRIVAL = 3.9
 _KNOWN_VISITORS = 2_000
+_SECOND_DEVICE = 0.12  # of the visits of somebody known who has an account
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Scenario:
         craft, start, campaign = self._craft, 0.0, Campaign()
         visitor = craft.visitor(at)
         for _ in range(craft.random.randint(4, 10)):
-            campaign.append((int(start), craft.honest(visitor, craft.account())))
+            campaign.append((int(start), craft.honest(visitor, craft.account(), fixed=True)))
             start += craft.random.uniform(60_000, 420_000)
         return campaign
 
@@ -98,6 +99,8 @@ class Scenario:
         craft = self._craft
         if self._known and craft.random.random() < self._mix.returning:
             visitor, account = craft.random.choice(self._known)
+            if account and craft.whereabouts.is_second_device(_SECOND_DEVICE):
+                visitor = craft.second_device(at, visitor)
             return craft.honest(visitor, account)
         visitor = craft.visitor(at)
         account = craft.account() if craft.random.random() < 0.6 else ""

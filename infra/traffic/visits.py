@@ -37,6 +37,7 @@ class Visit:
     device_id: bytes
     address: bytes
     events: tuple[Planned, ...]
+    card_token: str = ""
     spoil: str | None = None  # infra.traffic.attackers.malformed: how the events are spoilt
     repeats: int = 0  # how often each sealed event is sent again, byte for byte
     together: int = field(default=1)  # how many events the agent sends in one request

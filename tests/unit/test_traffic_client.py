@@ -32,6 +32,7 @@ class Door:
         self.sessions = 0
         self.frames: list[bytes] = []
         self.addresses: set[str] = set()
+        self.said: list[dict[str, str]] = []  # of sessions
         self.complaints: list[str] = []
         self.busy = 0  # requests still to be answered with 503
         self.later: Counter[str] = Counter()  # event id: times still to be answered with retry
@@ -44,6 +45,7 @@ class Door:
         if request.headers["Authorization"] != f"Bearer {self.known_key}":
             return web.json_response({"error": {"code": "api_key_invalid", "message": "no"}}, status=401)
         self.sessions += 1
+        self.said.append(await request.json())
         body = {
             "session_id": f"{self.sessions:032x}", "key_id": 3, "token": "t", "expires_at": 0,
             "seal_key": base64.b64encode(SEAL).decode(), "sign_key": base64.b64encode(SIGN).decode(),
@@ -125,6 +127,8 @@ async def test_events_arrive_sealed_signed_and_counted() -> None:
     assert stats.unanswered == 0
     assert door.sessions == stats.sessions > 5
     assert len(door.addresses) > 5
+    assert all(said["transaction"] for said in door.said)
+    assert any(said["card_token"].startswith("card_") for said in door.said)
     for frame in door.frames:
         sealed = HEADER_BYTES + NONCE_BYTES
         assert AESGCM(SEAL).decrypt(frame[HEADER_BYTES:sealed], frame[sealed:], frame[:HEADER_BYTES])

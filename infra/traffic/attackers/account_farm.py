@@ -13,19 +13,24 @@ _IMAGES = ("windows", "linux", "android", "phone")
 
 
 def account_farm(craft: Craft, at: int) -> Campaign:
-    """Return 5 to 20 visits, each of another device id and account: on a virtual machine, an emulator or a phone."""
+    """Return 5 to 20 visits, each of another device id and account: on a virtual machine, an emulator or a phone.
+
+    What they pay, they pay with the farm's own card or two, and six farms in ten come from one address.
+    """
     random = craft.random
     image = random.choices(_IMAGES, (0.25, 0.15, 0.4, 0.2))[0]
     first, shown = _machine(craft, at, image)
     care, merchant = craft.care(0.15, 0.4, 0.25, 0.2), craft.merchant()
+    hideout, owner = craft.hideout(first, 0.4), f"farm {first.device_id.hex()}"
     campaign: Campaign = []
     start = 0.0
     for _ in range(random.randint(5, 20)):
         hand = craft.hand(first.device, care, SIGN_UP if random.random() < 0.8 else CHECKOUT)
         events = craft.errands(shown, merchant, hand, [""])
         visit = craft.fraud(
-            "account_farm", first, events, merchant, linked_id=craft.account(), device_id=random.randbytes(16)
-        )
+            "account_farm", first, events, merchant, linked_id=craft.account(), device_id=random.randbytes(16),
+            address=hideout(), card_token=craft.wallets.of(owner, events),
+        )  # fmt: skip
         campaign.append((int(start), visit))
         start += random.uniform(15_000, 180_000)
     return campaign

@@ -50,7 +50,8 @@ def anti_detect(craft: Craft, at: int) -> Campaign:
     merchant = craft.merchant()
     manner = craft.manner(visitor.device, craft.care(0.0, 0.05, 0.15, 0.8))
     events = craft.sitting(shown, merchant, manner, visitor.device)[:5]
-    return [(0, craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account()))]
+    address = craft.hideout(visitor, 0.5)()
+    return [(0, craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account(), address=address))]
 
 
 def _version(visitor: Visitor) -> float:

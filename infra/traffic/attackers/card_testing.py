@@ -19,7 +19,7 @@ def card_testing(craft: Craft, at: int) -> Campaign:
     patient = care in ("careful", "person") or random.random() < 0.2
     pause = random.uniform(40_000, 240_000) if patient else random.uniform(3_000, 25_000)
     manner = craft.manner(device, care)
-    address = craft.data_centre() if random.random() < 0.5 else visitor.address
+    hideout = craft.hideout(visitor, 0.6)
     declined = random.uniform(0.5, 0.95)
     campaign: Campaign = []
     start = 0.0
@@ -28,6 +28,6 @@ def card_testing(craft: Craft, at: int) -> Campaign:
         cards = random.choice((1, 1, 2))
         outcomes = ["payment_declined" if random.random() < declined else "payment_succeeded" for _ in range(cards)]
         events = craft.errands(visitor.signals, merchant, hand, outcomes)
-        campaign.append((int(start), craft.fraud("card_testing", visitor, events, merchant, address=address)))
+        campaign.append((int(start), craft.fraud("card_testing", visitor, events, merchant, address=hideout())))
         start += pause * random.uniform(0.5, 1.5)
     return campaign

@@ -16,6 +16,7 @@ def credential_stuffing(craft: Craft, at: int) -> Campaign:
     net = random.random() < 0.15  # borrowed browsers: every try comes from another device
     manner = craft.manner(device, care)
     pause = random.uniform(2_000, 12_000) if care in ("crude", "timed") else random.uniform(20_000, 120_000)
+    hideout = craft.hideout(visitor, 0.7)
     campaign: Campaign = []
     start = 0.0
     for _ in range(random.randint(8, 30)):
@@ -24,7 +25,7 @@ def credential_stuffing(craft: Craft, at: int) -> Campaign:
         hand = craft.at_work(manner, device, LOGIN)
         outcomes = ["api_failed" if random.random() < 0.6 else "" for _ in range(random.choice((1, 1, 2)))]
         events = craft.errands(visitor.signals, merchant, hand, outcomes)
-        address = craft.data_centre() if random.random() < 0.5 else visitor.address  # through many proxies
+        address = visitor.address if net else hideout()
         visit = craft.fraud(
             "credential_stuffing", visitor, events, merchant, linked_id=craft.account(), address=address
         )

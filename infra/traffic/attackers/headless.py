@@ -49,5 +49,5 @@ def headless(craft: Craft, at: int) -> Campaign:
     hand, merchant = craft.hand("desktop", craft.care(0.6, 0.3, 0.1, 0.0), form), craft.merchant()
     outcomes = random.choices(("", "payment_declined", "payment_succeeded"), k=random.randint(1, 3))
     events = craft.errands(shown, merchant, hand, outcomes)
-    address = craft.data_centre() if random.random() < 0.7 else visitor.address
+    address = craft.hideout(visitor, 0.7)()
     return [(0, craft.fraud("headless", visitor, events, merchant, address=address))]

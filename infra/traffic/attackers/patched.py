@@ -14,7 +14,7 @@ def patched(craft: Craft, at: int) -> Campaign:
     """
     random = craft.random
     visitor = craft.visitor(at)
-    device, merchant, away = visitor.device, craft.merchant(), random.random() < 0.4
+    device, merchant, hideout = visitor.device, craft.merchant(), craft.hideout(visitor, 0.5)
     by_hand = random.random() < 0.2
     care = "person" if by_hand else craft.care(0.0, 0.35, 0.4, 0.25)
     manner = craft.manner(device, care)
@@ -28,8 +28,7 @@ def patched(craft: Craft, at: int) -> Campaign:
             outcomes *= random.randint(1, 3)
             hand = craft.at_work(manner, device, PAYMENT)
             events = craft.errands(visitor.signals, merchant, hand, outcomes)
-        address = craft.data_centre() if away else visitor.address
-        visit = craft.fraud("patched", visitor, events, merchant, linked_id=craft.account(), address=address)
+        visit = craft.fraud("patched", visitor, events, merchant, linked_id=craft.account(), address=hideout())
         campaign.append((int(start), visit))
         start += random.uniform(60_000, 900_000)
     return campaign

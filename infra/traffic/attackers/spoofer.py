@@ -20,7 +20,7 @@ def spoofer(craft: Craft, at: int) -> Campaign:
     merchant = craft.merchant()
     manner = craft.manner(visitor.device, craft.care(0.1, 0.25, 0.3, 0.35))
     events = craft.sitting(shown, merchant, manner, visitor.device)[:4]
-    return [(0, craft.fraud("spoofer", visitor, events, merchant))]
+    return [(0, craft.fraud("spoofer", visitor, events, merchant, address=craft.hideout(visitor, 0.3)()))]
 
 
 def _worn(craft: Craft, visitor: Visitor, mask: Visitor) -> Signals:

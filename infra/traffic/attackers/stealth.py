@@ -41,7 +41,7 @@ def stealth(craft: Craft, at: int) -> Campaign:
         hand = craft.hand(visitor.device, care, PAYMENT if random.random() < 0.7 else SIGN_UP)
         outcomes = random.choices(("payment_declined", "payment_succeeded"), k=random.randint(1, 4))
         events = craft.errands(shown, merchant, hand, outcomes)
-    address = craft.data_centre() if random.random() < 0.4 else visitor.address
+    address = craft.hideout(visitor, 0.5)()
     return [(0, craft.fraud("stealth", visitor, events, merchant, address=address))]
 
 
