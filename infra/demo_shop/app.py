@@ -9,7 +9,8 @@
     GET  /thanks/{number}        the page that shows the score
     GET  /orders/{number}/score  the shop's server polls clickgoose
 
-Nothing that a customer types is kept or logged.
+Nothing that a customer types is kept or logged. Who has paid is known by a cookie, and the card by its token: the next
+session says it to clickgoose.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
+from infra.demo_shop.cards import COOKIE, Cards
 from infra.demo_shop.clickgoose import AGENT_PATH, EVENTS_PATH, Account, Clickgoose
 from infra.demo_shop.orders import PRICE_CENTS, SHIPPING_CENTS, Orders, total_cents
 
@@ -120,10 +122,10 @@ def create_shop(config: ShopConfig) -> FastAPI:
 
     shop.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     shop.mount("/static", StaticFiles(directory=_HERE / "static"))
-    orders = Orders()
+    orders, cards = Orders(), Cards()
     _add_pages(shop, orders)
-    _add_shop(shop, orders, config.work_seconds)
-    _add_clickgoose(shop, orders, clickgoose, config.proxied)
+    _add_shop(shop, orders, cards, config.work_seconds)
+    _add_clickgoose(shop, orders, cards, clickgoose, config.proxied)
     return shop
 
 
@@ -148,14 +150,14 @@ def _add_pages(shop: FastAPI, orders: Orders) -> None:
         return pages.page("thanks", "Thank you", order=number)
 
 
-def _add_shop(shop: FastAPI, orders: Orders, work_seconds: float) -> None:
+def _add_shop(shop: FastAPI, orders: Orders, cards: Cards, work_seconds: float) -> None:
     @shop.post("/quote")
     async def quote(body: QuoteBody) -> dict[str, str]:
         await asyncio.sleep(work_seconds / 3)
         return {"total": _euros(total_cents(body.shipping))}
 
     @shop.post("/pay")
-    async def pay(body: PaymentBody) -> JSONResponse:
+    async def pay(request: Request, body: PaymentBody) -> JSONResponse:
         order = orders.find(body.order)
         if order is None:
             return JSONResponse({"error": "This order is not known any more: begin again."}, 404)
@@ -166,13 +168,17 @@ def _add_shop(shop: FastAPI, orders: Orders, work_seconds: float) -> None:
         if card == _BROKEN:
             return JSONResponse({"error": "The payment could not be made just now. Try again."}, 500)
         order.paid = True
-        return JSONResponse({"thanks": f"/thanks/{order.number}"})
+        answer = JSONResponse({"thanks": f"/thanks/{order.number}"})
+        customer = cards.remember(request.cookies.get(COOKIE, ""), card)
+        answer.set_cookie(COOKIE, customer, httponly=True, samesite="strict")
+        return answer
 
 
-def _add_clickgoose(shop: FastAPI, orders: Orders, clickgoose: Clickgoose, proxied: bool) -> None:
+def _add_clickgoose(shop: FastAPI, orders: Orders, cards: Cards, clickgoose: Clickgoose, proxied: bool) -> None:
     @shop.post("/session")
     async def session(request: Request, body: SessionBody) -> Response:
-        opened = await clickgoose.open_session(body.order) if orders.find(body.order) else None
+        card = cards.token(request.cookies.get(COOKIE, ""))
+        opened = await clickgoose.open_session(body.order, card) if orders.find(body.order) else None
         if opened is None:
             return Response(status_code=204)  # no error: the page has nothing to do about it
         endpoint = str(request.base_url).rstrip("/") + EVENTS_PATH if proxied else opened.endpoint

@@ -74,10 +74,14 @@ class Clickgoose:
         if self._http is not None:
             await self._http.close()
 
-    async def open_session(self, transaction: str) -> Session | None:
-        """Open the session of a payment; None where the tier does not answer."""
+    async def open_session(self, transaction: str, card_token: str = "") -> Session | None:
+        """Open the session of a payment, with the token of the customer's card where one is known.
+
+        None where the tier does not answer.
+        """
+        said = {"transaction": transaction, "card_token": card_token}
         try:
-            status, body = await self._call("POST", "/v1/sessions", _SESSION_SECONDS, json={"transaction": transaction})
+            status, body = await self._call("POST", "/v1/sessions", _SESSION_SECONDS, json=said)
             return msgspec.json.decode(body, type=Session) if status == 201 else None
         except _Away:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -113,6 +114,27 @@ async def test_a_session_is_opened_with_the_api_key_and_the_orders_number(ingest
     (asked,) = stub.asked
     assert asked["headers"]["authorization"] == "Bearer cg_key"
     assert order.encode() in asked["body"]
+
+
+async def test_who_has_paid_before_brings_the_token_of_the_card_and_never_its_number(
+    ingest: tuple[Ingest, str],
+) -> None:
+    stub, url = ingest
+    async with shop(url) as client:
+        order = await new_order(client)
+        await client.post("/session", json={"order": order})
+        answer = await client.post("/pay", json={"order": order, "card_number": CARD})
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie and "samesite=strict" in cookie
+        for _ in range(2):
+            await client.post("/session", json={"order": await paid_order(client)})
+        client.cookies.clear()
+        await client.post("/session", json={"order": await new_order(client)})
+    tokens = [json.loads(asked["body"])["card_token"] for asked in stub.asked]
+    assert tokens[0] == tokens[3] == ""
+    assert tokens[1] == tokens[2]
+    assert tokens[1].startswith("card_")
+    assert "4242" not in tokens[1]
 
 
 async def test_a_direct_page_gets_the_sessions_own_endpoint(ingest: tuple[Ingest, str]) -> None:
