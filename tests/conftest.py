@@ -6,9 +6,9 @@ import pytest
 
 from tests.faults.table import pytest_terminal_summary
 from tests.stack_fixture import namespace, stack
-from tests.workers import pytest_collection_modifyitems
+from tests.workers import pytest_collection_modifyitems, pytest_sessionstart
 
-__all__ = ["namespace", "pytest_collection_modifyitems", "pytest_terminal_summary", "stack"]
+__all__ = ["namespace", "pytest_collection_modifyitems", "pytest_sessionstart", "pytest_terminal_summary", "stack"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -26,6 +26,7 @@ from confluent_kafka.cimpl import NewTopic
 from infra.stack.child import StackError
 from infra.stack.local import LocalStack
 from tests.kafka_parts import need_apache_kafka
+from tests.workers import give_up
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def stack() -> Iterator[LocalStack]:
         running.start()
     except StackError as error:
         shutil.rmtree(home, ignore_errors=True)
-        pytest.exit(f"The tests need the local stack: {error} Run `clickgoose doctor`.", returncode=1)
+        give_up(f"The tests need the local stack: {error} Run `clickgoose doctor`.")
     _await_first_append(running.bootstrap)
     try:
         yield running

@@ -1,15 +1,24 @@
 """How tests are shared out where pytest-xdist runs them in several workers: a file is one worker's, long ones first.
 
 Most of the suite waits for processes, so two workers on two cores take little more than half of the time. Tests of a
-file share fixtures, and the fault tests share one running system: each of these is one worker's as a whole.
+file share fixtures, and those of some folders one running system: each of these is one worker's as a whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import threading
 from pathlib import PurePosixPath
+from typing import NoReturn
 
 import pytest
+
+from infra.stack.child import StackError
+from infra.stack.java import ensure_jars, missing_java
+from tests.browser_parts import need_browsers
+from tests.kafka_parts import need_apache_kafka
 
 FIRST = (
     "tests/faults",
@@ -20,18 +29,39 @@ FIRST = (
     "tests/unit/test_agent_project.py",
 )
 """What takes longest, longest first: what begins last should be short."""
-TOGETHER = ("tests/faults",)
+TOGETHER = ("tests/faults", "tests/e2e/checkout")
+_WORKER = "PYTEST_XDIST_WORKER"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before the workers of a whole run start: install, once, what more than one of them would."""
+    config = session.config
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if _WORKER in os.environ or not whole or not config.getoption("numprocesses", None):
+        return
+    need_apache_kafka()
+    need_browsers()
+    if missing_java() is None:
+        with contextlib.suppress(StackError):  # the stack's start says why
+            ensure_jars(lambda sentence: print(sentence, file=sys.stderr), threading.Event())  # noqa: T201 - progress
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Name the group of every test, and put the long ones first."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if _WORKER not in os.environ:
         return
     for item in items:
         path = item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(next((name for name in TOGETHER if _under(path, name)), path)))
     items.sort(key=lambda item: _turn(item.nodeid.partition("::")[0]))
+
+
+def give_up(sentence: str) -> NoReturn:
+    """End the run with one sentence; in a worker, which cannot end it, the test."""
+    if _WORKER in os.environ:
+        pytest.fail(sentence, pytrace=False)
+    pytest.exit(sentence, returncode=1)
 
 
 def _turn(path: str) -> int:

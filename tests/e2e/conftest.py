@@ -12,6 +12,7 @@ import pytest
 from infra.stack.child import StackError
 from tests.e2e.system import System
 from tests.kafka_parts import need_apache_kafka
+from tests.workers import give_up
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,6 @@ def system() -> Iterator[System]:
         with System(folder) as running:
             yield running
     except StackError as error:
-        pytest.exit(f"The end-to-end tests need the local stack: {error} Run `clickgoose doctor`.", returncode=1)
+        give_up(f"The end-to-end tests need the local stack: {error} Run `clickgoose doctor`.")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ import pytest
 
 from infra.stack.child import StackError
 from tests.kafka_parts import need_apache_kafka
+from tests.workers import give_up
 
 pytest.register_assert_rewrite("tests.faults.harness")
 
@@ -29,7 +30,7 @@ def world(form: Form) -> Iterator[World]:
         with World(form) as running:
             yield running
     except StackError as error:
-        pytest.exit(f"The fault tests need the local stack: {error} Run `clickgoose doctor`.", returncode=1)
+        give_up(f"The fault tests need the local stack: {error} Run `clickgoose doctor`.")
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def test_while_valkey_is_away_scores_reach_kafka_and_clickhouse(world: World, fa
                 pass
             one.wait_for_scores(*loads)
             one.wait_for_clickhouse(*loads)
+        assert one.degraded(*loads) > 0
         one.settle()
         assert one.latency_ms(loads[1]) < one.latency_ms(well) + SLOWER_MS
 

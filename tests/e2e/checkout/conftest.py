@@ -15,6 +15,7 @@ from tests.browser_parts import need_browsers
 from tests.e2e.checkout.kit import Checkout, Visit, visit
 from tests.e2e.system import System
 from tests.kafka_parts import need_apache_kafka
+from tests.workers import give_up
 
 
 @pytest.fixture(scope="package")
@@ -29,7 +30,7 @@ def checkout() -> Iterator[Checkout]:
             running.start()
             yield running
     except StackError as error:
-        pytest.exit(f"The end-to-end tests need the local stack: {error} Run `clickgoose doctor`.", returncode=1)
+        give_up(f"The end-to-end tests need the local stack: {error} Run `clickgoose doctor`.")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
