@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -42,7 +43,25 @@ def bind_remember(up: Stream[Parcel[Scored]], checkpoints: Checkpoints[Any, Any]
     return op.map("remember", up, checkpoints.remember)
 
 
-def run_bytewax(flow: Dataflow, epoch: timedelta) -> None:
-    """Run a dataflow on one worker of this process until its sources end."""
+class ClusterBroken(RuntimeError):
+    """A Bytewax cluster cannot go on: one of its processes ended, or a step of this one failed."""
+
+
+def run_bytewax(flow: Dataflow, epoch: timedelta, process: int = 0, addresses: Sequence[str] = ()) -> None:
+    """Run a dataflow on one worker of this process until its sources end.
+
+    With ``addresses`` (host:port, one a process, the same list everywhere) the workers of all processes are one
+    cluster. When one ends the others end with ClusterBroken; what a step raised is hidden by Bytewax then.
+    """
     run: Any = cli_main  # its stub is untyped
-    run(flow, epoch_interval=epoch)
+    if not addresses:
+        run(flow, epoch_interval=epoch)
+        return
+    try:
+        run(flow, process_id=process, addresses=list(addresses), epoch_interval=epoch)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # pyo3 gives it no importable name
+            raise
+        raise ClusterBroken(
+            "the cluster broke: another process of it ended, or a step of this one failed, which its log says"
+        ) from None

@@ -40,10 +40,12 @@ class BugBudget:
         all_rows, all_bugs = self._spent.get(stage, (0, 0))
         all_rows, all_bugs = all_rows + rows, all_bugs + bugs
         if bugs and all_rows >= _BUDGET_MIN_ROWS and all_bugs > self._limit * all_rows:
-            raise TooManyBugs(
+            sentence = (
                 f"stage {stage} failed on {all_bugs} of the last {all_rows} rows, more than {self._limit:.0%}; "
                 "the flow stops here and resumes from its last checkpoint: deploy a fix, or raise flow.bug_share_limit"
             )
+            log.error("%s", sentence)  # in a cluster nobody else would say it
+            raise TooManyBugs(sentence)
         fading = all_rows > _BUDGET_WINDOW
         self._spent[stage] = (all_rows // 2, all_bugs // 2) if fading else (all_rows, all_bugs)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -58,6 +59,7 @@ class Place:
 
     ordinal: int = 0
     processes: int = 1
+    addresses: tuple[str, ...] = ()  # host:port of every process, where they are one Bytewax cluster
 
     def partitions(self, all_partitions: Iterable[int]) -> tuple[int, ...]:
         """Return the partitions of this process; FlowRefused where there are too few for all processes."""
@@ -83,11 +85,17 @@ class FlowProcess:
     group: str = "clickgoose-score-events"
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _reading: threading.Event = field(default_factory=threading.Event)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Run until stopped. Exceptions are for a broken world: their message says which part of it."""
+
+        def reading() -> None:
+            self._reading.set()
+            ready()
+
         with StateRoot(self.state, self.place.processes) as root:
-            self._run(root, ready)
+            self._run(root, reading)
 
     def _run(self, root: StateRoot, ready: Callable[[], None]) -> None:
         metrics = FlowMetrics(self.registry)
@@ -102,15 +110,15 @@ class FlowProcess:
         # After the locks: a second flow on this state must not disturb the first.
         fence = self._fenced(root.owner, progress, metrics)
         source = self._source(
-            SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, fence.check, epoch)
+            SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, fence.check, epoch, ready)
         )
         sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
         flow = build_flow(self._parts(source, pipeline, model, checkpoints, sinks, monitor))
         log.info("flow starts", extra={"resume": resume, "model": model.version})
-        ready()
         sinks.start_redrive()
         try:
-            run_bytewax(flow, timedelta(seconds=self.settings.flow.epoch_seconds))
+            epochs = timedelta(seconds=self.settings.flow.epoch_seconds)
+            run_bytewax(flow, epochs, self.place.ordinal, self.place.addresses)
         finally:
             sinks.stop_redrive()
             shared.close()
@@ -129,6 +137,10 @@ class FlowProcess:
         except FenceUnknown as error:
             raise FlowRefused(str(error)) from error
         return fence
+
+    def reads(self) -> bool:
+        """Return whether the consumer is open and the flow was not told to stop."""
+        return self._reading.is_set() and not self._stopping.is_set()
 
     def stop(self) -> None:
         """Stop reading, finish what was read, and end."""
@@ -152,6 +164,7 @@ class FlowProcess:
             bootstrap=self._bootstrap,
             topic=self.topic,
             group=self.group,
+            part=f"raw-events-{self.place.ordinal}",
             max_events=settings.poll_max_events,
             wait_seconds=settings.poll_wait_ms / 1000,
             longest_wait_seconds=settings.poll_longest_wait_ms / 1000,
@@ -261,16 +274,44 @@ def _log_end(consumer: Consumer, place: TopicPartition) -> int:
             time.sleep(0.1)
 
 
-def serve_metrics(registry: CollectorRegistry, port: int) -> int:
-    """Serve /metrics on loopback; return the port."""
-    server, _ = start_http_server(port, "127.0.0.1", registry)
+def serve_metrics(
+    registry: CollectorRegistry, port: int, host: str = "127.0.0.1", ready: Callable[[], bool] = lambda: True
+) -> int:
+    """Serve /metrics, and /ready: 200 while the flow reads, else 503. Return the port."""
+    server, _ = start_http_server(port, host, registry)
+    metrics = server.get_app()
+    assert metrics is not None  # noqa: S101 - start_http_server has just set it
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ.get("PATH_INFO") != "/ready":
+            return metrics(environ, start_response)
+        start_response("200 OK" if ready() else "503 Service Unavailable", [("Content-Type", "text/plain")])
+        return [b"reading\n" if ready() else b"not reading\n"]
+
+    server.set_app(app)
     return int(server.server_port)
 
 
-def stop_on_signals(stop: Callable[[], None]) -> None:
-    """Drain on SIGTERM and Ctrl-C: Bytewax's own answer to them is like kill -9 (docs/adr/0002)."""
+def stop_on_signals(stop: Callable[[], None], bound_seconds: float | None = None) -> None:
+    """Drain on SIGTERM and Ctrl-C: Bytewax's own answer to them is like kill -9 (docs/adr/0002).
+
+    A drain that takes longer than ``bound_seconds`` ends the process, with exit code 1.
+    """
+
+    def heard(*_: object) -> None:
+        stop()
+        if bound_seconds is not None:
+            timer = threading.Timer(bound_seconds, _end_at_once, (bound_seconds,))
+            timer.daemon = True
+            timer.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())
+        signal.signal(number, heard)
+
+
+def _end_at_once(seconds: float) -> None:
+    log.error("the flow did not drain within %g s: it ends as on kill -9; nothing is lost, some is read again", seconds)
+    os._exit(1)
 
 
 def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Scored]], EncodedParcel]]:

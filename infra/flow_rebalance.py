@@ -40,6 +40,7 @@ from infra.flow_layout import (
 )
 
 _ASIDE = re.compile(r"\.(arriving|leaving)-(partition-(\d{5}))")
+_FLAT = re.compile(r"partition-\d{5}")
 _CHUNK = 1 << 20
 _NOT_STATE = {"lock"}
 
@@ -129,7 +130,9 @@ def rebalance(order: Wanted, on_bytes: Callable[[int], None] = lambda _: None) -
     return plan
 
 
-_FLAT = re.compile(r"partition-\d{5}")
+def total_bytes(order: Wanted) -> int:
+    """Return about how many bytes lie in all roots: for a progress bar."""
+    return sum(_size(held.path) for root in order.roots if root.is_dir() for held in partitions_in(root))
 
 
 def _plan(order: Wanted) -> Plan:

@@ -126,7 +126,11 @@ class FlowSettings(Section):
     )
     redrive_probe_seconds: float = Field(default=2.0, gt=0, description="How often one that is away is asked")
     bug_share_limit: float = Field(default=0.05, gt=0, le=1)
-    metrics_port: int = Field(default=0, ge=0, le=65535)
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Of the first process, the next ones follow; 0: free ports"
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Where /metrics and /ready are served")
+    drain_seconds: float = Field(default=25.0, gt=0, description="A drain that takes longer ends as on kill -9")
 
 
 class StackSettings(Section):

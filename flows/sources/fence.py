@@ -221,6 +221,7 @@ class Fence:
     def _beat(self) -> None:
         if others := self._others():
             self._taken = TakenOver(f"another flow took over: {_named(others)}; this one stops, nothing is lost")
+            log.error("fence: %s", self._taken)  # in a cluster nobody else would say it
             return
         self._commit()
 

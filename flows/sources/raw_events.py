@@ -40,6 +40,7 @@ class SourceConfig:
     bootstrap: str
     topic: str
     group: str
+    part: str = "raw-events"  # of its own in every process of a cluster
     max_events: int = 512
     wait_seconds: float = 0.001
     longest_wait_seconds: float = 0.02
@@ -65,10 +66,14 @@ class SourceParts:
     stopping: Callable[[], bool]
     owned: Callable[[], None]
     epoch: Callable[[], None]
+    reading: Callable[[], None] = lambda: None  # called once, when the consumer is open
 
 
 class RawEvents(FixedPartitionedSource[Parcel[RawBatch], None]):
-    """One Bytewax partition a process, which reads a static set of Kafka partitions."""
+    """One Bytewax partition a process, which reads a static set of Kafka partitions.
+
+    In a cluster each process lists only its own, so that Bytewax runs it where its state is.
+    """
 
     def __init__(self, config: SourceConfig, parts: SourceParts) -> None:
         self._config = config
@@ -76,11 +81,13 @@ class RawEvents(FixedPartitionedSource[Parcel[RawBatch], None]):
 
     def list_parts(self) -> list[str]:
         """Name the process's one source partition."""
-        return ["raw-events"]
+        return [self._config.part]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> Poller:
         """Open the consumer."""
-        return Poller(self._config, self._parts)
+        poller = Poller(self._config, self._parts)
+        self._parts.reading()
+        return poller
 
 
 class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
@@ -140,7 +147,9 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
 
     def _heed(self, error: KafkaError) -> None:
         if error.code() in _FATAL:
-            raise SourceBroken(f"Kafka cannot serve {self._config.topic}: {error.str()}; run `clickgoose doctor`")
+            broken = f"Kafka cannot serve {self._config.topic}: {error.str()}; run `clickgoose doctor`"
+            log.error("%s", broken)  # in a cluster nobody else would say it
+            raise SourceBroken(broken)
         self._metrics.kafka_errors.inc()
 
     def _span(self, partition: int, messages: list[Message]) -> Span:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli.flow_rebalance import rebalance
 from infra.cli.flow_state import state
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
 flow_app = typer.Typer(help="Run the dataflow.", no_args_is_help=True)
 _AUTO_ORDINAL = re.compile(r".*-(\d+)")
+_ADDRESS = re.compile(r"[^\s:]+:\d{1,5}")
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
     flow_app.command("state")(state)
+    flow_app.command("rebalance")(rebalance)
     app.add_typer(flow_app, name="flow")
 
 
@@ -44,11 +47,15 @@ class _Wanted:
     ordinal: int | None
     state: Path | None
     ready_file: Path | None
+    addresses: tuple[str, ...]
+    as_cluster: bool
 
 
 @flow_app.command("run")
 def run(
-    processes: Annotated[int, typer.Option(min=1, help="How many processes share the partitions")] = 1,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="How many processes share the partitions; unset: 1")
+    ] = None,
     ordinal: Annotated[
         str | None, typer.Option(help="Run only this process, here: 0 to N-1, or auto: from a host name as flow-2")
     ] = None,
@@ -56,6 +63,12 @@ def run(
     state: Annotated[Path | None, typer.Option(help="Where state is kept; unset: <home>/flow")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Written once all processes read; holds their metrics ports, one a line")
+    ] = None,
+    as_cluster: Annotated[
+        bool, typer.Option("--as-cluster", help="The processes are one Bytewax cluster, over loopback")
+    ] = False,
+    cluster: Annotated[
+        str | None, typer.Option(help="host:port of every process of a Bytewax cluster, in order; needs --ordinal")
     ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -75,6 +88,10 @@ def run(
       clickgoose flow run --processes 4 --ordinal 2          only the third of four, in the foreground
 
       clickgoose flow run --processes 4 --ordinal auto       the same in a StatefulSet's pod
+
+      clickgoose flow run --processes 2 --as-cluster         the same flow as a Bytewax cluster
+
+      clickgoose flow run --cluster a:2101,b:2101 --ordinal 0   one process of a cluster over hosts
     """
     from flows.sources.fence import Fenced
     from flows.state_log import StateLocked
@@ -85,11 +102,13 @@ def run(
 
     if parent is not None:
         _die_with(parent)
-    number = None if ordinal is None else _ordinal(ordinal, processes)
-    wanted = _Wanted(partitions, processes, number, state, ready_file)
+    addresses = _addresses(cluster, processes, ordinal)
+    count = len(addresses) or processes or 1
+    number = None if ordinal is None else _ordinal(ordinal, count)
+    wanted = _Wanted(partitions, count, number, state, ready_file, addresses, as_cluster)
     try:
         settings = Settings()
-        if processes > 1 and number is None:
+        if count > 1 and number is None:
             _run_all(wanted, settings)
         else:
             _run_one(wanted, settings)
@@ -110,11 +129,11 @@ def _run_one(wanted: _Wanted, settings: Settings) -> None:
     from infra.logs import log_json
 
     log_json(process=wanted.ordinal)
-    place = Place(wanted.ordinal or 0, wanted.processes)
+    place = Place(wanted.ordinal or 0, wanted.processes, wanted.addresses)
     own = place.partitions(_all_partitions(wanted, settings))
     process = FlowProcess(settings, own, _root(wanted, settings), place=place)
-    port = serve_metrics(process.registry, settings.flow.metrics_port)
-    stop_on_signals(process.stop)
+    port = serve_metrics(process.registry, settings.flow.metrics_port, settings.flow.metrics_host, process.reads)
+    stop_on_signals(process.stop, settings.flow.drain_seconds)
     process.run(lambda: _say_ready(wanted.ready_file, [str(port)]))
 
 
@@ -127,7 +146,8 @@ def _run_all(wanted: _Wanted, settings: Settings) -> None:
 
     log_json()
     every = _all_partitions(wanted, settings)
-    places = [Place(number, wanted.processes) for number in range(wanted.processes)]
+    addresses = _loopback(wanted.processes) if wanted.as_cluster else ()
+    places = [Place(number, wanted.processes, addresses) for number in range(wanted.processes)]
     own = [place.partitions(every) for place in places]
     root = _root(wanted, settings)
     StateRoot(root, wanted.processes).close()  # refuses here, once, rather than in every child
@@ -137,7 +157,7 @@ def _run_all(wanted: _Wanted, settings: Settings) -> None:
             file = Path(folder) / f"ready-{place.ordinal}"
             title = f"process {place.ordinal} of {wanted.processes} (partitions {','.join(map(str, numbers))})"
             orders.append(ChildOrder(title, _child_argv(wanted, place, root, file), file, _child_env(settings, place)))
-        flow = FlowProcesses(orders)
+        flow = FlowProcesses(orders, together=wanted.as_cluster, drain_seconds=settings.flow.drain_seconds + 2)
         stop_on_signals(flow.stop)
         flow.run(lambda ports: _say_ready(wanted.ready_file, ports))
 
@@ -145,6 +165,7 @@ def _run_all(wanted: _Wanted, settings: Settings) -> None:
 def _child_argv(wanted: _Wanted, place: Place, root: Path, ready_file: Path) -> list[str]:
     argv = [sys.executable, "-m", "infra.cli", "flow", "run", "--processes", str(place.processes)]
     argv += ["--ordinal", str(place.ordinal), "--state", str(root.absolute()), "--ready-file", str(ready_file)]
+    argv += ["--cluster", ",".join(place.addresses)] if place.addresses else []
     return argv + (["--partitions", wanted.partitions] if wanted.partitions else [])
 
 
@@ -164,6 +185,28 @@ def _all_partitions(wanted: _Wanted, settings: Settings) -> tuple[int, ...]:
 
 def _root(wanted: _Wanted, settings: Settings) -> Path:
     return wanted.state or settings.home / "flow"
+
+
+def _loopback(processes: int) -> tuple[str, ...]:
+    from infra.stack.ports import HOST, free_port
+
+    taken: set[int] = set()
+    for _ in range(processes):
+        taken.add(free_port(taken))
+    return tuple(f"{HOST}:{port}" for port in sorted(taken))
+
+
+def _addresses(cluster: str | None, processes: int | None, ordinal: str | None) -> tuple[str, ...]:
+    if cluster is None:
+        return ()
+    found = tuple(part.strip() for part in cluster.split(","))
+    if not all(_ADDRESS.fullmatch(address) for address in found) or len(set(found)) < len(found):
+        raise typer.BadParameter("a cluster is host:port,host:port, each once and in the same order everywhere")
+    if processes not in (None, len(found)):
+        raise typer.BadParameter(f"a cluster of {len(found)} addresses has {len(found)} processes, not {processes}")
+    if ordinal is None:
+        raise typer.BadParameter("say which process of the cluster this is: --ordinal 0, or auto")
+    return found
 
 
 def _ordinal(text: str, processes: int) -> int:
