@@ -238,10 +238,10 @@ def let_go(lock: int) -> None:
     os.close(lock)
 
 
-def _take(root: Path, kind: int, seconds: float = _LOCK_SECONDS) -> int:
+def _take(root: Path, kind: int, seconds: float | None = None) -> int:
     """Wait for the root's lock: another process may just be writing the first layout."""
     descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    gives_up = time.monotonic() + seconds
+    gives_up = time.monotonic() + (_LOCK_SECONDS if seconds is None else seconds)
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
