@@ -1,8 +1,8 @@
 """The model's features: one ordered schema with a hash, and the matrix of a batch.
 
 Absent is NaN throughout. Columns in order: numbers, booleans, categories, environment, checks, smart signals,
-velocity, activity. Names of catalogue signals stand as they are; the others are ``environment.``, ``check.``,
-``smart.``, ``velocity.`` and ``activity.``.
+velocity, history, session, shared, activity. Names of catalogue signals stand as they are; the others are
+``environment.``, ``check.``, ``smart.``, ``velocity.`` and so on.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from functools import cache
 import numpy as np
 
 from schemas.activity_statistics import STATISTICS, activity_statistics
-from schemas.batches import F32, I64, Enriched
+from schemas.batches import F32, Enriched
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.environment import CHECKS
+from schemas.event_time import event_time
 from schemas.smart_signals import SMART_SIGNALS
+from scoring.counted import HISTORY, SESSION, SHARED, VELOCITY, put_history, put_session, put_shared, put_velocity
 
 ENVIRONMENT = (
     "browser", "browser_version", "engine", "engine_version", "engine_at_least", "system", "system_version", "device",
     "gpu", "gpu_driver", "screen_pixels_wide", "screen_pixels_high", "density", "timezone_offset",
 )  # fmt: skip
 _CODES = ("browser", "engine", "system", "device", "gpu", "gpu_driver", "density")  # 0 is unknown
-COUNTS = ("events_5m", "events_1h", "events_24h")
-VELOCITY = (*COUNTS, *(f"{name}_log" for name in COUNTS), "since_first", "since_previous")
 _CHECK_SHIFTS = np.arange(len(CHECKS), dtype=np.uint64)
 
 
@@ -44,6 +44,9 @@ class FeatureSchema:
     smart_result: slice
     smart_confidence: slice
     velocity: slice
+    history: slice
+    session: slice
+    shared: slice
     activity: slice
 
     def __len__(self) -> int:
@@ -66,6 +69,9 @@ def make_schema(catalogue: Catalogue) -> FeatureSchema:
         "smart_result": [f"smart.{name}" for name in SMART_SIGNALS],
         "smart_confidence": [f"smart.{name}.confidence" for name in SMART_SIGNALS],
         "velocity": [f"velocity.{name}" for name in VELOCITY],
+        "history": [f"history.{name}" for name in HISTORY],
+        "session": [f"session.{name}" for name in SESSION],
+        "shared": [f"shared.{name}" for name in SHARED],
         "activity": [f"activity.{name}" for name in STATISTICS],
     }
     names = tuple(name for block in blocks.values() for name in block)
@@ -105,7 +111,11 @@ def matrix(batch: Enriched, out: F32 | None = None) -> F32:
     result[...] = batch.smart.result
     np.copyto(result, np.float32(np.nan), where=batch.smart.result < 0)
     table[:, schema.smart_confidence] = batch.smart.confidence
-    _put_velocity(table[:, schema.velocity], batch)
+    time = event_time(batch)
+    put_velocity(table[:, schema.velocity], batch, time)
+    put_history(table[:, schema.history], batch, time)
+    put_session(table[:, schema.session], batch, time)
+    put_shared(table[:, schema.shared], batch)
     table[:, schema.activity] = activity_statistics(batch.activity).table.T
     return table
 
@@ -114,18 +124,3 @@ def _put_environment(block: F32, batch: Enriched) -> None:
     for column, name in enumerate(ENVIRONMENT):
         values = getattr(batch.environment, name)
         block[:, column] = np.where(values == 0, np.float32(np.nan), values) if name in _CODES else values
-
-
-def _put_velocity(block: F32, batch: Enriched) -> None:
-    velocity, now = batch.velocity, batch.event.occurred_at
-    for column, name in enumerate(COUNTS):
-        count = getattr(velocity, name).astype(np.float32)
-        block[:, column] = count
-        block[:, len(COUNTS) + column] = np.log1p(count)
-    block[:, -2] = _log_seconds(now - velocity.first_seen_at)
-    block[:, -1] = np.where(velocity.previous_at < 0, np.float32(np.nan), _log_seconds(now - velocity.previous_at))
-
-
-def _log_seconds(milliseconds: I64) -> F32:
-    seconds = (np.maximum(milliseconds, 0) / 1000.0).astype(np.float32)
-    return np.log1p(seconds)

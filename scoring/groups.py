@@ -15,7 +15,9 @@ from schemas.batches import I64
 from schemas.catalogue import load_catalogue
 from schemas.environment import CHECKS, GPUS
 from schemas.smart_signals import SMART_SIGNALS
-from scoring import sentences
+from schemas.velocity import WINDOWS
+from scoring import count_sentences, sentences
+from scoring.counted import SHARED, SHARED_ENTITIES
 from scoring.features import FeatureSchema, feature_schema
 from scoring.sentences import Sentence, Values, known
 
@@ -140,27 +142,58 @@ def _activity(code: str) -> FeatureGroup:
     return FeatureGroup(code, members, members, _SAY_ACTIVITY[code])
 
 
+def _windows(*kinds: str) -> tuple[str, ...]:
+    return tuple(f"{kind}_{window}" for kind in kinds for window in WINDOWS)
+
+
+def _counts(code: str, names: tuple[str, ...], say: Sentence) -> FeatureGroup:
+    members = tuple(f"velocity.{name}" for name in names)
+    return FeatureGroup(code, members, members, say)
+
+
+_PLACES = (*(f"velocity.{name}" for name in _windows("addresses", "countries")), "history.travel_kmh_log")
+_HISTORY = ("velocity.since_first", "velocity.since_previous", "history.events", "history.hour_share")
+_SHARED = {
+    "address": ("at this address", "from this address", "Not known who else is at this address"),
+    "network": ("in this network", "from this network", "Not known who else is in this network"),
+    "account": ("used this account", "with this account", "No account was named"),
+    "card": ("used this card", "with this card", "No card was named"),
+}
+
+
+def _shared(entity: str) -> FeatureGroup:
+    """Return the group of an entity; many devices in a network are no news, its events may be."""
+    members = tuple(f"shared.{name}" for name in SHARED if name.startswith(f"{entity}_"))
+    observed = tuple(name for name in members if "_per_" not in name)
+    say = count_sentences.shared(entity, *_SHARED[entity], devices_first=entity != "network")
+    return FeatureGroup(f"shared_{entity}", members, observed, say)
+
+
 # Exact names go before prefixes, so "navigator.webdriver" is a trace of automation although "navigator." is not.
 GROUPS: tuple[FeatureGroup, ...] = (
     *(_smart(name) for name in SMART_SIGNALS),
-    _plain(
-        "high_velocity",
-        ("velocity.events_5m", "velocity.events_5m_log", "velocity.events_1h", "velocity.events_1h_log"),
-        ("velocity.events_5m", "velocity.events_1h"),
-        sentences.high_velocity,
-    ),
-    _plain(
+    _counts("high_velocity", ("events_5m", "events_1h"), count_sentences.high_velocity),
+    _counts(
         "daily_volume",
-        ("velocity.events_24h", "velocity.events_24h_log"),
-        ("velocity.events_24h",),
+        ("events_24h",),
         lambda values: f"{sentences.count(values['velocity.events_24h'], 'event')} from this device in 24 hours",
     ),
+    _counts("device_accounts", _windows("accounts"), count_sentences.device_accounts),
     _plain(
-        "device_history",
-        ("velocity.since_first", "velocity.since_previous"),
-        ("velocity.since_first", "velocity.since_previous"),
-        sentences.device_history,
+        "device_places",
+        _PLACES,
+        _PLACES,
+        count_sentences.device_places,
     ),
+    _counts("device_sessions", _windows("sessions", "merchants"), count_sentences.device_sessions),
+    _plain("device_history", _HISTORY, _HISTORY, count_sentences.device_history),
+    _plain(
+        "session",
+        ("session.",),
+        tuple(f"session.{name}" for name in ("events", "age", "keys", "pasted", "set_by_script", "declined")),
+        count_sentences.session,
+    ),
+    *(_shared(entity) for entity in SHARED_ENTITIES),
     *(_activity(code) for code in _ACTIVITY),
     _check_group("identity_checks", _IDENTITY, "Browser, worker and frame agree"),
     _check_group("place_checks", _PLACE, "Time zone and language agree"),

@@ -33,14 +33,6 @@ def code(table: tuple[str, ...], value: float) -> str:
     return table[int(value)].replace("_", " ") if known(value) and 0 <= value < len(table) else "unknown"
 
 
-def high_velocity(values: Values) -> str:
-    """Say the events of minutes, or of the hour."""
-    minutes, hour = values["velocity.events_5m"], values["velocity.events_1h"]
-    if minutes > 1 or hour <= 1:
-        return f"{count(minutes, 'event')} from this device in 5 minutes"
-    return f"{count(hour, 'event')} from this device in 1 hour"
-
-
 def age(log_seconds: float) -> str:
     """Return a time in its largest unit."""
     seconds = float(np.expm1(log_seconds))
@@ -48,14 +40,6 @@ def age(log_seconds: float) -> str:
         if seconds >= size:
             return count(seconds // size, noun)
     return count(seconds // 1, "second")
-
-
-def device_history(values: Values) -> str:
-    """Say when the device was seen."""
-    first, previous = values["velocity.since_first"], values["velocity.since_previous"]
-    if not known(previous):
-        return "First event of this device"
-    return f"Device first seen {age(first)} ago, last seen {age(previous)} ago"
 
 
 def checks(names: tuple[str, ...], none: str) -> Sentence:

@@ -168,8 +168,16 @@ _RISING = (
     "smart.velocity_anomaly",
     "smart.scripted_input",
     "velocity.events_",
+    "shared.account_devices_5m",
+    "shared.account_devices_1h",
+    "shared.account_devices_24h",
+    "shared.card_devices_5m",
+    "shared.card_devices_1h",
+    "shared.card_devices_24h",
     "activity.untrusted",
     "activity.declined",
+    "session.untrusted",
+    "session.declined",
 )
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from schemas.batches import Enriched, History, SessionSummary
 from schemas.catalogue import category_hash, load_catalogue, parse_catalogue
+from schemas.velocity import HOURS, PLACES_KEPT, SCORES_KEPT
 from scoring.features import feature_schema, make_schema, matrix
 from scoring.groups import GROUP_CODES, GROUPS, assign, feature_groups
 from tests.builders import NOW, enriched, entry
@@ -38,13 +40,86 @@ def test_environment_checks_and_smart_signals_are_features() -> None:
     assert value("smart.bot.confidence", **said) == pytest.approx(0.9)
 
 
-def test_velocity_is_given_raw_and_as_a_logarithm() -> None:
-    said = {"velocity": [{"events_5m": 47, "first_seen_at": NOW - 60_000, "previous_at": NOW - 1000}]}
+def test_velocity_is_given_as_counted_and_times_as_logarithms() -> None:
+    velocity = {"events_5m": 47, "accounts_1h": 12, "countries_24h": 2}
+    said = {"velocity": [velocity | {"first_seen_at": NOW - 60_000, "previous_at": NOW - 1000}]}
     assert value("velocity.events_5m", **said) == 47
-    assert value("velocity.events_5m_log", **said) == pytest.approx(np.log1p(47))
+    assert value("velocity.accounts_1h", **said) == 12
+    assert value("velocity.countries_24h", **said) == 2
+    assert value("velocity.merchants_5m", **said) == 1
     assert value("velocity.since_first", **said) == pytest.approx(np.log1p(60))
     assert value("velocity.since_previous", **said) == pytest.approx(np.log1p(1))
     assert np.isnan(value("velocity.since_previous"))
+
+
+def of(batch: Enriched, name: str) -> list[float]:
+    """Return a feature of every event."""
+    column: list[float] = matrix(batch)[:, feature_schema().position[name]].tolist()
+    return column
+
+
+@pytest.mark.parametrize("earliest", ["occurred_at", "received_at", "appended_at"])
+def test_times_count_from_the_event_time_whatever_one_clock_says(earliest: str) -> None:
+    batch = enriched([{}], velocity=[{"first_seen_at": NOW - 60_000, "previous_at": NOW - 1000}])
+    times = {name: np.array([NOW + 10**9]) for name in ("occurred_at", "received_at", "appended_at")}
+    times[earliest] = np.array([NOW])
+    event = replace(batch.event, occurred_at=times["occurred_at"], received_at=times["received_at"])
+    other = replace(batch, event=event, origin=replace(batch.origin, appended_at=times["appended_at"]))
+    for name in ("velocity.since_first", "velocity.since_previous", "session.age"):
+        assert of(other, name) == of(batch, name)
+
+
+def test_the_past_of_a_device_is_known_or_absent() -> None:
+    batch = enriched([{}, {}])
+    hours = np.zeros((2, HOURS), np.uint8)
+    now = NOW // 3_600_000 % HOURS
+    hours[1, [now, (now - 1) % HOURS, (now + 1) % HOURS, (now + 2) % HOURS]] = (3, 2, 1, 4)
+    scores, places = np.full((2, SCORES_KEPT), np.nan, np.float32), np.full((2, PLACES_KEPT), np.nan, np.float32)
+    scores[1, :3] = (90, 30, 15)
+    places[1, 0] = 0.0
+    batch = replace(
+        batch,
+        history=History(
+            events=np.array([1, 11], np.uint32),
+            hours=hours,
+            scores=scores,
+            latitude=places,
+            longitude=places,
+            place_at=np.full((2, PLACES_KEPT), NOW - 3_600_000, np.int64),
+        ),
+        network=replace(batch.network, latitude=np.zeros(2, np.float32), longitude=np.full(2, 90, np.float32)),
+    )
+    assert of(batch, "history.events") == [1, 11]
+    for name, expected in {
+        "history.hour_share": 0.6,
+        "history.travel_kmh_log": np.log1p(6_371 * np.pi / 2),
+    }.items():
+        unknown, known = of(batch, name)
+        assert np.isnan(unknown)
+        assert known == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_session_is_what_it_holds_so_far() -> None:
+    batch = enriched([{}], activity=[[entry("key_interval", 10, 80), entry("pasted", 30, 16, "card_number")]])
+    assert (of(batch, "session.events"), of(batch, "session.age")) == ([1], [0])
+    assert (of(batch, "session.keys"), of(batch, "session.pasted_card")) == ([1], [1])
+    session = SessionSummary(np.array([4], np.uint32), np.array([NOW - 9_000]), batch.session.statistics * 3)
+    batch = replace(batch, session=session)
+    assert of(batch, "session.events") == [4]
+    assert of(batch, "session.age") == [pytest.approx(np.log1p(9))]
+    assert (of(batch, "session.keys"), of(batch, "activity.keys")) == ([3], [1])
+
+
+def test_what_is_shared_is_counted_and_compared_where_it_is_known() -> None:
+    said = {"shared": [{"account_events_1h": 24, "account_devices_1h": 12}]}
+    assert value("shared.account_events_1h", **said) == 24
+    assert value("shared.account_devices_1h", **said) == 12
+    assert value("shared.account_devices_per_event_1h", **said) == 0.5
+    schema = feature_schema()
+    unknown = matrix(enriched([{}]))[0, schema.shared]
+    assert np.isnan(unknown).all()
+    known = ~np.isnan(matrix(enriched([{}], **said))[0, schema.shared])
+    assert int(known.sum()) == 3
 
 
 def test_the_activity_log_becomes_statistics() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from schemas.environment import CHECKS
+from schemas.velocity import WINDOWS
 from scoring.features import feature_schema, matrix
 from scoring.groups import GROUP_CODES, GROUPS
 from tests.builders import NOW, enriched, entry
@@ -18,6 +19,15 @@ def sentence(code: str, **said: Any) -> str:
     table = matrix(enriched(**{"events": [{}], **said}))
     group = GROUPS[GROUP_CODES.index(code)]
     return group.say({name: float(table[0, feature_schema().position[name]]) for name in group.observed})
+
+
+def counts(entity: str, events: tuple[int, ...], devices: tuple[int, ...]) -> dict[str, int]:
+    """Return shared counts as the builders take them."""
+    return {
+        f"{entity}_{measure}_{window}": found
+        for measure, of in (("events", events), ("devices", devices))
+        for window, found in zip(WINDOWS, of, strict=True)
+    }
 
 
 @pytest.mark.parametrize("code", GROUP_CODES)
@@ -31,7 +41,10 @@ def test_every_group_has_a_sentence_where_nothing_was_observed(code: str) -> Non
 def test_every_group_has_a_sentence_on_extreme_values(code: str) -> None:
     group = GROUPS[GROUP_CODES.index(code)]
     for value in (0.0, 1.0, 1e9, float(np.float32(3e38))):
-        values = {name: 11.0 if "log" in name or "since" in name else value for name in group.observed}
+        values = {
+            name: 11.0 if name.endswith(("log", "since_first", "since_previous", "age")) else value
+            for name in group.observed
+        }
         assert group.say(values)
 
 
@@ -53,6 +66,26 @@ SAID = [
     ("device_history", {}, "First event of this device"),
     ("device_history", {"velocity": [{"first_seen_at": NOW - 3 * 86_400_500, "previous_at": NOW - 61_000}]},
      "Device first seen 3 days ago, last seen 1 minute ago"),
+    ("device_accounts", {"velocity": [{"accounts_5m": 2, "accounts_1h": 12, "accounts_24h": 15}]},
+     "12 accounts on this device in 1 hour"),
+    ("device_accounts", {"velocity": [{"accounts_5m": 0, "accounts_1h": 0, "accounts_24h": 0}]},
+     "No account was named"),
+    ("device_places", {"velocity": [{"countries_5m": 0, "countries_1h": 0, "countries_24h": 2}]},
+     "2 countries in 24 hours"),
+    ("device_places", {"velocity": [{"addresses_1h": 7, "addresses_24h": 8}]}, "7 addresses of this device in 1 hour"),
+    ("device_sessions", {"velocity": [{"sessions_5m": 5, "sessions_24h": 9}]},
+     "5 sessions of this device in 5 minutes"),
+    ("device_sessions", {"velocity": [{"merchants_24h": 3}]},
+     "1 session of this device in 5 minutes, and 3 shops in 24 hours"),
+    ("session", {}, "First event of this session"),
+    ("shared_account", {}, "No account was named"),
+    ("shared_account", {"shared": [counts("account", (4, 30, 32), (2, 12, 12))]},
+     "12 devices used this account in 1 hour"),
+    ("shared_account", {"shared": [counts("account", (9, 9, 9), (1, 1, 1))]},
+     "9 events with this account in 5 minutes, by 1 device"),
+    ("shared_network", {"shared": [counts("network", (900, 900, 950), (40, 41, 60))]},
+     "900 events from this network in 5 minutes, by 40 devices"),
+    ("shared_card", {"shared": [counts("card", (1, 2, 9), (1, 1, 5))]}, "5 devices used this card in 24 hours"),
     ("card_paste", {"activity": [LOG]}, "1 paste into card fields"),
     ("card_paste", {"activity": [[entry("pasted", 1, 3, "email")]]}, "1 paste, none into card fields"),
     ("typing", {"activity": [LOG]}, "2 keys typed, 100 ms apart, varying by 20 ms"),
@@ -106,6 +139,30 @@ SAID = [
 @pytest.mark.parametrize(("code", "said", "text"), SAID)
 def test_a_sentence_carries_the_observed_value(code: str, said: dict[str, Any], text: str) -> None:
     assert sentence(code, **said) == text
+
+
+def said_of(code: str, **values: float) -> str:
+    """Return what a group says of values by the last part of their names; the rest is absent."""
+    group = GROUPS[GROUP_CODES.index(code)]
+    return group.say({name: values.get(name.partition(".")[2], float("nan")) for name in group.observed})
+
+
+def test_the_past_of_a_device_is_said() -> None:
+    minute, day = float(np.log1p(60)), float(np.log1p(3 * 86_400))
+    seen = {"since_first": day, "since_previous": minute, "events": 30.0}
+    text = "Device first seen 3 days ago, last seen 1 minute ago"
+    assert said_of("device_history", **seen, hour_share=0.5) == text
+    assert said_of("device_history", **seen, hour_share=0.01) == f"{text}, seldom at this hour"
+    assert said_of("device_history", **(seen | {"events": 3.0}), hour_share=0.01) == text
+    moved = {"countries_5m": 1.0, "countries_1h": 2.0, "countries_24h": 2.0, "travel_kmh_log": float(np.log1p(3_100))}
+    assert said_of("device_places", **moved) == "2 countries in 1 hour, the last way at 3,100 km/h"
+
+
+def test_a_session_is_said_with_what_was_done_in_it() -> None:
+    seen = {"events": 5.0, "age": float(np.log1p(180)), "keys": 120.0, "pasted": 0.0, "set_by_script": 1.0}
+    text = "5 events in this session over 3 minutes"
+    assert said_of("session", **seen, declined=2.0) == f"{text}: 120 keys, 1 field set by script, 2 declined payments"
+    assert said_of("session", events=5.0, age=float(np.log1p(180))) == text
 
 
 def test_every_check_is_said_by_one_group() -> None:

@@ -63,6 +63,8 @@ def test_parts_of_the_split_follow_each_other_in_time() -> None:
 def test_more_of_what_is_risky_never_lowers_the_score() -> None:
     signs = dict(zip(tiny_set().names, monotone(tiny_set().names), strict=True))
     assert signs["velocity.events_5m"] == signs["smart.bot.confidence"] == 1
+    assert signs["shared.account_devices_1h"] == signs["session.declined"] == 1
+    assert signs["shared.network_devices_1h"] == signs["velocity.accounts_1h"] == 0
     assert signs["smart.virtual_machine"] == signs["screen.width"] == 0
     rows = np.repeat(tiny_set().features[:50], 2, axis=0)
     column = tiny_set().names.index("velocity.events_5m")
