@@ -166,12 +166,12 @@ REASONS: Mapping[Reason, ReasonFacts] = {
     Reason.SINK_CLICKHOUSE: ReasonFacts(
         "clickhouse", "infrastructure", "transient",
         "The scored row could not be written to ClickHouse within the bounded retries.",
-        "Bring ClickHouse back, then redrive to ClickHouse only.",
+        "Bring ClickHouse back: the flow redrives its rows by itself.",
     ),
     Reason.SINK_REDIS: ReasonFacts(
         "redis", "infrastructure", "transient",
         "The result could not be written to Redis within the bounded retries.",
-        "Bring Redis back, then redrive to Redis only.",
+        "Bring Redis back: the flow redrives its rows by itself.",
     ),
     Reason.SINK_KAFKA: ReasonFacts(
         "scored", "infrastructure", "transient",

@@ -56,7 +56,7 @@ class WriterPolicy:
     @property
     def block_bytes(self) -> int:
         """Return the bytes at which a block is full, however few its rows."""
-        return self.queue_bytes // 4
+        return self.queue_bytes // 2
 
 
 class Report(NamedTuple):

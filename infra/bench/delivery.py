@@ -192,7 +192,9 @@ def acknowledged(load: Load, paced: bool) -> dict[str, float]:
         watermark = progress.watermark(0)
         return max(offset for offset in tuple(frames) if offset <= watermark)
 
-    policies = {"quick": WriterPolicy(), "slow": WriterPolicy(block_rows=10_000, linger_seconds=1.0)}
+    # As the flow's own policies are.
+    bulk = WriterPolicy(block_rows=10_000, slow_block_rows=20_000, linger_seconds=1.0, queue_rows=40_000)
+    policies = {"quick": WriterPolicy(), "slow": bulk}
 
     def sink(name: str) -> BackgroundSink[Rows]:
         return BackgroundSink(lambda: Writer(_ToRun(run, name), progress, policies[name]))

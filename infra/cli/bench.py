@@ -82,6 +82,7 @@ def delivery(
     seconds: Annotated[float, typer.Option(min=1, help="Seconds of each of the four runs")] = 8.0,
     rate: Annotated[float, typer.Option(min=1, help="Events a second of the runs that measure latency")] = 2_000.0,
     insert_seconds: Annotated[float, typer.Option(min=0, help="What the slow destination takes for a block")] = 0.25,
+    epoch_seconds: Annotated[float, typer.Option(min=0.01, help="How often Bytewax ends an epoch")] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Compare two ways to lose nothing: acknowledged offsets, and sinks that join their flush at the epoch.
@@ -96,7 +97,8 @@ def delivery(
 
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("delivery", total=4)
-        found = bench_delivery(Load(seconds, rate, insert_seconds=insert_seconds), lambda: progress.advance(task))
+        load = Load(seconds, rate, insert_seconds=insert_seconds, epoch_seconds=epoch_seconds)
+        found = bench_delivery(load, lambda: progress.advance(task))
     if as_json:
         typer.echo(json.dumps(found))
         return

@@ -125,6 +125,17 @@ def test_a_parcel_is_as_large_as_what_was_received_its_results_and_its_columns()
     assert item.size == received + sum(map(len, item.records)) + 3 * ROW_BYTES + 2 * LETTER_BYTES
 
 
+def test_a_block_takes_at_most_half_of_the_bytes() -> None:
+    fake, one = Fake(), encoded_parcel(2)
+    policy = WriterPolicy(block_rows=1_000, linger_seconds=0.3, queue_bytes=8 * one.size)
+    writer, _ = writer_of(fake, policy, None)
+    for first in range(0, 16, 2):
+        writer.put(encoded_parcel(2, first=first))
+    assert writer.flush(5)
+    assert [len(block) for block in fake.blocks] == [4, 4]
+    writer.close()
+
+
 def test_blocks_grow_while_the_destination_is_slow() -> None:
     class Slow(Fake):
         def write(self, parcels: Sequence[EncodedParcel]) -> None:
