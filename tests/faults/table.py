@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 PROPERTY = "fault"
-KEPT = Path(__file__).parent.parent.parent / "build" / "faults.json"
+_ROOT = Path(__file__).parent.parent.parent
+KEPT = _ROOT / "build" / "faults.json"
+DOCS = _ROOT / "docs" / "delivery.md"
+_BEGIN, _END = "<!-- faults -->", "<!-- end of faults -->"
 TITLES = {
     "fault": "fault",
     "offered": "offered",
@@ -82,4 +85,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     keep(lines, form, [KEPT, *([Path(asked)] if asked else [])])
 
 
+def show_in_docs() -> None:
+    """Put the table that was kept last into docs/delivery.md."""
+    kept = json.loads(KEPT.read_text("utf-8"))
+    table = markdown([Line(**line) for line in kept["faults"]])
+    page = DOCS.read_text("utf-8")
+    before, rest = page.split(_BEGIN)
+    after = rest.split(_END)[1]
+    DOCS.write_text(f"{before}{_BEGIN}\nThe {kept['form']} form:\n\n{table}\n{_END}{after}", "utf-8")
+
+
 assert [field.name for field in fields(Line)] == list(TITLES), "a column has no title"
+
+if __name__ == "__main__":
+    show_in_docs()

@@ -46,7 +46,8 @@ def test_while_valkey_is_away_scores_reach_kafka_and_clickhouse(world: World, fa
             one.wait_for_scores(*loads)
             one.wait_for_clickhouse(*loads)
         assert one.degraded(*loads) > 0
-        one.settle()
+        account = one.settle()
+        assert account.redriven["sink.redis"] > 0
         assert one.latency_ms(loads[1]) < one.latency_ms(well) + SLOWER_MS
 
 
