@@ -75,12 +75,14 @@ def redrive_group(sink: str, topic: str = DEAD_LETTER) -> str:
 
 
 class Redriver:
-    """One destination's thread. ``start``, and ``stop``, which is bounded."""
+    """One destination's thread. ``stop`` may be shared: the flow's, so that both end side by side."""
 
-    def __init__(self, bootstrap: str, parts: RedriveParts, topic: str = DEAD_LETTER) -> None:
+    def __init__(
+        self, bootstrap: str, parts: RedriveParts, topic: str = DEAD_LETTER, stop: threading.Event | None = None
+    ) -> None:
         self._bootstrap, self._topic = bootstrap, topic
         self._parts = parts
-        self._stopping = threading.Event()
+        self._stopping = stop or threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"redrive-{parts.reason.value}", daemon=True)
 
     def start(self) -> None:
@@ -92,7 +94,7 @@ class Redriver:
         self._stopping.set()
 
     def join(self) -> None:
-        """Wait for the end, bounded; what was not committed is redriven again."""
+        """Stop, and wait for the end, bounded; what was not committed is redriven again."""
         self._stopping.set()
         self._thread.join(self._parts.policy.close_seconds)
 

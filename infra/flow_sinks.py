@@ -72,14 +72,12 @@ class FlowSinks:
             parts = RedriveParts(
                 make, reason, policy, self._metrics, self._writer_of(name), time.monotonic, time.time_ns
             )  # fmt: skip
-            redriver = Redriver(self._to.kafka, parts)
+            redriver = Redriver(self._to.kafka, parts, stop=self._stop)
             redriver.start()
             self._redrivers.append(redriver)
 
     def stop_redrive(self) -> None:
-        """Stop the redrivers; bounded, as they stop side by side."""
-        for redriver in self._redrivers:
-            redriver.stop()
+        """Stop the redrivers and wait for them, bounded; the flow's own stop has told them before."""
         for redriver in self._redrivers:
             redriver.join()
         self._redrivers.clear()
