@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -20,7 +20,8 @@ from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor, run_session
 from flows.state_log import Loaded, StateLog, StateWriteFailed, directory_of
-from schemas.batches import RawBatch, Scored
+from schemas.batches import I64, RawBatch, Scored
+from schemas.columns import widen
 from schemas.stage import KeyedStage, Session, StageOut
 from schemas.velocity import SCORE_LAG
 
@@ -210,11 +211,28 @@ def _set_aside(directory: Path, next_offset: int, end: int) -> None:
 
 
 def _by_partition(batch: In, partitions: list[int]) -> list[tuple[int, In]]:
-    """Return the rows of each partition, in their order; a batch of one partition as it is."""
+    """Return the rows of each partition, which lie together in a parcel; a batch of one partition as it is."""
     if len(partitions) == 1:
         return [(partitions[0], batch)]
     rows = batch.origin.partition
     return [(partition, batch.take(np.flatnonzero(rows == partition))) for partition in partitions]
+
+
+def _joined(batch: In, parts: Sequence[In], outs: Sequence[Out]) -> Out:
+    """Join what sessions gave for the parts of a batch. Only sections that they added are copied where all rows go on.
+
+    The others are handed on as they are by every stage (tests/contract/test_stages.py), so the batch has them.
+    """
+    if sum(map(len, outs)) < len(batch):
+        kept, before = list[I64](), 0
+        for part, out in zip(parts, outs, strict=True):
+            kept.append(before + np.searchsorted(part.origin.offset, out.origin.offset))
+            before += len(part)
+        batch = batch.take(np.concatenate(kept))
+    had = {field.name for field in fields(batch)}
+    added = [field.name for field in fields(outs[0]) if field.name not in had]
+    sections = {name: type(getattr(outs[0], name)).concat([getattr(out, name) for out in outs]) for name in added}
+    return widen(type(outs[0]), batch, **sections)
 
 
 class _ByPartition(Generic[In, Out]):
@@ -229,5 +247,5 @@ class _ByPartition(Generic[In, Out]):
         outs = [self._sessions[partition].apply(rows) for partition, rows in parts]
         if len(outs) == 1:
             return outs[0]
-        oks = type(outs[0].oks).concat([out.oks for out in outs])
+        oks = _joined(batch, [rows for _, rows in parts], [out.oks for out in outs])
         return StageOut(oks, [letter for out in outs for letter in out.errs], sum(out.dropped for out in outs))

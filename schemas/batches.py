@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.columns import Columns, Rows, segments
+from schemas.columns import Chosen, Columns, segments
 
 U8 = NDArray[np.uint8]
 I8 = NDArray[np.int8]
@@ -48,7 +48,7 @@ class Ledger(Columns):
         """Return the number of rows."""
         return len(self.micros)
 
-    def _take(self, rows: Rows) -> Self:
+    def _take(self, rows: Chosen) -> Self:
         return type(self)(self.marks, self.micros[rows])
 
     @classmethod
@@ -125,7 +125,13 @@ class Activity(Columns):
         """Return the number of rows (not of entries)."""
         return len(self.offsets) - 1
 
-    def _take(self, rows: Rows) -> Self:
+    def _take(self, rows: Chosen) -> Self:
+        if isinstance(rows, slice):
+            bounds = self.offsets[rows.start : rows.stop + 1]
+            entry = slice(bounds[0], bounds[-1])
+            return type(self)(
+                bounds - bounds[0], self.time[entry], self.value[entry], self.code[entry], self.target[entry]
+            )
         lengths = np.diff(self.offsets)[rows]
         entries = segments(self.offsets[:-1][rows], lengths)
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
@@ -245,7 +251,7 @@ class SmartSignals(Columns):
         """Return the number of rows."""
         return len(self.result)
 
-    def _take(self, rows: Rows) -> Self:
+    def _take(self, rows: Chosen) -> Self:
         return type(self)(self.names, self.result[rows], self.confidence[rows], self.reasons[rows])
 
     @classmethod

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.intp]
+Chosen = Rows | slice  # a slice has a start and a stop inside the columns, and no step
 T = TypeVar("T", bound="Columns")
 
 
@@ -31,12 +32,17 @@ class Columns:
         raise TypeError(f"{type(self).__name__} has no column")
 
     def take(self, rows: Rows) -> Self:
-        """Return the chosen rows, in the order given; all rows in order give the same object."""
-        if len(rows) == len(self) and bool((rows == np.arange(len(rows))).all()):
-            return self
+        """Return the chosen rows, in the order given; all rows in order give the same object.
+
+        Rows that lie together are not copied: the arrays returned are views.
+        """
+        count = len(rows)
+        first = int(rows[0]) if count else -1
+        if first >= 0 and rows[-1] == first + count - 1 and bool((rows == np.arange(first, first + count)).all()):
+            return self if count == len(self) else self._take(slice(first, first + count))
         return self._take(rows)
 
-    def _take(self, rows: Rows) -> Self:
+    def _take(self, rows: Chosen) -> Self:
         return replace(self, **{f.name: _take_value(getattr(self, f.name), rows) for f in fields(self)})
 
     @classmethod
@@ -58,12 +64,14 @@ def widen(target: type[T], batch: Columns, **sections: Columns) -> T:
     return target(**kept, **sections)
 
 
-def _take_value(value: Any, rows: Rows) -> Any:
+def _take_value(value: Any, rows: Chosen) -> Any:
     if isinstance(value, np.ndarray):
         return value[rows]
     if isinstance(value, Columns):
         return value._take(rows)
     if isinstance(value, tuple):
+        if isinstance(rows, slice):
+            return value[rows]
         if len(rows) == 1:
             return (value[rows[0]],)
         return itemgetter(*rows.tolist())(value) if len(rows) else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,12 +15,15 @@ from flows.checkpoints import Checkpoints, ScoresBehind, StateRefused
 from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor
+from flows.stages.velocity import Velocity
 from flows.state_log import StateLocked
-from schemas.batches import RawBatch, Scored
+from schemas.batches import Counted, RawBatch, Scored
 from schemas.stage import StageOut
 from schemas.velocity import SCORE_LAG
 from tests.adding_stage import Adding, AddingSession
+from tests.builders import NOW, normalized
 from tests.full_disk import full_disk
+from tests.strategies import same
 from tests.wire import raw_batch
 
 
@@ -427,3 +431,25 @@ def test_damage_is_said_and_counted_and_the_state_before_it_is_used(
     assert again.metric("state_damage") == 1
     assert "a frame's CRC does not match" in caplog.text
     again.checkpoints.finish()
+
+
+def test_rows_that_several_partitions_keep_are_joined_with_what_velocity_says_of_each(tmp_path: Path) -> None:
+    batch = normalized([{}] * 7, times=[NOW + row for row in range(7)])
+    partition = np.array([3, 3, 3, 0, 0, 0, 0], np.int32)
+    offset = np.array([5, 6, 7, 90, 91, 92, 93], np.int64)
+    ids = batch.event.event_id.copy()
+    ids[2], ids[3], ids[6] = ids[0], ids[0], ids[4]  # the second and the last are copies within their partition
+    batch = replace(
+        batch,
+        origin=replace(batch.origin, partition=partition, offset=offset),
+        event=replace(batch.event, event_id=ids),
+    )
+    checkpoints = Checkpoints(tmp_path, Velocity(), Progress(["out"]), Monitor.silent())
+    checkpoints.open({3: 100, 0: 100})
+    done = checkpoints.apply(Parcel((Span(3, 5, 8), Span(0, 90, 94)), batch, 7))
+    apart = [Velocity().open(()).apply(batch.take(np.flatnonzero(partition == number))).oks for number in (3, 0)]
+    assert done.batch.origin.offset.tolist() == [5, 6, 90, 91, 92]
+    assert done.dropped == 2
+    expected = Counted.concat(apart)
+    assert same(replace(done.batch, ledger=expected.ledger), expected)
+    checkpoints.finish()
