@@ -23,33 +23,40 @@ _HALF = 64  # bits of an IPv6 address that name the network
 
 
 def stretches_of(ranges: Iterable[Range], bits: int) -> Stretches:
-    """Return the stretches of ranges that are sorted and do not overlap: 32 bits, or 128, of which the upper 64 count.
+    """Return the stretches of ranges of addresses of 32 bits, or of 128, of which the upper 64 count.
 
-    A /64 that several ranges share belongs to the first of them. DataRefused where the ranges are in disorder.
+    Where ranges overlap, the one that begins last says it, so one within another. A /64 that several share is the last
+    one's. DataRefused where a range ends before it begins.
     """
     width = min(bits, _HALF)
     kind: Any = np.uint32 if bits == 32 else np.uint64
     starts, values = [0], [0]
-    end = 0  # the first address after the last range
+    open_ranges: list[tuple[int, int]] = []  # last address and value of those that the present place lies in
     for first, last, value in _upper(ranges, bits - width):
-        if last < end:
-            continue
-        if first > end:
-            _begin(starts, values, end, 0)
-        _begin(starts, values, max(first, end), value)
-        end = last + 1
-    if end < 1 << width:
-        _begin(starts, values, end, 0)
+        _close(starts, values, open_ranges, first)
+        _begin(starts, values, first, value)
+        open_ranges.append((last, value))
+    _close(starts, values, open_ranges, 1 << width)
+    if starts[-1] == 1 << width:
+        del starts[-1], values[-1]
     return _without_reserved(np.array(starts, kind), np.array(values, np.uint32), bits)
 
 
 def _upper(ranges: Iterable[Range], shift: int) -> Iterator[Range]:
-    before = -1
-    for first, last, value in ranges:
-        if not before <= first <= last:
-            raise DataRefused("The ranges of addresses are not sorted, or overlap.")
-        before = first
+    """Yield the ranges by their starts, the widest first, in the bits that count."""
+    for first, last, value in sorted(ranges, key=lambda one: (one[0], -one[1])):
+        if last < first:
+            raise DataRefused("A range of addresses ends before it begins.")
         yield first >> shift, last >> shift, value
+
+
+def _close(starts: list[int], values: list[int], open_ranges: list[tuple[int, int]], until: int) -> None:
+    """End the ranges that end before a place: what they lie in goes on, or nothing."""
+    while open_ranges and open_ranges[-1][0] < until:
+        at = open_ranges.pop()[0] + 1
+        while open_ranges and open_ranges[-1][0] < at:
+            open_ranges.pop()
+        _begin(starts, values, at, open_ranges[-1][1] if open_ranges else 0)
 
 
 def _begin(starts: list[int], values: list[int], at: int, value: int) -> None:

@@ -141,20 +141,27 @@ def test_ranges_become_stretches_without_gaps_repeats_and_reserved_addresses() -
     assert four.at(np.array([0, 5 << 24, (6 << 24) + 9, start - 1, start], np.uint32)).tolist() == [0, 7, 7, 8, 0]
 
 
-def test_a_network_half_that_two_ranges_share_belongs_to_the_first() -> None:
+def test_a_network_half_that_two_ranges_share_belongs_to_the_last() -> None:
     at = 0x2A00_0000_0000_0000 << 64
     six = stretches_of([(at, at + 5, 1), (at + 6, at + 2**65 - 1, 2)], 128)
     assert six.at(np.array([(at >> 64) - 1, at >> 64, (at >> 64) + 1, (at >> 64) + 2], np.uint64)).tolist() == [
         0,
-        1,
+        2,
         2,
         0,
     ]
 
 
-def test_ranges_in_disorder_are_refused() -> None:
-    with pytest.raises(DataRefused, match="not sorted"):
-        stretches_of([(9, 10, 1), (3, 4, 1)], 32)
+def test_a_range_within_another_says_it_and_the_other_goes_on() -> None:
+    at = 0x0B000000
+    four = stretches_of([(at, at + 99, 1), (at, at + 9, 2), (at + 20, at + 29, 3), (at + 25, at + 39, 4)], 32)
+    assert four.starts.tolist() == [0, at, at + 10, at + 20, at + 25, at + 40, at + 100]
+    assert four.values.tolist() == [0, 2, 1, 3, 4, 1, 0]
+
+
+def test_a_range_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(DataRefused, match="ends before it begins"):
+        stretches_of([(9, 4, 1)], 32)
 
 
 def test_the_same_content_gives_the_same_bytes_and_reads_back(tmp_path: Path) -> None:
