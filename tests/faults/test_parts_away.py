@@ -10,7 +10,7 @@ from tests.faults.harness import Case, World
 from tests.faults.load import Appending, joined
 
 Fault = Callable[[str], AbstractContextManager[Case]]
-SLOWER_MS = 500.0
+SLOWER_MS = 1_000.0
 """By how much the 99th percentile from raw record to result may grow while a store is away or slow. A sink that held
 the flow back for one connection attempt would add seconds."""
 
