@@ -19,7 +19,8 @@ local LATE = {late1, late2, late3}
 local NAN = 0 / 0
 
 local function kept(w, clock) -- the oldest stretch that a window ending at clock - late reaches into
-    return floor((clock - LATE[w]) / LENGTH[w]) - 1
+    local g = (clock - LATE[w]) / LENGTH[w]
+    return g - g % 1 - 1
 end
 
 -- partitions and what was applied of them ---------------------------------------------------------------------------
@@ -74,25 +75,44 @@ local touched = {}
 local function hash(kind, w, g)
     local h = hashes[kind][w][g]
     if not h then
-        h = {key = base .. ':' .. kind .. w .. ':' .. g, w = w, g = g, values = {}, written = false}
+        h = {kind = kind, w = w, g = g, values = {}, written = false}
         hashes[kind][w][g] = h
     end
     return h
 end
 
-local function prefetch(h, fields)
-    local values = h.values
+local function key_of(h)
+    if not h.key then h.key = base .. ':' .. h.kind .. h.w .. ':' .. string.format('%d', h.g) end
+    return h.key
+end
+
+local NOW, BEFORE = {l = {}, h = {}, m = {}}, {l = {}, h = {}, m = {}} -- hashes of the newest stretches
+for w = 1, 3 do
+    for kind in pairs(NOW) do
+        NOW[kind][w], BEFORE[kind][w] = hash(kind, w, NEWEST[w]), hash(kind, w, NEWEST[w] - 1)
+    end
+end
+
+local function read(h, fields) -- the values in the order of the fields
+    if #fields <= 1000 then return redis.call('HMGET', key_of(h), unpack(fields)) end
+    local all = {}
     for at = 1, #fields, 1000 do
         local last = math.min(at + 999, #fields)
-        local found = redis.call('HMGET', h.key, unpack(fields, at, last))
-        for k = at, last do values[fields[k]] = found[k - at + 1] end
+        local found = redis.call('HMGET', key_of(h), unpack(fields, at, last))
+        for k = at, last do all[k] = found[k - at + 1] end
     end
+    return all
+end
+
+local function prefetch(h, fields)
+    local values, found = h.values, read(h, fields)
+    for k = 1, #fields do values[fields[k]] = found[k] end
 end
 
 local function get(h, field)
     local value = h.values[field]
     if value == nil then
-        value = redis.call('HGET', h.key, field)
+        value = redis.call('HGET', key_of(h), field)
         h.values[field] = value
     end
     return value
@@ -205,14 +225,16 @@ local function overlap(w, g, field, first, last_before, weight)
 end
 
 local function first_seen(w, g, i, field, device, member, following)
-    local s = stretch(w, g, field, true)
+    local s = stretches[w][g]
     local n = level(s.all_devices)
     if n > 0 and depth(device) < n then return end
     local weight = 2 ^ n
-    bump(w, g, field, i, FIRST, weight)
-    bump(w, g, field, i, LAST, weight)
+    local p = s.panes[i] -- add_panes has just changed it
+    p[FIRST] = p[FIRST] + weight
+    if i <= s.pane then s.devices = s.devices + weight end
     s.all_devices, s.spread = s.all_devices + weight, s.spread + weight * (weight - 1)
-    local previous = get(hash('m', w, g - 1), member)
+    bump(w, g, field, i, LAST, weight)
+    local previous = get(g == NEWEST[w] and BEFORE.m[w] or hash('m', w, g - 1), member)
     if previous then
         local _, last, m = byte(previous, 1, 3)
         overlap(w, g, field, i, last, 2 ^ math.max(n, m))
@@ -221,7 +243,7 @@ local function first_seen(w, g, i, field, device, member, following)
         local first, _, m = byte(following, 1, 3)
         overlap(w, g + 1, field, first, i, 2 ^ math.max(n, m))
     end
-    put(hash('m', w, g), member, string.char(i, i, n))
+    put(g == NEWEST[w] and NOW.m[w] or hash('m', w, g), member, string.char(i, i, n))
 end
 
 local function seen_again(w, g, i, field, member, seen, following)
@@ -252,22 +274,26 @@ local function seen_again(w, g, i, field, member, seen, following)
 end
 
 local function add_panes(w, g, field, time, device, member)
-    local place = (time - g * LENGTH[w]) / PANE[w]
-    local i = place - place % 1
-    local s = stretch(w, g, field, true)
-    local p = pane(s, i)
+    local i = (time - g * LENGTH[w]) / PANE[w]
+    i = i - i % 1
+    local s = stretches[w][g]
+    if not (s and s.hash) then s = stretch(w, g, field, true) end
+    local p = s.panes[i] or pane(s, i)
     p[EVENTS], p.changed, s.all_events = p[EVENTS] + 1, true, s.all_events + 1
     if i <= s.pane then s.events = s.events + 1 end
-    local following = false
-    if g < NEWEST[w] then
+    local seen, following
+    if g == NEWEST[w] then
+        local values = NOW.m[w].values
+        seen = values[member]
+        if seen == nil then seen = get(NOW.m[w], member) end
+    else
         local s_next = stretch(w, g + 1, field)
         if s_next and i > s_next.pane then
             s_next = stretch(w, g + 1, field, true)
             s_next.events = s_next.events + 1
         end
-        following = get(hash('m', w, g + 1), member)
+        seen, following = get(hash('m', w, g), member), get(hash('m', w, g + 1), member)
     end
-    local seen = get(hash('m', w, g), member)
     if seen then
         seen_again(w, g, i, field, member, seen, following)
     else
@@ -279,22 +305,26 @@ local function count_panes(w, g, field, time, clock) -- events and devices of th
     if g - 1 < kept(w, clock) then return NAN, NAN end
     local i = (time - g * LENGTH[w]) / PANE[w]
     i = i - i % 1
-    local now, old = stretch(w, g, field), stretch(w, g - 1, field)
+    local now, old = stretches[w][g], stretches[w][g - 1]
+    if now == nil then now = stretch(w, g, field) end
+    if old == nil then old = stretch(w, g - 1, field) end
     if not now then -- a row that is only read, and gone
         return NAN, NAN
     end
     local events, devices = now.events, now.devices
-    local low, high, sign = now.pane + 1, i, 1
-    if i < now.pane then low, high, sign = i + 1, now.pane, -1 end
-    for k = low, high do
-        local p = pane(now, k)
-        events, devices = events + sign * p[EVENTS], devices + sign * (p[FIRST] - p[OVERLAP])
-        if old then
-            local q = pane(old, k)
-            events, devices = events - sign * q[EVENTS], devices - sign * q[LAST]
+    if i ~= now.pane then
+        local low, high, sign = now.pane + 1, i, 1
+        if i < now.pane then low, high, sign = i + 1, now.pane, -1 end
+        for k = low, high do
+            local p = now.panes[k] or pane(now, k)
+            events, devices = events + sign * p[EVENTS], devices + sign * (p[FIRST] - p[OVERLAP])
+            if old then
+                local q = old.panes[k] or pane(old, k)
+                events, devices = events - sign * q[EVENTS], devices - sign * q[LAST]
+            end
         end
+        if i > now.pane and now.hash then now.pane, now.events, now.devices = i, events, devices end
     end
-    if i > now.pane and now.hash then now.pane, now.events, now.devices = i, events, devices end
     local spread = now.spread + (old and old.spread or 0)
     if spread > 0.0001 * devices * devices then devices = NAN end -- a standard deviation above 1%
     return events, devices
@@ -303,11 +333,14 @@ end
 -- light stretches: the records themselves, 12 bytes each --------------------------------------------------------------
 local times, devices, have, loaded = {}, {}, 0, nil -- records of the present entity, and of which stretch
 
+local FORMATS = {}
+for many = 1, 8 do FORMATS[many] = '<' .. string.rep('I6I6', many) end
+
 local function read_records(value)
     if not value then return end
     for at = 1, #value, 768 do
         local many = math.min(64, (#value - at + 1) / 12)
-        local v = {struct.unpack('<' .. string.rep('I6I6', many), value, at)}
+        local v = {struct.unpack(FORMATS[many] or '<' .. string.rep('I6I6', many), value, at)}
         for k = 1, many do
             times[have + k], devices[have + k] = v[2 * k - 1], v[2 * k]
         end
@@ -368,9 +401,9 @@ local function make_heavy(w, g, field, value, clock)
     end
 end
 
-local function is_heavy(w, g, field, clock, more) -- and make it so, with its neighbour, where one is or must be
+local function is_heavy(w, g, field, clock) -- and make it so, with its neighbour, where one is or now must be
     local value, value_before = get(hash('l', w, g), field), get(hash('l', w, g - 1), field)
-    if value ~= 'H' and value_before ~= 'H' and not (more and value and #value >= 12 * light_limit) then
+    if value ~= 'H' and value_before ~= 'H' and not (value and #value >= 12 * light_limit) then
         return false, value, value_before
     end
     if value ~= 'H' then make_heavy(w, g, field, value, clock) end
@@ -382,7 +415,7 @@ function insert(w, field, time, device, record, clock) -- a record of a stretch 
     if w == 0 then return end
     local g = floor(time / LENGTH[w])
     if g < kept(w, clock) then return end
-    local heavy, value = is_heavy(w, g, field, clock, true)
+    local heavy, value = is_heavy(w, g, field, clock)
     if heavy then
         add_panes(w, g, field, time, device, field .. sub(record, 7, 12))
         insert(w - 1, field, time, device, record, clock)
@@ -401,7 +434,19 @@ local function answer(field, row, out)
         g = g - g % 1
         local oldest = kept(w, clock)
         counts = counts and g >= oldest
-        local heavy, value, value_before = is_heavy(w, g, field, clock, counts)
+        local newest_one = g == NEWEST[w]
+        local h = newest_one and NOW.l[w] or hash('l', w, g)
+        local h_before = newest_one and BEFORE.l[w] or hash('l', w, g - 1)
+        local value, value_before = h.values[field], h_before.values[field]
+        if value == nil then value = get(h, field) end
+        if value_before == nil then value_before = get(h_before, field) end
+        local heavy = value == 'H' and (value_before == 'H' or not value_before)
+        local mixed = false
+        if not heavy and counts then
+            heavy, value, value_before = is_heavy(w, g, field, clock)
+        elseif not heavy then -- what is only read stays as it is
+            mixed = value == 'H' or value_before == 'H'
+        end
         if heavy then
             loaded = nil
             if counts then
@@ -409,8 +454,9 @@ local function answer(field, row, out)
                 add_panes(w, g, field, time, device, member)
             end
             out[w], out[w + 3] = count_panes(w, g, field, time, clock)
+        elseif mixed then
+            out[w], out[w + 3] = NAN, NAN
         else
-            local h = hash('l', w, g)
             if loaded ~= h then
                 have, loaded = 0, h
                 read_records(value_before)
@@ -442,32 +488,45 @@ do
         first = first + sizes[n]
     end
 end
-do -- read what rows of the newest stretches need, window by window while an entity is heavy
-    local asked, first, size = fields, firsts, sizes
-    for w = 3, 1, -1 do
-        local g = NEWEST[w]
-        local heavy, heavy_first, heavy_size, members = {}, {}, {}, {}
-        local now, old = hash('l', w, g).values, hash('l', w, g - 1).values
-        if #asked > 0 then
-            prefetch(hash('l', w, g), asked)
-            prefetch(hash('l', w, g - 1), asked)
-        end
-        for n = 1, #asked do
-            local field = asked[n]
-            if now[field] == 'H' or old[field] == 'H' then
-                heavy[#heavy + 1], heavy_first[#heavy + 1], heavy_size[#heavy + 1] = field, first[n], size[n]
-                for k = first[n], first[n] + size[n] - 1 do
-                    members[#members + 1] = field .. sub(rows, (k - 1) * ROW + 16, (k - 1) * ROW + 21)
-                end
+local today, yesterday = {}, {} -- what the longest window's newest stretches have of each entity
+if #fields > 0 then today, yesterday = read(NOW.l[3], fields), read(BEFORE.l[3], fields) end
+do -- of heavy ones, read what rows of the newest stretches need, window by window while an entity is heavy
+    local function members_of(asked)
+        local members = {}
+        for k = 1, #asked do
+            local n = asked[k]
+            for row = firsts[n], firsts[n] + sizes[n] - 1 do
+                members[#members + 1] = fields[n] .. sub(rows, (row - 1) * ROW + 16, (row - 1) * ROW + 21)
             end
         end
-        if #heavy > 0 then
-            prefetch(hash('h', w, g), heavy)
-            prefetch(hash('h', w, g - 1), heavy)
-            prefetch(hash('m', w, g), members)
-            prefetch(hash('m', w, g - 1), members)
+        return members
+    end
+    local heavy, names = {}, {}
+    for n = 1, #fields do
+        if today[n] == 'H' or yesterday[n] == 'H' then
+            heavy[#heavy + 1], names[#names + 1] = n, fields[n]
         end
-        asked, first, size = heavy, heavy_first, heavy_size
+    end
+    for w = 3, 1, -1 do
+        if #heavy == 0 then break end
+        local members = members_of(heavy)
+        for kind, wanted in pairs({h = names, m = members}) do
+            prefetch(NOW[kind][w], wanted)
+            prefetch(BEFORE[kind][w], wanted)
+        end
+        if w > 1 then
+            local now, old = NOW.l[w - 1], BEFORE.l[w - 1]
+            prefetch(now, names)
+            prefetch(old, names)
+            local still, still_names = {}, {}
+            for k = 1, #heavy do
+                local field = names[k]
+                if now.values[field] == 'H' or old.values[field] == 'H' then
+                    still[#still + 1], still_names[#still_names + 1] = heavy[k], field
+                end
+            end
+            heavy, names = still, still_names
+        end
     end
 end
 
@@ -484,21 +543,86 @@ local function told(row, found)
     end
 end
 
-local ONES = struct.pack('<ffffff', 1, 1, 1, 1, 1, 1)
-local days, yesterday, day_starts = hash('l', 3, NEWEST[3]), hash('l', 3, NEWEST[3] - 1), NEWEST[3] * LENGTH[3]
+-- The usual entity by a shorter way: a light one whose rows of this call are all new and in the newest stretch.
+-- What comes out is what answer() would say.
+local day_starts = NEWEST[3] * LENGTH[3]
+local plain, n_plain = {}, 0 -- fields and values to be written
+
+local function is_plain(row, many, value, before)
+    local room = 12 * light_limit - 12 * many
+    if value == 'H' or before == 'H' or #value > room or #before + #value > 1200 then return false end
+    for k = row, row + many - 1 do
+        if time_of[k] < day_starts or offset_of[k] <= applied[slot_of[k]] then return false end
+    end
+    return true
+end
+
+local function records_in(value)
+    if value == '' then return {} end
+    local many = #value / 12
+    local format = FORMATS[many]
+    if not format then
+        format = '<' .. string.rep('I6I6', many)
+        FORMATS[many] = format
+    end
+    return {struct.unpack(format, value)}
+end
+
+local function count_with(v, many, time, device) -- of the first records in v, and of the row itself
+    local e1, e2, e3, d1, d2, d3 = 1, 1, 1, 1, 1, 1
+    local day, hour, minutes, others = time - 86400000, time - 3600000, time - 300000, nil
+    for k = 1, 2 * many, 2 do
+        local at = v[k]
+        if at > day and at <= time then
+            e3 = e3 + 1
+            if at > hour then
+                e2 = e2 + 1
+                if at > minutes then e1 = e1 + 1 end
+            end
+            local other = v[k + 1]
+            if other ~= device then
+                others = others or {}
+                local latest = others[other]
+                if not latest then
+                    d3 = d3 + 1
+                    others[other] = at
+                elseif at > latest then
+                    others[other] = at
+                end
+            end
+        end
+    end
+    if others and e2 > 1 then
+        for _, at in pairs(others) do
+            if at > hour then
+                d2 = d2 + 1
+                if at > minutes then d1 = d1 + 1 end
+            end
+        end
+    end
+    return e1, e2, e3, d1, d2, d3
+end
+
 local out = {0, 0, 0, 0, 0, 0}
 for n = 1, #fields do
-    local field, row = fields[n], firsts[n]
-    if sizes[n] == 1 and not days.values[field] and not yesterday.values[field]
-        and time_of[row] >= day_starts and offset_of[row] > applied[slot_of[row]] then -- nothing is known of it
-        put(days, field, sub(rows, (row - 1) * ROW + 10, (row - 1) * ROW + 21))
-        told(row, struct.pack('<I8I1', offset_of[row], kind_of[row]) .. ONES)
+    local field, row, many = fields[n], firsts[n], sizes[n]
+    local value, before = today[n] or '', yesterday[n] or ''
+    if is_plain(row, many, value, before) then
+        local v, had = records_in(before .. value), (#before + #value) / 12
+        for k = row, row + many - 1 do
+            local time, device = time_of[k], device_of[k]
+            value = value .. sub(rows, (k - 1) * ROW + 10, (k - 1) * ROW + 21)
+            told(k, struct.pack('<I8I1ffffff', offset_of[k], kind_of[k], count_with(v, had, time, device)))
+            v[2 * had + 1], v[2 * had + 2], had = time, device, had + 1
+        end
+        plain[n_plain + 1], plain[n_plain + 2], n_plain = field, value, n_plain + 2
     else
+        NOW.l[3].values[field], BEFORE.l[3].values[field] = today[n], yesterday[n]
         stretches, changed, loaded = {{}, {}, {}}, {}, nil
-        for row = firsts[n], firsts[n] + sizes[n] - 1 do
-            answer(field, row, out)
-            told(row, struct.pack(
-                '<I8I1ffffff', offset_of[row], kind_of[row], out[1], out[2], out[3], out[4], out[5], out[6]))
+        for k = row, row + many - 1 do
+            answer(field, k, out)
+            told(k, struct.pack(
+                '<I8I1ffffff', offset_of[k], kind_of[k], out[1], out[2], out[3], out[4], out[5], out[6]))
         end
         for k = 1, #changed do put(changed[k].hash, field, packed_stretch(changed[k])) end
     end
@@ -506,17 +630,18 @@ end
 
 -- write ------------------------------------------------------------------------------------------------------------
 local turned = floor(newest / LENGTH[1]) > floor(before / LENGTH[1]) -- a new stretch of the shortest window
+if n_plain > 0 and not NOW.l[3].written then
+    NOW.l[3].written = {}
+    touched[#touched + 1] = NOW.l[3]
+end
 for _, h in ipairs(touched) do
     local list, values, k = {}, h.values, 0
+    if h == NOW.l[3] then list, k = plain, n_plain end
     for field in pairs(h.written) do
         list[k + 1], list[k + 2], k = field, values[field], k + 2
-        if k >= 2000 then
-            redis.call('HSET', h.key, unpack(list, 1, k))
-            k = 0
-        end
     end
-    if k > 0 then redis.call('HSET', h.key, unpack(list, 1, k)) end
-    if turned or h.g < NEWEST[h.w] then redis.call('EXPIRE', h.key, idle) end
+    for at = 1, k, 2000 do redis.call('HSET', key_of(h), unpack(list, at, math.min(at + 1999, k))) end
+    if turned or h.g < NEWEST[h.w] then redis.call('EXPIRE', key_of(h), idle) end
 end
 local set = {}
 if newest > before then set[1], set[2] = 'newest', string.format('%.0f', newest) end
@@ -543,11 +668,11 @@ if turned then
     redis.call('EXPIRE', base .. ':meta', idle)
     for w = 1, 3 do -- what was there before and no window reaches into any more
         for g = kept(w, before), math.min(kept(w, newest) - 1, floor(before / LENGTH[w])) do
-            redis.call('UNLINK', hash('h', w, g).key, hash('m', w, g).key, hash('l', w, g).key)
+            redis.call('UNLINK', key_of(hash('h', w, g)), key_of(hash('m', w, g)), key_of(hash('l', w, g)))
         end
     end
     for _, h in ipairs(touched) do -- and what a time that leaps ahead left behind in this call
-        if h.g < kept(h.w, newest) then redis.call('UNLINK', h.key) end
+        if h.g < kept(h.w, newest) then redis.call('UNLINK', key_of(h)) end
     end
 end
 return replies
