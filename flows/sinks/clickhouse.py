@@ -32,6 +32,7 @@ def client_url(url: str, connect_seconds: float, answer_seconds: float) -> str:
         "strings_as_bytes": "1",
         "connect_timeout": f"{connect_seconds:g}",
         "send_receive_timeout": f"{answer_seconds:g}",
+        "sync_request_timeout": f"{connect_seconds:g}",  # of the ping before each insert on a kept connection
     }
     return urlunsplit(parts._replace(query=urlencode(options)))
 
