@@ -1,7 +1,7 @@
 """Shared counts in Redis or Valkey: one round trip a batch, nothing counted twice, and never an exception.
 
 Entities are cut into 8 hash tags (``v:{07}``), so that a cluster can spread them. Each touched tag gets one call of
-one script (``shared_counts.lua``), all in one pipeline. The script keeps the applied offset of every partition in the
+one script (``shared_*.lua``), all in one pipeline. The script keeps the applied offset of every partition in the
 same hash tag as the counts, and the answers that it gave: a row at or below it is answered as it was the first time.
 """
 
@@ -30,7 +30,8 @@ from schemas.batches import F32
 from schemas.shared import SharedAnswer, SharedQuery, unknown
 
 log = logging.getLogger("clickgoose.flow")
-SCRIPT: Final = (Path(__file__).parent / "shared_counts.lua").read_bytes()
+_PARTS: Final = ("shared_rows", "shared_panes", "shared_records", "shared_answers")
+SCRIPT: Final = b"".join((Path(__file__).parent / f"{part}.lua").read_bytes() for part in _PARTS)
 DIGEST: Final = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()  # Redis names scripts so
 _ROUND_TRIP_ROWS: Final = 1_024
 _DRAINED_PER_BATCH: Final = 2_048
