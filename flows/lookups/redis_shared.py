@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from flows.lookups.backlog import Backlog
@@ -218,7 +218,9 @@ class RedisSharedCounts:
 
     def _failed(self, error: Exception) -> None:
         if not self._away:
-            log.warning("shared counts: the store failed (%s); events go on without them", type(error).__name__)
+            # What the store itself answers names no value; another error may name the address with its password.
+            why = str(error)[:200] if isinstance(error, ResponseError) else type(error).__name__
+            log.warning("shared counts: the store failed (%s); events go on without them", why)
         self._away = True
         self._retry_at = self._clock() + self._pause
         self._pause = min(2 * self._pause, self._breaker.longest)

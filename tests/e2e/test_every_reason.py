@@ -10,6 +10,7 @@ from confluent_kafka import Message
 
 from infra.account import Account
 from schemas.dead_letter import DeadLetter, Reason, dead_letter_headers, decode_dead_letter
+from schemas.result import decode_result
 from tests.e2e.system import System
 from tests.wire import BAD, CANARY_AADHAAR, CANARY_CARD, CANARY_CODE, CANARY_EMAIL, CANARY_IBAN, CANARY_PHONE, record
 
@@ -47,6 +48,13 @@ def test_the_account_balances_with_every_reason_in_it(found: Found) -> None:
     assert account.problems == []
     assert (account.accepted, account.scored) == (40 + len(BAD) + 2 + 1, 40)
     assert (account.dead_lettered, account.deduplicated, account.lost) == (len(BAD) + 2, 1, 0)
+
+
+def test_results_say_how_often_the_address_was_seen_on_any_device(found: Found) -> None:
+    results = [decode_result(message.value() or b"") for message in found.system.records("events.scored")]
+    known = [one.shared.address for one in results if not one.degraded]
+    assert known
+    assert all(counts is not None for counts in known)
 
 
 @pytest.mark.parametrize("reason", BAD)
