@@ -116,7 +116,7 @@ def rebalance(order: Wanted, on_bytes: Callable[[int], None] = lambda _: None) -
         for root in order.roots:
             with told(root):
                 root.mkdir(parents=True, exist_ok=True)
-                held.callback(let_go, hold_alone(root))
+                held.callback(let_go, _hold(root))
                 if root in order.sources and read_layout(root) is None and take_over(root):
                     write_layout(root, Layout(1, new_owner()))
         plan = _plan(order)
@@ -128,6 +128,13 @@ def rebalance(order: Wanted, on_bytes: Callable[[int], None] = lambda _: None) -
                 f"the move stopped ({error.strerror or error}): nothing is lost; mend that and run it again"
             ) from error
     return plan
+
+
+def _hold(root: Path) -> int:
+    try:
+        return hold_alone(root)
+    except LayoutRefused as refused:
+        raise RebalanceFailed(str(refused)) from None
 
 
 def total_bytes(order: Wanted) -> int:

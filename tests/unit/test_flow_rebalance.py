@@ -166,7 +166,7 @@ def test_it_says_who_holds_the_state_and_moves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RebalanceFailed, match=r"partition-00003 is in use by process 1234: stop that flow first"):
         rebalance(wanted(4, [root], [root]))
     lock.close()
-    with StateRoot(root, 2), pytest.raises(LayoutRefused, match="is in use by a flow that starts"):
+    with StateRoot(root, 2), pytest.raises(RebalanceFailed, match="is in use by a flow that starts"):
         rebalance(wanted(4, [root], [root]))
     check([root, root])
 
