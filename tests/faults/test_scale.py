@@ -19,6 +19,7 @@ from tests.faults.load import joined
 
 Fault = Callable[[str], AbstractContextManager[Case]]
 _SECONDS = 60
+_EVENTS = 100
 
 
 def command(world: World, *words: str) -> subprocess.CompletedProcess[str]:
@@ -52,18 +53,18 @@ def test_counts_stay_exact_from_2_to_4_to_3_processes(scaled: World, fault: Faul
     with fault("flow rebalance from 2 to 4 to 3 processes") as one:
         assert rebalance(scaled, 2) == [1, 3]
         scaled.start_flow(words=("--processes", "2"))
-        load = one.append(seconds=25.0)
-        with joined(load):
+        with joined(one.append(_EVENTS, seconds=2.0, part="two")):
             one.wait_for_results()
             scaled.kill("flow")  # the parent and its processes: what they had not written is read again
-            assert rebalance(scaled, 4) == [2, 3]
-            scaled.start_flow(words=("--processes", "4"))
+        assert rebalance(scaled, 4) == [2, 3]
+        scaled.start_flow(words=("--processes", "4"))
+        with joined(one.append(_EVENTS, seconds=2.0, part="four")):
             one.wait_for_results()
             assert command(scaled, "rebalance", "--processes", "3").returncode == 1, "state was moved under a flow"
             scaled.end("flow")
-            assert rebalance(scaled, 3) == [3]
-            scaled.start_flow(words=("--processes", "3"))
-            one.wait_for_results()
+        assert rebalance(scaled, 3) == [3]
+        scaled.start_flow(words=("--processes", "3"))
+        one.append(_EVENTS, part="three")
         one.settle()
         assert len((scaled.system.work / "flow.ready").read_text().split()) == 3, "a metrics port a process"
 
@@ -72,13 +73,12 @@ def test_a_cluster_may_be_killed_and_drains(scaled: World, fault: Fault) -> None
     with fault("kill -9 of a Bytewax cluster of two processes") as one:
         rebalance(scaled, 2)
         scaled.start_flow(words=("--processes", "2", "--as-cluster"))
-        load = one.append(seconds=15.0)
-        with joined(load):
+        with joined(one.append(_EVENTS, seconds=2.0, part="before")):
             one.wait_for_results()
-            time.sleep(one.random.uniform(0.0, 1.0))
+            time.sleep(one.random.uniform(0.0, 0.5))
             scaled.kill("flow")
-            scaled.start_flow(words=("--processes", "2", "--as-cluster"))
-            one.wait_for_results()
+        scaled.start_flow(words=("--processes", "2", "--as-cluster"))
+        one.append(_EVENTS, part="after")
         account = one.settle()
         assert account.scored_again > 0, "no event was replayed: the kill came too early or too late to prove anything"
         scaled.end("flow")
