@@ -74,24 +74,25 @@ def run(
 ) -> None:
     """Read events.raw, score, and write to ClickHouse, Redis and Kafka, until SIGTERM or Ctrl-C drains it.
 
-    Process I of N reads the partitions p with p % N == I and keeps their state in STATE/process-I. To change N, stop
-    the flow and run `clickgoose flow rebalance`.
+    Process I of N reads the partitions p with p % N == I and keeps their state in STATE/process-I. To change N,
+    stop the flow and run `clickgoose flow rebalance`.
 
     Exit codes: 0 drained; 1 stopped by an error, or not drained in time; 2 refused to start.
 
-    Examples:
+    Examples: one process; four, restarted if they die; the third of four, in the foreground; the one that a pod of a
+    StatefulSet is; a Bytewax cluster on this host, and one over hosts:
 
-      clickgoose flow run                                    one process, all partitions
+      clickgoose flow run
 
-      clickgoose flow run --processes 4                      four processes, restarted if they die
+      clickgoose flow run --processes 4
 
-      clickgoose flow run --processes 4 --ordinal 2          only the third of four, in the foreground
+      clickgoose flow run --processes 4 --ordinal 2
 
-      clickgoose flow run --processes 4 --ordinal auto       the same in a StatefulSet's pod
+      clickgoose flow run --processes 4 --ordinal auto
 
-      clickgoose flow run --processes 2 --as-cluster         the same flow as a Bytewax cluster
+      clickgoose flow run --processes 2 --as-cluster
 
-      clickgoose flow run --cluster a:2101,b:2101 --ordinal 0   one process of a cluster over hosts
+      clickgoose flow run --cluster a:2101,b:2101 --ordinal 0
     """
     from flows.sources.fence import Fenced
     from flows.state_log import StateLocked
