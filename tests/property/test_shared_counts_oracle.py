@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -42,6 +42,9 @@ def streams(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
+EDGES = [Row(DAY + at, 1, (1, 0, 0, 0, 0, 0)) for window in WINDOW_MS for at in (0, window - 1, window)]
+"""An event one millisecond younger than a window is long lies in it; one as old as that does not."""
+
 cuts = st.lists(st.integers(0, 60), max_size=6)
 
 
@@ -74,6 +77,8 @@ def told(rows: Sequence[Row], counts: F32) -> Iterator[tuple[F32, Pairs, Pairs, 
 
 @settings(max_examples=60, deadline=None)
 @given(rows=streams(), cut=cuts)
+@example(rows=EDGES, cut=[])
+@example(rows=sorted(EDGES), cut=[3])
 def test_counts_in_memory_are_those_of_an_oracle(rows: list[Row], cut: list[int]) -> None:
     answers = asked(MemorySharedCounts(), rows, cut)
     for answer, exact, _, late in told(rows, answers):
@@ -85,6 +90,9 @@ def test_counts_in_memory_are_those_of_an_oracle(rows: list[Row], cut: list[int]
 
 @settings(max_examples=60, deadline=None)
 @given(rows=streams(), cut=cuts, light=st.sampled_from([1, 3, 8, 64]))
+@example(rows=EDGES, cut=[], light=64)
+@example(rows=sorted(EDGES), cut=[], light=64)
+@example(rows=sorted(EDGES), cut=[3], light=1)
 def test_counts_in_redis_are_those_of_an_oracle(
     redis_counts: Make, rows: list[Row], cut: list[int], light: int
 ) -> None:
