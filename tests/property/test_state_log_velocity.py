@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.stages import velocity
 from flows.stages.velocity import Velocity, VelocitySession
 from flows.state_log import StateLog
 from schemas.batches import Counted, Normalized
@@ -83,7 +85,8 @@ def run(session: VelocitySession, batch: Normalized) -> StageOut[Counted]:
 @given(polls, st.data())
 def test_a_flow_with_a_damaged_log_gives_the_answers_of_the_first_time(chosen: list[Poll], data: st.DataObject) -> None:
     stage, batches = Velocity(), batches_of(chosen)
-    with TemporaryDirectory() as name:
+    small = mock.patch.object(velocity, "_LEAST_BYTES", 1, create=True)  # else so small a state is whole in each frame
+    with TemporaryDirectory() as name, small:
         first = []
         with StateLog(Path(name), PARTITION, segment_bytes=2_000) as log:
             log.load()
