@@ -91,6 +91,7 @@ def test_counts_in_memory_are_those_of_an_oracle(rows: list[Row], cut: list[int]
 @settings(max_examples=60, deadline=None)
 @given(rows=streams(), cut=cuts, light=st.sampled_from([1, 3, 8, 64]))
 @example(rows=EDGES, cut=[], light=64)
+@example(rows=EDGES, cut=list(range(9)), light=64)
 @example(rows=sorted(EDGES), cut=[], light=64)
 @example(rows=sorted(EDGES), cut=[3], light=1)
 def test_counts_in_redis_are_those_of_an_oracle(
