@@ -25,7 +25,8 @@ from tests.wire import HONEST, RING, payload
 PARTITIONS = 4
 DEVICES = 24
 MERCHANTS = ("demo-shop", "other-shop")
-ADDRESSES = ("192.0.2.17", "198.51.100.4", "198.51.100.9", "203.0.113.80", "2001:db8:7::1", "2001:db8:7:1::5")
+ADDRESSES = ("192.0.2.17", "8.8.8.8", "193.99.144.80", "193.99.144.85", "133.11.0.1", "2a02:2e0:3fe:1001:302::")
+"""Of nowhere, the United States, Germany three times, and Japan."""
 STEP_MS = 2_000  # event time between two events of a load
 LATENESS_MS = (0, 0, 0, 40_000, 400_000)  # how much earlier than its turn an event happened
 _REPEATED = 12  # one in so many is sent twice

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from confluent_kafka import Message
 
+from enrichers.address_table import load_address_table
 from schemas.envelope import ENVELOPE_BYTES, address_text, sealed_start
 from schemas.sealed import read_header
 from schemas.velocity import WINDOW_MS, WINDOWS
@@ -40,11 +43,19 @@ def read_event(message: Message) -> Seen | None:
         "events": head.event_id.hex(),
         "addresses": address_text(value[12:28]),
         "accounts": account,
+        "countries": _country(value[12:28]),
         "merchants": merchant,
         "sessions": head.session_id.hex(),
     }
     time = min(head.sent_at, received, message.timestamp()[1])
     return Seen(head.event_id.hex(), merchant, head.device_id, time, values)
+
+
+@cache
+def _country(address: bytes) -> str:
+    """Return the number of an address's country as text; none where it is not known."""
+    (number,) = load_address_table()(np.frombuffer(address, np.uint8).reshape(1, 16)).country.tolist()
+    return str(number) if number else ""
 
 
 def _names(value: bytes) -> list[str]:

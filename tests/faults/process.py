@@ -70,8 +70,17 @@ def main() -> None:
     faults = Faults(Path(os.environ["FAULTS_FILE"]))
     time.time, time.time_ns = faults.time, faults.time_ns
 
-    import infra.flow
+    if "flow" in sys.argv:
+        put_the_bug_in()
     from infra.cli import main as command
+
+    sys.argv[0] = "clickgoose"
+    command()
+
+
+def put_the_bug_in() -> None:
+    """Let the flow build its pipeline with a stage that raises on some rows."""
+    import infra.flow
 
     healthy = infra.flow.pipeline_of
 
@@ -80,8 +89,6 @@ def main() -> None:
         return replace(pipeline, normalize=Buggy(pipeline.normalize))
 
     infra.flow.pipeline_of = with_a_bug
-    sys.argv[0] = "clickgoose"
-    command()
 
 
 if __name__ == "__main__":

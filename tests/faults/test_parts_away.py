@@ -28,7 +28,7 @@ def test_while_kafka_is_away_the_ingest_tier_spools(world: World, fault: Fault) 
     with fault(f"Kafka away for {seconds:.0f} s") as one:
         load = one.browse(seconds=seconds + 3)
         with joined(load):
-            time.sleep(1.0)
+            time.sleep(0.5)
             with world.system.away("kafka"):
                 time.sleep(seconds)
         assert load.reasons["spooled"] > load.offered / 4
