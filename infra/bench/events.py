@@ -20,6 +20,7 @@ from schemas.catalogue import load_catalogue
 from schemas.framing import pack_frames, unpack_frames
 
 TOPIC = "events.raw"
+_LATER = 4_000_000_000_000  # ms: events count when they were received, whenever they are measured with
 
 
 def recorded_events(events: int, seed: int) -> list[bytes]:
@@ -57,7 +58,7 @@ def parcels(values: Sequence[bytes], batch: int, partition: int = 0) -> Iterator
         part = tuple(values[first : first + batch])
         rows = len(part)
         offsets = np.arange(first, first + rows, dtype=np.int64)
-        zeros = np.zeros(rows, np.int64)
-        origin = Origin(TOPIC, np.full(rows, partition, np.int32), offsets, zeros, zeros)
+        later = np.full(rows, _LATER, np.int64)
+        origin = Origin(TOPIC, np.full(rows, partition, np.int32), offsets, later, later)
         ledger = Ledger(("appended", "polled"), np.zeros((rows, 2), np.int64))
         yield Parcel((Span(partition, first, first + rows),), RawBatch(origin, part, ledger), rows)

@@ -1,32 +1,43 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from dataclasses import replace
-from hashlib import blake2b
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from flows.stages.device_state.recent_ids import RecentIds
-from flows.stages.device_state.tag_table import LANES, TagTable
-from flows.stages.device_state.tags import Salts, tags_of
-from flows.stages.device_state.time_lists import TimeLists
-from flows.stages.velocity import DAY, HOUR, SECOND, Velocity, VelocitySession
+from flows.stages.device_state.arrays import lengthen
+from flows.stages.device_state.kernels_rows import count_rows
+from flows.stages.device_state.layout import DAY, HOUR, SCANNED, SECOND
+from flows.stages.device_state.tags import TextTags
+from flows.stages.velocity import Velocity, VelocitySession
 from flows.stages.velocity_frames import unpack
 from schemas.batches import Counted, Normalized
 from schemas.dead_letter import Reason
 from schemas.stage import StageOut
-from tests.builders import NOW, normalized
+from schemas.velocity import KINDS, SCORE_LAG
+from tests.builders import NOW, entry, normalized
+
+MINUTE = 60 * SECOND
 
 
-def batch(times: list[int], events: list[int] | None = None, devices: list[int] | None = None) -> Normalized:
-    """Return events at ``times``; different events of one device where nothing else is said."""
+def batch(
+    times: list[int], events: list[int] | None = None, devices: list[int] | None = None, first: int = 0
+) -> Normalized:
+    """Return events at ``times``; different events of one device, session and address where nothing else is said."""
     rows = len(times)
     made = normalized([{}] * rows, times=times)
-    event_id, device_id = np.zeros((rows, 16), np.uint8), np.zeros((rows, 16), np.uint8)
+    event_id, others = np.zeros((rows, 16), np.uint8), np.zeros((rows, 16), np.uint8)
     event_id.view("<i8")[:, 1] = range(rows) if events is None else events
-    device_id.view("<i8")[:, 1] = 0 if devices is None else devices
-    return replace(made, event=replace(made.event, event_id=event_id, device_id=device_id))
+    others.view("<i8")[:, 1] = 0 if devices is None else devices
+    event = replace(made.event, event_id=event_id, device_id=others, session_id=others, address=others)
+    offset = np.arange(first, first + rows)
+    origin = replace(made.origin, appended_at=made.event.received_at + 10, offset=offset)
+    return replace(made, event=event, origin=origin)
 
 
 def counts(out: StageOut[Counted]) -> list[tuple[int, int, int]]:
@@ -35,8 +46,17 @@ def counts(out: StageOut[Counted]) -> list[tuple[int, int, int]]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
+def distinct(out: StageOut[Counted], kind: str, row: int = -1) -> list[int]:
+    return out.oks.velocity.counts[row, KINDS.index(kind)].tolist()
+
+
 def opened(**durations: int) -> VelocitySession:
     return Velocity(**durations).open([])
+
+
+def at_places(rows: Normalized, places: list[float]) -> Normalized:
+    where = np.array(places, np.float32)
+    return replace(rows, network=replace(rows.network, latitude=where, longitude=where + 1))
 
 
 def test_the_windows_end_at_the_event_and_begin_after_their_length() -> None:
@@ -45,15 +65,29 @@ def test_the_windows_end_at_the_event_and_begin_after_their_length() -> None:
     assert counts(out) == [(1, 1, 1), (2, 2, 2), (2, 3, 3), (1, 3, 4), (1, 1, 4)]
     assert out.oks.velocity.first_seen_at.tolist() == [NOW] * 5
     assert out.oks.velocity.previous_at.tolist() == [-1, *times[:-1]]
+    assert out.oks.history.events.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_values_count_once_each_and_absent_ones_not_at_all() -> None:
+    rows = batch([NOW, NOW + MINUTE, NOW + 2 * MINUTE, NOW + 30 * MINUTE])
+    event = replace(rows.event, linked_id=("a", "", "b", "a"), merchant=("one", "one", "other", "one"))
+    network = replace(rows.network, country=np.array([0, 5, 5, 9], np.uint16))
+    out = opened().apply(replace(rows, event=event, network=network))
+    assert distinct(out, "accounts") == [1, 2, 2]
+    assert distinct(out, "countries") == [1, 2, 2]
+    assert distinct(out, "merchants") == [1, 2, 2]
+    assert distinct(out, "addresses") == [1, 1, 1]
+    assert distinct(out, "accounts", 1) == [1, 1, 1]
+    assert distinct(out, "countries", 0) == [0, 0, 0]
 
 
 def test_a_late_event_counts_in_the_window_that_it_belongs_to() -> None:
     session = opened()
     session.apply(batch([NOW, NOW + 2 * HOUR]))
-    out = session.apply(batch([NOW + 60 * SECOND, NOW - 60 * SECOND], events=[10, 11]))
+    out = session.apply(batch([NOW + MINUTE, NOW - MINUTE], events=[10, 11]))
     assert counts(out) == [(2, 2, 2), (1, 1, 1)]
     assert out.oks.velocity.previous_at.tolist() == [NOW, -1]
-    assert out.oks.velocity.first_seen_at.tolist() == [NOW, NOW - 60 * SECOND]
+    assert out.oks.velocity.first_seen_at.tolist() == [NOW, NOW - MINUTE]
 
 
 def test_an_event_older_than_the_lateness_is_a_dead_letter_and_can_be_redriven() -> None:
@@ -86,11 +120,13 @@ def test_one_merchants_id_is_no_duplicate_of_another_merchants() -> None:
     assert (len(out.oks), out.dropped) == (2, 0)
 
 
-def test_a_clock_in_the_future_neither_moves_the_watermark_nor_loses_the_event() -> None:
+@pytest.mark.parametrize("wrong", ["browser", "browser and ingest host"])
+def test_a_clock_in_the_future_neither_moves_the_watermark_nor_loses_the_event(wrong: str) -> None:
     session = opened(lateness_ms=HOUR)
     rows = batch([NOW + 400 * DAY])
-    out = session.apply(replace(rows, event=replace(rows.event, received_at=np.array([NOW]))))
-    assert counts(out) == [(1, 1, 1)]
+    received = np.array([NOW]) if wrong == "browser" else rows.event.received_at
+    event, origin = replace(rows.event, received_at=received), replace(rows.origin, appended_at=np.array([NOW]))
+    assert counts(session.apply(replace(rows, event=event, origin=origin))) == [(1, 1, 1)]
     out = session.apply(batch([NOW + 1], events=[7]))
     assert (counts(out), out.oks.velocity.previous_at.tolist()) == ([(2, 2, 2)], [NOW])
 
@@ -108,24 +144,40 @@ def test_an_empty_batch_gives_an_empty_one() -> None:
     assert (len(out.oks), out.errs, out.dropped) == (0, (), 0)
 
 
-def test_a_device_that_was_idle_for_long_is_forgotten_and_its_room_used_again() -> None:
+def test_columns_that_may_not_be_written_are_counted_as_well() -> None:
+    rows = batch([NOW, NOW + 1])
+    for column in (rows.origin.offset, rows.event.device_id, rows.event.occurred_at, rows.network.country):
+        column.flags.writeable = False
+    assert counts(opened().apply(rows)) == [(1, 1, 1), (2, 2, 2)]
+
+
+def test_a_device_that_was_idle_for_long_is_new_when_it_comes_again() -> None:
     session = opened(idle_ms=3 * DAY)
-    session.apply(batch([NOW] * 2_000, devices=list(range(2_000)), events=list(range(2_000))))
-    before = session.nbytes
-    for day in range(1, 40):
+    session.apply(batch([NOW]))
+    session.apply(batch([NOW + 3 * DAY], events=[1]))
+    assert session.apply(batch([NOW + 3 * DAY], events=[2])).oks.history.events.tolist() == [3]
+    out = session.apply(batch([NOW + 6 * DAY + 1], events=[3]))
+    assert out.oks.history.events.tolist() == [1]
+    assert out.oks.velocity.first_seen_at.tolist() == [NOW + 6 * DAY + 1]
+
+
+def test_the_room_of_forgotten_devices_is_used_again() -> None:
+    session, grown = opened(idle_ms=3 * DAY), 0
+    for day in range(40):
         made = list(range(day * 2_000, day * 2_000 + 2_000))
-        session.apply(batch([NOW + day * DAY] * 2_000, devices=made, events=made))
-    assert session.devices <= 5 * 2_000
-    assert session.nbytes < 12 * before
-    out = session.apply(batch([NOW + 40 * DAY], devices=[0], events=[-1]))
-    assert out.oks.velocity.first_seen_at.tolist() == [NOW + 40 * DAY]
+        session.apply(batch([NOW + day * DAY + row for row in range(2_000)], devices=made, events=made))
+        grown = grown or (day == 6 and session.nbytes)
+    assert session.devices <= 7 * 2_000
+    assert session.nbytes <= grown
 
 
 def test_the_events_of_an_idle_device_go_and_its_history_stays() -> None:
     session = opened()
     session.apply(batch([NOW + second for second in range(500)], devices=[1] * 500))
-    session.apply(batch([NOW + 4 * DAY], devices=[2], events=[900]))
-    out = session.apply(batch([NOW + 4 * DAY], devices=[1], events=[901]))
+    session.apply(batch([NOW + 4 * DAY + row for row in range(500)], devices=[2] * 500, events=list(range(900, 1_400))))
+    held = unpack(session.snapshot().data)
+    assert len(held.columns.events) == 501
+    out = session.apply(batch([NOW + 4 * DAY], devices=[1], events=[9_001]))
     assert counts(out) == [(1, 1, 1)]
     assert out.oks.velocity.first_seen_at.tolist() == [NOW]
     assert out.oks.velocity.previous_at.tolist() == [NOW + 499]
@@ -134,139 +186,177 @@ def test_the_events_of_an_idle_device_go_and_its_history_stays() -> None:
 def test_a_busy_device_keeps_what_its_windows_need_and_no_more() -> None:
     session = opened(lateness_ms=0)
     for hour in range(0, 24 * 20, 6):
-        times = [NOW + hour * HOUR + 60 * SECOND * minute for minute in range(360)]
+        times = [NOW + hour * HOUR + MINUTE * minute for minute in range(360)]
         session.apply(batch(times, events=list(range(hour * 1_000, hour * 1_000 + 360))))
     out = session.apply(batch([NOW + 20 * DAY], events=[-1]))
     assert counts(out) == [(5, 60, 1440)]
-    assert len(unpack(session.snapshot(whole=True).data).times) < 5_000
+    assert len(unpack(session.snapshot().data).columns.events) < 1_600
 
 
-def test_a_snapshot_has_the_size_of_the_change_and_the_second_is_empty() -> None:
+def test_a_late_event_of_a_very_busy_device_counts_all_events_and_the_values_of_the_nearest() -> None:
+    session, total = opened(), SCANNED + 4_000
+    for first in range(0, total, 4_000):
+        rows = list(range(first, min(total, first + 4_000)))
+        made = batch([NOW + row for row in rows], events=rows)
+        addresses = np.zeros((len(rows), 16), np.uint8)
+        addresses.view("<i8")[:, 1] = rows
+        session.apply(replace(made, event=replace(made.event, address=addresses)))
+    out = session.apply(batch([NOW + total - 2], events=[-1]))
+    assert counts(out) == [(total, total, total)]
+    assert distinct(out, "addresses") == [SCANNED + 1] * 3  # what it looked at, and its own
+
+
+def test_hours_of_the_day_are_halved_before_one_overflows() -> None:
+    session, midnight = opened(), NOW // DAY * DAY
+    session.apply(batch([midnight + 5 * HOUR, midnight + 7 * HOUR, midnight + 7 * HOUR + 1]))
+    for first in range(0, 256, 64):
+        out = session.apply(
+            batch([midnight + 30 * HOUR + row for row in range(64)], events=list(range(1_000 + first, 1_064 + first)))
+        )
+    assert out.oks.history.hours[-1, [5, 6, 7]].tolist() == [1, 255, 2]
+    out = session.apply(batch([midnight + 31 * HOUR] * 10, events=list(range(500, 510))))
+    assert out.oks.history.hours[-1, [5, 6, 7]].tolist() == [0, 128, 10]
+
+
+def test_the_places_of_a_device_are_those_where_it_was_last() -> None:
+    rows = batch([NOW + minute * MINUTE for minute in range(6)])
+    history = opened().apply(at_places(rows, [1, 2, 1, np.nan, 3, 4])).oks.history
+    assert history.latitude[3].tolist()[:2] == [1, 2]
+    assert history.place_at[3].tolist() == [NOW + 2 * MINUTE, NOW + MINUTE, -1]
+    assert history.latitude[5].tolist() == [3, 1, 2]
+    assert history.longitude[5].tolist() == [4, 2, 3]
+
+
+def test_a_score_is_seen_score_lag_offsets_later_and_not_before() -> None:
     session = opened()
-    session.apply(batch([NOW + row for row in range(1_000)], devices=list(range(1_000))))
-    whole = len(session.snapshot().data)
-    session.apply(batch([NOW], events=[5_000]))
-    assert len(session.snapshot().data) < whole / 100
-    assert len(unpack(session.snapshot().data).times) == 0
+    out = session.apply(batch([NOW, NOW + 1]))
+    scored: Any = _Scored(out.oks.event, out.oks.origin, SimpleNamespace(score=np.array([10, 20], np.float32)))
+    session.remember(scored)
+    assert np.isnan(session.apply(batch([NOW + 2], [5], first=SCORE_LAG - 1)).oks.history.scores).all()
+    assert session.apply(batch([NOW + 3], [6], first=SCORE_LAG)).oks.history.scores[0, 0] == 10
+    restored = Velocity().open([session.snapshot().data])
+    for each in (session, restored):
+        assert each.apply(batch([NOW + 4], [7], first=SCORE_LAG + 1)).oks.history.scores[0, :2].tolist() == [20, 10]
+
+
+class _Scored(SimpleNamespace):
+    def __init__(self, event: Any, origin: Any, score: Any) -> None:
+        super().__init__(event=event, origin=origin, score=score)
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+
+def test_a_session_sums_up_its_logs_until_it_is_over() -> None:
+    session, log = opened(session_idle_ms=HOUR), [entry("clicked", 10, 50.0)]
+    for at, events, clicks in ((NOW, 1, 1), (NOW + HOUR, 2, 2), (NOW + 2 * HOUR + 1, 1, 1)):
+        rows = batch([at], events=[at])
+        out = session.apply(replace(rows, activity=normalized([{}], activity=[log]).activity))
+        summary = out.oks.session
+        assert (summary.events[0], summary.statistics[0, 13]) == (events, clicks)
+
+
+def test_a_snapshot_has_the_size_of_the_change_and_of_some_slices() -> None:
+    session = opened()
+    rows = 40_000
+    session.apply(batch([NOW + row for row in range(rows)], devices=list(range(rows)), events=list(range(rows))))
+    whole = session.snapshot()
+    assert (whole.first_slice, whole.slices) == (0, 256)
+    session.apply(batch([NOW], events=[rows]))
+    first, second = session.snapshot(), session.snapshot()
+    assert len(unpack(first.data).journal.rows) == 1
+    assert len(unpack(second.data).journal.rows) == 0
+    assert second.first_slice == first.first_slice + first.slices
+    assert len(second.data) < 100_000 < len(whole.data)
+
+
+def test_slices_come_in_turn_and_begin_again() -> None:
+    session = opened()
+    session.apply(batch([NOW]))
+    session.snapshot()
+    seen = 0
+    for _ in range(3):
+        frame = session.snapshot()
+        assert frame.first_slice == seen % 256
+        seen += frame.slices
+    assert seen == 3 * 256
 
 
 def test_a_journal_that_nobody_takes_gives_way_to_a_whole_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.stages.velocity._JOURNAL_LEAST", 100)
+    monkeypatch.setattr("flows.stages.device_state.state._JOURNAL_LIMIT", 100)
     session = opened()
-    session.apply(batch([NOW + row for row in range(300)]))
-    session.apply(batch([NOW + DAY + row for row in range(300)], events=list(range(1_000, 1_300))))
-    again = Velocity().open([session.snapshot().data])
-    probe = batch([NOW + DAY + 400], events=[9_999])
-    assert counts(again.apply(probe)) == counts(session.apply(probe)) == [(301, 301, 301)]
+    session.snapshot()
+    session.apply(batch([NOW + row for row in range(3_000)]))
+    frame = session.snapshot()
+    assert (frame.first_slice, frame.slices, len(unpack(frame.data).journal.rows)) == (0, 256, 0)
+    out = Velocity().open([frame.data]).apply(batch([NOW + 3_000], events=[-1]))
+    assert counts(out) == [(3_001, 3_001, 3_001)]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"CGVS\x02\x01" + bytes(10),
-        b"XXXX" + bytes(12),
-        b"CGVS\x01\x01" + bytes(70),
-        b"CGVS\x01\x02" + bytes(10) + b"\x08" + bytes(9),
-    ],
-)
-def test_bytes_that_are_no_snapshot_are_refused_in_one_sentence(data: bytes) -> None:
-    with pytest.raises(ValueError, match="rebuild the state from Kafka"):
-        Velocity().open([data])
+def test_what_is_no_snapshot_is_refused_in_one_sentence() -> None:
+    session = opened()
+    session.apply(batch([NOW, NOW + 1], devices=[1, 2]))
+    data = session.snapshot().data
+    for wrong, why in (
+        (b"XXXX" + data[4:], "not a velocity snapshot"),
+        (data[:4] + struct.pack("<H", 99) + data[6:], "not a velocity snapshot"),
+        (data[:20], "ends early"),
+        (data[:-1], "ends early"),
+        (data + b"\0", "bytes left over"),
+        (data[:6] + struct.pack("<H", 200) + data[8:], "contradicts itself"),
+        (data[:28] + struct.pack("<Q", 63) + data[36:], "half a row"),
+    ):
+        with pytest.raises(ValueError, match=why) as refused:
+            Velocity().open([wrong])
+        assert len(str(refused.value).splitlines()) == 1
 
 
-def test_durations_that_contradict_each_other_are_refused() -> None:
+def test_snapshots_that_lack_slices_or_are_of_different_states_are_refused() -> None:
+    session = Velocity(salt=1).open([])
+    rows = 40_000
+    session.apply(batch([NOW + row for row in range(rows)], devices=list(range(rows)), events=list(range(rows))))
+    whole = session.snapshot().data
+    part = session.snapshot().data
+    with pytest.raises(ValueError, match="lack"):
+        Velocity().open([part])
+    with pytest.raises(ValueError, match="different states"):
+        Velocity().open([Velocity(salt=2).open([]).snapshot().data, part])
+    assert Velocity().open([whole, part]).devices == rows
+
+
+def test_texts_have_tags_that_do_not_depend_on_what_was_seen_before() -> None:
+    tags = TextTags()
+    assert tags.of(("a", "", "a", "b")).tolist() == [tags["a"], 0, tags["a"], tags["b"]]
+    tags.LIMIT = 2
+    before = tags["a"]
+    tags.of(tuple(map(str, range(9))))
+    assert len(tags) <= 2
+    assert tags["a"] == before
+
+
+def test_durations_must_fit_each_other() -> None:
     with pytest.raises(ValueError, match="idle_ms"):
-        Velocity(idle_ms=DAY)
-    assert Velocity().name == "velocity"
+        Velocity(lateness_ms=DAY, idle_ms=DAY)
+    with pytest.raises(ValueError, match="negative"):
+        Velocity(lateness_ms=-1)
 
 
-def mixed_in_plain_python(word: int) -> int:
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        word = (word ^ word >> 33) * factor % 2**64
-    return word ^ word >> 33
+def test_an_array_grows_by_a_few_mebibytes_at_a_time() -> None:
+    column = np.zeros(1 << 20, np.int64)
+    column[:] = 7
+    lengthen(column, (1 << 20) + 1)
+    assert (1 << 20) < len(column) <= (1 << 20) + (1 << 19) + 1
+    assert (column[: 1 << 20] == 7).all()
+    assert not column[1 << 20 :].any()
 
 
-def tag_in_plain_python(packed: bytes, salt: int) -> int:
-    low, high = struct.unpack("<QQ", packed)
-    return mixed_in_plain_python(mixed_in_plain_python((high + salt) % 2**64) ^ low)
-
-
-def test_tags_are_the_same_on_every_machine() -> None:
-    ids = np.arange(32, dtype=np.uint8).reshape(2, 16)
-    tags = tags_of(ids, ids, Salts().of(("demo", "demo")))
-    salt = int.from_bytes(blake2b(b"demo", digest_size=8).digest(), "little")
-    assert tags.tolist() == [[tag_in_plain_python(one.tobytes(), added) for one in ids] for added in (0, salt)]
-
-
-def test_the_cache_of_salts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Salts, "LIMIT", 3)
-    salts = Salts()
-    first = salts.of(("a", "b", "c", "d"))
-    assert len(salts) <= 3
-    assert salts.of(("a", "b", "c", "d")).tolist() == first.tolist()
-
-
-def test_tags_made_to_collide_are_found_and_do_not_make_the_table_grow() -> None:
-    table = TagTable()
-    size = table.nbytes
-    tags = (np.arange(1, 501, dtype=np.uint64) << np.uint64(48)) | np.uint64(5)  # all of them in the same two buckets
-    values = np.arange(1, 501, dtype=np.uint32)
-    table.insert(tags, values)
-    assert (len(table), table.nbytes) == (500, size)
-    assert table.lookup(tags).tolist() == values.tolist()
-    table.drop_below(250)
-    assert np.count_nonzero(table.lookup(tags)) == len(table) == 251
-    table.drop_values(np.arange(501) >= 300)
-    assert table.lookup(tags).tolist() == [v if 250 <= v < 300 else 0 for v in values.tolist()]
-
-
-def test_the_table_grows_with_its_tags_and_keeps_them() -> None:
-    rng = np.random.default_rng(3)
-    table, everything = TagTable(), rng.integers(1, 1 << 63, 200_000).astype(np.uint64)
-    values = np.arange(1, 200_001, dtype=np.uint32)
-    for at in range(0, 200_000, 1_000):
-        table.insert(everything[at : at + 1_000], values[at : at + 1_000])
-    assert (table.lookup(everything) == values).all()
-    assert not table.lookup(rng.integers(1 << 63, (1 << 64) - 1, 50_000, np.uint64)).any()
-    tags, found = table.items()
-    order = np.argsort(found)
-    assert (tags[order] == everything).all()
-    assert table.nbytes < 200_000 * 13 * LANES  # doubled, and the half that is being emptied
-
-
-@pytest.mark.parametrize("least", [1, 150_000])
-def test_a_table_that_is_growing_has_all_its_tags(least: int) -> None:
-    tags = np.random.default_rng(4).integers(1, 1 << 63, 184_000).astype(np.uint64)
-    values = np.arange(1, 184_001, dtype=np.uint32)
-    table = TagTable(180_000)
-    table.insert(tags[:183_000], values[:183_000])
-    table.insert(tags[183_000:], values[183_000:])  # the seventh tenth is reached here
-    table.drop_below(least)
-    expected = np.where(values >= least, values, 0)
-    assert (table.lookup(tags) == expected).all()
-    assert len(table) == len(table.items()[0]) == np.count_nonzero(expected)
-    table.drop_values(np.arange(184_001) > 183_500)
-    assert len(table) == np.count_nonzero(expected) - 500
-
-
-def test_barred_rows_make_no_duplicates() -> None:
-    ids = RecentIds(24)
-    ids.advance(100)
-    tags = np.array([7, 7, 7, 8], np.uint64)
-    duplicate = ids.admit(tags, np.array([True, False, False, True]))
-    assert duplicate is not None
-    assert duplicate.tolist() == [False, False, True, False]
-    assert len(ids) == 1
-
-
-def test_lists_of_many_lengths_are_counted_alike() -> None:
-    rng = np.random.default_rng(5)
-    lists, slots = TimeLists(), np.arange(40)
-    lists.clear(slots)
-    lengths = np.arange(40) ** 2 // 2 + 1
-    times = [np.sort(rng.integers(0, 10_000, size)) for size in lengths.tolist()]
-    lists.add(slots, lengths, np.concatenate(times), np.array([one[0] for one in times]), -1)
-    bounds = rng.integers(-10, 10_010, (3, 40))
-    expected = [[int((times[slot] > bound).sum()) for slot, bound in enumerate(row)] for row in bounds.tolist()]
-    assert lists.counts_after(lists.read(slots), bounds).tolist() == expected
+def test_a_second_process_compiles_nothing() -> None:
+    opened().apply(batch([NOW]))
+    source = (
+        "from tests.unit.test_velocity_stage import NOW, batch, count_rows, opened\n"
+        "opened().apply(batch([NOW]))\n"
+        "print(sum(count_rows.stats.cache_hits.values()), sum(count_rows.stats.cache_misses.values()))"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=240)
+    assert done.stdout.split() == ["1", "0"]
+    assert "kernels-" in count_rows.stats.cache_path  # type: ignore[attr-defined] - numba is not typed

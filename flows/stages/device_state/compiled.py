@@ -1,0 +1,48 @@
+"""How the kernels of the state are compiled: to machine code, kept on disk, without threads.
+
+Numba keeps a compiled function as long as its own file stays as it is, and sees neither the files of what it calls nor
+those of the numbers that it was compiled with. So the folder of the cache is named after the text of all of them. It lies in ``__pycache__`` beside this file, or in
+``NUMBA_CACHE_DIR`` where that is set; where neither can be written, in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+from schemas import activity_statistics, velocity
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _cache_directory() -> str:
+    here = Path(__file__).parent
+    sources = [here / "compiled.py", here / "layout.py", here / "memory.py", *here.glob("kernels_*.py")]
+    sources += (Path(str(module.__file__)) for module in (activity_statistics, velocity))
+    digest = blake2b(digest_size=6)
+    for source in sorted(sources):
+        digest.update(source.read_bytes())
+    configured: str = numba.config.CACHE_DIR
+    return str(Path(configured or here / "__pycache__") / f"kernels-{digest.hexdigest()}")
+
+
+def kernel(function: F) -> F:
+    """Compile a function that Python calls, once a machine. It lets go of the interpreter's lock while it runs."""
+    configured = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _CACHE_DIRECTORY
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    finally:
+        numba.config.CACHE_DIR = configured
+
+
+def step(function: F) -> F:
+    """Compile a function that kernels call: it becomes part of them. It allocates nothing."""
+    return cast(F, numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+
+
+_CACHE_DIRECTORY = _cache_directory()

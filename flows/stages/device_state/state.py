@@ -1,0 +1,392 @@
+"""The state of one partition: the arrays that the kernels work on, which grow here."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.stages.device_state.arrays import address_of, lengthen
+from flows.stages.device_state.kernels_rows import count_rows, repeat_journal
+from flows.stages.device_state.kernels_slices import find_sessions, read_devices, read_rest, write_slices
+from flows.stages.device_state.layout import (
+    BOUNDARY,
+    BY_SESSION,
+    BY_TAG,
+    CAPACITY,
+    COUNTS_AT,
+    DEVICE_END,
+    DEVICE_LENGTH,
+    DEVICE_WORDS,
+    DEVICES,
+    EVENTS,
+    HEAVY,
+    HEAVY_END,
+    HEAVY_LENGTH,
+    HEAVY_WORDS,
+    HOURS_KEPT,
+    IDLE,
+    IDS,
+    J_COUNTED,
+    JOURNAL,
+    JOURNAL_END,
+    JOURNAL_LENGTH,
+    JOURNAL_ON,
+    JOURNAL_WORDS,
+    LATENESS,
+    LENGTH,
+    NEXT_CAPACITY,
+    PENDING_HEAD,
+    PENDING_OFFSET,
+    PENDING_SCORE,
+    PENDING_TAG,
+    PENDING_TAIL,
+    POOL,
+    POOL_END,
+    POOL_LENGTH,
+    POOL_NEED,
+    S_TAG,
+    SALT,
+    SCANNED,
+    SCRATCH,
+    SESSION_END,
+    SESSION_IDLE,
+    SESSION_LENGTH,
+    SESSION_WORDS,
+    SESSIONS,
+    STATE_WORDS,
+    TABLE_WORDS,
+    TABLES,
+    TAG,
+    TAGS,
+    USED,
+    VALUES,
+    VALUES_AT,
+    WANTS,
+    WATERMARK,
+    RowsIn,
+    RowsOut,
+    SliceColumns,
+)
+from schemas.activity_statistics import COUNTS, SUMS, code_columns
+from schemas.batches import F32, I64, U32, U64, Bool
+from schemas.velocity import HOURS, KINDS, PLACES_KEPT, SCORES_KEPT, SLICES, WINDOWS
+
+_LEAST_CAPACITY, _LARGE = 64, 4_096  # places of a slice
+_JOURNAL_LIMIT = 262_144
+_SCRATCH = 1 << (10 * (SCANNED + 1)).bit_length()
+
+
+class Durations(NamedTuple):
+    """All in milliseconds but the hours."""
+
+    lateness: int
+    hours_kept: int
+    idle: int
+    session_idle: int
+
+
+class Pending(NamedTuple):
+    """Scores that no row was far enough behind to see, in the order of their offsets."""
+
+    offset: I64
+    tag: U64
+    score: F32
+
+
+class Journal(NamedTuple):
+    """What happened since the last one was taken."""
+
+    rows: I64  # [J, 8]
+    sessions: I64  # [S, 26], the sessions that it touched, as they are now
+    pending: Pending
+
+
+class DeviceState:
+    """Devices, their events and sessions, and event ids."""
+
+    def __init__(self, durations: Durations, salt: int) -> None:
+        self._words = np.zeros(STATE_WORDS, np.int64)
+        self._words[[LATENESS, HOURS_KEPT, IDLE, SESSION_IDLE]] = durations
+        self._words[SALT] = np.uint64(salt).astype(np.int64)
+        self._words[POOL_NEED] = 512
+        self._devices = np.zeros((1_024, DEVICE_WORDS), np.int64)
+        self._sessions = np.zeros((256, SESSION_WORDS), np.int64)
+        self._pool = np.zeros((4_096, 3), np.int64)
+        self._heavy = np.zeros((16, HEAVY_WORDS), np.int64)
+        self._journal = np.zeros((1_024, JOURNAL_WORDS), np.int64)
+        self._tables = [_Table(self._words, number) for number in (BY_TAG, IDS, BY_SESSION, VALUES)]
+        self._scratch = np.zeros(_SCRATCH, np.uint64)
+        self._pending = _no_pending(2_048)
+        self._columns = code_columns()
+        self._one = rows_out(1)
+        self._written = _slice_columns(1, 1, 1, 1)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Tell the kernels where the arrays are, after one was made longer."""
+        arrays: list[tuple[int, NDArray[Any]]] = [
+            (DEVICES, self._devices), (POOL, self._pool), (HEAVY, self._heavy), (SESSIONS, self._sessions),
+            (JOURNAL, self._journal), (SCRATCH, self._scratch),
+            *zip((PENDING_OFFSET, PENDING_TAG, PENDING_SCORE), self._pending, strict=True),
+        ]  # fmt: skip
+        for word, array in arrays:
+            self._words[word] = address_of(array)
+        for table in self._tables:
+            table.bind()
+        self._words[[DEVICE_LENGTH, POOL_LENGTH, HEAVY_LENGTH, SESSION_LENGTH, JOURNAL_LENGTH]] = [
+            len(array) for array in (self._devices, self._pool, self._heavy, self._sessions, self._journal)
+        ]
+
+    @property
+    def watermark(self) -> int:
+        """Return the largest event time so far, 0 before the first."""
+        return int(self._words[WATERMARK])
+
+    @property
+    def salt(self) -> int:
+        """Return what tags are mixed with."""
+        return int(self._words[SALT : SALT + 1].view(np.uint64)[0])
+
+    @property
+    def devices(self) -> int:
+        """Return the number of devices in memory."""
+        return self._tables[BY_TAG].used
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the arrays that grow."""
+        arrays: list[NDArray[Any]] = [self._devices, self._sessions, self._pool, self._heavy, self._journal]
+        return sum(array.nbytes for array in arrays) + sum(table.nbytes for table in self._tables)
+
+    @property
+    def bytes_per_slice(self) -> int:
+        """Return about how many bytes a slice takes when it is written."""
+        devices, ids, sessions, _ = (table.used for table in self._tables)
+        events = min(int(self._words[EVENTS]), int(self._words[POOL_END]))
+        return (devices * 128 + events * 24 + ids * 10 + sessions * 8 * SESSION_WORDS) // SLICES
+
+    def count(self, rows: RowsIn) -> RowsOut:
+        """Count a batch. Where a row was not counted, only its fate means anything."""
+        out, at, end = rows_out(len(rows.time)), 0, len(rows.time)
+        while True:
+            at = count_rows(self._words, rows, self._columns, out, at, end)
+            if at == end:
+                return out
+            self._make_room()
+
+    def remember(self, pending: Pending) -> None:
+        """Note scores; their offsets follow those noted before."""
+        head, tail = (int(self._words[each]) for each in (PENDING_HEAD, PENDING_TAIL))
+        count, waiting = len(pending.offset), tail - head
+        if tail + count > len(self._pending.offset):
+            fresh = _no_pending(max(len(self._pending.offset), 2 * (waiting + count)))
+            for old, new in zip(self._pending, fresh, strict=True):
+                new[:waiting] = old[head:tail]
+            self._pending = fresh
+            self._words[PENDING_HEAD], tail = 0, waiting
+            self._bind()
+        for old, new in zip(self._pending, pending, strict=True):
+            old[tail : tail + count] = new
+        self._words[PENDING_TAIL] = tail + count
+
+    def begin_journal(self) -> None:
+        """Keep a journal from here on."""
+        self._words[JOURNAL_ON], self._words[JOURNAL_END] = 1, 0
+
+    def take_journal(self) -> Journal | None:
+        """Return what happened since the journal was begun, None where none was kept or it outgrew its limit."""
+        if not self._words[JOURNAL_ON]:
+            return None
+        rows = self._journal[: self._words[JOURNAL_END]]
+        tags = np.unique(rows[rows[:, 0] == J_COUNTED, 6]).view(np.uint64)
+        sessions = np.empty((len(tags), SESSION_WORDS), np.int64)
+        found = find_sessions(self._words, tags, sessions)
+        return Journal(rows, sessions[:found], self.pending())
+
+    def pending(self) -> Pending:
+        """Return the scores that no row has seen."""
+        waiting = slice(int(self._words[PENDING_HEAD]), int(self._words[PENDING_TAIL]))
+        return Pending(*(column[waiting] for column in self._pending))
+
+    def write(self, first: int, end: int) -> SliceColumns:
+        """Return the slices from ``first`` to ``end``; the columns are good until the next call."""
+        ends = np.zeros(4, np.int64)
+        while True:
+            at = write_slices(self._words, first, end, self._written, ends)
+            if at == end:
+                break
+            first = at
+            kept = _part(self._written, ends)
+            room = [2 * int(each) + 4_096 for each in ends]
+            room[0] += self._tables[BY_TAG].counts[at]
+            room[1] += int(self._words[POOL_END]) if len(self._written.events) > int(self._words[EVENTS]) else 0
+            room[2] += self._tables[IDS].counts[at]
+            room[3] += self._tables[BY_SESSION].counts[at]
+            room[1] = max(room[1], 2 * len(self._written.events))
+            self._written = _slice_columns(*room)
+            for old, new in zip(kept, self._written, strict=True):
+                new[: len(old)] = old
+        return _part(self._written, ends)
+
+    def read(self, watermark: int, columns: SliceColumns, loaded: Bool) -> None:
+        """Add slices, but for those that are here, bool[256]."""
+        self._words[WATERMARK] = max(self._words[WATERMARK], watermark)
+        if loaded.any():
+            columns = _without(columns, loaded)
+        position = np.zeros(4, np.int64)
+        while not read_devices(self._words, columns, position):
+            self._make_room()
+        self._replace(columns)
+
+    def replace_sessions(self, sessions: I64, loaded: Bool) -> None:
+        """Put sessions of slices that are here, bool[256], in place of what is known of them."""
+        here = sessions[loaded[_slices_of(sessions[:, S_TAG].view(np.uint64))]]
+        self._replace(_slice_columns(0, 0, 0, 0)._replace(sessions=here))
+
+    def _replace(self, columns: SliceColumns) -> None:
+        position = np.zeros(2, np.int64)
+        while not read_rest(self._words, columns, position):
+            self._make_room()
+
+    def repeat(self, rows: I64, loaded: Bool) -> None:
+        """Do to the slices that are here, bool[256], what a journal says."""
+        at, scores = 0, rows.view(np.float32)
+        while at < len(rows):
+            at = repeat_journal(self._words, rows, scores, loaded, self._one, at, len(rows))
+            if at < len(rows):
+                self._make_room()
+
+    def expect_pending(self, pending: Pending) -> None:
+        """Replace the scores that no row has seen."""
+        self._words[[PENDING_HEAD, PENDING_TAIL]] = 0
+        self.remember(pending)
+
+    def _make_room(self) -> None:
+        """Make longer what is too short for another row."""
+        words = self._words
+        lengthen(self._devices, int(words[DEVICE_END]) + 1)
+        lengthen(self._sessions, int(words[SESSION_END]) + 1)
+        lengthen(self._pool, int(words[POOL_END] + words[POOL_NEED]))
+        lengthen(self._heavy, int(words[HEAVY_END]) + 1)
+        waiting = int(words[PENDING_TAIL] - words[PENDING_HEAD])
+        if words[JOURNAL_ON]:
+            if words[JOURNAL_END] > _JOURNAL_LIMIT:
+                words[[JOURNAL_ON, JOURNAL_END]] = 0
+                self._journal = np.zeros((1_024, JOURNAL_WORDS), np.int64)
+            else:
+                lengthen(self._journal, int(words[JOURNAL_END]) + waiting + 2)
+        for table in self._tables:
+            largest = table.grow_if_wanted()
+            if 2 * largest > len(self._scratch):
+                self._scratch = np.zeros(4 * largest, np.uint64)
+        self._bind()
+
+
+def rows_out(rows: int) -> RowsOut:
+    """Return columns to be written."""
+    return RowsOut(
+        fate=np.empty(rows, np.uint8),
+        counts=np.empty((rows, len(KINDS) * len(WINDOWS)), np.uint32),
+        first=np.empty(rows, np.int64),
+        previous=np.empty(rows, np.int64),
+        life=np.empty(rows, np.uint32),
+        hours=np.empty((rows, HOURS), np.uint8),
+        scores=np.empty((rows, SCORES_KEPT), np.float32),
+        latitude=np.empty((rows, PLACES_KEPT), np.float32),
+        longitude=np.empty((rows, PLACES_KEPT), np.float32),
+        place_at=np.empty((rows, PLACES_KEPT), np.int64),
+        session_events=np.empty(rows, np.uint32),
+        session_started=np.empty(rows, np.int64),
+        session_counts=np.empty((rows, len(COUNTS)), np.uint32),
+        session_sums=np.empty((rows, len(SUMS)), np.float64),
+    )
+
+
+def slice_columns(devices: I64, events: I64, ids: U64, hours: U32, sessions: I64) -> SliceColumns:
+    """Return columns that share the memory of what is given."""
+    return SliceColumns(devices, devices.view(np.uint32), events, ids, hours, sessions)
+
+
+def event_counts(columns: SliceColumns) -> U32:
+    """Return how many events each device has."""
+    return columns.devices_32[:, LENGTH]
+
+
+def _slice_columns(devices: int, events: int, ids: int, sessions: int) -> SliceColumns:
+    return slice_columns(
+        np.empty((devices, DEVICE_WORDS), np.int64),
+        np.empty((events, 3), np.int64),
+        np.empty(ids, np.uint64),
+        np.empty(ids, np.uint32),
+        np.empty((sessions, SESSION_WORDS), np.int64),
+    )
+
+
+def _part(columns: SliceColumns, ends: I64) -> SliceColumns:
+    devices, events, ids, sessions = ends.tolist()
+    return slice_columns(
+        columns.devices[:devices], columns.events[:events], columns.ids[:ids], columns.hours[:ids],
+        columns.sessions[:sessions],
+    )  # fmt: skip
+
+
+def _without(columns: SliceColumns, loaded: Bool) -> SliceColumns:
+    """Leave out what lies in some slices."""
+    devices = ~loaded[_slices_of(columns.devices[:, TAG].view(np.uint64))]
+    ids = ~loaded[_slices_of(columns.ids)]
+    sessions = ~loaded[_slices_of(columns.sessions[:, S_TAG].view(np.uint64))]
+    events = np.repeat(devices, event_counts(columns))
+    return slice_columns(
+        columns.devices[devices], columns.events[events], columns.ids[ids], columns.hours[ids],
+        columns.sessions[sessions],
+    )  # fmt: skip
+
+
+def _slices_of(tags: U64) -> I64:
+    return (tags >> np.uint64(56)).astype(np.int64)
+
+
+def no_journal(pending: Pending) -> Journal:
+    """Return a journal of nothing."""
+    return Journal(np.empty((0, JOURNAL_WORDS), np.int64), np.empty((0, SESSION_WORDS), np.int64), pending)
+
+
+def _no_pending(rows: int) -> Pending:
+    return Pending(np.zeros(rows, np.int64), np.zeros(rows, np.uint64), np.zeros(rows, np.float32))
+
+
+class _Table:
+    """The arrays of one table, and the words that describe it."""
+
+    def __init__(self, words: I64, number: int) -> None:
+        begin = TABLES + number * TABLE_WORDS
+        self._words = words[begin : begin + TABLE_WORDS]
+        self._words[[CAPACITY, NEXT_CAPACITY, BOUNDARY]] = _LEAST_CAPACITY, _LEAST_CAPACITY, SLICES
+        self.counts = words[COUNTS_AT + number * SLICES :][:SLICES]
+        self._tags = np.zeros(SLICES * _LEAST_CAPACITY, np.uint64)
+        self._values = np.zeros(SLICES * _LEAST_CAPACITY, np.uint32)
+
+    @property
+    def used(self) -> int:
+        """Return the number of tags."""
+        return int(self._words[USED])
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the arrays."""
+        return self._tags.nbytes + self._values.nbytes
+
+    def bind(self) -> None:
+        self._words[[TAGS, VALUES_AT]] = address_of(self._tags), address_of(self._values)
+
+    def grow_if_wanted(self) -> int:
+        """Begin to grow, a large table by less; the kernels go on with it. Return the places of the larger slices."""
+        if self._words[WANTS]:
+            capacity = int(self._words[CAPACITY])
+            capacity += capacity // (2 if capacity < _LARGE else 4)
+            lengthen(self._tags, SLICES * capacity)
+            lengthen(self._values, SLICES * capacity)
+            self._words[NEXT_CAPACITY], self._words[WANTS] = capacity, 0
+        return int(self._words[NEXT_CAPACITY])
