@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AGENT := ingest_api/agent
 AGENT_READY := $(AGENT)/node_modules/.ready
+KERNELS := $(VENV)/.kernels
 ARGS ?=
 WORKERS ?= 2
 export OMP_NUM_THREADS := 1
@@ -24,26 +25,31 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py) schemas/activity_statistics.py schemas/velocity.py
+	@echo "Compiling the velocity stage's kernels: about a minute, once." >&2
+	@$(BIN)/python -m flows.stages.device_state.warm
+	@touch $@
+
 $(AGENT_READY): $(AGENT)/package-lock.json $(AGENT)/.npmrc
 	@$(AGENT)/need-node.sh
 	@echo "Setting up $(AGENT)/node_modules with Node $$(node --version)." >&2
 	@cd $(AGENT) && npm ci --silent
 	@touch $@
 
-setup: $(READY) $(AGENT_READY) ## Make the virtual environment and the agent's tools from the lock files
+setup: $(READY) $(KERNELS) $(AGENT_READY) ## Make the virtual environment and the agent's tools from the lock files
 
 agent: $(AGENT_READY) ## Build the browser agent's bundle from its sources
 	@cd $(AGENT) && npm run --silent build
 
-run: $(READY) ## Start the stack, ingest, flow and traffic; ARGS="--for 60s" ends by itself with an account
+run: $(KERNELS) ## Start the stack, ingest, flow and traffic; ARGS="--for 60s" ends by itself with an account
 	@$(BIN)/clickgoose run $(ARGS)
 
-test: $(READY) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse, in two workers (WORKERS=0: in one process)
+test: $(KERNELS) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse, in two workers (WORKERS=0: in one process)
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest --cov --cov-report= -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 	@$(BIN)/coverage report --fail-under=90
 
-test-faults: $(READY) ## Every fault in its whole form, with a table; ARGS="--json FILE" keeps it as JSON as well
+test-faults: $(KERNELS) ## Every fault in its whole form, with a table; ARGS="--json FILE" keeps it as JSON as well
 	@$(BIN)/pytest tests/faults --faults=whole $(ARGS)
 
 check: $(READY) $(AGENT_READY) ## Lint, format, types, imports between rooms, generated documentation, the agent's bundle
@@ -62,7 +68,7 @@ lock: $(READY) ## Resolve requirements.lock anew (needs uv), with hashes and wit
 	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 
-bench: $(READY) ## Benchmarks: floor, pipeline and every stage
+bench: $(KERNELS) ## Benchmarks: floor, pipeline and every stage
 	@$(BIN)/clickgoose bench floor
 	@$(BIN)/clickgoose bench pipeline
 	@for stage in decode verify_mask normalize velocity relate enrich score; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
@@ -76,7 +82,7 @@ masking: $(READY) ## Recall on the masking corpus, and false alarms on 20,000 ho
 docs: $(READY) ## Write the generated pages
 	@$(BIN)/clickgoose docs
 
-golden: $(READY) ## Rewrite the golden files after a change that is meant
+golden: $(KERNELS) ## Rewrite the golden files after a change that is meant
 	@$(BIN)/pytest tests/golden --update-golden
 
 clean: ## Remove the virtual environment and caches; the stack's data stay (clickgoose down --purge)
