@@ -29,11 +29,14 @@ class SmartSignal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Windows(msgspec.Struct, frozen=True, gc=False, rename={"minutes": "5m", "hour": "1h", "day": "24h"}):
-    """A count over the windows of ``schemas.velocity.WINDOWS``, which end at this event."""
+    """A count over the windows of ``schemas.velocity.WINDOWS``, which end at this event.
 
-    minutes: int
-    hour: int
-    day: int
+    None, only of what devices share: not known, because the event came too late or the count would be too rough.
+    """
+
+    minutes: int | None
+    hour: int | None
+    day: int | None
 
 
 NOT_SAID = Windows(0, 0, 0)

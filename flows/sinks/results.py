@@ -97,15 +97,17 @@ def _columns(batch: Scored, explain: Explain, present: Present) -> Iterator[tupl
 
 def velocities(section: Velocity) -> Iterator[VelocityCounts]:
     """Yield the counts of each row."""
-    return starmap(VelocityCounts, _grouped(_windows(section.counts), len(KINDS)))
+    return starmap(VelocityCounts, _grouped(_windows(section.counts, _OWN), len(KINDS)))
 
 
 def entities(section: Shared) -> Iterator[SharedEntities]:
-    """Yield what each row shares; an entity without known counts is None."""
-    known = ~np.isnan(section.counts[:, :, 0, 0])
-    counts = np.rint(section.counts[known]).astype(np.uint32)
+    """Yield what each row shares; an entity without known counts is None, and so is a window that is not known."""
+    known = ~np.isnan(section.counts).all(axis=(2, 3))
+    counts = np.rint(np.nan_to_num(section.counts[known])).astype(
+        np.uint32
+    )  # 0: not known, for the event counts itself
     found = np.empty(len(counts), object)
-    found[:] = list(starmap(EntityCounts, _grouped(_windows(counts), len(MEASURES))))
+    found[:] = list(starmap(EntityCounts, _grouped(_windows(counts, _SHARED), len(MEASURES))))
     table = np.full(known.shape, None, object)
     table[known] = found
     return starmap(SharedEntities, table.tolist())
@@ -133,29 +135,39 @@ def sessions(section: SessionSummary) -> Iterator[SessionSoFar]:
     return map(SessionSoFar, section.events.tolist(), section.started_at.tolist())
 
 
-def _windows(counts: NDArray[np.uint32]) -> Iterator[Windows]:
-    """Yield one object for each row of the last axis, [..., WINDOWS]."""
-    flat = counts.reshape(-1, len(WINDOWS))
-    if flat.max(initial=0) >= 1 << _BITS:
-        return starmap(Windows, flat.tolist())
-    return map(_BUILT.__getitem__, (flat @ _PLACES).tolist())
+_BITS = 21
+_PLACES = 1 << _BITS * np.arange(len(WINDOWS))
+_BUILT_AT_MOST = 65_536
 
 
 class _Built(dict[int, Windows]):
     """Objects by their three counts in one number: most are of a few small counts, and looked up thrice as fast."""
 
+    def __init__(self, *, zero_is_unknown: bool) -> None:
+        super().__init__()
+        self._zero_is_unknown = zero_is_unknown
+
     def __missing__(self, key: int) -> Windows:
         if len(self) >= _BUILT_AT_MOST:
             self.clear()
         mask = (1 << _BITS) - 1
-        found = self[key] = Windows(key & mask, key >> _BITS & mask, key >> 2 * _BITS)
+        found = self[key] = self.of(key & mask, key >> _BITS & mask, key >> 2 * _BITS)
         return found
 
+    def of(self, *counts: int) -> Windows:
+        """Return the object of three counts."""
+        return Windows(*(None if self._zero_is_unknown and not count else count for count in counts))
 
-_BITS = 21
-_PLACES = 1 << _BITS * np.arange(len(WINDOWS))
-_BUILT_AT_MOST = 65_536
-_BUILT = _Built()
+
+_OWN, _SHARED = _Built(zero_is_unknown=False), _Built(zero_is_unknown=True)
+
+
+def _windows(counts: NDArray[np.uint32], built: _Built) -> Iterator[Windows]:
+    """Yield one object for each row of the last axis, [..., WINDOWS]."""
+    flat = counts.reshape(-1, len(WINDOWS))
+    if flat.max(initial=0) >= 1 << _BITS:
+        return starmap(built.of, flat.tolist())
+    return map(built.__getitem__, (flat @ _PLACES).tolist())
 
 
 def _grouped(items: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:

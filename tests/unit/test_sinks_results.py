@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from flows.sinks.results import velocities
+from flows.sinks.results import entities, velocities
 from flows.sinks.tables import Table, archive_columns, event_columns, letter_columns, pack_rows, tables_of, unpack_rows
-from schemas.batches import Velocity
+from schemas.batches import Shared, Velocity
 from schemas.result import (
     DECISIONS,
     DeviceHistory,
@@ -23,6 +23,7 @@ from schemas.result import (
     decode_result,
     encode_rejected,
 )
+from schemas.shared import unknown
 from schemas.velocity import KINDS
 from tests.builders import NOW
 from tests.scored_parcels import BUILD, encoded_parcel
@@ -162,3 +163,13 @@ def test_columns_of_many_parcels_are_joined_in_order() -> None:
     assert tables["raw_archive"]["payload"].tolist() == [b"sealed\0%d\0" % n for n in (0, 1, 10, 11, 12)]
     assert tables["dead_letters"]["offset"].tolist() == [13]
     assert "raw_archive" not in tables_of([encoded_parcel(2)], archive=False)
+
+
+def test_a_window_that_is_not_known_is_null_beside_those_that_are() -> None:
+    counts = unknown(2)
+    counts[0, 1] = [[np.nan, 7, 9], [np.nan, np.nan, 2]]
+    counts[1, 1] = [[np.nan, np.nan, 1 << 22], [np.nan, np.nan, np.nan]]
+    first, second = entities(Shared(counts, np.zeros(2, np.bool_)))
+    assert first.network == EntityCounts(Windows(None, 7, 9), Windows(None, None, 2))
+    assert second.network == EntityCounts(Windows(None, None, 1 << 22), Windows(None, None, None))
+    assert (first.address, second.card) == (None, None)

@@ -8,8 +8,13 @@ from flows.stages.velocity import Velocity
 from tests.builders import normalized
 
 KERNELS = (
-    state.count_rows, state.repeat_journal, state.find_sessions, state.read_devices, state.read_rest, state.write_slices,
-)  # fmt: skip
+    state.count_rows,
+    state.repeat_journal,
+    state.find_sessions,
+    state.read_devices,
+    state.read_rest,
+    state.write_slices,
+)
 
 
 def compiled() -> list[int]:
