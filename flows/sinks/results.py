@@ -105,7 +105,7 @@ def entities(section: Shared) -> Iterator[SharedEntities]:
     known = ~np.isnan(section.counts).all(axis=(2, 3))
     counts = np.rint(np.nan_to_num(section.counts[known])).astype(
         np.uint32
-    )  # 0: not known, for the event counts itself
+    )  # 0: not known
     found = np.empty(len(counts), object)
     found[:] = list(starmap(EntityCounts, _grouped(_windows(counts, _SHARED), len(MEASURES))))
     table = np.full(known.shape, None, object)
