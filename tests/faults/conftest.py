@@ -16,13 +16,13 @@ pytest.register_assert_rewrite("tests.faults.harness")
 from tests.faults.harness import FORMS, Case, Form, World, case  # noqa: E402 - after its asserts are known to pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def form(pytestconfig: pytest.Config) -> Form:
     """How much is done."""
     return FORMS[pytestconfig.getoption("--faults")]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(form: Form) -> Iterator[World]:
     """The system that all fault tests share, one after the other."""
     need_apache_kafka()
