@@ -1,18 +1,18 @@
 """Velocity: what a device did in the windows that end at each event, and what is remembered of its life and sessions.
 
-**Time.** An event counts at ``min(occurred_at, received_at, appended_at)``: the ingest tier attests when it accepted the
-event and the broker when it stored it, and nothing happens after that. So neither a browser nor an ingest host with a
-clock in the future can push the watermark ahead, while an event that comes late is counted where it belongs. The
-watermark is the largest such time of the partition so far.
+**Time.** An event counts at ``min(occurred_at, received_at, appended_at)``: the ingest tier attests when it took the
+event and the broker when it stored it, and nothing happens after that. So neither a browser nor an ingest host whose
+clock is ahead can push the watermark on, while an event that comes late is counted where it belongs. The watermark is
+the largest such time of the partition so far.
 
-**Fate of a row**, in the order of the offsets: *dropped* where its id was counted before, at least ``dedup_ms`` and less
-than an hour more of watermark time ago; else *dead* (``velocity.too_late``) where it is older than ``lateness_ms``
-behind the watermark; else *counted*. An id counts as the merchant's own. A dead row is not remembered, so that it can
-be redriven. Ids are kept at least as long as events may be late: a second copy of an event is always either dropped or
+**Fate of a row**, in the order of the offsets: *dropped* where its id was counted in the ``dedup_ms``, and less than an
+hour more, of watermark time before; else *dead* (``velocity.too_late``) where it is older than ``lateness_ms``
+behind the watermark; else *counted*. An id counts as the merchant's own. A dead row is not remembered, so it can be
+redriven. Ids are kept at least as long as events may be late: a second copy of an event is always either dropped or
 too late, never counted.
 
-**Counts are exact**: events of the device seen so far with a time in ``(t - window, t]``, the event itself included, and
-the distinct values among them; docs/adr/0003 says where that ends. A device is forgotten when it was not seen for
+**Counts are exact**: events of the device seen so far with a time in ``(t - window, t]``, the event itself included,
+and the distinct values among them; docs/adr/0003 says where that ends. A device is forgotten when it was not seen for
 ``idle_ms`` before the watermark, a session when none of its events was counted for ``session_idle_ms`` of watermark
 time: what is forgotten never shows, whenever its memory is taken back, so results depend on the rows alone.
 
@@ -53,7 +53,7 @@ class Velocity:
         lateness_ms: int = DAY,
         dedup_ms: int = DAY,
         idle_ms: int = 30 * DAY,
-        session_idle_ms: int = HOUR,
+        session_idle_ms: int = HOUR // 2,
         salt: int = 0,
     ) -> None:
         if min(lateness_ms, dedup_ms, session_idle_ms) < 0 or idle_ms < lateness_ms + DAY:
@@ -127,7 +127,7 @@ class VelocitySession:
         detail = "older than flow.lateness_seconds behind the newest event of its partition"
         errs: list[DeadLetter] = dead_letters(batch, dead.tolist(), Reason.TOO_LATE, "velocity", detail)
         dropped = int(np.count_nonzero(out.fate == DROPPED))
-        return StageOut(_counted(batch.take(kept), RowsOut(*(column[kept] for column in out))), errs, dropped)
+        return StageOut(_counted(batch.take(kept), RowsOut._make(column[kept] for column in out)), errs, dropped)
 
     def _rows(self, batch: Normalized) -> RowsIn:
         event, network, log = batch.event, batch.network, batch.activity
@@ -181,6 +181,11 @@ class VelocitySession:
         changed = journal.rows.nbytes + journal.sessions.nbytes
         wanted = min(max(_LEAST_BYTES, changed), _MOST_BYTES)
         return max(1, wanted // max(1, self._state.bytes_per_slice))
+
+
+def _rows_of(out: RowsOut, kept: NDArray[np.intp]) -> RowsOut:
+    columns: Any = out
+    return RowsOut(*(column[kept] for column in columns))
 
 
 def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:

@@ -1,8 +1,8 @@
 """The bytes of velocity's snapshots: what happened since the one before, and some slices of the state as they are.
 
 Little-endian: ``magic 4 | version u16 | first slice u16 | slices u16 | reserved u16 | watermark i64 | salt u64``, then
-columns, each as ``bytes u64`` and its items: the journal, the sessions that it touched, the scores that no row has seen,
-and the slices. The version changes with the layout of a device, an event, a session or a row of the journal.
+columns, each as ``bytes u64`` and its items: the journal, the sessions that it touched, the scores that no row has
+seen, and the slices. The version changes with the layout of a device, an event, a session or a row of the journal.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.stages.device_state.arrays import lengthen
+from flows.stages.device_state.arrays import Growing
 from flows.stages.device_state.kernels_rows import count_rows
 from flows.stages.device_state.layout import DAY, HOUR, SCANNED, SECOND
 from flows.stages.device_state.tags import TextTags
@@ -341,13 +341,19 @@ def test_durations_must_fit_each_other() -> None:
         Velocity(lateness_ms=-1)
 
 
-def test_an_array_grows_by_a_few_mebibytes_at_a_time() -> None:
-    column = np.zeros(1 << 20, np.int64)
-    column[:] = 7
-    lengthen(column, (1 << 20) + 1)
-    assert (1 << 20) < len(column) <= (1 << 20) + (1 << 19) + 1
-    assert (column[: 1 << 20] == 7).all()
-    assert not column[1 << 20 :].any()
+@pytest.mark.parametrize("system", [sys.platform, "darwin"])
+def test_an_array_grows_and_keeps_what_it_holds(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    grown = Growing(np.int64, 1 << 20, 3)
+    grown.array[:] = 7
+    rows = len(grown)
+    grown.lengthen(rows)
+    assert len(grown) == rows
+    grown.lengthen(rows + 1)
+    assert rows * 5 // 4 <= len(grown) <= rows * 5 // 4 + 1_000
+    assert (grown.array[:rows] == 7).all()
+    assert not grown.array[rows:].any()
+    assert grown.address % 4_096 == 0
 
 
 def test_a_second_process_compiles_nothing() -> None:

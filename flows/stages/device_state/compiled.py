@@ -1,8 +1,9 @@
 """How the kernels of the state are compiled: to machine code, kept on disk, without threads.
 
 Numba keeps a compiled function as long as its own file stays as it is, and sees neither the files of what it calls nor
-those of the numbers that it was compiled with. So the folder of the cache is named after the text of all of them. It lies in ``__pycache__`` beside this file, or in
-``NUMBA_CACHE_DIR`` where that is set; where neither can be written, in the user's cache folder.
+those of the numbers that it was compiled with. So the folder of the cache is named after the text of all of them. It
+lies in ``__pycache__`` beside this file, or in ``NUMBA_CACHE_DIR`` where that is set; where neither can be written, in
+the user's cache folder.
 """
 
 from __future__ import annotations

@@ -293,7 +293,7 @@ def _count_late(
             each -= 1
             length = pool[_entry(state, heavy, each), 1]
         counts[row, window] = total
-    mask = clear_scratch(state, min(np.int64(counts[row, 2]), SCANNED) + 1)
+    mask = clear_scratch(state, np.int64(min(counts[row, 2], SCANNED)) + 1)
     scan_event(state, word_0, word_1, word_2, mask, counts, row, 0)
     left, each, length = np.int64(SCANNED), chunk, within
     while True:

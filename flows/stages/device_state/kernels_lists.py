@@ -173,7 +173,7 @@ def count_newest(
 
 @step
 def mark_among(state: Any, slot: Any, place: Any, word_0: Any, word_1: Any, word_2: Any) -> Any:
-    """Return the first word of an event that goes before ``place``, with the bits of those values that it is the newest of."""
+    """Return the first word of an event that goes before ``place``: with the bits of what it is the newest of."""
     devices_32 = devices_32_of(state)
     pool = pool_of(state)
     start = np.int64(devices_32[slot, START])
@@ -250,7 +250,7 @@ def scan_event(
 
 @step
 def scan_range(state: Any, first: Any, after: Any, time: Any, left: Any, mask: Any, counts: Any, row: Any) -> Any:
-    """Count the events of a block from ``after`` back to ``first``, at most ``left``; return how many may follow, 0: done."""
+    """Count a block's events from ``after`` back to ``first``, at most ``left``; return how many may follow."""
     pool = pool_of(state)
     for at in range(after - 1, first - 1, -1):
         word = pool[at, 0]
@@ -267,7 +267,7 @@ def scan_range(state: Any, first: Any, after: Any, time: Any, left: Any, mask: A
 def add_light(
     state: Any, slot: Any, time: Any, cutoff: Any, word_0: Any, word_1: Any, word_2: Any, counts: Any, row: Any
 ) -> Any:
-    """Count an event and add it to a short list with room for it; return the time of the event before it, -1 where none."""
+    """Count an event and add it to a short list that has room; return the time of the event before it, or -1."""
     devices_32 = devices_32_of(state)
     start = np.int64(devices_32[slot, START])
     length = np.int64(devices_32[slot, LENGTH])

@@ -291,6 +291,15 @@ def _point(state: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut) -> None
     _point_out(state, out)
 
 
+@step
+def _address_and_account(first: Any, second: Any, account: Any, salt: Any) -> Any:
+    """Return an event's second word: a hash of its address, and of its account, which is 0 only where there is none."""
+    low = account & _M32
+    if low == np.uint64(0) and account != np.uint64(0):
+        low = _ONE
+    return np.int64((mix(mix(second + salt) ^ first) & ~_M32) | low)
+
+
 @kernel
 def count_rows(state: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, first: Any, end: Any) -> Any:
     """Count rows until arrays are too short; return the row to go on with, ``end`` where there is none."""
@@ -331,11 +340,7 @@ def count_rows(state: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, fir
         state[EVENTS] += 1
         device = tag_of(rows.device, row, salt)
         session = tag_of(rows.session, row, salt ^ device)
-        address = mix(mix(rows.address[row, 1] + salt) ^ rows.address[row, 0])
-        account = rows.account[row] & _M32
-        if account == np.uint64(0) and rows.account[row] != np.uint64(0):
-            account = _ONE
-        word_1 = np.int64((address & ~_M32) | account)
+        word_1 = _address_and_account(rows.address[row, 0], rows.address[row, 1], rows.account[row], salt)
         word_2 = np.int64((rows.merchant[row] << _HIGH) | (session & _M32))
         word_0 = (time << 21) | (np.int64(rows.country[row]) << 5)
         word_0 |= present_bits(word_0, word_1)

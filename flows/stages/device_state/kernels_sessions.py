@@ -116,8 +116,8 @@ def _fold(state: Any, slot: Any, entry: Any) -> None:
     time = log_time[entry]
     value = np.float64(log_value[entry])
     if not value > 0.0:
-        value = 0.0
-    value = min(value, LARGEST)
+        value = np.float64(0.0)
+    value = np.float64(min(value, LARGEST))
     sessions_32[slot, S_COUNTS] += np.uint32(1)
     sessions_32[slot, _LEAST] = min(sessions_32[slot, _LEAST], time)
     sessions_32[slot, _MOST] = max(sessions_32[slot, _MOST], time)

@@ -1,7 +1,7 @@
 """Tables of tags: found, added, removed, and grown a slice at a time.
 
 A place follows from the bits below a tag's top byte by multiplication, so a slice has any number of places and its
-tags lie in the order of their bits. When three quarters of a slice are in use, the table grows by half: slices move up
+tags lie in the order of their bits. When three quarters of a slice are in use, the table grows: slices move up
 from the last to the first, within the same arrays, one for every so many rows. What is removed leaves no mark: tags
 behind it move back.
 """

@@ -13,9 +13,9 @@ A **heavy** device has more than 64 events in its list. They lie in chunks of 64
 24 hours was last seen. There, the bit of an event is set where no event before it has the same value and time.
 
 A **table** finds the number of a tag, by open addressing within 256 slices, the top byte of a tag; 0 is an empty place.
-All slices have ``CAPACITY`` places; while it grows, slices from ``BOUNDARY`` on have ``NEXT_CAPACITY`` already. There are
-four: device -> its record; event id -> the hour of the watermark in which it was counted; session -> its record; value
-of a heavy device -> when it was last seen, the lower 32 bits.
+All slices have ``CAPACITY`` places; while it grows, slices from ``BOUNDARY`` on have ``NEXT_CAPACITY`` already. There
+are four: device -> its record; event id -> the hour of the watermark in which it was counted; session -> its record;
+value of a heavy device -> when it was last seen, the lower 32 bits.
 
 A **session** of a device is 208 bytes, 26 words: 0 tag, 1 start, 2 watermark when it was last counted; 32-bit numbers
 6 events, 7 to 32 counts; words 17 to 25 sums, both as ``schemas.activity_statistics`` has them.
@@ -83,7 +83,7 @@ SIZES: I64 = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, *(64 << np.arange(2
 CHUNK_CLASS, DIRECTORY_CLASS = 11, 5
 CHUNK = 64
 SCANNED = 16_384
-"""A late event of a heavy device looks at so many events of its window at most; past that, distinct counts are of these."""
+"""A late event of a heavy device looks at so many events of its window; distinct values beyond are not counted."""
 
 # A journal's row: kind, device, three words of the event, id, session, place.
 J_COUNTED, J_SCORE, J_WATERMARK = 1, 2, 3

@@ -16,16 +16,21 @@ from numba.extending import intrinsic
 
 from flows.stages.device_state import layout
 from flows.stages.device_state.compiled import step
+from schemas.activity_statistics import COUNTS, SUMS
 
 _ENDLESS = 1 << 40
+_array: Any = numba.carray
 
 
-@intrinsic  # type: ignore[misc] # numba is not typed
-def _pointer(context: Any, address: Any) -> Any:
+@intrinsic  # type: ignore[untyped-decorator] # numba's annotations are not read, see pyproject.toml
+def _as_pointer(context: Any, address: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(address), generate
+
+
+_pointer: Any = _as_pointer  # compiled code leaves the context out
 
 
 def _column(word: int, dtype: Any) -> Any:
@@ -33,7 +38,7 @@ def _column(word: int, dtype: Any) -> Any:
 
     @step
     def column(state: Any) -> Any:
-        return numba.carray(_pointer(state[word]), (_ENDLESS,), dtype)
+        return _array(_pointer(state[word]), (_ENDLESS,), dtype)
 
     return column
 
@@ -43,7 +48,7 @@ def _records(word: int, dtype: Any, width: int) -> Any:
 
     @step
     def records(state: Any) -> Any:
-        return numba.carray(_pointer(state[word]), (_ENDLESS, width), dtype)
+        return _array(_pointer(state[word]), (_ENDLESS, width), dtype)
 
     return records
 
@@ -89,19 +94,19 @@ out_longitude_of = _records(layout.OUT_LONGITUDE, np.float32, 3)
 out_place_at_of = _records(layout.OUT_PLACE_AT, np.int64, 3)
 out_session_events_of = _column(layout.OUT_SESSION_EVENTS, np.uint32)
 out_session_started_of = _column(layout.OUT_SESSION_STARTED, np.int64)
-out_session_counts_of = _records(layout.OUT_SESSION_COUNTS, np.uint32, len(layout.COUNTS))
-out_session_sums_of = _records(layout.OUT_SESSION_SUMS, np.float64, len(layout.SUMS))
+out_session_counts_of = _records(layout.OUT_SESSION_COUNTS, np.uint32, len(COUNTS))
+out_session_sums_of = _records(layout.OUT_SESSION_SUMS, np.float64, len(SUMS))
 
 
 @step
 def tags_of(state: Any, table: Any) -> Any:
     """Return the tags of a table."""
     address = state[layout.TABLES + table * layout.TABLE_WORDS + layout.TAGS]
-    return numba.carray(_pointer(address), (_ENDLESS,), np.uint64)
+    return _array(_pointer(address), (_ENDLESS,), np.uint64)
 
 
 @step
 def values_of(state: Any, table: Any) -> Any:
     """Return the values of a table."""
     address = state[layout.TABLES + table * layout.TABLE_WORDS + layout.VALUES_AT]
-    return numba.carray(_pointer(address), (_ENDLESS,), np.uint32)
+    return _array(_pointer(address), (_ENDLESS,), np.uint32)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.stages.device_state.arrays import address_of, lengthen
+from flows.stages.device_state.arrays import Growing
 from flows.stages.device_state.kernels_rows import count_rows, repeat_journal
 from flows.stages.device_state.kernels_slices import find_sessions, read_devices, read_rest, write_slices
 from flows.stages.device_state.layout import (
@@ -111,14 +111,14 @@ class DeviceState:
         self._words[[LATENESS, HOURS_KEPT, IDLE, SESSION_IDLE]] = durations
         self._words[SALT] = np.uint64(salt).astype(np.int64)
         self._words[POOL_NEED] = 512
-        self._devices = np.zeros((1_024, DEVICE_WORDS), np.int64)
-        self._sessions = np.zeros((256, SESSION_WORDS), np.int64)
-        self._pool = np.zeros((4_096, 3), np.int64)
-        self._heavy = np.zeros((16, HEAVY_WORDS), np.int64)
-        self._journal = np.zeros((1_024, JOURNAL_WORDS), np.int64)
+        self._devices = Growing(np.int64, 1_024, DEVICE_WORDS)
+        self._sessions = Growing(np.int64, 256, SESSION_WORDS)
+        self._pool = Growing(np.int64, 4_096, 3)
+        self._heavy = Growing(np.int64, 16, HEAVY_WORDS)
+        self._journal = Growing(np.int64, 1_024, JOURNAL_WORDS)
         self._tables = [_Table(self._words, number) for number in (BY_TAG, IDS, BY_SESSION, VALUES)]
-        self._scratch = np.zeros(_SCRATCH, np.uint64)
-        self._pending = _no_pending(2_048)
+        self._scratch = Growing(np.uint64, _SCRATCH)
+        self._pending: Pending = _no_pending(2_048)
         self._columns = code_columns()
         self._one = rows_out(1)
         self._written = _slice_columns(1, 1, 1, 1)
@@ -126,13 +126,9 @@ class DeviceState:
 
     def _bind(self) -> None:
         """Tell the kernels where the arrays are, after one was made longer."""
-        arrays: list[tuple[int, NDArray[Any]]] = [
-            (DEVICES, self._devices), (POOL, self._pool), (HEAVY, self._heavy), (SESSIONS, self._sessions),
-            (JOURNAL, self._journal), (SCRATCH, self._scratch),
-            *zip((PENDING_OFFSET, PENDING_TAG, PENDING_SCORE), self._pending, strict=True),
-        ]  # fmt: skip
-        for word, array in arrays:
-            self._words[word] = address_of(array)
+        arrays = (self._devices, self._pool, self._heavy, self._sessions, self._journal, self._scratch)
+        self._words[[DEVICES, POOL, HEAVY, SESSIONS, JOURNAL, SCRATCH]] = [array.address for array in arrays]
+        self._words[[PENDING_OFFSET, PENDING_TAG, PENDING_SCORE]] = [_address(column) for column in self._pending]
         for table in self._tables:
             table.bind()
         self._words[[DEVICE_LENGTH, POOL_LENGTH, HEAVY_LENGTH, SESSION_LENGTH, JOURNAL_LENGTH]] = [
@@ -157,7 +153,7 @@ class DeviceState:
     @property
     def nbytes(self) -> int:
         """Return the bytes of the arrays that grow."""
-        arrays: list[NDArray[Any]] = [self._devices, self._sessions, self._pool, self._heavy, self._journal]
+        arrays = (self._devices, self._sessions, self._pool, self._heavy, self._journal)
         return sum(array.nbytes for array in arrays) + sum(table.nbytes for table in self._tables)
 
     @property
@@ -182,13 +178,13 @@ class DeviceState:
         count, waiting = len(pending.offset), tail - head
         if tail + count > len(self._pending.offset):
             fresh = _no_pending(max(len(self._pending.offset), 2 * (waiting + count)))
-            for old, new in zip(self._pending, fresh, strict=True):
-                new[:waiting] = old[head:tail]
+            for name in Pending._fields:
+                getattr(fresh, name)[:waiting] = getattr(self._pending, name)[head:tail]
             self._pending = fresh
             self._words[PENDING_HEAD], tail = 0, waiting
             self._bind()
-        for old, new in zip(self._pending, pending, strict=True):
-            old[tail : tail + count] = new
+        for name in Pending._fields:
+            getattr(self._pending, name)[tail : tail + count] = getattr(pending, name)
         self._words[PENDING_TAIL] = tail + count
 
     def begin_journal(self) -> None:
@@ -199,7 +195,7 @@ class DeviceState:
         """Return what happened since the journal was begun, None where none was kept or it outgrew its limit."""
         if not self._words[JOURNAL_ON]:
             return None
-        rows = self._journal[: self._words[JOURNAL_END]]
+        rows = self._journal.array[: self._words[JOURNAL_END]]
         tags = np.unique(rows[rows[:, 0] == J_COUNTED, 6]).view(np.uint64)
         sessions = np.empty((len(tags), SESSION_WORDS), np.int64)
         found = find_sessions(self._words, tags, sessions)
@@ -208,7 +204,8 @@ class DeviceState:
     def pending(self) -> Pending:
         """Return the scores that no row has seen."""
         waiting = slice(int(self._words[PENDING_HEAD]), int(self._words[PENDING_TAIL]))
-        return Pending(*(column[waiting] for column in self._pending))
+        offset, tag, score = self._pending
+        return Pending(offset[waiting], tag[waiting], score[waiting])
 
     def write(self, first: int, end: int) -> SliceColumns:
         """Return the slices from ``first`` to ``end``; the columns are good until the next call."""
@@ -226,8 +223,8 @@ class DeviceState:
             room[3] += self._tables[BY_SESSION].counts[at]
             room[1] = max(room[1], 2 * len(self._written.events))
             self._written = _slice_columns(*room)
-            for old, new in zip(kept, self._written, strict=True):
-                new[: len(old)] = old
+            for name in SliceColumns._fields:
+                getattr(self._written, name)[: len(getattr(kept, name))] = getattr(kept, name)
         return _part(self._written, ends)
 
     def read(self, watermark: int, columns: SliceColumns, loaded: Bool) -> None:
@@ -266,21 +263,21 @@ class DeviceState:
     def _make_room(self) -> None:
         """Make longer what is too short for another row."""
         words = self._words
-        lengthen(self._devices, int(words[DEVICE_END]) + 1)
-        lengthen(self._sessions, int(words[SESSION_END]) + 1)
-        lengthen(self._pool, int(words[POOL_END] + words[POOL_NEED]))
-        lengthen(self._heavy, int(words[HEAVY_END]) + 1)
+        self._devices.lengthen(int(words[DEVICE_END]) + 1)
+        self._sessions.lengthen(int(words[SESSION_END]) + 1)
+        self._pool.lengthen(int(words[POOL_END] + words[POOL_NEED]))
+        self._heavy.lengthen(int(words[HEAVY_END]) + 1)
         waiting = int(words[PENDING_TAIL] - words[PENDING_HEAD])
         if words[JOURNAL_ON]:
             if words[JOURNAL_END] > _JOURNAL_LIMIT:
                 words[[JOURNAL_ON, JOURNAL_END]] = 0
-                self._journal = np.zeros((1_024, JOURNAL_WORDS), np.int64)
+                self._journal = Growing(np.int64, 1_024, JOURNAL_WORDS)
             else:
-                lengthen(self._journal, int(words[JOURNAL_END]) + waiting + 2)
+                self._journal.lengthen(int(words[JOURNAL_END]) + waiting + 2)
         for table in self._tables:
             largest = table.grow_if_wanted()
             if 2 * largest > len(self._scratch):
-                self._scratch = np.zeros(4 * largest, np.uint64)
+                self._scratch.lengthen(4 * largest)
         self._bind()
 
 
@@ -365,8 +362,8 @@ class _Table:
         self._words = words[begin : begin + TABLE_WORDS]
         self._words[[CAPACITY, NEXT_CAPACITY, BOUNDARY]] = _LEAST_CAPACITY, _LEAST_CAPACITY, SLICES
         self.counts = words[COUNTS_AT + number * SLICES :][:SLICES]
-        self._tags = np.zeros(SLICES * _LEAST_CAPACITY, np.uint64)
-        self._values = np.zeros(SLICES * _LEAST_CAPACITY, np.uint32)
+        self._tags = Growing(np.uint64, SLICES * _LEAST_CAPACITY)
+        self._values = Growing(np.uint32, SLICES * _LEAST_CAPACITY)
 
     @property
     def used(self) -> int:
@@ -379,14 +376,19 @@ class _Table:
         return self._tags.nbytes + self._values.nbytes
 
     def bind(self) -> None:
-        self._words[[TAGS, VALUES_AT]] = address_of(self._tags), address_of(self._values)
+        self._words[[TAGS, VALUES_AT]] = self._tags.address, self._values.address
 
     def grow_if_wanted(self) -> int:
         """Begin to grow, a large table by less; the kernels go on with it. Return the places of the larger slices."""
         if self._words[WANTS]:
             capacity = int(self._words[CAPACITY])
             capacity += capacity // (2 if capacity < _LARGE else 4)
-            lengthen(self._tags, SLICES * capacity)
-            lengthen(self._values, SLICES * capacity)
+            self._tags.lengthen(SLICES * capacity)
+            self._values.lengthen(SLICES * capacity)
             self._words[NEXT_CAPACITY], self._words[WANTS] = capacity, 0
         return int(self._words[NEXT_CAPACITY])
+
+
+def _address(array: NDArray[Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
