@@ -5,8 +5,8 @@ because sentences and other models read them.
 
 What devices share is a feature for entities of a few people each. Counts of an internet provider and of a kind of
 machine (fingerprint) grow with a shop's traffic: a model that saw them at one volume takes an honest crowd of another
-for an attack. Trained with them at 9 events a minute, 3.4% of honest events were to be reviewed at 100 a second;
-without, 1.9%, at the same recall. So they are told to merchants and analysts, and not to the model.
+for an attack. In a trial, trained on 30,000 events at 9 a minute, 3.4% of honest events were to be reviewed at 100 a
+second with them and 1.9% without, at the same recall. So they are told to merchants and analysts, not to the model.
 
 Nor are a device's earlier scores: simulated with a first model's, they raised the recall at 1% false positives by 0.3
 points, which is noise, and one mistake would keep a device down for good.
