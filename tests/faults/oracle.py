@@ -13,10 +13,9 @@ from confluent_kafka import Message
 from enrichers.address_table import load_address_table
 from schemas.envelope import ENVELOPE_BYTES, address_text, sealed_start
 from schemas.sealed import read_header
-from schemas.velocity import WINDOW_MS, WINDOWS
+from schemas.velocity import KINDS, WINDOW_MS, WINDOWS
 
 Counts = dict[tuple[str, str], int]  # by kind and window
-COUNTED = ("events",)
 
 
 class Seen(NamedTuple):
@@ -87,11 +86,11 @@ def _count(event: Seen, history: list[Seen]) -> Counts:
     counts = {}
     for window, length in zip(WINDOWS, WINDOW_MS, strict=True):
         inside = [one for one in history if event.time - length < one.time <= event.time]
-        for kind in COUNTED:
+        for kind in KINDS:
             counts[kind, window] = len({one.values[kind] for one in inside} - {""})
     return counts
 
 
 def shown(result: Mapping[str, Any]) -> Counts:
     """Return what a result, read from JSON, shows of the counts that the oracle knows."""
-    return {(kind, window): result["velocity"][kind][window] for kind in COUNTED for window in WINDOWS}
+    return {(kind, window): result["velocity"][kind][window] for kind in KINDS for window in WINDOWS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -21,4 +22,21 @@ def test_the_flows_clock_may_jump(world: World, fault: Fault) -> None:
                 one.wait_for_results()
                 world.fail("flow", clock_ms=clock_ms)
                 one.wait_for_results(20)
+        one.settle()
+
+
+def test_the_ingest_tiers_clock_may_jump(world: World, fault: Fault) -> None:
+    with fault("the ingest tier's clock a day ahead, then an hour behind") as one:
+        for clock_ms in (DAY, -HOUR, 0):
+            world.fail("ingest", clock_ms=clock_ms)
+            honest = one.browse(30, part=f"honest {clock_ms}")
+            time.sleep(0.5)
+            if clock_ms:
+                # A browser whose clock is as wrong is believed; one whose clock is right waits until the host's is.
+                with joined(one.browse(60, part=f"as wrong {clock_ms}", clock_ms=clock_ms)):
+                    pass
+                assert set(honest.reasons) & {"signature_stale", "no_session"}
+                world.fail("ingest")
+            with joined(honest):
+                pass
         one.settle()
