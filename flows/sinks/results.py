@@ -103,9 +103,7 @@ def velocities(section: Velocity) -> Iterator[VelocityCounts]:
 def entities(section: Shared) -> Iterator[SharedEntities]:
     """Yield what each row shares; an entity without known counts is None, and so is a window that is not known."""
     known = ~np.isnan(section.counts).all(axis=(2, 3))
-    counts = np.rint(np.nan_to_num(section.counts[known])).astype(
-        np.uint32
-    )  # 0: not known
+    counts = np.rint(np.nan_to_num(section.counts[known])).astype(np.uint32)  # 0: not known
     found = np.empty(len(counts), object)
     found[:] = list(starmap(EntityCounts, _grouped(_windows(counts, _SHARED), len(MEASURES))))
     table = np.full(known.shape, None, object)
