@@ -46,7 +46,7 @@ run: $(KERNELS) ## Start the stack, ingest, flow and traffic; ARGS="--for 60s" e
 
 test: $(KERNELS) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse, in two workers (WORKERS=0: in one process)
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest --cov --cov-report= -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest --cov --cov-report= -n $(WORKERS) $(ARGS)
 	@$(BIN)/coverage report --fail-under=90
 
 test-faults: $(KERNELS) ## Every fault in its whole form, with a table; ARGS="--json FILE" keeps it as JSON as well

@@ -6,9 +6,16 @@ import pytest
 
 from tests.faults.table import pytest_terminal_summary
 from tests.stack_fixture import namespace, stack
-from tests.workers import pytest_collection_modifyitems, pytest_sessionstart
+from tests.workers import pytest_collection_modifyitems, pytest_sessionstart, pytest_xdist_make_scheduler
 
-__all__ = ["namespace", "pytest_collection_modifyitems", "pytest_sessionstart", "pytest_terminal_summary", "stack"]
+__all__ = [
+    "namespace",
+    "pytest_collection_modifyitems",
+    "pytest_sessionstart",
+    "pytest_terminal_summary",
+    "pytest_xdist_make_scheduler",
+    "stack",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from pathlib import PurePosixPath
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -46,15 +46,33 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             ensure_jars(lambda sentence: print(sentence, file=sys.stderr), threading.Event())  # noqa: T201 - progress
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of every test, and put the long ones first."""
-    if _WORKER not in os.environ:
-        return
-    for item in items:
-        path = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(next((name for name in TOGETHER if _under(path, name)), path)))
-    items.sort(key=lambda item: _turn(item.nodeid.partition("::")[0]))
+    """Put the long ones first."""
+    if _WORKER in os.environ:
+        items.sort(key=lambda item: _turn(_file(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole files, or folders, in the order in which they were collected."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class WholeFiles(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return WholeFiles(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Return what a test shares a worker with: its file, or its folder where that has one running system."""
+    path = _file(nodeid)
+    return next((name for name in TOGETHER if _under(path, name)), path)
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 def give_up(sentence: str) -> NoReturn:
