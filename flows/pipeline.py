@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from enrichers.address_table import load_address_table
@@ -85,8 +86,13 @@ def build_pipeline(
         decode=Decode(keys),
         verify_mask=VerifyMask(),
         normalize=Normalize(locate=load_address_table()),
-        velocity=Velocity(lateness_ms=lateness_ms),
+        velocity=Velocity(lateness_ms=lateness_ms, salt=_salt_of(entity_key)),
         relate=Relate(shared or NothingShared(), entity_key),
         enrich=Enrich(),
         score=ScoreStage(model, policy),
     )
+
+
+def _salt_of(key: bytes) -> int:
+    """Return what velocity mixes into its tags: whoever does not know the key cannot choose ids whose tags collide."""
+    return int.from_bytes(blake2b(b"velocity" + key, digest_size=8).digest(), "little")

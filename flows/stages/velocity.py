@@ -120,7 +120,14 @@ class VelocitySession:
 
     def apply(self, batch: Normalized, /) -> StageOut[Counted]:
         """Count a batch in order; see the module for the fate of a row."""
-        out = self._state.count(self._rows(batch))
+        return self.outcome(batch, self.count(self.rows_of(batch)))
+
+    def count(self, rows: RowsIn) -> RowsOut:
+        """Do what ``apply`` does to the state."""
+        return self._state.count(rows)
+
+    def outcome(self, batch: Normalized, out: RowsOut) -> StageOut[Counted]:
+        """Return what ``apply`` does, from what the state says."""
         if not out.fate.any():  # COUNTED is 0
             return StageOut(_counted(batch, out))
         kept, dead = np.flatnonzero(out.fate == COUNTED), np.flatnonzero(out.fate == DEAD)
@@ -129,7 +136,8 @@ class VelocitySession:
         dropped = int(np.count_nonzero(out.fate == DROPPED))
         return StageOut(_counted(batch.take(kept), RowsOut._make(column[kept] for column in out)), errs, dropped)
 
-    def _rows(self, batch: Normalized) -> RowsIn:
+    def rows_of(self, batch: Normalized) -> RowsIn:
+        """Return what the state needs of a batch."""
         event, network, log = batch.event, batch.network, batch.activity
         times = np.minimum(event.occurred_at, event.received_at)
         return RowsIn(

@@ -108,6 +108,39 @@ def delivery(
     Console().print(table)
 
 
+@bench_app.command("state")
+def state(
+    devices: Annotated[int, typer.Option(min=1_000, help="Devices that events are drawn from")] = 1_000_000,
+    events: Annotated[int, typer.Option(min=10_000, help="Events over 20 hours of event time")] = 3_000_000,
+    batch: Batch = 256,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure the memory of velocity: what an event, a snapshot and a start cost, by CPU time.
+
+    Example: clickgoose bench state --devices 100000 --events 300000 --json
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from infra.bench.state import Load, bench_state
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("state", total=1.0)
+        found = bench_state(Load(devices, events, batch, seed), lambda share: progress.advance(task, share))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("", "value", title=f"state of {found['devices']:,} devices")
+    for name in ("cpu_us_per_event", "rss_mb", "load_s", "snapshot_ms_p99"):
+        table.add_row(name, f"{found[name]:,}")
+    for scenario, figures in found["details"].items():
+        for name, value in figures.items():
+            table.add_row(f"  {scenario}: {name}", f"{value:,}")
+    Console().print(table)
+
+
 def _recorded(events: int, seed: int) -> list[bytes]:
     from infra.bench.events import recorded_events
 

@@ -42,8 +42,10 @@ def kernel(function: F) -> F:
 
 
 def step(function: F) -> F:
-    """Compile a function that kernels call: it becomes part of them. It allocates nothing."""
-    return cast(F, numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+    """Compile a function that kernels call: it becomes part of them. It allocates nothing and owns nothing."""
+    return cast(
+        F, numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(function)
+    )
 
 
 _CACHE_DIRECTORY = _cache_directory()

@@ -104,6 +104,7 @@ from flows.stages.device_state.memory import (
     pending_tag_of,
     pool_of,
     scratch_of,
+    words_at,
 )
 from schemas.activity_statistics import CodeColumns
 from schemas.velocity import SCORE_LAG
@@ -301,8 +302,9 @@ def _address_and_account(first: Any, second: Any, account: Any, salt: Any) -> An
 
 
 @kernel
-def count_rows(state: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, first: Any, end: Any) -> Any:
+def count_rows(words: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, first: Any, end: Any) -> Any:
     """Count rows until arrays are too short; return the row to go on with, ``end`` where there is none."""
+    state = words_at(words.ctypes.data)
     _point(state, rows, columns, out)
     journal_f = journal_f_of(state)
     journal = journal_of(state)
@@ -356,8 +358,9 @@ def count_rows(state: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, fir
 
 
 @kernel
-def repeat_journal(state: Any, rows: Any, rows_f: Any, loaded: Any, out: RowsOut, first: Any, end: Any) -> Any:
+def repeat_journal(words: Any, rows: Any, rows_f: Any, loaded: Any, out: RowsOut, first: Any, end: Any) -> Any:
     """Do to the slices that are loaded, bool[256], what a journal says; return as ``count_rows`` does."""
+    state = words_at(words.ctypes.data)
     _point_out(state, out)
     for row in range(first, end):
         if is_short(state):

@@ -30,6 +30,7 @@ from flows.stages.device_state.layout import (
     DAY,
     DEVICE_WORDS,
     EVENTS,
+    FETCHED,
     H_DIRECTORY,
     H_HEAD,
     H_LENGTH,
@@ -38,6 +39,7 @@ from flows.stages.device_state.layout import (
     IS_HEAVY,
     LAST,
     LENGTH,
+    POOL_LENGTH,
     S_TAG,
     SESSION_WORDS,
     SIZES,
@@ -47,9 +49,10 @@ from flows.stages.device_state.layout import (
     WATERMARK,
     SliceColumns,
 )
-from flows.stages.device_state.memory import devices_32_of, devices_of, heavy_of, pool_of, sessions_of
+from flows.stages.device_state.memory import devices_32_of, devices_of, heavy_of, pool_of, sessions_of, words_at
 
 _BITS = 31
+_AHEAD = 64
 
 
 @step
@@ -123,6 +126,23 @@ def _write_device(state: Any, slot: Any, columns: SliceColumns, ends: Any) -> An
 
 
 @step
+def _fetch(state: Any, first: Any, end: Any) -> None:
+    """Touch the records and the first events of devices: so their loads wait for memory together, not in turn."""
+    devices = devices_of(state)
+    devices_32 = devices_32_of(state)
+    pool = pool_of(state)
+    touched = np.int64(0)
+    for place in range(first, end):
+        slot = value_at(state, BY_TAG, place)
+        touched ^= devices[slot, 0] ^ devices[slot, 8]
+    for place in range(first, end):
+        at = np.int64(devices_32[value_at(state, BY_TAG, place), START])
+        if at < state[POOL_LENGTH]:
+            touched ^= pool[at, 0]
+    state[FETCHED] = touched
+
+
+@step
 def _write_slice(state: Any, part: Any, columns: SliceColumns, ends: Any) -> Any:
     sessions = sessions_of(state)
     if (
@@ -133,8 +153,10 @@ def _write_slice(state: Any, part: Any, columns: SliceColumns, ends: Any) -> Any
         return False
     capacity = capacity_of(state, BY_TAG, part)
     for place in range(part * capacity, (part + 1) * capacity):
+        if (place - part * capacity) % _AHEAD == 0:
+            _fetch(state, place, min(place + _AHEAD, (part + 1) * capacity))
         if tag_at(state, BY_TAG, place) != np.uint64(0):
-            slot = np.int64(value_at(state, BY_TAG, place))
+            slot = value_at(state, BY_TAG, place)
             if not is_idle(state, slot) and not _write_device(state, slot, columns, ends):
                 return False
     capacity = capacity_of(state, IDS, part)
@@ -160,11 +182,12 @@ def _write_slice(state: Any, part: Any, columns: SliceColumns, ends: Any) -> Any
 
 
 @kernel
-def write_slices(state: Any, first: Any, end: Any, columns: SliceColumns, ends: Any) -> Any:
+def write_slices(words: Any, first: Any, end: Any, columns: SliceColumns, ends: Any) -> Any:
     """Write slices behind what the columns hold, int64[4] of devices, events, ids and sessions, and move that on.
 
     Return the slice to go on with when the columns are longer, ``end`` where all are written.
     """
+    state = words_at(words.ctypes.data)
     for part in range(first, end):
         devices, events, ids, sessions = ends[0], ends[1], ends[2], ends[3]
         if not _write_slice(state, part, columns, ends):
@@ -187,11 +210,12 @@ def _read_light(state: Any, slot: Any, events: Any, at: Any, length: Any) -> Non
 
 
 @kernel
-def read_devices(state: Any, columns: SliceColumns, position: Any) -> Any:
+def read_devices(words: Any, columns: SliceColumns, position: Any) -> Any:
     """Add devices and their events until arrays are too short; return whether all are there.
 
     ``position`` int64[4]: the device, the next event, how many of the device's events are there, and its slot.
     """
+    state = words_at(words.ctypes.data)
     devices_32 = devices_32_of(state)
     devices = devices_of(state)
     while position[0] < len(columns.devices):
@@ -232,11 +256,12 @@ def read_devices(state: Any, columns: SliceColumns, position: Any) -> Any:
 
 
 @kernel
-def read_rest(state: Any, columns: SliceColumns, position: Any) -> Any:
+def read_rest(words: Any, columns: SliceColumns, position: Any) -> Any:
     """Add ids and sessions, which replace those that are there; return as ``read_devices`` does.
 
     ``position`` int64[2]: the next id and the next session.
     """
+    state = words_at(words.ctypes.data)
     sessions = sessions_of(state)
     while position[0] < len(columns.ids):
         if is_short(state):
@@ -258,8 +283,9 @@ def read_rest(state: Any, columns: SliceColumns, position: Any) -> Any:
 
 
 @kernel
-def find_sessions(state: Any, tags: Any, records: Any) -> Any:
+def find_sessions(words: Any, tags: Any, records: Any) -> Any:
     """Write the records of those sessions that are remembered, int64[n, 26]; return how many they are."""
+    state = words_at(words.ctypes.data)
     sessions = sessions_of(state)
     at = 0
     for tag in tags:

@@ -121,7 +121,8 @@ class DeviceState:
         self._pending: Pending = _no_pending(2_048)
         self._columns = code_columns()
         self._one = rows_out(1)
-        self._written = _slice_columns(1, 1, 1, 1)
+        self._room = (1, 1, 1, 1)
+        self._written = _slice_columns(*self._room)
         self._bind()
 
     def _bind(self) -> None:
@@ -210,22 +211,25 @@ class DeviceState:
     def write(self, first: int, end: int) -> SliceColumns:
         """Return the slices from ``first`` to ``end``; the columns are good until the next call."""
         ends = np.zeros(4, np.int64)
+        self._make_columns(first, end)
         while True:
-            at = write_slices(self._words, first, end, self._written, ends)
-            if at == end:
-                break
-            first = at
-            kept = _part(self._written, ends)
-            room = [2 * int(each) + 4_096 for each in ends]
-            room[0] += self._tables[BY_TAG].counts[at]
-            room[1] += int(self._words[POOL_END]) if len(self._written.events) > int(self._words[EVENTS]) else 0
-            room[2] += self._tables[IDS].counts[at]
-            room[3] += self._tables[BY_SESSION].counts[at]
-            room[1] = max(room[1], 2 * len(self._written.events))
-            self._written = _slice_columns(*room)
+            first = write_slices(self._words, first, end, self._written, ends)
+            if first == end:
+                return _part(self._written, ends)
+            kept = _part(self._written, ends)  # the events of these slices were more than their share
+            self._written = _slice_columns(*self._room[:1], 2 * self._room[1], *self._room[2:])
+            self._room = (self._room[0], 2 * self._room[1], *self._room[2:])
             for name in SliceColumns._fields:
                 getattr(self._written, name)[: len(getattr(kept, name))] = getattr(kept, name)
-        return _part(self._written, ends)
+
+    def _make_columns(self, first: int, end: int) -> None:
+        """Have columns for some slices: no shorter than these need, and no longer than much more than that."""
+        devices, ids, sessions = (int(table.counts[first:end].sum()) for table in self._tables[:VALUES])
+        events = int(self._words[POOL_END]) * (end - first) // SLICES * 5 // 4 + 4_096
+        room = (devices, events, ids, sessions)
+        if any(not need <= have <= 4 * need + 65_536 for need, have in zip(room, self._room, strict=True)):
+            self._room = (2 * devices, events, 2 * ids, 2 * sessions) if end - first < SLICES else room
+            self._written = _slice_columns(*self._room)
 
     def read(self, watermark: int, columns: SliceColumns, loaded: Bool) -> None:
         """Add slices, but for those that are here, bool[256]."""
