@@ -106,7 +106,7 @@ def _grow(load: Load, folder: str) -> dict[str, Any]:
             cpu.append((time.thread_time() - spent) * 1e3)
             wall.append((time.perf_counter() - begun) * 1e3)
             sizes.append(len(snapshot.data))
-            if epoch % 30 == 0:
+            if epoch % 30 == 29:
                 _say(0.2 * 30 / _EPOCHS)
     found |= {
         "snapshot_ms_p99": _rounded(np.percentile(cpu[1:], 99)),
