@@ -108,6 +108,7 @@ _READ: dict[str, Callable[[Any, bytes], Any]] = {
     "list": lambda client, key: client.lrange(key, 0, -1),
     "set": lambda client, key: list(client.smembers(key)),
     "zset": lambda client, key: [member for member, _ in client.zrange(key, 0, -1, withscores=True)],
+    "stream": lambda client, key: [fields for _, fields in client.xrange(key)],
 }
 
 
