@@ -21,7 +21,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from ingest_api.app import create_app
-from schemas.envelope import ENVELOPE_BYTES
+from schemas.envelope import sealed_start
 from tests.ingest_kit import KEYS, Page, config, event_id, running
 
 TOPIC = "events.raw"
@@ -72,8 +72,7 @@ class Tail:
         """Return the event ids seen so far."""
         found = []
         for _, value in self.seen:
-            at = ENVELOPE_BYTES + value[28] + value[29] + value[30]
-            found.append(event_id(value[at:]))
+            found.append(event_id(value[sealed_start(value) :]))
         return found
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.catalogue import load_catalogue
-from schemas.envelope import ENVELOPE_BYTES
+from schemas.envelope import ENVELOPE_BYTES, sealed_start
 from schemas.keys import KeyRing
 from schemas.nested import nested_of
 from schemas.payload import decode_payloads
@@ -35,9 +35,9 @@ class Opened:
 
 def split_record(value: bytes) -> tuple[str, bytes]:
     """Return transaction and sealed event of a record of ``events.raw``."""
-    merchant, transaction, linked = value[28], value[29], value[30]
+    merchant, transaction = value[28], value[29]
     start = ENVELOPE_BYTES + merchant
-    return value[start : start + transaction].decode(), value[start + transaction + linked :]
+    return value[start : start + transaction].decode(), value[sealed_start(value) :]
 
 
 def body_of(sealed: bytes, ring: KeyRing) -> bytes:
