@@ -48,7 +48,7 @@ class AddressTable:
         four = lower.astype(np.uint32)  # its lower 32 bits
         country = _find(self._country.four, self._country.six, mapped, four, upper).astype(np.uint16)
         asn = _find(self._asn.four, self._asn.six, mapped, four, upper)
-        return Network(country, asn, self._north[country], self._east[country])
+        return Network(country, asn, self._north[country], self._east[country], np.zeros(len(country), np.uint16))
 
 
 def _find(

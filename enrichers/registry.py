@@ -6,16 +6,26 @@ from enrichers.anti_detect_browser import AntiDetectBrowser
 from enrichers.bot import Bot
 from enrichers.canvas_spoofing import CanvasSpoofing
 from enrichers.cdp_automation import CdpAutomation
+from enrichers.datacenter_ip import DatacenterIp
 from enrichers.developer_tools import DeveloperTools
+from enrichers.geo_timezone_mismatch import GeoTimezoneMismatch
 from enrichers.headless import Headless
 from enrichers.high_activity import HighActivity
+from enrichers.impossible_travel import ImpossibleTravel
+from enrichers.incognito import Incognito
+from enrichers.ip_blocklist import IpBlocklist
 from enrichers.navigator_mismatch import NavigatorMismatch
 from enrichers.privacy_settings import PrivacySettings
+from enrichers.proxy import Proxy
+from enrichers.rare_device import RareDevice
+from enrichers.replayed import Replayed
 from enrichers.scripted_input import ScriptedInput
 from enrichers.signal import MAX_REASONS, SmartSignal
 from enrichers.tampering import Tampering
+from enrichers.tor import Tor
 from enrichers.velocity_anomaly import VelocityAnomaly
 from enrichers.virtual_machine import VirtualMachine
+from enrichers.vpn import Vpn
 from enrichers.webgl_mismatch import WebglMismatch
 from schemas.smart_signals import SMART_SIGNALS
 
@@ -34,6 +44,16 @@ SIGNALS: tuple[SmartSignal, ...] = (
     HighActivity(),
     VelocityAnomaly(),
     ScriptedInput(),
+    Incognito(),
+    RareDevice(),
+    ImpossibleTravel(),
+    Vpn(),
+    Proxy(),
+    Tor(),
+    DatacenterIp(),
+    IpBlocklist(),
+    GeoTimezoneMismatch(),
+    Replayed(),
 )
 
 

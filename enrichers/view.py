@@ -9,10 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.activity_statistics import ActivityStatistics, activity_statistics
-from schemas.batches import F32, I64, U8, U32, Bool, Environment, Event, Related, Velocity
+from schemas.batches import (
+    F32,
+    I64,
+    U8,
+    U32,
+    Bool,
+    Environment,
+    Event,
+    History,
+    Network,
+    Recognition,
+    Related,
+    Shared,
+    Velocity,
+)
 from schemas.catalogue import Catalogue, category_hash, load_catalogue
 from schemas.environment import BROWSERS, CHECK_BIT, DEVICES, GPUS, SYSTEMS
 from schemas.event_time import event_time
+from schemas.networks import NETWORK_BIT
+from schemas.travel import travel_kmh
 
 CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
 
@@ -26,6 +42,10 @@ class View:
         self._catalogue: Catalogue = load_catalogue()
         self.environment: Environment = batch.environment
         self.velocity: Velocity = batch.velocity
+        self.network: Network = batch.network
+        self.recognition: Recognition = batch.recognition
+        self.history: History = batch.history
+        self.shared: Shared = batch.shared
         self.event: Event = batch.event
         self.time: I64 = event_time(batch)
         self._classified: dict[tuple[str, Callable[[bytes | None], int]], U8] = {}
@@ -93,6 +113,20 @@ class View:
             found = np.fromiter(map(function, self.texts(name)), np.uint8, len(self))
             self._classified[key] = found
         return found
+
+    @property
+    def located(self) -> Bool:
+        """Return where anything is known of the address, bool[n]."""
+        return (self.network.country != 0) | (self.network.asn != 0) | (self.network.classes != 0)
+
+    def network_class(self, *names: str) -> Bool:
+        """Return where the address is in one of these classes of networks, bool[n]."""
+        return (self.network.classes & np.uint16(sum(NETWORK_BIT[name] for name in names))) != 0
+
+    @cached_property
+    def travel_kmh(self) -> F32:
+        """Return the speed from where the device was before, float32[n], NaN where it was nowhere else."""
+        return travel_kmh(self.network, self.history, self.time)
 
     @cached_property
     def activity(self) -> ActivityStatistics:

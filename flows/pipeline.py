@@ -2,17 +2,17 @@
 
 ::
 
-                                                           +----- remember ------------+
-                                                           v                           |
-    events.raw -> decode -> verify_mask -> normalize -> velocity -> relate -> enrich -> score -> results
-                    |            |             |            |         |         |        |
-                    +------------+-------------+------------+---------+---------+--------+--> dead letters
+                                                           +----- remember -------------------------+
+                                                           v                                        |
+    events.raw -> decode -> verify_mask -> normalize -> velocity -> recognize -> relate -> enrich -> score -> results
+                    |            |             |            |           |          |         |        |
+                    +------------+-------------+------------+-----------+----------+---------+--------+--> dead letters
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import Any
 
@@ -22,10 +22,11 @@ from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
+from flows.stages.recognize import Recognize
 from flows.stages.relate import NO_KEY, Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
-from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Related, Scored, Verified
+from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Recognized, Related, Scored, Verified
 from schemas.keys import KeyRing
 from schemas.shared import NothingShared, SharedCounts
 from schemas.stage import KeyedStage, Session, Stage
@@ -36,13 +37,14 @@ from scoring.stage import ScoreStage
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The seven stages in order. ``velocity`` is keyed by Kafka partition; the others hold no state."""
+    """The eight stages in order. ``velocity`` is keyed by Kafka partition; the others hold no state."""
 
     decode: Stage[RawBatch, Decoded]
     verify_mask: Stage[Decoded, Verified]
     normalize: Stage[Verified, Normalized]
     velocity: KeyedStage[Normalized, Counted]
-    relate: Stage[Counted, Related]
+    recognize: Stage[Counted, Recognized]
+    relate: Stage[Recognized, Related]
     enrich: Stage[Related, Enriched]
     score: Stage[Enriched, Scored]
 
@@ -63,13 +65,12 @@ class Pipeline:
         verified = run_stage(self.verify_mask, decoded, monitor)
         normalized = run_stage(self.normalize, verified, monitor)
         counted = run_session(self.velocity.name, session, normalized, monitor)
-        return run_stage(self.enrich, run_stage(self.relate, counted, monitor), monitor)
+        recognized = run_stage(self.recognize, counted, monitor)
+        return run_stage(self.enrich, run_stage(self.relate, recognized, monitor), monitor)
 
     def __iter__(self) -> Iterator[Any]:
         """Give the stages in order."""
-        return iter(
-            (self.decode, self.verify_mask, self.normalize, self.velocity, self.relate, self.enrich, self.score)
-        )
+        return iter(getattr(self, field.name) for field in fields(self))
 
 
 def build_pipeline(
@@ -87,6 +88,7 @@ def build_pipeline(
         verify_mask=VerifyMask(),
         normalize=Normalize(locate=load_address_table()),
         velocity=Velocity(lateness_ms=lateness_ms, salt=_salt_of(entity_key)),
+        recognize=Recognize(),
         relate=Relate(shared or NothingShared(), entity_key),
         enrich=Enrich(),
         score=ScoreStage(model, policy),

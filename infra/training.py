@@ -14,6 +14,7 @@ from flows.parcel import Parcel, Span
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
+from flows.stages.recognize import Recognize
 from flows.stages.relate import Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
@@ -31,14 +32,15 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
     decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), Enrich()
     normalize = Normalize(locate=load_address_table())
     velocity = Velocity(lateness_ms=_LATENESS_MS)
-    relate = Relate(MemorySharedCounts())
+    recognize, relate = Recognize(), Relate(MemorySharedCounts())
     session = velocity.open(())
     for batch, labels, kinds in labelled_batches(events, seed):
         first = int(batch.origin.offset[0])
         parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + len(batch)),), batch, len(batch))
         verified = run_stage(verify_mask, run_stage(decode, parcel, monitor), monitor)
         counted = run_session(velocity.name, session, run_stage(normalize, verified, monitor), monitor)
-        kept = run_stage(enrich, run_stage(relate, counted, monitor), monitor).batch
+        recognized = run_stage(recognize, counted, monitor)
+        kept = run_stage(enrich, run_stage(relate, recognized, monitor), monitor).batch
         rows = kept.origin.offset - first
         yield kept, labels[rows], [kinds[row] for row in rows.tolist()]
 

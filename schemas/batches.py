@@ -1,7 +1,8 @@
 """The batches between the stages, and the sections that they are made of.
 
-``RawBatch -> Decoded -> Verified -> Normalized -> Counted -> Related -> Enriched -> Scored``: each is the one before
-with more sections. ``n`` is the number of rows throughout; times are milliseconds since the Unix epoch unless said.
+``RawBatch -> Decoded -> Verified -> Normalized -> Counted -> Recognized -> Related -> Enriched -> Scored``: each is
+the one before with more sections. ``n`` is the number of rows throughout; times are milliseconds since the Unix epoch
+unless said.
 """
 
 from __future__ import annotations
@@ -183,6 +184,7 @@ class Network(Columns):
     asn: U32  # number of the autonomous system, 0 where unknown
     latitude: F32  # degrees north of the country's middle, NaN where unknown
     longitude: F32  # degrees east
+    classes: U16  # bit i set: it is a schemas.networks.NETWORK_CLASSES[i]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,6 +233,17 @@ class SessionSummary(Columns):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Recognition(Columns):
+    """What the partition's traffic so far says of the event: how usual it looks, and what came of others like it."""
+
+    tail: F32  # [n, schemas.recognition.COMBINATIONS]: share of traffic whose combination is as rare or rarer, or NaN
+    seen: F32  # [n, COMBINATIONS]: decayed count of earlier events with that combination, NaN where it is not shown
+    denied: F32  # [n, schemas.recognition.REPUTED]: share of events expected to be denied or fraud, NaN where unknown
+    weight: F32  # [n, REPUTED]: decayed count of earlier events that this share rests on, the prior left out
+    replayed: U8  # bits of schemas.recognition: why it is a copy of an earlier event, 0 where it is none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Shared(Columns):
     """What devices share: counts of the event's address, network, account and so on, the event itself included."""
 
@@ -246,20 +259,23 @@ class SmartSignals(Columns):
     result: I8  # [n, S]: 1 true, 0 false, -1 not computable
     confidence: F32  # [n, S]: 0 to 1, NaN where not computable
     reasons: U32  # [n, S]: bit i is the signal's own reason i
+    data: tuple[str, ...] = ()  # by signal, the version of the data that it used, "" where it used none
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.result)
 
     def _take(self, rows: Chosen) -> Self:
-        return type(self)(self.names, self.result[rows], self.confidence[rows], self.reasons[rows])
+        return type(self)(self.names, self.result[rows], self.confidence[rows], self.reasons[rows], self.data)
 
     @classmethod
     def _concat(cls, parts: Sequence[Self]) -> Self:
-        if any(part.names != parts[0].names for part in parts):
+        if any((part.names, part.data) != (parts[0].names, parts[0].data) for part in parts):
             raise ValueError("cannot join batches with different smart signals")
-        stacked = (np.concatenate([getattr(p, c) for p in parts]) for c in ("result", "confidence", "reasons"))
-        return cls(parts[0].names, *stacked)
+        result, confidence, reasons = (
+            np.concatenate([getattr(p, c) for p in parts]) for c in ("result", "confidence", "reasons")
+        )
+        return cls(parts[0].names, result, confidence, reasons, parts[0].data)
 
     def column(self, name: str) -> int:
         """Return the column of a smart signal."""
@@ -318,7 +334,14 @@ class Counted(Normalized):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Related(Counted):
+class Recognized(Counted):
+    """With how usual it looks and what came of others like it."""
+
+    recognition: Recognition
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Related(Recognized):
     """With the counts of what devices share."""
 
     shared: Shared

@@ -16,4 +16,4 @@ def nowhere(addresses: U8) -> Network:
     """Return that nothing is known of any of the addresses, uint8[n, 16]."""
     rows = len(addresses)
     unknown = np.full(rows, np.nan, np.float32)
-    return Network(np.zeros(rows, np.uint16), np.zeros(rows, np.uint32), unknown, unknown)
+    return Network(np.zeros(rows, np.uint16), np.zeros(rows, np.uint32), unknown, unknown, np.zeros(rows, np.uint16))

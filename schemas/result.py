@@ -26,6 +26,8 @@ class SmartSignal(msgspec.Struct, frozen=True, omit_defaults=True):
     level: str
     version: int
     reasons: list[str] = []
+    details: dict[str, str | float] = {}
+    data: str = ""  # the version of the data that it used
 
 
 class Windows(msgspec.Struct, frozen=True, gc=False, rename={"minutes": "5m", "hour": "1h", "day": "24h"}):

@@ -17,5 +17,15 @@ SMART_SIGNALS = (
     "high_activity",
     "velocity_anomaly",
     "scripted_input",
+    "incognito",
+    "rare_device",
+    "impossible_travel",
+    "vpn",
+    "proxy",
+    "tor",
+    "datacenter_ip",
+    "ip_blocklist",
+    "geo_timezone_mismatch",
+    "replayed",
 )
 LEVELS = ("none", "low", "medium", "high")

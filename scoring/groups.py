@@ -47,6 +47,16 @@ _SMART = {
     "high_activity": ("Unusually high activity of this device within a day", "Ordinary activity within a day"),
     "velocity_anomaly": ("Events of this device come faster than a person's", "Events come at a person's pace"),
     "scripted_input": ("The page was filled by a program", "The page was filled by hand"),
+    "incognito": ("The window is a private one", "The window is an ordinary one"),
+    "rare_device": ("Hardly anybody's device looks like this one", "Devices like this one are usual"),
+    "impossible_travel": ("The device is farther away than anybody travels", "The device travels as people do"),
+    "vpn": ("The address hides behind a VPN", "No sign of a VPN"),
+    "proxy": ("The address is a proxy", "No sign of a proxy"),
+    "tor": ("The address is an exit of the Tor network", "The address is none of the Tor network"),
+    "datacenter_ip": ("The address is a data centre's", "The address is no data centre's"),
+    "ip_blocklist": ("The address is known for attacks", "The address is not known for attacks"),
+    "geo_timezone_mismatch": ("Time zone or languages do not fit the address", "Time zone and address fit"),
+    "replayed": ("The event is a copy of an earlier one", "The event is new"),
 }
 
 

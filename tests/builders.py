@@ -9,6 +9,7 @@ Every list may be shorter than ``events`` or left out: what is not said is absen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from schemas.batches import (
     Network,
     Normalized,
     Origin,
+    Recognition,
+    Recognized,
     Related,
     SessionSummary,
     Shared,
@@ -34,9 +37,12 @@ from schemas.batches import (
 )
 from schemas.catalogue import load_catalogue
 from schemas.columns import widen
+from schemas.countries import COUNTRY_NUMBER
 from schemas.environment import BROWSERS, CHECK_BIT, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 from schemas.log_codes import load_log_codes
 from schemas.nested import Entry, NestedEvent, columns_of
+from schemas.networks import NETWORK_BIT
+from schemas.recognition import COMBINATIONS, REPUTED, nothing_recognized
 from schemas.shared import unknown
 from schemas.smart_signals import SMART_SIGNALS
 from schemas.velocity import ENTITIES, HOURS, KINDS, MEASURES, PLACES_KEPT, SCORES_KEPT, WINDOWS
@@ -137,8 +143,39 @@ def normalized(
     batch = widen(Verified, decoded(events, activity, times))
     rows = len(events)
     nowhere = np.full(rows, np.nan, np.float32)
-    network = Network(np.zeros(rows, np.uint16), np.zeros(rows, np.uint32), nowhere, nowhere)
-    return widen(Normalized, batch, environment=environment_of(rows, environment), network=network)
+    classes = np.zeros(rows, np.uint16)
+    where = Network(np.zeros(rows, np.uint16), np.zeros(rows, np.uint32), nowhere, nowhere, classes)
+    return widen(Normalized, batch, environment=environment_of(rows, environment), network=where)
+
+
+def network_of(rows: int, said: Dicts = ()) -> Network:
+    """Return networks; what is not said is not known."""
+    return Network(
+        country=np.array(
+            [COUNTRY_NUMBER.get(_at(said, row, {}).get("country", ""), 0) for row in range(rows)], np.uint16
+        ),
+        asn=np.array([_at(said, row, {}).get("asn", 0) for row in range(rows)], np.uint32),
+        latitude=np.array([_at(said, row, {}).get("latitude", np.nan) for row in range(rows)], np.float32),
+        longitude=np.array([_at(said, row, {}).get("longitude", np.nan) for row in range(rows)], np.float32),
+        classes=np.array(
+            [sum(NETWORK_BIT[name] for name in _at(said, row, {}).get("classes", ())) for row in range(rows)], np.uint16
+        ),
+    )
+
+
+def recognition_of(rows: int, said: Dicts = ()) -> Recognition:
+    """Return what traffic says, by column and combination or entity; what is not said is not known."""
+    found = nothing_recognized(rows)
+    columns = {"tail": COMBINATIONS, "seen": COMBINATIONS, "denied": REPUTED, "weight": REPUTED}
+    changed = {name: getattr(found, name).copy() for name in (*columns, "replayed")}
+    for row, about in enumerate(said):
+        for name, value in about.items():
+            column, _, which = name.partition("_")
+            if which:
+                changed[column][row, columns[column].index(which)] = value
+            else:
+                changed[column][row] = value
+    return Recognition(**changed)
 
 
 def counted(
@@ -148,7 +185,10 @@ def counted(
     environment: Dicts = (),
     times: Sequence[int] = (),
 ) -> Counted:
-    """Return a counted batch; counts that are not said are those of a device's only event."""
+    """Return a counted batch; counts that are not said are those of a device's only event.
+
+    ``velocity=[{"events_5m": 47, "places": [(52.5, 13.4, NOW - 3_600_000)]}]``: earlier places, newest first.
+    """
     batch = normalized(events, activity, environment, times)
     rows, now = len(events), batch.event.occurred_at
 
@@ -160,14 +200,18 @@ def counted(
     first = [_at(velocity, row, {}).get("first_seen_at", int(now[row])) for row in range(rows)]
     previous = [_at(velocity, row, {}).get("previous_at", -1) for row in range(rows)]
     section = Velocity(counts, np.array(first, np.int64), np.array(previous, np.int64))
-    places = np.full((rows, PLACES_KEPT), np.nan, np.float32)
+    latitude, longitude = (np.full((rows, PLACES_KEPT), np.nan, np.float32) for _ in range(2))
+    place_at = np.full((rows, PLACES_KEPT), -1, np.int64)
+    for row, said in enumerate(velocity):
+        for place, (north, east, at) in enumerate(said.get("places", ())):
+            latitude[row, place], longitude[row, place], place_at[row, place] = north, east, at
     history = History(
         events=counts[:, 0, 2].copy(),
         hours=np.zeros((rows, HOURS), np.uint8),
         scores=np.full((rows, SCORES_KEPT), np.nan, np.float32),
-        latitude=places,
-        longitude=places,
-        place_at=np.full((rows, PLACES_KEPT), -1, np.int64),
+        latitude=latitude,
+        longitude=longitude,
+        place_at=place_at,
     )
     statistics = np.ascontiguousarray(activity_statistics(batch.activity).table.T)
     session = SessionSummary(np.ones(rows, np.uint32), now.copy(), statistics)
@@ -181,12 +225,20 @@ def related(
     environment: Dicts = (),
     times: Sequence[int] = (),
     shared: Dicts = (),
+    network: Dicts = (),
+    recognition: Dicts = (),
 ) -> Related:
     """Return a batch with shared counts: what ``shared`` says by entity, measure and window, else unknown.
 
-    ``shared=[{"address_devices_1h": 40}]``.
+    ``shared=[{"address_devices_1h": 40}]``, ``network=[{"country": "DE", "asn": 3320, "classes": ["vpn"]}]``,
+    ``recognition=[{"tail_graphics": 0.001, "seen_graphics": 0, "denied_asn": 0.4, "weight_asn": 20, "replayed": 1}]``.
     """
-    batch = counted(events, activity, velocity, environment, times)
+    batch = widen(
+        Recognized,
+        counted(events, activity, velocity, environment, times),
+        recognition=recognition_of(len(events), recognition),
+    )
+    batch = replace(batch, network=network_of(len(events), network))
     counts = unknown(len(events))
     for row, said in enumerate(shared):
         for name, value in said.items():
@@ -203,9 +255,11 @@ def enriched(
     smart: Dicts = (),
     times: Sequence[int] = (),
     shared: Dicts = (),
+    network: Dicts = (),
+    recognition: Dicts = (),
 ) -> Enriched:
     """Return an enriched batch; ``smart`` gives a signal's confidence by name, true from 0.5 on, else unknown."""
-    batch = related(events, activity, velocity, environment, times, shared)
+    batch = related(events, activity, velocity, environment, times, shared, network, recognition)
     shape = (len(events), len(SMART_SIGNALS))
     confidence = np.full(shape, np.nan, np.float32)
     for row, said in enumerate(smart):

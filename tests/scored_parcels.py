@@ -50,6 +50,7 @@ def _network(section: Network) -> Network:
         asn=np.where(here, 3320, 0).astype(np.uint32),
         latitude=np.where(here, 51, np.nan).astype(np.float32),
         longitude=np.where(here, 10, np.nan).astype(np.float32),
+        classes=np.where(here, 0, 1).astype(np.uint16),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from schemas.batches import U8, U64, Counted, Related, Shared
+from schemas.batches import U8, U64, Recognized, Related, Shared
 from schemas.columns import widen
 from schemas.event_time import event_time
 from schemas.shared import SharedCounts, SharedQuery
@@ -36,7 +36,7 @@ class Relate:
         self._counts = counts
         self._hashes = {kind: Hashes(kind, key) for kind in (*ENTITIES, "device")}
 
-    def __call__(self, batch: Counted, /) -> StageOut[Related]:
+    def __call__(self, batch: Recognized, /) -> StageOut[Related]:
         """Return the batch with its shared counts, [n, ENTITIES, MEASURES, WINDOWS]."""
         query = SharedQuery(
             entities=self.entities(batch),
@@ -49,7 +49,7 @@ class Relate:
         shared = Shared(answer.counts, np.full(len(batch), answer.degraded))
         return StageOut(widen(Related, batch, shared=shared))
 
-    def entities(self, batch: Counted) -> U64:
+    def entities(self, batch: Recognized) -> U64:
         """Return the hash of each entity, uint64[n, ENTITIES], 0 where the event has none."""
         event = batch.event
         values: dict[str, Sequence[Hashable]] = {

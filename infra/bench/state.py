@@ -236,7 +236,13 @@ class _Stream:
             signals=signals,
             activity=self._log,
             environment=self._environment,
-            network=Network(country, country.astype(np.uint32), country.astype(np.float32), country.astype(np.float32)),
+            network=Network(
+                country,
+                country.astype(np.uint32),
+                country.astype(np.float32),
+                country.astype(np.float32),
+                np.zeros(rows, np.uint16),
+            ),
         )
 
     def _devices(self, rows: int) -> np.ndarray[Any, np.dtype[np.int64]]:

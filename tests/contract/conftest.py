@@ -23,7 +23,7 @@ def outcome(stage: Any, batch: Any) -> StageOut[Any]:
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
-    """Return the six stages with the shipped model."""
+    """Return the eight stages with the shipped model."""
     model = Model.load(find_model())
     return build_pipeline(RING, model, policy=model.policy, lateness_ms=LATENESS)
 

@@ -19,7 +19,7 @@ from tests.contract.conftest import STAGES, outcome
 from tests.strategies import same
 from tests.wire import BAD
 
-OUT = ("Decoded", "Verified", "Normalized", "Counted", "Related", "Enriched", "Scored")
+OUT = ("Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored")
 EACH = pytest.mark.parametrize("name", STAGES)
 Given = Mapping[str, RawBatch]
 
@@ -33,9 +33,9 @@ def cuts(rows: int) -> Iterator[tuple[Any, Any]]:
         yield np.arange(at), np.arange(at, rows)
 
 
-def test_the_pipeline_has_seven_stages_that_name_themselves(pipeline: Pipeline) -> None:
+def test_the_pipeline_has_eight_stages_that_name_themselves(pipeline: Pipeline) -> None:
     assert tuple(stage.name for stage in pipeline) == STAGES
-    assert len(STAGES) == len(OUT) == 7
+    assert len(STAGES) == len(OUT) == 8
 
 
 @EACH

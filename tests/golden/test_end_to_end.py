@@ -80,7 +80,8 @@ def written(done: list[EncodedParcel]) -> tuple[bytes, bytes]:
         for record in item.records:
             result: dict[str, Any] = json.loads(record)
             assert list(result.pop("ledger")) == [
-                "appended", "polled", "decode", "verify_mask", "normalize", "velocity", "relate", "enrich", "score",
+                "appended", "polled", "decode", "verify_mask", "normalize", "velocity", "recognize", "relate", "enrich",
+                "score",
             ]  # fmt: skip
             place = result["origin"]
             results.append((place["partition"], place["offset"], json.dumps(result).encode()))

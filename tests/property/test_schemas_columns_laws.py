@@ -71,7 +71,8 @@ def environment(rows: int) -> b.Environment:
 
 
 def network(rows: int) -> b.Network:
-    return b.Network(_ints(rows, np.uint16), _ints(rows, np.uint32), _ints(rows, np.float32), _ints(rows, np.float32))
+    place = (_ints(rows, np.float32), _ints(rows, np.float32))
+    return b.Network(_ints(rows, np.uint16), _ints(rows, np.uint32), *place, _ints(rows, np.uint16))
 
 
 def velocity(rows: int) -> b.Velocity:
@@ -86,6 +87,11 @@ def history(rows: int) -> b.History:
 
 def session(rows: int) -> b.SessionSummary:
     return b.SessionSummary(_ints(rows, np.uint32), _ints(rows, np.int64), _ints(rows, np.float32, 5))
+
+
+def recognition(rows: int) -> b.Recognition:
+    combinations = (_ints(rows, np.float32, 9), _ints(rows, np.float32, 9))
+    return b.Recognition(*combinations, _ints(rows, np.float32, 3), _ints(rows, np.float32, 3), _ints(rows, np.uint8))
 
 
 def shared(rows: int) -> b.Shared:
@@ -128,8 +134,12 @@ def counted(rows: int) -> b.Counted:
     return widen(b.Counted, normalized(rows), velocity=velocity(rows), history=history(rows), session=session(rows))
 
 
+def recognized(rows: int) -> b.Recognized:
+    return widen(b.Recognized, counted(rows), recognition=recognition(rows))
+
+
 def related(rows: int) -> b.Related:
-    return widen(b.Related, counted(rows), shared=shared(rows))
+    return widen(b.Related, recognized(rows), shared=shared(rows))
 
 
 def enriched(rows: int) -> b.Enriched:
@@ -146,6 +156,7 @@ MAKERS: dict[type[Columns], Callable[[int], Columns]] = {
     b.Signals: lambda rows: signals(RECIPE, rows), b.Activity: lambda rows: activities(RECIPE, rows),
     b.RawBatch: raw, b.Decoded: decoded, b.Verified: verified, b.Normalized: normalized, b.Counted: counted,
     b.Network: network, b.History: history, b.SessionSummary: session, b.Shared: shared, b.Related: related,
+    b.Recognition: recognition, b.Recognized: recognized,
     b.Enriched: enriched, b.Scored: scored,
 }  # fmt: skip
 ALL = pytest.mark.parametrize("make", MAKERS.values(), ids=[kind.__name__ for kind in MAKERS])

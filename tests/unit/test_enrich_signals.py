@@ -12,10 +12,18 @@ import pytest
 from enrichers.registry import SIGNALS
 from enrichers.signal import Verdict
 from enrichers.view import View
+from schemas.recognition import COMBINATIONS, REPUTED
 from tests.builders import NOW, entry, related
 
 BY_NAME = {signal.name: signal for signal in SIGNALS}
-CHROME = {"browser": "chrome", "browser_version": 147, "system": "windows", "device": "desktop", "gpu": "nvidia"}
+CHROME = {
+    "browser": "chrome",
+    "browser_version": 147,
+    "system": "windows",
+    "device": "desktop",
+    "gpu": "nvidia",
+    "timezone_offset": -120,
+}
 FIREFOX = {"browser": "firefox", "browser_version": 148, "system": "windows", "device": "desktop", "gpu": "nvidia"}
 SAFARI = {"browser": "safari", "browser_version": 19, "system": "macos", "device": "desktop", "gpu": "apple"}
 PHONE = {"browser": "chrome", "browser_version": 147, "system": "android", "device": "phone", "gpu": "qualcomm"}
@@ -37,7 +45,14 @@ HONEST = {
     "webgl.unmasked_renderer": NVIDIA, "webgl.unmasked_vendor": "Google Inc. (NVIDIA)",
     "webgl.max_texture_size": 16384, "navigator.hardware_concurrency": 8, "navigator.device_memory": 16,
     "media.voices_count": 20, "media.audio_outputs": 2, "navigator.product_sub": "20030107",
+    "storage.quota": 120_000,
 }  # fmt: skip
+HOME = {"country": "DE", "asn": 3320, "latitude": 51.0, "longitude": 10.0}
+USUAL = {
+    **{f"tail_{name}": 0.6 for name in COMBINATIONS}, **{f"seen_{name}": 900.0 for name in COMBINATIONS},
+    **{f"denied_{name}": 0.01 for name in REPUTED}, **{f"weight_{name}": 300.0 for name in REPUTED},
+}  # fmt: skip
+STAYED = {"places": [(51.0, 10.0, NOW - 3_600_000)]}
 TYPED = [
     entry("field_focused", 900, 0, "card_number"),
     *(entry("key_interval", 1000 + 130 * k, 90 + 37 * (k % 4), "card_number") for k in range(16)),
@@ -56,7 +71,10 @@ class Case(NamedTuple):
     environment: Mapping[str, Any] = CHROME
     checks: tuple[str, ...] = ()
     activity: Any = TYPED
-    velocity: Mapping[str, Any] = {}
+    velocity: Mapping[str, Any] = STAYED
+    network: Mapping[str, Any] = HOME
+    recognition: Mapping[str, Any] = USUAL
+    shared: Mapping[str, Any] = {}
 
 
 def judge(case: Case, *, honest: bool = True) -> Verdict:
@@ -66,6 +84,9 @@ def judge(case: Case, *, honest: bool = True) -> Verdict:
         [case.activity],
         [case.velocity],
         [{**case.environment, "checks": case.checks}],
+        shared=[case.shared],
+        network=[case.network],
+        recognition=[case.recognition],
     )
     return BY_NAME[case.signal].evaluate(View(batch))
 
@@ -158,9 +179,11 @@ def test_an_honest_desktop_has_no_signal(name: str) -> None:
     assert (verdict.result[0], verdict.confidence[0], reasons_of(case, verdict)) == (0, 0.0, set())
 
 
-@pytest.mark.parametrize("name", sorted(set(BY_NAME) - {"high_activity", "velocity_anomaly"}))
+@pytest.mark.parametrize("name", sorted(set(BY_NAME) - {"high_activity", "velocity_anomaly", "replayed"}))
 def test_a_signal_without_its_inputs_is_not_computable(name: str) -> None:
-    verdict = judge(Case(name, set(), environment={}, activity=[]), honest=False)
+    verdict = judge(
+        Case(name, set(), environment={}, activity=[], velocity={}, network={}, recognition={}), honest=False
+    )
     assert verdict.result.tolist() == [-1]
     assert np.isnan(verdict.confidence).all()
     assert verdict.reasons.tolist() == [0]

@@ -66,7 +66,7 @@ def test_each_parcel_finds_all_scores_before_it_and_no_snapshot_is_put_off(tmp_p
     checkpoints: Checkpoints[RawBatch, RawBatch] = Checkpoints(tmp_path, Adding(), progress, monitor)
     flow = Dataflow("remembering")
     step: Any = bind_keyed(op.input("raw", flow, Source(checkpoints)), "velocity", checkpoints)
-    for name in ("relate", "enrich", "score"):
+    for name in ("recognize", "relate", "enrich", "score"):
         step = op.map(name, step, lambda parcel: parcel)
     op.output("out", bind_remember(step, checkpoints), TestingSink(out))
     if workers == 1:
