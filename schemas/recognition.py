@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
 import numpy as np
 
-from schemas.batches import Recognition
+from schemas.batches import F32, U8, U64, Network, Recognition
 
 # Combinations of attributes whose usualness is learned. Append only: the order is stored.
 COMBINATIONS = (
@@ -23,9 +26,120 @@ REPUTED = ("address", "network", "asn")  # as schemas.velocity.ENTITIES means th
 # Why an event is a copy of an earlier one, as bits.
 SAME_CONTENTS, SAME_LOG, SAME_SEQUENCE = 1, 2, 4
 
+_GOLDEN: Final = 0x9E3779B97F4A7C15  # of SplitMix64 (Steele, Lea, Flood 2014), as are the two that follow
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_SALTS = tuple(np.uint64(_GOLDEN * kind % 2**64) for kind in range(1, len(REPUTED) + 1))
+_MAPPED = np.uint64(0xFFFF0000)  # bytes 8 to 11 of an IPv4 address in 16 bytes, read as a little-endian number
+_WITHOUT_LAST_BYTE = np.uint64(0x00FFFFFFFFFFFFFF)
+
 
 def nothing_recognized(rows: int) -> Recognition:
     """Return that nothing is known of any row."""
     unknown = np.full((rows, len(COMBINATIONS)), np.nan, np.float32)
     nobody = np.full((rows, len(REPUTED)), np.nan, np.float32)
     return Recognition(unknown, unknown, nobody, nobody, np.zeros(rows, np.uint8))
+
+
+class LabelTable(NamedTuple):
+    """What labels say of the entities of one kind, in the order of their keys."""
+
+    keys: U64  # [k], as ``entity_keys`` makes them: ascending, each once, none 0
+    events: F32  # [k]: decayed count of labelled events, honest and fraud
+    fraud: F32  # [k]: decayed count of those labelled fraud, at most ``events``
+
+
+class LabelledFraud(Protocol):
+    """What labels that people gave say of entities. Who reads the file is injected."""
+
+    @property
+    def version(self) -> str:
+        """Return the version of the data, "" where there is none."""
+        ...
+
+    def count(self, keys: U64, /) -> tuple[F32, F32]:
+        """Return labelled events and those labelled fraud of each entity, float32[n, REPUTED]; 0 where none.
+
+        ``keys`` as ``entity_keys`` makes them, uint64[n, REPUTED].
+        """
+        ...
+
+
+class NoLabels:
+    """Nobody labelled anything."""
+
+    version = ""
+
+    def count(self, keys: U64, /) -> tuple[F32, F32]:
+        """Return that there is none."""
+        nothing = np.zeros(keys.shape, np.float32)
+        return nothing, nothing
+
+
+class LabelTables:
+    """Labels in memory, one table for each of ``REPUTED``. ValueError where a table is not as LabelTable says."""
+
+    def __init__(self, tables: Sequence[LabelTable], version: str) -> None:
+        if len(tables) != len(REPUTED):
+            raise ValueError(f"labels need {len(REPUTED)} tables, one for each of {', '.join(REPUTED)}")
+        for kind, table in zip(REPUTED, tables, strict=True):
+            _check(kind, table)
+        self._tables = tuple(tables)
+        self.version = version
+
+    def count(self, keys: U64, /) -> tuple[F32, F32]:
+        """Return labelled events and those labelled fraud of each entity, float32[n, REPUTED]; 0 where none."""
+        events, fraud = np.zeros(keys.shape, np.float32), np.zeros(keys.shape, np.float32)
+        for column, table in enumerate(self._tables):
+            if not len(table.keys):
+                continue
+            at = np.minimum(np.searchsorted(table.keys, keys[:, column]), len(table.keys) - 1)
+            found = table.keys[at] == keys[:, column]
+            events[:, column] = np.where(found, table.events[at], np.float32(0))
+            fraud[:, column] = np.where(found, table.fraud[at], np.float32(0))
+        return events, fraud
+
+
+def _check(kind: str, table: LabelTable) -> None:
+    keys, events, fraud = table
+    if not len(keys) == len(events) == len(fraud):
+        raise ValueError(f"the labels of {kind} have columns of different lengths")
+    if len(keys) and (not keys[0] or not np.all(keys[1:] > keys[:-1])):
+        raise ValueError(f"the labels of {kind} are not in the order of their keys, each once and none 0")
+    if not np.all((fraud >= 0) & (fraud <= events) & np.isfinite(events)):
+        raise ValueError(f"the labels of {kind} count more fraud than events, or what is no count")
+
+
+def entity_keys(network: Network, address: U8) -> U64:
+    """Return the key of each event's address, network and AS, uint64[n, REPUTED]; 0 where it has none.
+
+    ``address`` uint8[n, 16], IPv6 or IPv4-mapped. The network is the /24 of an IPv4 address and the /64 of others. A
+    key depends on nothing else: files of labels and the flow's state name the same entity alike.
+    """
+    words = np.ascontiguousarray(address, np.uint8).view("<u8").astype(np.uint64, copy=False)
+    high, low = words[:, 0], words[:, 1]
+    mapped = (high == 0) & ((low & np.uint64(0xFFFFFFFF)) == _MAPPED)
+    part = np.where(mapped, low & _WITHOUT_LAST_BYTE, np.uint64(0))
+    number = network.asn.astype(np.uint64)
+    nothing = np.zeros(len(number), np.uint64)
+    shown = (high != 0) | (low != 0)
+    keys = np.empty((len(number), len(REPUTED)), np.uint64)
+    keys[:, 0] = np.where(shown, _key(high, low, _SALTS[0]), nothing)
+    keys[:, 1] = np.where(shown, _key(high, part, _SALTS[1]), nothing)
+    keys[:, 2] = np.where(number != 0, _key(nothing, number, _SALTS[2]), nothing)
+    return keys
+
+
+def _key(high: U64, low: U64, salt: np.uint64) -> U64:
+    """Return hashes, never 0. What went in is added to what came out, so that the mixing cannot be run backwards."""
+    key = mix(mix(high + salt) + low) + low
+    return np.maximum(key, np.uint64(1))
+
+
+def mix(numbers: U64) -> U64:
+    """Return numbers whose bits all depend on all bits (SplitMix64's finaliser)."""
+    mixed = numbers ^ (numbers >> np.uint64(30))
+    mixed *= _FIRST
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= _SECOND
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
