@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrichers.view import View
-from schemas.batches import F32, I8, U32, Bool
+from schemas.batches import F32, I8, U32, Bool, Enriched
 
 T = TypeVar("T", bound=np.generic)
 MAX_REASONS = 32  # reasons are the bits of a uint32
@@ -50,6 +50,8 @@ class SmartSignal(ABC):
     inputs: ClassVar[tuple[str, ...]]
     clues: ClassVar[tuple[Clue, ...]]
     held_down: ClassVar[str] = ""  # known false positives, and what keeps them down
+    honest_true: ClassVar[str] = ""  # why honest people show it, where more than one in 200 does
+    data_kinds: ClassVar[tuple[str, ...]] = ()  # kinds of data it rests on; results name their versions
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -63,6 +65,14 @@ class SmartSignal(ABC):
     @abstractmethod
     def observe(self, view: View) -> Sequence[Bool]:
         """Return one bool[n] for each clue, in the order of ``clues``."""
+
+    def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
+        """Return what a person who reads the result of a row should know besides the reasons; most have nothing.
+
+        Asked only where the result is true, when results are written: never on the stage's hot path. At most 8 entries
+        of at most 120 characters, and no personal data: never an address, an id or a whole user agent.
+        """
+        return {}
 
     def evaluate(self, view: View) -> Verdict:
         """Judge a batch by this signal alone."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.batches import U8, History, Scored, SessionSummary, Shared, SmartSignals, Velocity
+from schemas.batches import U8, History, Scored, SessionSummary, Shared, Velocity
 from schemas.result import (
     DECISIONS,
     SHARED_COUNTS,
@@ -28,7 +28,7 @@ from schemas.result import (
 from schemas.velocity import KINDS, MEASURES, WINDOWS
 
 Explain = Callable[[Scored], list[list[Factor]]]
-Present = Callable[[SmartSignals], list[dict[str, SmartSignal]]]
+Present = Callable[[Scored], list[dict[str, SmartSignal]]]
 DECIMALS = 4
 
 
@@ -81,7 +81,7 @@ def _columns(batch: Scored, explain: Explain, present: Present) -> Iterator[tupl
         np.round(batch.score.score.astype(np.float64), DECIMALS).tolist(),
         batch.score.decision.tolist(),
         explain(batch),
-        present(batch.smart),
+        present(batch),
         velocities(batch.velocity),
         batch.signals.catalogue.tolist(),
         batch.origin.partition.tolist(),

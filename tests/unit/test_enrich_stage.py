@@ -101,7 +101,7 @@ def test_the_level_follows_result_and_confidence(result: int, confidence: float,
 
 
 def test_merchants_read_names_and_null() -> None:
-    shown = present(Enrich()(related([{"navigator.webdriver": True, "automation.cdc_globals": True}])).oks.smart)[0]
+    shown = present(Enrich()(related([{"navigator.webdriver": True, "automation.cdc_globals": True}])).oks)[0]
     assert tuple(shown) == SMART_SIGNALS
     assert (shown["bot"].result, shown["bot"].level, shown["bot"].reasons) == (
         True,
