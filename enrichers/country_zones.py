@@ -1,0 +1,113 @@
+"""What the time-zone database says of countries: their offsets over the year, and how far they reach.
+
+A country's clock differs with the season and with its zones, so an offset is held against all offsets that the country
+has in the event's month; how far it is from the nearest tells a neighbour's clock from another continent's.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enrichers.address_file import DataFileError
+from enrichers.address_table import DATA, PLACES_FILE, read_places
+from schemas.batches import F32, I64, U16, Bool
+from schemas.countries import COUNTRIES, COUNTRY_NUMBER
+
+ZONES_FILE = "country_zones.csv"
+REACH_AT_LEAST = 1_000  # km from a country's middle that anybody in it may be, however small it is
+I16 = NDArray[np.int16]
+_STEP = 15  # minutes: every offset in use is a multiple
+_SLOTS, _MIDDLE = 128, 64  # offsets from 16 hours east of UTC to 15 h 45 min west
+_MONTHS = 12
+
+
+class OffsetFit(NamedTuple):
+    """How a browser's offset fits the countries of the addresses, n rows."""
+
+    known: Bool  # both are known
+    apart: I16  # minutes to the nearest offset that the country has in the event's month, 0 where not known
+    apart_all_year: I16  # the same for any month
+
+
+class CountryZones:
+    """Tables by country number; country 0 is not known."""
+
+    def __init__(self, version: str, has: Bool, reach: F32, places: F32) -> None:
+        """``has``: bool[countries, 12, slots] of offsets; ``reach``: float32[countries], km; ``places``: as read."""
+        self.version = version
+        self._reach = reach
+        self._has: Bool = np.asarray(has.any(axis=(1, 2)))
+        self._apart = _nearest(np.concatenate((has, has.any(axis=1, keepdims=True)), axis=1))
+        key = _place_key(places[:, 0], places[:, 1])
+        key[0] = -1
+        order = np.argsort(key)
+        self._place_keys, self._place_countries = key[order], order.astype(np.uint16)
+
+    def fit(self, country: U16, offset: F32, time: I64) -> OffsetFit:
+        """Hold offsets, float32[n] minutes west of UTC, against countries at event times, int64[n] in ms."""
+        known = self._has[country] & (np.abs(offset) <= 14 * 60)  # NaN is not
+        slot = (np.where(known, offset, np.float32(0)) / _STEP + _MIDDLE).round().astype(np.int64)
+        month = time.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % _MONTHS
+        apart = np.where(known, self._apart[country, month, slot], np.int16(0))
+        return OffsetFit(known, apart, np.where(known, self._apart[country, _MONTHS, slot], np.int16(0)))
+
+    def reach(self, country: U16) -> F32:
+        """Return how far countries reach from their middles, float32 in km."""
+        return self._reach[country]
+
+    def country_at(self, latitude: F32, longitude: F32) -> U16:
+        """Return the countries whose middles these are, uint16 of the same shape; 0 where it is none's."""
+        key = _place_key(latitude, longitude)
+        at = np.minimum(self._place_keys.searchsorted(key), len(self._place_keys) - 1)
+        return np.where(self._place_keys[at] == key, self._place_countries[at], np.uint16(0)).astype(np.uint16)
+
+
+def _place_key(latitude: F32, longitude: F32) -> I64:
+    """Return one number for a place in hundredths of a degree, -2 where it is not known."""
+    north, east = np.rint(latitude * np.float32(100)), np.rint(longitude * np.float32(100))
+    key = (north + 9_000) * np.float64(100_000) + (east + 18_000)
+    return np.where(np.isnan(key), -2, key).astype(np.int64)
+
+
+def _nearest(has: Bool) -> I16:
+    """Return the minutes from each slot to the nearest that a country has, int16 of the shape of ``has``."""
+    slots = np.arange(_SLOTS)
+    before = np.maximum.accumulate(np.where(has, slots, -_SLOTS), axis=-1)
+    after = np.minimum.accumulate(np.where(has, slots, 2 * _SLOTS)[..., ::-1], axis=-1)[..., ::-1]
+    return (np.minimum(slots - before, after - slots) * _STEP).astype(np.int16)
+
+
+@cache
+def load_country_zones(directory: Path = DATA) -> CountryZones:
+    """Return the tables of a directory's files, read once a process; DataFileError where they cannot be used."""
+    path = directory / ZONES_FILE
+    has = np.zeros((len(COUNTRIES), _MONTHS, _SLOTS), np.bool_)
+    reach = np.full(len(COUNTRIES), np.nan, np.float32)
+    try:
+        text = path.read_text("utf-8")
+        version = text.splitlines()[0].removeprefix("# version ")
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                code, kilometres, *offsets = line.split(",")
+                number = COUNTRY_NUMBER[code]
+                reach[number] = float(kilometres)
+                for said in offsets:
+                    _mark(has[number], *said.split("/"))
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        raise DataFileError(f"The data file {path} is missing or damaged; install clickgoose again.") from None
+    reach[0] = REACH_AT_LEAST
+    if np.isnan(reach).any():
+        raise DataFileError(f"The data file {path} lacks countries; install clickgoose again.")
+    return CountryZones(version, has, reach, read_places(directory / PLACES_FILE))
+
+
+def _mark(has: NDArray[Any], minutes: str, months: str) -> None:
+    if len(months) != _MONTHS or not set(months) <= {"0", "1"}:
+        raise ValueError(months)
+    slot = round(int(minutes) / _STEP) + _MIDDLE
+    has[[month == "1" for month in months], slot] = True
