@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache, cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.activity_statistics import ActivityStatistics
 from schemas.batches import (
@@ -24,13 +25,14 @@ from schemas.batches import (
     Velocity,
 )
 from schemas.catalogue import Catalogue, category_hash, load_catalogue
-from schemas.environment import BROWSERS, CHECKS, DEVICES, GPUS, SYSTEMS
+from schemas.environment import BROWSERS, CHECKS, DEVICES, ENGINES, GPUS, SYSTEMS
 from schemas.event_time import event_time
 from schemas.networks import NETWORK_BIT
 from schemas.travel import travel_kmh
 
 CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
-_CLOSED = {"browser": BROWSERS, "system": SYSTEMS, "device": DEVICES, "gpu": GPUS}
+_CHECK_POSITION = {name: index for index, name in enumerate(CHECKS)}
+_CLOSED = {"browser": BROWSERS, "system": SYSTEMS, "device": DEVICES, "gpu": GPUS, "engine": ENGINES}
 
 
 class View:
@@ -48,6 +50,8 @@ class View:
         self.shared: Shared = batch.shared
         self.event: Event = batch.event
         self.time: I64 = event_time(batch)
+        self._numbers: dict[str, F32] = {}
+        self._true: dict[str, Bool] = {}
         self._texts: dict[str, list[bytes | None]] = {}
         self._classified: dict[tuple[str, Callable[[bytes | None], int]], U8] = {}
 
@@ -57,7 +61,11 @@ class View:
 
     def number(self, name: str) -> F32:
         """Return a number, float32[n], NaN where absent. Comparisons with NaN are false."""
-        column: F32 = self._signals.numbers[:, self._catalogue.number(name)]
+        column = self._numbers.get(name)
+        if column is None:  # asked for several times, and a column of its own is read faster
+            column = np.ascontiguousarray(self._signals.numbers[:, self._catalogue.number(name)])
+            column.setflags(write=False)
+            self._numbers[name] = column
         return column
 
     def boolean(self, name: str) -> tuple[Bool, Bool]:
@@ -72,8 +80,12 @@ class View:
 
     def true(self, name: str) -> Bool:
         """Return where a boolean is known to be true, bool[n]."""
-        known, value = self.boolean(name)
-        return known & value
+        column = self._true.get(name)
+        if column is None:
+            column = np.ascontiguousarray(self._signals.booleans[:, self._catalogue.boolean(name)])
+            column.setflags(write=False)
+            self._true[name] = column
+        return column
 
     def false(self, name: str) -> Bool:
         """Return where a boolean is known to be false, bool[n]."""
@@ -100,7 +112,7 @@ class View:
 
     def check(self, name: str) -> Bool:
         """Return where a check of the normalisation failed, bool[n]."""
-        row: Bool = self._failed[CHECKS.index(name)]
+        row: Bool = self._failed[_CHECK_POSITION[name]]
         return row
 
     @cached_property
@@ -108,6 +120,18 @@ class View:
         """Return all checks, bool[64, n]: one pass costs less than a mask for each."""
         bits = np.ascontiguousarray(self.environment.checks, "<u8").view(np.uint8).reshape(-1, 8)
         return np.ascontiguousarray(np.unpackbits(bits, axis=1, bitorder="little").T).view(np.bool_)
+
+    def trues(self, columns: NDArray[np.intp]) -> Bool:
+        """Return where booleans are known to be true, by their columns in the catalogue, bool[columns, n]."""
+        return self._signals.booleans.T[columns]
+
+    def falses(self, columns: NDArray[np.intp]) -> Bool:
+        """Return where booleans are known to be false, by their columns in the catalogue, bool[columns, n]."""
+        return self._signals.known.T[columns] & ~self._signals.booleans.T[columns]
+
+    def failed(self, checks: NDArray[np.intp]) -> Bool:
+        """Return where checks failed, by their positions in schemas.environment.CHECKS, bool[checks, n]."""
+        return self._failed[checks]
 
     def texts(self, name: str) -> list[bytes | None]:
         """Return a text of every row as bytes; this is per-row work, so ask only where nothing else tells."""
@@ -159,6 +183,10 @@ class View:
     def gpu(self, *names: str) -> Bool:
         """Return where the graphics family is one of these, bool[n]."""
         return _members("gpu", names)[self.environment.gpu]
+
+    def engine(self, *names: str) -> Bool:
+        """Return where the engine, by what the browser can do, is one of these, bool[n]."""
+        return _members("engine", names)[self.environment.engine]
 
     @cached_property
     def chromium(self) -> Bool:
