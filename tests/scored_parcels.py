@@ -19,6 +19,7 @@ from schemas.velocity import MEASURES, WINDOWS
 from tests.builders import NOW, enriched
 
 BUILD = "0.1.0"
+DATA = tuple("vpn 1.4; relay 2026.6.1" if name == "vpn" else "" for name in SMART_SIGNALS)
 
 
 def explain(batch: Scored) -> list[list[Factor]]:
@@ -123,6 +124,7 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
             network=_network(base.network),
             history=_history(base.history),
             session=replace(base.session, events=np.full(rows, 3, np.uint32), started_at=base.session.started_at - 9),
+            smart=replace(base.smart, data=DATA),
             shared=replace(base.shared, degraded=np.arange(rows) % 4 == 3),
         ),
         score=Score(

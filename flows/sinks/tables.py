@@ -192,6 +192,7 @@ def _verdict(batch: Scored, results: Sequence[Result]) -> Table:
         "smart_results_bytes": _rows_as_bytes(smart.result),
         "smart_confidences_bytes": _rows_as_bytes(smart.confidence),
         "smart_reasons_bytes": _rows_as_bytes(smart.reasons),
+        "smart_data": _shared(SEPARATOR.join(smart.data), rows),
     }
 
 

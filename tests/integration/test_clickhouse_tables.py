@@ -26,12 +26,14 @@ from schemas.smart_signals import SMART_SIGNALS
 from schemas.travel import travel_kmh
 from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 from tests.builders import NOW
-from tests.scored_parcels import BUILD, encoded_parcel
+from tests.scored_parcels import BUILD, DATA, encoded_parcel
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack
 WHOLE = """
-SELECT *, event, session, device_hex, ip, smart, ledger, happened_at FROM events FINAL ORDER BY occurred_at
+SELECT *, event, session, device_hex, ip, smart, smart_versions, ledger, happened_at
+FROM events FINAL
+ORDER BY occurred_at
 """
 
 
@@ -95,6 +97,7 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     assert found["smart"] == dict(zip(SMART_SIGNALS, batch.smart.result[row].tolist(), strict=True))
     np.testing.assert_array_equal(np.float32(found["smart_confidences"]), batch.smart.confidence[row])
     assert found["smart_reasons"] == batch.smart.reasons[row].tolist()
+    assert found["smart_versions"] == dict(zip(SMART_SIGNALS, DATA, strict=True))
     log, (first, last) = batch.activity, batch.activity.offsets[row : row + 2].tolist()
     for name in ("time", "code", "target", "value"):
         assert found[f"activity_{name}"] == getattr(log, name)[first:last].tolist(), name
@@ -138,7 +141,7 @@ def test_every_column_of_an_event_comes_back(tables: Namespace) -> None:
     write(tables, item)
     found = rows(
         tables,
-        "SELECT *, event, session, device_hex, ip, smart, ledger, happened_at FROM events FINAL ORDER BY occurred_at",
+        WHOLE,
     )
     assert len(found) == 8
     for row, event in enumerate(found):
@@ -248,7 +251,7 @@ def test_rows_that_waited_in_the_backup_are_the_same_rows(tables: Namespace) -> 
     there.close()
     found = rows(
         tables,
-        "SELECT *, event, session, device_hex, ip, smart, ledger, happened_at FROM events FINAL ORDER BY occurred_at",
+        WHOLE,
     )
     for row, event in enumerate(found):
         _check_event(event, item, row)
@@ -290,8 +293,10 @@ def test_events_of_the_build_before_keep_their_checks_and_are_unknown_in_new_col
     assert found == [(2**32 - 1, "", "", 1)]
     counts = client.execute("SELECT addresses_24h, account_devices_1h, device_events, session_started_at FROM events")
     assert counts == [(0, None, 0, None)]
-    texts = client.execute("SELECT country, card, earlier_scores, isNaN(travel_kmh) FROM events FINAL")
-    assert texts == [("", "", [], 1)]
+    texts = client.execute(
+        "SELECT country, card, earlier_scores, isNaN(travel_kmh), smart_versions[''] FROM events FINAL"
+    )
+    assert texts == [("", "", [], 1, "")]
 
 
 def test_rows_that_the_build_before_left_in_the_backup_are_written_beside_new_ones(tables: Namespace) -> None:
