@@ -17,13 +17,15 @@ from infra.traffic.behaviour import (
     Normals,
     log_size,
 )
+from infra.traffic.hideouts import Hideout, Hideouts, Ways
 from infra.traffic.manner import CARES, Care, Manner, program
 from infra.traffic.opening import FRAUD_SHARE, HONEST_SHARE, opened
 from infra.traffic.population import Population, Visitor
 from infra.traffic.signals import Signals
 from infra.traffic.visits import FRAUD, HONEST, LogEntry, Planned, Visit
 from infra.traffic.wallets import Wallets
-from infra.traffic.whereabouts import Hideout, Whereabouts
+from infra.traffic.whereabouts import PLAIN, Place, Whereabouts
+from infra.traffic.zones import clock_in
 
 MERCHANTS = ("demo-shop", "other-shop")
 _TITLES = {"demo-shop": "Checkout - Demo shop", "other-shop": "Kasse - Other shop"}
@@ -40,6 +42,7 @@ class Craft:
     def __init__(self, seed: int, *, small: bool = False, merchants: Sequence[str] = MERCHANTS) -> None:
         self.random = Random(f"clickgoose visits {seed}")
         self.whereabouts = Whereabouts(seed)
+        self.hideouts = Hideouts(seed)
         self.wallets = Wallets(seed)
         self.population = Population(seed, self.whereabouts)
         self.small = small
@@ -74,9 +77,9 @@ class Craft:
         """Return a fresh id of a merchant's account."""
         return f"acct_{self.random.getrandbits(48):012x}"
 
-    def hideout(self, visitor: Visitor, share: float) -> Hideout:
+    def hideout(self, visitor: Visitor, share: float, ways: Ways) -> Hideout:
         """Return what gives an attacker's visits their addresses; of all attackers a ``share`` hides."""
-        return self.whereabouts.hideout(visitor.country, visitor.address, share)
+        return self.hideouts.hideout(visitor.country, visitor.address, share, ways)
 
     def size(self) -> int:
         """Return how many entries an honest event carries."""
@@ -84,7 +87,7 @@ class Craft:
 
     def second_device(self, at: int, visitor: Visitor) -> Visitor:
         """Return another device of somebody known, from the same home."""
-        return replace(self.population.visitor(at, country=visitor.country), address=visitor.address)
+        return replace(self.population.visitor(at, country=visitor.country), address=visitor.address, line=PLAIN)
 
     def visitor(self, at: int, browser: str = "", system: str = "", engine: str = "", device: str = "") -> Visitor:
         """Return the next visitor of the population with the wanted browser, system, engine and device."""
@@ -109,15 +112,25 @@ class Craft:
         random, merchant = self.random, self.merchant()
         linked = account if account is not None else self.account() if random.random() < 0.5 else ""
         transaction = self.transaction()
-        sitting = self.sitting(visitor.signals, merchant, self.manner(visitor.device), visitor.device)
+        place = Place(visitor.address, visitor.country) if fixed else self._place(visitor)
+        sitting = self.sitting(self._seen(visitor, place), merchant, self.manner(visitor.device), visitor.device)
         return Visit(
             kind="honest", label=HONEST, merchant=merchant, transaction=transaction, linked_id=linked,
             device_id=visitor.device_id,
-            address=visitor.address if fixed else self.whereabouts.today(visitor.country, visitor.address),
+            address=place.address,
             events=opened(sitting, random, HONEST_SHARE),
             card_token=self.wallets.of(linked or visitor.device_id.hex(), sitting),
             together=1 + int(random.random() * 4),
         )  # fmt: skip
+
+    def _place(self, visitor: Visitor) -> Place:
+        return self.whereabouts.today(visitor.country, visitor.address, visitor.line)
+
+    def _seen(self, visitor: Visitor, place: Place) -> Signals:
+        """Return what the visitor shows there: the same, but for a clock that follows."""
+        if place.clock is visitor.country or "resist_fingerprinting" in visitor.oddities:
+            return visitor.signals
+        return clock_in(visitor.signals, self.random.choice(place.clock.zones), visitor.at)
 
     def sitting(self, signals: Signals, merchant: str, manner: Manner, device: str) -> list[Planned]:
         """Return the events of what people come for: mostly a checkout, else a payment, a login or a registration."""

@@ -6,7 +6,7 @@ Real envelopes, real sealing: the real stages run on them. The same seed gives t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, islice
 from random import Random
 from typing import Final
@@ -46,19 +46,31 @@ def labelled_batches(
     small: bool = False,
     mix: Mix = WELL_FORMED,
     codecs: Mapping[Codec, float] = CODECS,
+    paces: Sequence[float] = (),
 ) -> Iterator[tuple[RawBatch, NDArray[np.int8], list[str]]]:
-    """Yield batches in order of event time over about seven days, with labels int8[n] (1: fraud) and kinds.
+    """Yield batches in order of event time, with labels int8[n] (1: fraud) and kinds.
 
-    All rows are of partition 0, offsets rise by one. ``small`` keeps activity logs to 60 entries.
+    They take about seven days, or come at ``paces``, events a minute: as many at each, one pace after the other. All
+    rows are of partition 0, offsets rise by one. ``small`` keeps activity logs to 60 entries.
     """
     craft = Craft(seed, small=small)
-    scenario = Scenario(craft, mix, START_MS, SPAN_MS * EVENTS_PER_ARRIVAL / max(events, 1))
+    gaps = [60_000 * EVENTS_PER_ARRIVAL / pace for pace in paces] or [SPAN_MS * EVENTS_PER_ARRIVAL / max(events, 1)]
     sealer = _Sealer(seed, codecs)
-    stream = islice(scenario.events(), events)
+    stream = _at_paces(Scenario(craft, mix, START_MS, gaps[0]), events, gaps)
     offset = 0
     while rows := list(islice(stream, batch)):
         yield sealer.batch(rows, offset)
         offset += len(rows)
+
+
+def _at_paces(scenario: Scenario, events: int, gaps: Sequence[float]) -> Iterator[Due]:
+    """Yield so many events, the same share at each mean gap between arrivals (ms)."""
+    stream, done = scenario.events(), 0
+    for number, gap in enumerate(gaps, 1):
+        scenario.become(gap)
+        until = events * number // len(gaps)
+        yield from islice(stream, until - done)
+        done = until
 
 
 class _Sealer:

@@ -16,7 +16,7 @@ from infra.traffic.oddities import add_oddities
 from infra.traffic.profile import Draw, profile
 from infra.traffic.signals import Signals
 from infra.traffic.support import Support, Table, cell_support
-from infra.traffic.whereabouts import Whereabouts
+from infra.traffic.whereabouts import PLAIN, Whereabouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Visitor:
     address: bytes
     signals: Signals
     oddities: tuple[str, ...] = ()
+    line: str = PLAIN  # what the connection passes besides the own line: infra.traffic.whereabouts
+    at: int = 0  # what its clock showed when the signals were read, ms since the epoch
 
 
 @cache
@@ -53,6 +55,7 @@ def _cells(browser: str, system: str, engine: str) -> tuple[tuple[int, ...], tup
     return tuple(fits), tuple(accumulate(CELLS[number].weight for number in fits))
 
 
+_FROM_ELSEWHERE = 0.036  # live in another country than the one whose language they read: docs/traffic.md
 _COUNTRY_WEIGHTS = list(accumulate(country.weight for country in COUNTRIES))
 
 
@@ -74,6 +77,7 @@ class Population:
         oddities = add_oddities(signals, draw.cell.browser, draw.cell.system, draw.cell.engine, draw.device, random)
         device_id = random.randbytes(16)
         own = address_in(random.choice(draw.country.networks), random.random())
+        line = self._whereabouts.line(draw.cell.browser, draw.device, oddities)
         return Visitor(
             browser=draw.cell.browser,
             system=draw.cell.system,
@@ -81,9 +85,11 @@ class Population:
             engine=draw.cell.engine,
             country=draw.country,
             device_id=device_id,
-            address=self._whereabouts.home(draw.country, draw.device, own),
+            address=self._whereabouts.home(draw.country, draw.device, own, line),
             signals=signals,
             oddities=tuple(oddities),
+            line=line,
+            at=at,
         )
 
     def visitors(self, count: int, at: int) -> list[Visitor]:
@@ -100,6 +106,8 @@ class Population:
         own, hints = updated(cell, support.user_agent, hints, random)
         user_agent, hints = disguise(cell, own, hints, random)
         country = wanted or random.choices(COUNTRIES, cum_weights=_COUNTRY_WEIGHTS)[0]
+        moved = random.random() < _FROM_ELSEWHERE
+        raised = random.choices(COUNTRIES, cum_weights=_COUNTRY_WEIGHTS)[0] if moved else country
         return Draw(
             cell=cell,
             user_agent=user_agent,
@@ -110,6 +118,6 @@ class Population:
             row={name: table.draw(random.random()) for name, table in support.nodes.items()},
             country=country,
             zone=random.choice(country.zones),
-            languages=random.choices(country.languages, range(len(country.languages) + 2, 2, -1))[0],
+            languages=random.choices(raised.languages, range(len(raised.languages) + 2, 2, -1))[0],
             engine_version=engine_version(cell, user_agent, own),
         )

@@ -15,6 +15,9 @@ from infra.traffic.visits import Campaign, Visit
 
 EVENTS_PER_ARRIVAL = 3.9
 _KNOWN_VISITORS = 2_000
+_LEAST_AWAY_MS = 30 * 60_000
+_BACK_AT_ONCE = 0.2  # of those who would come back sooner: the others are somebody else
+_USUAL_GAP_MS = 26_000.0  # between arrivals, of 90,000 events in a week
 _SECOND_DEVICE = 0.12  # of the visits of somebody known who has an account
 
 
@@ -54,8 +57,13 @@ class Scenario:
         self._craft = craft
         self._mix = mix
         self._start = start
+        self._known: list[tuple[Visitor, str, int]] = []  # with the last visit's start
+        self.become(gap)
+
+    def become(self, gap: float) -> None:
+        """Let arrivals from now on be this far apart (ms, in the mean), of people from so many more places."""
         self._gap = gap
-        self._known: list[tuple[Visitor, str]] = []
+        self._craft.whereabouts.crowd = max(1.0, _USUAL_GAP_MS / gap)
 
     def events(self) -> Iterator[Due]:
         """Yield events in order of time, for ever."""
@@ -98,14 +106,17 @@ class Scenario:
     def _honest(self, at: int) -> Visit:
         craft = self._craft
         if self._known and craft.random.random() < self._mix.returning:
-            visitor, account = craft.random.choice(self._known)
-            if account and craft.whereabouts.is_second_device(_SECOND_DEVICE):
-                visitor = craft.second_device(at, visitor)
-            return craft.honest(visitor, account)
+            which = craft.random.randrange(len(self._known))
+            visitor, account, last = self._known[which]
+            if at - last >= _LEAST_AWAY_MS or craft.random.random() < _BACK_AT_ONCE:
+                self._known[which] = (visitor, account, at)
+                if account and craft.whereabouts.is_second_device(_SECOND_DEVICE):
+                    visitor = craft.second_device(at, visitor)
+                return craft.honest(visitor, account)
         visitor = craft.visitor(at)
         account = craft.account() if craft.random.random() < 0.6 else ""
         if len(self._known) < _KNOWN_VISITORS:
-            self._known.append((visitor, account))
+            self._known.append((visitor, account, at))
         else:
-            self._known[craft.random.randrange(_KNOWN_VISITORS)] = (visitor, account)
+            self._known[craft.random.randrange(_KNOWN_VISITORS)] = (visitor, account, at)
         return craft.honest(visitor, account)

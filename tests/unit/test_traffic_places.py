@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from random import Random
 
 import numpy as np
+import pytest
 
+from enrichers.address_file import AddressFile, Described, Stretches
 from enrichers.address_table import load_address_table
+from infra.traffic.address_pools import Pools, load_pools, pools_of
 from infra.traffic.attackers import ATTACKERS
 from infra.traffic.countries import COUNTRIES, DATA_CENTRES, address_in
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import PEOPLE, SERVERS
 from infra.traffic.scenario import HONEST_ONLY, Scenario
 from infra.traffic.visits import Campaign, Visit
 from infra.traffic.whereabouts import Whereabouts
+from infra.traffic.zones import clock_in, zone_said
 from ingest_api.names import looks_like_card_number
 from schemas.batches import Network
 from schemas.countries import COUNTRY_NUMBER
+from schemas.networks import NETWORK_BIT
 from schemas.personal_data import ID_KINDS, find_personal_data
 
 AT = 1_780_272_000_000
@@ -45,7 +52,7 @@ def honest_visits(count: int) -> list[Visit]:
 def test_networks_of_a_country_lie_in_it_and_hosts_at_providers() -> None:
     points = [(number + 0.5) / 50 for number in range(50)]
     for country in COUNTRIES:
-        for network in (*country.networks, *country.six):
+        for network in (*country.networks, *country.mobile, *country.six):
             found = located(address_in(network, point) for point in points)
             assert (found.country == COUNTRY_NUMBER[country.code]).mean() >= 0.98, (country.code, network)
             assert (found.asn > 0).mean() >= 0.75, network
@@ -111,13 +118,157 @@ def test_card_testers_use_many_cards_and_farms_few() -> None:
     assert not any(visit.card_token for campaign in campaigns("credential_stuffing", 8) for _, visit in campaign)
 
 
+def lies_in(address: bytes, networks: Iterable[str]) -> bool:
+    four = IPv6Address(address).ipv4_mapped
+    return four is not None and any(four in IPv4Network(network) for network in networks)
+
+
 def test_attackers_hide_at_hosts_and_behind_homes_or_not_at_all() -> None:
+    lines = [network for country in COUNTRIES for network in (*country.networks, *country.mobile)]
     ways: set[str] = set()
-    for campaign in campaigns("card_testing"):
+    for campaign in campaigns("card_testing", 60):
         addresses = {visit.address for _, visit in campaign}
-        hosts = set(located(addresses).asn.tolist()) <= HOSTERS
-        ways.add(f"{'one' if len(addresses) == 1 else 'many'} {'hosts' if hosts else 'homes'}")
-    assert ways == {"one homes", "one hosts", "many homes", "many hosts"}
+        homes = all(IPv6Address(one).ipv4_mapped is None or lies_in(one, lines) for one in addresses)
+        ways.add(f"{'one' if len(addresses) == 1 else 'many'} {'homes' if homes else 'elsewhere'}")
+    assert ways == {"one homes", "one elsewhere", "many homes", "many elsewhere"}
+
+
+def test_every_way_to_hide_is_taken_and_most_exits_are_where_the_browser_says() -> None:
+    craft = Craft(2, small=True)
+    visitor = craft.visitor(AT)
+    found = [craft.hideout(visitor, 0.8, {**SERVERS, **PEOPLE}) for _ in range(600)]
+    assert {hideout.way for hideout in found} == {"", *SERVERS, *PEOPLE}
+    hidden = [hideout for hideout in found if hideout.way]
+    assert 0.7 < len(hidden) / 600 < 0.9
+    assert 0.6 < sum(hideout.country is visitor.country for hideout in hidden) / len(hidden) < 0.85
+    assert all(hideout() == visitor.address for hideout in found if not hideout.way)
+
+
+def test_a_host_and_a_vpn_stay_for_a_campaign_and_other_exits_change() -> None:
+    craft = Craft(2, small=True)
+    visitor = craft.visitor(AT)
+    for way in {**SERVERS, **PEOPLE}:
+        addresses = [craft.hideout(visitor, 1.0, {way: 1.0})() for _ in range(3)]
+        assert len(set(addresses)) > 1, way
+        hideout = craft.hideout(visitor, 1.0, {way: 1.0})
+        assert (len({hideout() for _ in range(20)}) == 1) == (way in ("host", "vpn")), way
+
+
+def test_people_come_by_the_lines_that_people_have() -> None:
+    craft = Craft(3, small=True)
+    lines = Counter(craft.visitor(AT).line for _ in range(4_000))
+    shares = {line: count / 4_000 for line, count in lines.items()}
+    assert shares[""] > 0.95
+    assert 0.005 < shares["company"] < 0.025
+    assert 0.004 < shares["vpn"] < 0.018
+    assert 0.003 < shares["relay"] < 0.014
+    assert 0.001 < shares["cloud"] < 0.007
+    assert shares.get("tor", 0) < 0.003
+
+
+def test_tor_browsers_are_of_those_that_resist_fingerprinting() -> None:
+    where = Whereabouts(1)
+    drawn = Counter(where.line("firefox", "desktop", ("resist_fingerprinting",)) for _ in range(600))
+    assert 0.1 < drawn["tor"] / 600 < 0.25
+    assert "tor" not in {where.line("firefox", "desktop", ()) for _ in range(600)}
+
+
+def test_only_safari_has_private_relay_and_only_desktops_a_company_or_a_cloud() -> None:
+    where = Whereabouts(1)
+    assert "relay" in {where.line("safari", "phone", ()) for _ in range(300)}
+    phones = {where.line("chrome", "phone", ()) for _ in range(2_000)}
+    assert phones == {"", "vpn"}
+    assert {where.line("chrome", "desktop", ("virtual_machine",)) for _ in range(600)} == {
+        "",
+        "vpn",
+        "company",
+        "cloud",
+    }
+
+
+def test_a_line_says_how_steady_an_address_is() -> None:
+    where, country = Whereabouts(1), COUNTRIES[0]
+    home = where.home(country, "desktop", address_in(country.networks[0], 0.4))
+
+    def seen(line: str) -> list[bytes]:
+        return [where.today(country, home, line).address for _ in range(200)]
+
+    assert 0.7 < seen("").count(home) / 200 < 0.95
+    (gateway, at_work), *_ = Counter(seen("company")).most_common(1)
+    assert gateway != home and 0.7 < at_work / 200 < 0.9
+    for line in ("tor", "relay"):
+        assert home not in seen(line)
+        assert len(set(seen(line))) > 20
+    assert 0.05 < seen("vpn").count(home) / 200 < 0.25
+
+
+def test_clocks_follow_most_travellers() -> None:
+    where, country = Whereabouts(4), COUNTRIES[5]
+    home = address_in(country.networks[0], 0.1)
+    places = [where.today(country, home) for _ in range(8_000)]
+    followed = [place for place in places if place.clock is not country]
+    assert 0.005 < len(followed) / 8_000 < 0.015
+    addresses = located(place.address for place in followed).country
+    assert addresses.tolist() == [COUNTRY_NUMBER[place.clock.code] for place in followed]
+
+
+def test_a_clock_that_follows_is_told_everywhere_and_one_that_is_said_only_by_the_page() -> None:
+    signals = Craft(1).visitor(AT).signals
+    moved = clock_in(signals, "America/New_York", AT)
+    assert {moved[name] for name in moved if name.endswith(".timezone") and name != "fingerprint.timezone"} == {
+        "America/New_York"
+    }
+    assert {moved[f"{place}.timezone_offset"] for place in ("intl", "worker", "frame_page")} == {240.0}
+    assert (moved["intl.timezone_offset_january"], moved["intl.timezone_offset_july"]) == (300.0, 240.0)
+    assert {name for name in signals if signals[name] != moved[name]} <= {name for name in moved if "zone" in name}
+    said = {**signals, **zone_said(signals, "America/New_York", AT, offsets_too=False)}
+    assert (said["intl.timezone"], said["intl.timezone_offset"]) == (
+        "America/New_York",
+        signals["intl.timezone_offset"],
+    )
+    assert said["worker.timezone"] == signals["worker.timezone"]
+
+
+def test_a_clock_says_nothing_where_the_browser_says_nothing() -> None:
+    signals = {**Craft(1).visitor(AT).signals, "worker.timezone": None}
+    del signals["intl.timezone_offset_july"]
+    moved = clock_in(signals, "America/New_York", AT)
+    assert moved["worker.timezone"] is None
+    assert "intl.timezone_offset_july" not in moved
+
+
+def test_a_denser_crowd_comes_from_more_places() -> None:
+    def places(crowd: float) -> int:
+        where, country = Whereabouts(7), COUNTRIES[0]
+        where.crowd = crowd
+        own = [address_in(country.networks[0], point / 1_500) for point in range(1_500)]
+        return len({where.home(country, "phone", address) for address in own})
+
+    assert places(1) < places(25) < places(600)
+
+
+@pytest.mark.parametrize("pool", ["hosting", "vpn", "tor", "relay", "proxy", "residential_proxy", "listed"])
+def test_what_is_drawn_of_a_class_is_of_that_class_by_the_data(pool: str) -> None:
+    pools, random = load_pools(), Random(1)
+    drawn = [pools.draw(pool, random) for _ in range(200)]
+    known = pool if pools.knows(pool) else "hosting"
+    assert ((located(drawn).classes & NETWORK_BIT[known]) > 0).all() or not pools.classed
+    assert len(set(drawn)) > 20
+
+
+def test_ranges_are_drawn_whole_and_an_unknown_class_from_data_centres() -> None:
+    four = Stretches(np.array([0, 1 << 24, (1 << 24) + 2, 5 << 24], np.uint32), np.array([0, 8, 0, 1], np.uint32))
+    six = Stretches(np.array([0, 7], np.uint64), np.array([0, 16], np.uint32))
+    described = Described("classes", "1", "", "", (4, 2), "")
+    pools = pools_of(AddressFile(described, four, six))
+    random = Random(3)
+    assert {IPv6Address(pools.draw("tor", random)).ipv4_mapped for _ in range(60)} == {
+        IPv4Address("1.0.0.0"), IPv4Address("1.0.0.1"),
+    }  # fmt: skip
+    assert all(int.from_bytes(pools.draw("relay", random)[:8]) >= 7 for _ in range(20))
+    assert {pools.draw("proxy", random)[12] >= 5 for _ in range(60)} == {True}
+    with pytest.raises(ValueError, match="no pool of addresses is called moon"):
+        Pools({}, {}).draw("moon", random)
 
 
 def test_somebody_known_comes_with_a_second_device_of_the_same_home_and_country() -> None:

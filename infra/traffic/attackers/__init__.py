@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from infra.traffic.attackers.account_farm import account_farm
 from infra.traffic.attackers.anti_detect import anti_detect
 from infra.traffic.attackers.card_testing import card_testing
+from infra.traffic.attackers.copier import copier
 from infra.traffic.attackers.credential_stuffing import credential_stuffing
 from infra.traffic.attackers.headless import headless
 from infra.traffic.attackers.malformed import malformed
@@ -29,6 +30,7 @@ ATTACKERS: Mapping[str, tuple[Attacker, float]] = {
     "spoofer": (spoofer, 2.0),
     "anti_detect": (anti_detect, 2.0),
     "patched": (patched, 0.6),
+    "copier": (copier, 0.3),
     "replayer": (replayer, 0.4),
 }
 NUISANCES: Mapping[str, tuple[Attacker, float]] = {"malformed": (malformed, 1.0), "retrier": (retrier, 1.0)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infra.traffic.behaviour import CHECKOUT, SIGN_UP
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import FARMS
 from infra.traffic.population import Visitor
 from infra.traffic.signals import Signals
 from infra.traffic.virtual import RENDERERS, virtual_machine
@@ -15,13 +16,13 @@ _IMAGES = ("windows", "linux", "android", "phone")
 def account_farm(craft: Craft, at: int) -> Campaign:
     """Return 5 to 20 visits, each of another device id and account: on a virtual machine, an emulator or a phone.
 
-    What they pay, they pay with the farm's own card or two, and six farms in ten come from one address.
+    What they pay, they pay with the farm's own card or two, and half of the farms come from one address.
     """
     random = craft.random
     image = random.choices(_IMAGES, (0.25, 0.15, 0.4, 0.2))[0]
     first, shown = _machine(craft, at, image)
     care, merchant = craft.care(0.15, 0.4, 0.25, 0.2), craft.merchant()
-    hideout, owner = craft.hideout(first, 0.4), f"farm {first.device_id.hex()}"
+    hideout, owner = craft.hideout(first, 0.5, FARMS), f"farm {first.device_id.hex()}"
     campaign: Campaign = []
     start = 0.0
     for _ in range(random.randint(5, 20)):

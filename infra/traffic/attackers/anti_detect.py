@@ -7,11 +7,13 @@ import re
 from infra.traffic.browser_support import column_of
 from infra.traffic.craft import Craft
 from infra.traffic.graphics_detail import webgl_detail
+from infra.traffic.hideouts import PEOPLE
 from infra.traffic.machine import stamp
 from infra.traffic.population import Visitor
 from infra.traffic.signals import Signals
 from infra.traffic.tells import noise_patches, other_engine
 from infra.traffic.visits import Campaign
+from infra.traffic.zones import clock_in
 
 
 def anti_detect(craft: Craft, at: int) -> Campaign:
@@ -47,11 +49,13 @@ def anti_detect(craft: Craft, at: int) -> Campaign:
     if random.random() < 0.35:  # the profile's user agent is newer or older than the engine
         version = max(100.0, _version(visitor) + random.choice((-40, -24, -14, -9, -6, 5, 8)))
         shown = other_engine(shown, visitor.browser, visitor.system, engine, version, "x86")
+    hideout = craft.hideout(visitor, 0.6, PEOPLE)
+    if hideout.country is not visitor.country and random.random() < 0.6:  # the profile's zone is the exit's
+        shown = clock_in(shown, random.choice(hideout.country.zones), at)
     merchant = craft.merchant()
     manner = craft.manner(visitor.device, craft.care(0.0, 0.05, 0.15, 0.8))
     events = craft.sitting(shown, merchant, manner, visitor.device)[:5]
-    address = craft.hideout(visitor, 0.5)()
-    return [(0, craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account(), address=address))]
+    return [(0, craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account(), address=hideout()))]
 
 
 def _version(visitor: Visitor) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infra.traffic.behaviour import PAYMENT
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import FARMS
 from infra.traffic.visits import Campaign
 
 
@@ -19,7 +20,7 @@ def card_testing(craft: Craft, at: int) -> Campaign:
     patient = care in ("careful", "person") or random.random() < 0.2
     pause = random.uniform(40_000, 240_000) if patient else random.uniform(3_000, 25_000)
     manner = craft.manner(device, care)
-    hideout = craft.hideout(visitor, 0.6)
+    hideout = craft.hideout(visitor, 0.65, FARMS)
     declined = random.uniform(0.5, 0.95)
     campaign: Campaign = []
     start = 0.0

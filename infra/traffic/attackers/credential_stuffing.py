@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infra.traffic.behaviour import LOGIN
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import FARMS
 from infra.traffic.visits import Campaign
 
 
@@ -16,7 +17,7 @@ def credential_stuffing(craft: Craft, at: int) -> Campaign:
     net = random.random() < 0.15  # borrowed browsers: every try comes from another device
     manner = craft.manner(device, care)
     pause = random.uniform(2_000, 12_000) if care in ("crude", "timed") else random.uniform(20_000, 120_000)
-    hideout = craft.hideout(visitor, 0.7)
+    hideout = craft.hideout(visitor, 0.7, FARMS)
     campaign: Campaign = []
     start = 0.0
     for _ in range(random.randint(8, 30)):

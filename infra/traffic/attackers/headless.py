@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.traffic.behaviour import CHECKOUT, LOGIN, PAYMENT, SIGN_UP
 from infra.traffic.contexts import copies
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import SERVERS
 from infra.traffic.tells import driven, server
 from infra.traffic.virtual import SWIFTSHADER, drawn_by
 from infra.traffic.visits import Campaign
@@ -49,5 +50,5 @@ def headless(craft: Craft, at: int) -> Campaign:
     hand, merchant = craft.hand("desktop", craft.care(0.6, 0.3, 0.1, 0.0), form), craft.merchant()
     outcomes = random.choices(("", "payment_declined", "payment_succeeded"), k=random.randint(1, 3))
     events = craft.errands(shown, merchant, hand, outcomes)
-    address = craft.hideout(visitor, 0.7)()
+    address = craft.hideout(visitor, 0.7, SERVERS)()
     return [(0, craft.fraud("headless", visitor, events, merchant, address=address))]

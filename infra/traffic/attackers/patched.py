@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infra.traffic.behaviour import PAYMENT
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import PEOPLE
 from infra.traffic.visits import Campaign
 
 
@@ -14,7 +15,7 @@ def patched(craft: Craft, at: int) -> Campaign:
     """
     random = craft.random
     visitor = craft.visitor(at)
-    device, merchant, hideout = visitor.device, craft.merchant(), craft.hideout(visitor, 0.5)
+    device, merchant, hideout = visitor.device, craft.merchant(), craft.hideout(visitor, 0.5, PEOPLE)
     by_hand = random.random() < 0.2
     care = "person" if by_hand else craft.care(0.0, 0.35, 0.4, 0.25)
     manner = craft.manner(device, care)

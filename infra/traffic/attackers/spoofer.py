@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from infra.traffic.countries import COUNTRIES
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import PEOPLE
 from infra.traffic.population import Visitor
 from infra.traffic.signals import Signals
 from infra.traffic.tells import patches
 from infra.traffic.visits import Campaign
+from infra.traffic.zones import zone_said
 
 _WORN = ("navigator.user_agent", "navigator.platform", "navigator.vendor", "navigator.product_sub")
 
@@ -17,10 +20,14 @@ def spoofer(craft: Craft, at: int) -> Campaign:
     visitor = craft.visitor(at, device=random.choices(("desktop", "phone"), (0.75, 0.25))[0])
     other = random.choice([name for name in ("windows", "macos", "android", "ios") if name != visitor.system])
     shown = {**visitor.signals, **_worn(craft, visitor, craft.visitor(at, system=other))}
+    hideout = craft.hideout(visitor, 0.45, PEOPLE)
+    if random.random() < 0.25:  # says the zone of the exit, or of the victim, on the page, and nowhere else
+        zone = random.choice((hideout.country if hideout.way else random.choice(COUNTRIES)).zones)
+        shown |= zone_said(shown, zone, at, offsets_too=random.random() < 0.6)
     merchant = craft.merchant()
     manner = craft.manner(visitor.device, craft.care(0.1, 0.25, 0.3, 0.35))
     events = craft.sitting(shown, merchant, manner, visitor.device)[:4]
-    return [(0, craft.fraud("spoofer", visitor, events, merchant, address=craft.hideout(visitor, 0.3)()))]
+    return [(0, craft.fraud("spoofer", visitor, events, merchant, address=hideout()))]
 
 
 def _worn(craft: Craft, visitor: Visitor, mask: Visitor) -> Signals:

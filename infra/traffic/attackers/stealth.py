@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infra.traffic.behaviour import PAYMENT, SIGN_UP
 from infra.traffic.craft import Craft
+from infra.traffic.hideouts import SERVERS
 from infra.traffic.signals import Signals
 from infra.traffic.tells import forgotten_worker, patches, server
 from infra.traffic.virtual import chromium_version
@@ -41,7 +42,7 @@ def stealth(craft: Craft, at: int) -> Campaign:
         hand = craft.hand(visitor.device, care, PAYMENT if random.random() < 0.7 else SIGN_UP)
         outcomes = random.choices(("payment_declined", "payment_succeeded"), k=random.randint(1, 4))
         events = craft.errands(shown, merchant, hand, outcomes)
-    address = craft.hideout(visitor, 0.5)()
+    address = craft.hideout(visitor, 0.55, SERVERS)()
     return [(0, craft.fraud("stealth", visitor, events, merchant, address=address))]
 
 
