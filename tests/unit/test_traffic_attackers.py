@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from infra.traffic.attackers import ATTACKERS, NUISANCES
 from infra.traffic.attackers.malformed import SPOILS, malformed
 from infra.traffic.browser_support import known_names
 from infra.traffic.craft import Craft
-from infra.traffic.dataset import dataset_keys
+from infra.traffic.dataset import dataset_keys, labelled_batches
 from infra.traffic.graphics import is_virtual
+from infra.traffic.scenario import Mix
 from infra.traffic.sealing import bodies, seal_event
 from infra.traffic.visits import FRAUD, HONEST, Campaign, Visit
 from ingest_api.checks import Reason as DoorReason
@@ -140,6 +142,29 @@ def test_replayers_are_fraud_and_retriers_are_not() -> None:
     (_, replayed), (_, retried) = _campaign("replayer")[0], _campaign("retrier")[0]
     assert (replayed.label, retried.label) == (FRAUD, HONEST)
     assert replayed.repeats > 1 == retried.repeats
+
+
+def test_a_copier_plays_what_was_recorded_in_sessions_of_its_own_in_other_browsers_or_in_the_recorded_session() -> None:
+    ways: set[str] = set()
+    for campaign in _many("copier"):
+        record, *copies = [visit for _, visit in campaign]
+        assert 3 <= len(copies) <= 12
+        for copy in copies:
+            assert [event.log for event in copy.events] == [event.log for event in record.events]
+            same_contents = copy.events == record.events
+            same_session = copy.transaction == record.transaction
+            assert same_contents or not same_session
+            ways.add("session" if same_session else "contents" if same_contents else "log")
+    assert ways == {"contents", "log", "session"}
+
+
+def test_copies_have_event_ids_of_their_own_and_contents_that_came_before() -> None:
+    (batch, _, kinds), *_ = labelled_batches(60, 2, small=True, mix=Mix(1.0, 0.0, kinds=("copier",)))
+    decoded = Decode(dataset_keys())(batch).oks
+    assert len(kinds) == 60 == len({bytes(one) for one in decoded.event.event_id})
+    bounds, times = decoded.activity.offsets.tolist(), decoded.activity.time
+    logs = [times[first:last].tobytes() for first, last in pairwise(bounds)]
+    assert len(set(logs)) < 45
 
 
 def _spoilt(way: str) -> bytes:

@@ -41,6 +41,16 @@ def test_event_times_rise_over_about_a_week() -> None:
     assert 0.4 * SPAN_MS < times[-1] - times[0] < 2.5 * SPAN_MS
 
 
+def test_events_come_at_the_paces_that_are_asked_for_one_after_the_other() -> None:
+    paces = (9.0, 480.0, 9.0)
+    out = [batch for batch, _, _ in labelled_batches(3_000, 2, 250, small=True, paces=paces)]
+    times = np.concatenate([batch.origin.appended_at for batch in out])
+    assert len(times) == 3_000
+    minutes = [np.ptp(times[first : first + 1_000]) / 60_000 for first in (0, 1_000, 2_000)]
+    assert 60 < minutes[0] < 300 and 60 < minutes[2] < 300  # 111 at 9 a minute
+    assert 1 < minutes[1] < 8
+
+
 def test_every_event_passes_the_stages_that_refuse_and_labels_fit_kinds() -> None:
     decode, verify, normalize = Decode(dataset_keys()), VerifyMask(), Normalize()
     kinds: Counter[str] = Counter()
