@@ -104,6 +104,9 @@ class FlowSettings(Section):
     )
     epoch_seconds: float = Field(default=1.0, gt=0, le=60)
     lateness_seconds: int = Field(default=86_400, ge=0, description="Older events are velocity.too_late")
+    reputation_file: Path | None = Field(
+        default=None, description="Labelled fraud, as `clickgoose reputation build` writes it; unset: no labels"
+    )
     clickhouse_block_rows: int = Field(default=10_000, ge=1)
     clickhouse_block_seconds: float = Field(default=1.0, gt=0)
     clickhouse_slow_block_rows: int = Field(
