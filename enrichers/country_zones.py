@@ -23,11 +23,12 @@ REACH_AT_LEAST = 1_000  # km from a country's middle that anybody in it may be, 
 I16 = NDArray[np.int16]
 _STEP = 15  # minutes: every offset in use is a multiple
 _SLOTS, _MIDDLE = 128, 64  # offsets from 16 hours east of UTC to 15 h 45 min west
+_MOST_MINUTES = 14 * 60  # Kiribati's
 _MONTHS = 12
 
 
 class OffsetFit(NamedTuple):
-    """How a browser's offset fits the countries of the addresses, n rows."""
+    """How browsers' offsets fit countries, of the countries' shape."""
 
     known: Bool  # both are known
     apart: I16  # minutes to the nearest offset that the country has in the event's month, 0 where not known
@@ -49,12 +50,16 @@ class CountryZones:
         self._place_keys, self._place_countries = key[order], order.astype(np.uint16)
 
     def fit(self, country: U16, offset: F32, time: I64) -> OffsetFit:
-        """Hold offsets, float32[n] minutes west of UTC, against countries at event times, int64[n] in ms."""
-        known = self._has[country] & (np.abs(offset) <= 14 * 60)  # NaN is not
-        slot = (np.where(known, offset, np.float32(0)) / _STEP + _MIDDLE).round().astype(np.int64)
+        """Hold offsets, float32 in minutes west of UTC, against countries at event times, int64 in ms; they broadcast.
+
+        What was found is taken from a table, so a row's answer never depends on another row.
+        """
+        known = self._has[country] & (np.abs(offset) <= _MOST_MINUTES)  # NaN is not
+        slot = np.where(np.isnan(offset), np.float32(0), offset / np.float32(_STEP)) + np.float32(_MIDDLE)
+        slot = np.clip(np.rint(slot), 0, _SLOTS - 1).astype(np.int64)
         month = time.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % _MONTHS
-        apart = np.where(known, self._apart[country, month, slot], np.int16(0))
-        return OffsetFit(known, apart, np.where(known, self._apart[country, _MONTHS, slot], np.int16(0)))
+        apart, all_year = self._apart[country, month, slot], self._apart[country, _MONTHS, slot]
+        return OffsetFit(known, np.where(known, apart, np.int16(0)), np.where(known, all_year, np.int16(0)))
 
     def reach(self, country: U16) -> F32:
         """Return how far countries reach from their middles, float32 in km."""

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from enrichers.signal import Clue, SmartSignal
+from enrichers.network_lists import ListSignal, network_details
+from enrichers.signal import Clue
 from enrichers.view import View
-from schemas.batches import Bool
+from schemas.batches import Bool, Enriched
 
 
-class DatacenterIp(SmartSignal):
-    """Ranges of hosting companies."""
+class DatacenterIp(ListSignal):
+    """Ranges and autonomous systems of companies that let computers."""
 
     name = "datacenter_ip"
+    version = 2
     question = "The address is a data centre's."
+    needs = ("hosting",)
+    held_down = (
+        "Relays and networks that carry pages let people's traffic out of data centres: their addresses are no data "
+        "centre's visitors, even where the range is listed as hosting too."
+    )
+    honest_true = "VPNs, cloud desktops and companies' gateways stand in data centres: 1.5% of honest visits here."
+    data_kinds = ("hosting", "cdn", "relay", "asn")
     inputs = ("network.classes",)
-    clues = (Clue("hosting_range", 0.9, "A hosting company publishes the range."),)
+    clues = (
+        Clue("hosting_range", 0.9, "A company that lets computers announces the range; some sell lines too."),
+        Clue("relay_or_content_network", 0.15, "People leave such networks through data centres: Private Relay."),
+        Clue("server_of_a_vpn_or_proxy", 0.4, "Listed as VPN, proxy or Tor exit, not as hosting: most are servers."),
+    )
 
     def computable(self, view: View) -> Bool:
-        """The address was looked up."""
-        return view.located
+        """The address was looked up, and there is data of hosting companies."""
+        return self.listed(view)
 
     def observe(self, view: View) -> Sequence[Bool]:
-        """Ranges of hosting companies."""
-        return (view.network_class("hosting"),)
+        """Hosting, unless the address is one that lets people out."""
+        hosting, lets_out = view.network_class("hosting"), view.network_class("relay", "cdn")
+        return hosting & ~lets_out, lets_out, view.network_class("vpn", "proxy", "tor") & ~hosting & ~lets_out
+
+    def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
+        """Return the network."""
+        return network_details(batch, row)

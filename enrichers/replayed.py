@@ -6,22 +6,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from enrichers.network_lists import seen_reasons
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
-from schemas.batches import Bool
+from schemas.batches import Bool, Enriched
 from schemas.recognition import SAME_CONTENTS, SAME_LOG, SAME_SEQUENCE
+
+_BITS = np.array([[SAME_CONTENTS], [SAME_LOG], [SAME_SEQUENCE]], np.uint8)
+_COPIED = {"same_contents": "contents", "same_log": "activity log", "same_sequence": "number in the session"}
 
 
 class Replayed(SmartSignal):
-    """Contents, logs and numbers that came before."""
+    """Contents, logs and numbers that came before. The same event sent twice is no copy: it is dropped before."""
 
     name = "replayed"
+    version = 2
     question = "The event is a copy of an earlier one."
+    held_down = (
+        "An agent that sends again what it could not deliver keeps the event's id: dropped before, and no copy. A "
+        "duplicated tab or a page without storage repeats numbers: only the same page's count, and only with more."
+    )
     inputs = ("recognition.replayed",)
     clues = (
-        Clue("same_contents", 0.97, "All that it shows came before in another event."),
-        Clue("same_log", 0.9, "A long log came before, to the millisecond."),
-        Clue("same_sequence", 0.6, "The session sent another event with this number."),
+        Clue("same_contents", 0.97, "All that it shows, clocks and log included, came before under another id."),
+        Clue("same_log", 0.9, "A log of 12 and more entries came before, to the millisecond: nobody repeats that."),
+        Clue(
+            "same_sequence", 0.45, "One page of a session numbered two events alike: a lost answer, or a copy edited."
+        ),
     )
 
     def computable(self, view: View) -> Bool:
@@ -30,5 +41,8 @@ class Replayed(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Contents, logs and numbers that came before."""
-        why = view.recognition.replayed
-        return tuple((why & bit) != 0 for bit in (SAME_CONTENTS, SAME_LOG, SAME_SEQUENCE))
+        return tuple((view.recognition.replayed & _BITS) != 0)
+
+    def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
+        """Return what was copied."""
+        return {"copied": ", ".join(_COPIED[reason] for reason in seen_reasons(self, batch, row))}

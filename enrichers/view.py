@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from enrichers.country_languages import telling_language
+from enrichers.whereabouts import Whereabouts
 from schemas.activity_statistics import ActivityStatistics
 from schemas.batches import (
     F32,
@@ -21,6 +24,7 @@ from schemas.batches import (
     Network,
     Recognition,
     Related,
+    SessionSummary,
     Shared,
     Velocity,
 )
@@ -28,8 +32,8 @@ from schemas.catalogue import Catalogue, category_hash, load_catalogue
 from schemas.environment import BROWSERS, CHECKS, DEVICES, ENGINES, GPUS, SYSTEMS
 from schemas.event_time import event_time
 from schemas.networks import NETWORK_BIT
-from schemas.travel import travel_kmh
 
+T = TypeVar("T")
 CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
 _CHECK_POSITION = {name: index for index, name in enumerate(CHECKS)}
 _CLOSED = {"browser": BROWSERS, "system": SYSTEMS, "device": DEVICES, "gpu": GPUS, "engine": ENGINES}
@@ -40,7 +44,7 @@ class View:
 
     def __init__(self, batch: Related) -> None:
         self._signals = batch.signals
-        self._session = batch.session
+        self.session: SessionSummary = batch.session
         self._catalogue: Catalogue = load_catalogue()
         self.environment: Environment = batch.environment
         self.velocity: Velocity = batch.velocity
@@ -52,6 +56,7 @@ class View:
         self.time: I64 = event_time(batch)
         self._numbers: dict[str, F32] = {}
         self._true: dict[str, Bool] = {}
+        self._answers: dict[Callable[[View], Any], Any] = {}
         self._texts: dict[str, list[bytes | None]] = {}
         self._classified: dict[tuple[str, Callable[[bytes | None], int]], U8] = {}
 
@@ -133,6 +138,13 @@ class View:
         """Return where checks failed, by their positions in schemas.environment.CHECKS, bool[checks, n]."""
         return self._failed[checks]
 
+    def once(self, ask: Callable[[View], T]) -> T:
+        """Return what a function says of this batch. It is asked once; do not change what it gives."""
+        if ask not in self._answers:
+            self._answers[ask] = ask(self)
+        answer: T = self._answers[ask]
+        return answer
+
     def texts(self, name: str) -> list[bytes | None]:
         """Return a text of every row as bytes; this is per-row work, so ask only where nothing else tells."""
         found = self._texts.get(name)
@@ -149,24 +161,25 @@ class View:
             self._classified[key] = found
         return found
 
-    @property
+    @cached_property
     def located(self) -> Bool:
         """Return where anything is known of the address, bool[n]."""
         return (self.network.country != 0) | (self.network.asn != 0) | (self.network.classes != 0)
 
     def network_class(self, *names: str) -> Bool:
         """Return where the address is in one of these classes of networks, bool[n]."""
-        return (self.network.classes & np.uint16(sum(NETWORK_BIT[name] for name in names))) != 0
+        return (self.network.classes & _class_mask(names)) != 0
 
     @cached_property
-    def travel_kmh(self) -> F32:
-        """Return the speed from where the device was before, float32[n], NaN where it was nowhere else."""
-        return travel_kmh(self.network, self.history, self.time)
+    def where(self) -> Whereabouts:
+        """Return where the address lies, held against clock, languages and the device's past."""
+        language = self.classify("navigator.languages", telling_language)
+        return Whereabouts(self.network, self.history, self.environment.timezone_offset, language, self.time)
 
     @cached_property
     def activity(self) -> ActivityStatistics:
         """Return the statistics of the session's log so far, this event's entries included: velocity counted them."""
-        return ActivityStatistics(self._session.statistics.T)
+        return ActivityStatistics(self.session.statistics.T)
 
     def browser(self, *names: str) -> Bool:
         """Return where the browser is one of these, bool[n]."""
@@ -197,6 +210,11 @@ class View:
     def desktop(self) -> Bool:
         """Return where the device is a desktop, bool[n]."""
         return self.device("desktop")
+
+
+@cache
+def _class_mask(names: tuple[str, ...]) -> np.uint16:
+    return np.uint16(sum(NETWORK_BIT[name] for name in names))
 
 
 @cache
