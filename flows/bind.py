@@ -26,16 +26,16 @@ def bind_stage(up: Stream[Parcel[In]], stage: Stage[In, Out], monitor: Monitor) 
 
 
 def bind_keyed(up: Stream[Parcel[In]], name: str, checkpoints: Checkpoints[In, Out]) -> Stream[Parcel[Out]]:
-    """Run the keyed stage where its partitions are read: nothing is exchanged between workers.
+    """Run the keyed stages where their partitions are read: nothing is exchanged between workers.
 
-    Bytewax keeps no state for it. The state of each Kafka partition and the offset that fits it are one log, written
+    Bytewax keeps no state for them. The state of each Kafka partition and the offset that fits it are one log, written
     by ``Checkpoints`` when the source ends an epoch (docs/adr/0002-state-and-offsets-in-one-log.md).
     """
     return op.map(name, up, checkpoints.apply)
 
 
 def bind_remember(up: Stream[Parcel[Scored]], checkpoints: Checkpoints[Any, Any]) -> Stream[Parcel[Scored]]:
-    """Hand scores back to the keyed stage, on the same worker.
+    """Hand scores back to the keyed stages, on the same worker.
 
     A worker runs one parcel through all steps before its source polls again or ends an epoch (a test watches it), so a
     parcel finds every earlier one remembered, and a snapshot finds every applied row scored.

@@ -1,4 +1,4 @@
-"""Checkpoints: the state of the keyed stage and the offsets that fit it, by Kafka partition.
+"""Checkpoints: the state of the keyed stages and the offsets that fit it, by Kafka partition.
 
 A frame of the state log holds what changed and the next offset. The flow resumes at the last frame that lies at or
 below the lowest offset that every sink has acknowledged, with the state exactly as it was there: so a replayed event
@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from flows.chain import ChainSession
 from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor, run_session
 from flows.state_log import Loaded, StateLog, StateWriteFailed, directory_of
 from schemas.batches import I64, RawBatch, Scored
 from schemas.columns import widen
-from schemas.stage import KeyedStage, Session, StageOut
+from schemas.stage import Applies, KeyedStage, Session, StageOut
 from schemas.velocity import SCORE_LAG
 
 In = TypeVar("In", bound=RawBatch)
@@ -113,21 +114,28 @@ class Checkpoints(Generic[In, Out]):
         return state_log, loaded
 
     def apply(self, parcel: Parcel[In]) -> Parcel[Out]:
-        """Run the keyed stage on a parcel, each row with the state of its partition.
+        """Run the keyed stages on a parcel, one after the other, each row with the state of its partition.
 
-        Where the stage raises, a state may hold half of the parcel: it is never written, so that the flow resumes at
+        Where one raises, a state may hold half of the parcel: it is never written, so that the flow resumes at
         the frame before. ScoresBehind where ``remember`` has not seen the parcels that this one must see the scores of.
         """
         states = {span.partition: self._open[span.partition] for span in parcel.spans}
         for span in parcel.spans:
             _check_scores(span, states[span.partition])
-        session = _ByPartition({partition: state.session for partition, state in states.items()})
         _tear(states.values(), torn=True)
-        done = run_session(self._stage.name, session, parcel, self._monitor)
+        done: Parcel[Any] = parcel
+        for name, session in self._steps({partition: state.session for partition, state in states.items()}):
+            done = run_session(name, session, done, self._monitor)
         _tear(states.values(), torn=False)
         for span in parcel.spans:
             states[span.partition].applied = span.next
         return done
+
+    def _steps(self, sessions: Mapping[int, Session[In, Out]]) -> Iterator[tuple[str, _ByPartition[Any, Any]]]:
+        """Give the stages in turn, each with its sessions: every one of them is measured alone."""
+        steps = {partition: _steps_of(session, self._stage.name) for partition, session in sessions.items()}
+        for turn in zip(*steps.values(), strict=True):
+            yield turn[0][0], _ByPartition({at: session for at, (_, session) in zip(steps, turn, strict=True)})
 
     def remember(self, parcel: Parcel[Scored]) -> Parcel[Scored]:
         """Let the sessions take note of a parcel's scores, and hand the parcel on as it is."""
@@ -199,6 +207,10 @@ def _tear(states: Iterable[_Open[In, Out]], *, torn: bool) -> None:
         state.torn = torn
 
 
+def _steps_of(session: Session[Any, Any], name: str) -> Sequence[tuple[str, Applies[Any, Any]]]:
+    return session.steps if isinstance(session, ChainSession) else ((name, session),)
+
+
 def _set_aside(directory: Path, next_offset: int, end: int) -> None:
     aside = directory.with_name(f"{directory.name}.beyond-{end}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -238,7 +250,7 @@ def _joined(batch: In, parts: Sequence[In], outs: Sequence[Out]) -> Out:
 class _ByPartition(Generic[In, Out]):
     """Several sessions as one: the rows of a batch go to that of their partition, and come back in their order."""
 
-    def __init__(self, sessions: Mapping[int, Session[In, Out]]) -> None:
+    def __init__(self, sessions: Mapping[int, Applies[In, Out]]) -> None:
         self._sessions = sessions
 
     def apply(self, batch: In, /) -> StageOut[Out]:

@@ -2,8 +2,8 @@
 
 ::
 
-                                                           +----- remember -------------------------+
-                                                           v                                        |
+                                                           +-----------+----- remember -------------+
+                                                           v           v                            |
     events.raw -> decode -> verify_mask -> normalize -> velocity -> recognize -> relate -> enrich -> score -> results
                     |            |             |            |           |          |         |        |
                     +------------+-------------+------------+-----------+----------+---------+--------+--> dead letters
@@ -17,7 +17,9 @@ from hashlib import blake2b
 from typing import Any
 
 from enrichers.address_table import load_address_table
+from enrichers.prevalence_seed import load_prevalence_seed
 from enrichers.stage import Enrich
+from flows.chain import Chain, ChainSession, FollowingStage
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
@@ -28,27 +30,38 @@ from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Recognized, Related, Scored, Verified
 from schemas.keys import KeyRing
+from schemas.recognition import LabelledFraud
 from schemas.shared import NothingShared, SharedCounts
-from schemas.stage import KeyedStage, Session, Stage
+from schemas.stage import KeyedStage, Stage
 from scoring.model import Model
 from scoring.policy import Policy
 from scoring.stage import ScoreStage
 
+Keyed = ChainSession[Normalized, Counted, Recognized]
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The eight stages in order. ``velocity`` is keyed by Kafka partition; the others hold no state."""
+    """The eight stages in order. ``velocity`` and ``recognize`` are keyed by Kafka partition; the others hold no state.
+
+    The two keyed ones lie side by side and are saved together: ``keyed`` is both as one stage.
+    """
 
     decode: Stage[RawBatch, Decoded]
     verify_mask: Stage[Decoded, Verified]
     normalize: Stage[Verified, Normalized]
     velocity: KeyedStage[Normalized, Counted]
-    recognize: Stage[Counted, Recognized]
+    recognize: FollowingStage[Counted, Recognized]
     relate: Stage[Recognized, Related]
     enrich: Stage[Related, Enriched]
     score: Stage[Enriched, Scored]
 
-    def run(self, parcel: Parcel[RawBatch], session: Session[Normalized, Counted], monitor: Monitor) -> Parcel[Scored]:
+    @property
+    def keyed(self) -> Chain[Normalized, Counted, Recognized]:
+        """Return the stages with a state as one."""
+        return Chain(self.velocity, self.recognize)
+
+    def run(self, parcel: Parcel[RawBatch], session: Keyed, monitor: Monitor) -> Parcel[Scored]:
         """Run all stages on one parcel without Bytewax: what tests, replays, training and benchmarks do.
 
         The session remembers the scores: give it parcels of at most ``schemas.velocity.SCORE_LAG`` rows.
@@ -57,15 +70,13 @@ class Pipeline:
         session.remember(scored.batch)
         return scored
 
-    def featured(
-        self, parcel: Parcel[RawBatch], session: Session[Normalized, Counted], monitor: Monitor
-    ) -> Parcel[Enriched]:
+    def featured(self, parcel: Parcel[RawBatch], session: Keyed, monitor: Monitor) -> Parcel[Enriched]:
         """Run all stages before the score: what a model is trained on. The session is told no scores."""
         decoded = run_stage(self.decode, parcel, monitor)
         verified = run_stage(self.verify_mask, decoded, monitor)
         normalized = run_stage(self.normalize, verified, monitor)
-        counted = run_session(self.velocity.name, session, normalized, monitor)
-        recognized = run_stage(self.recognize, counted, monitor)
+        counted = run_session(self.velocity.name, session.first, normalized, monitor)
+        recognized = run_session(self.recognize.name, session.second, counted, monitor)
         return run_stage(self.enrich, run_stage(self.relate, recognized, monitor), monitor)
 
     def __iter__(self) -> Iterator[Any]:
@@ -80,6 +91,7 @@ def build_pipeline(
     policy: Policy,
     lateness_ms: int,
     shared: SharedCounts | None = None,
+    labels: LabelledFraud | None = None,
     entity_key: bytes = NO_KEY,
 ) -> Pipeline:
     """Put the stages together. DataFileError where a data file of the look-ups is missing or damaged."""
@@ -88,7 +100,7 @@ def build_pipeline(
         verify_mask=VerifyMask(),
         normalize=Normalize(locate=load_address_table()),
         velocity=Velocity(lateness_ms=lateness_ms, salt=_salt_of(entity_key)),
-        recognize=Recognize(),
+        recognize=Recognize(load_prevalence_seed(), labels),
         relate=Relate(shared or NothingShared(), entity_key),
         enrich=Enrich(),
         score=ScoreStage(model, policy),

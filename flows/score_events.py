@@ -16,7 +16,7 @@ from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.pipeline import Pipeline
 from flows.run_stage import Monitor
-from schemas.batches import Counted, Normalized, RawBatch, Scored
+from schemas.batches import Normalized, RawBatch, Recognized, Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +25,21 @@ class Parts:
 
     source: Source[Parcel[RawBatch]]
     pipeline: Pipeline
-    checkpoints: Checkpoints[Normalized, Counted]
+    checkpoints: Checkpoints[Normalized, Recognized]
     encode: Callable[[Parcel[Scored]], Any]
     sinks: Mapping[str, Sink[Any]]
     monitor: Monitor
 
 
 def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
-    """Return the dataflow. Step ids are names of stages and sinks."""
+    """Return the dataflow. Step ids are names of stages and sinks; the keyed stages are one step."""
     flow = Dataflow(flow_id)
     stages, monitor = parts.pipeline, parts.monitor
     raw = op.input("raw_events", flow, parts.source)
     decoded = bind_stage(raw, stages.decode, monitor)
     verified = bind_stage(decoded, stages.verify_mask, monitor)
     normalized = bind_stage(verified, stages.normalize, monitor)
-    counted = bind_keyed(normalized, stages.velocity.name, parts.checkpoints)
-    recognized = bind_stage(counted, stages.recognize, monitor)
+    recognized = bind_keyed(normalized, stages.keyed.name, parts.checkpoints)
     related = bind_stage(recognized, stages.relate, monitor)
     enriched = bind_stage(related, stages.enrich, monitor)
     scored = bind_stage(enriched, stages.score, monitor)

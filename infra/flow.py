@@ -39,7 +39,7 @@ from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
 from infra.settings import Settings
 from infra.topics import RAW
-from schemas.batches import Counted, Normalized, Scored
+from schemas.batches import Normalized, Recognized, Scored
 from schemas.shared import SharedCounts
 from scoring.explain import Explainer
 from scoring.model import Model, ModelError, find_model
@@ -104,7 +104,7 @@ class FlowProcess:
         model = load_model(self.settings)
         shared = shared_counts(self.settings, self._addresses.redis, stream_name(self._bootstrap, self.topic), metrics)
         pipeline = pipeline_of(self.settings, model, shared)
-        checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.velocity, progress, monitor)
+        checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.keyed, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)
         # After the locks: a second flow on this state must not disturb the first.
@@ -177,7 +177,7 @@ class FlowProcess:
         source: RawEvents,
         pipeline: Pipeline,
         model: Model,
-        checkpoints: Checkpoints[Normalized, Counted],
+        checkpoints: Checkpoints[Normalized, Recognized],
         sinks: FlowSinks,
         monitor: Monitor,
     ) -> Parts:

@@ -1,4 +1,9 @@
-"""The shipped model's training data: the simulated traffic, through the real stages, as one labelled matrix."""
+"""The shipped model's training data: the simulated traffic, through the real stages, as one labelled matrix.
+
+The labels are told to ``recognize`` as decisions, so that networks have a reputation: only of events that lie
+``SCORE_LAG`` and more offsets before, as with real scores. A label is always right, and a decision is not: reputations
+are better here than a shop's own will be. Velocity is told no scores: what a model said before is no part of its input.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrichers.address_table import load_address_table
+from enrichers.prevalence_seed import load_prevalence_seed
 from enrichers.stage import Enrich
 from flows.lookups.memory_shared import MemorySharedCounts
 from flows.parcel import Parcel, Span
@@ -19,11 +25,14 @@ from flows.stages.relate import Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.dataset import dataset_keys, labelled_batches
-from schemas.batches import Enriched, RawBatch
+from schemas.batches import Enriched, RawBatch, Score, Scored
+from schemas.columns import widen
+from schemas.result import DECISIONS
 from scoring.features import feature_schema, matrix
 from scoring.train import TrainingSet
 
 _LATENESS_MS = 86_400_000
+_ALLOW, _DENY = DECISIONS.index("allow"), DECISIONS.index("deny")
 
 
 def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray[np.int8], list[str]]]:
@@ -31,18 +40,28 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
     monitor = Monitor.silent()
     decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), Enrich()
     normalize = Normalize(locate=load_address_table())
-    velocity = Velocity(lateness_ms=_LATENESS_MS)
-    recognize, relate = Recognize(), Relate(MemorySharedCounts())
-    session = velocity.open(())
+    velocity, recognize = Velocity(lateness_ms=_LATENESS_MS), Recognize(load_prevalence_seed())
+    relate = Relate(MemorySharedCounts())
+    devices, traffic = velocity.open(()), recognize.open(())
     for batch, labels, kinds in labelled_batches(events, seed):
         first = int(batch.origin.offset[0])
         parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + len(batch)),), batch, len(batch))
         verified = run_stage(verify_mask, run_stage(decode, parcel, monitor), monitor)
-        counted = run_session(velocity.name, session, run_stage(normalize, verified, monitor), monitor)
-        recognized = run_stage(recognize, counted, monitor)
+        counted = run_session(velocity.name, devices, run_stage(normalize, verified, monitor), monitor)
+        recognized = run_session(recognize.name, traffic, counted, monitor)
         kept = run_stage(enrich, run_stage(relate, recognized, monitor), monitor).batch
         rows = kept.origin.offset - first
+        traffic.remember(_as_decisions(kept, labels[rows]))
         yield kept, labels[rows], [kinds[row] for row in rows.tolist()]
+
+
+def _as_decisions(batch: Enriched, labels: NDArray[np.int8]) -> Scored:
+    """Return the batch as if each label had been the decision."""
+    rows, fraud = len(batch), labels == 1
+    decision = np.where(fraud, _DENY, _ALLOW).astype(np.uint8)
+    factor, contribution = np.empty((rows, 0), np.int8), np.empty((rows, 0), np.float32)
+    score = Score("labels", np.where(fraud, 100, 0).astype(np.float32), decision, factor, contribution)
+    return widen(Scored, batch, score=score)
 
 
 def training_set(events: int, seed: int, progress: Callable[[int], None] | None = None) -> TrainingSet:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from schemas.batches import F32, U8, U64, Network, Recognition
+from schemas.batches import F32, U8, U32, U64, Network, Recognition
 
 # Combinations of attributes whose usualness is learned. Append only: the order is stored.
 COMBINATIONS = (
@@ -38,6 +38,15 @@ def nothing_recognized(rows: int) -> Recognition:
     unknown = np.full((rows, len(COMBINATIONS)), np.nan, np.float32)
     nobody = np.full((rows, len(REPUTED)), np.nan, np.float32)
     return Recognition(unknown, unknown, nobody, nobody, np.zeros(rows, np.uint8))
+
+
+class PrevalenceSeed(NamedTuple):
+    """How often a known population shows combinations: what is usual before any traffic came."""
+
+    version: str
+    kinds: U8  # [k], positions in ``COMBINATIONS``
+    keys: U64  # [k], as flows.stages.recognize.combinations makes them, none 0
+    counts: U32  # [k], at least 1
 
 
 class LabelTable(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def bench_pipeline(values: Sequence[bytes], pipeline: Pipeline, encode: Encode, 
     _warm_up(values, pipeline, encode, batch)
     monitor, counts = _monitor(), Counts()
     progress = Progress(("counting",))
-    checkpoints = Checkpoints(state, pipeline.velocity, progress, monitor)
+    checkpoints = Checkpoints(state, pipeline.keyed, progress, monitor)
     checkpoints.open({0: 0})
     source = _Recorded(list(parcels(values, batch)), checkpoints.snapshot)
     sink: dict[str, Any] = {"counting": CountingSink(counts, "counting", progress)}
@@ -97,7 +98,7 @@ def _shares(monitor: Monitor) -> dict[str, float]:
 
 
 def _warm_up(values: Sequence[bytes], pipeline: Pipeline, encode: Encode, batch: int) -> None:
-    session, monitor = pipeline.velocity.open([]), _monitor()
+    session, monitor = pipeline.keyed.open([]), _monitor()
     for parcel in parcels(values[: 4 * batch], batch):
         encode(pipeline.run(parcel, session, monitor))
 
@@ -105,21 +106,27 @@ def _warm_up(values: Sequence[bytes], pipeline: Pipeline, encode: Encode, batch:
 def bench_stage(name: str, values: Sequence[bytes], pipeline: Pipeline, batch: int) -> Figures:
     """Run the stages before it untimed, then the stage alone on every batch."""
     monitor = _monitor()
-    ready: list[Parcel[Any]] = list(parcels(values, batch))
-    stages = list(pipeline)
-    at = [stage.name for stage in stages].index(name)
-    for stage in stages[:at]:
-        run = _runner(stage, pipeline, monitor)
-        ready = [run(parcel) for parcel in ready]
-    warm = _runner(stages[at], pipeline, monitor)
+    ready = parcels_before(name, values, pipeline, batch)
+    stage = next(stage for stage in pipeline if stage.name == name)
+    warm = _runner(stage, pipeline, monitor)
     for parcel in ready[:4]:
         warm(parcel)
-    run = _runner(stages[at], pipeline, monitor)
+    run = _runner(stage, pipeline, monitor)
     return measured(f"stage {name}", batch, lambda: sum(len(run(parcel).batch) for parcel in ready))
 
 
+def parcels_before(name: str, values: Sequence[bytes], pipeline: Pipeline, batch: int) -> list[Parcel[Any]]:
+    """Return what the stages before a stage make of these records."""
+    monitor = _monitor()
+    ready: list[Parcel[Any]] = list(parcels(values, batch))
+    for stage in takewhile(lambda stage: stage.name != name, pipeline):
+        run = _runner(stage, pipeline, monitor)
+        ready = [run(parcel) for parcel in ready]
+    return ready
+
+
 def _runner(stage: Any, pipeline: Pipeline, monitor: Monitor) -> Callable[[Parcel[Any]], Parcel[Any]]:
-    if stage is pipeline.velocity:
-        session = pipeline.velocity.open([])
+    if stage in (pipeline.velocity, pipeline.recognize):
+        session = stage.open([])
         return lambda parcel: run_session(stage.name, session, parcel, monitor)
     return lambda parcel: run_stage(stage, parcel, monitor)

@@ -90,7 +90,7 @@ def written(done: list[EncodedParcel]) -> tuple[bytes, bytes]:
 
 
 def by_call(pipeline: Pipeline, model: Model, items: list[Parcel[RawBatch]]) -> tuple[bytes, bytes]:
-    sessions = {partition: pipeline.velocity.open(()) for partition in (0, 1)}
+    sessions = {partition: pipeline.keyed.open(()) for partition in (0, 1)}
     encode = encoder(Explainer(model), present, "golden")
     monitor = Monitor.silent()
     return written([encode(pipeline.run(item, sessions[item.spans[0].partition], monitor)) for item in items])
@@ -100,7 +100,7 @@ def by_bytewax(
     pipeline: Pipeline, model: Model, items: list[Parcel[RawBatch]], state: Path, workers: int
 ) -> tuple[bytes, bytes]:
     monitor, out = Monitor.silent(), []
-    checkpoints = Checkpoints(state, pipeline.velocity, Progress(["out"]), monitor)
+    checkpoints = Checkpoints(state, pipeline.keyed, Progress(["out"]), monitor)
     checkpoints.open({0: 10_000, 1: 10_000})
     parts = Parts(
         source=TestingSource(items),

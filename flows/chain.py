@@ -1,0 +1,124 @@
+"""Two keyed stages as one: a state, a frame and an offset for both, so that neither can be ahead of the other.
+
+The first says which slices are due, and the second writes the same. A frame of both is, little-endian: ``magic 4 |
+version u16 | reserved u16 | bytes of the first u64``, the first's snapshot and then the second's.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from schemas.batches import RawBatch, Scored
+from schemas.stage import Applies, KeyedStage, Session, Snapshot, StageOut
+
+In = TypeVar("In", bound=RawBatch)
+Mid = TypeVar("Mid", bound=RawBatch)
+Out = TypeVar("Out", bound=RawBatch)
+InMid = TypeVar("InMid", bound=RawBatch, contravariant=True)
+OutOut = TypeVar("OutOut", bound=RawBatch, covariant=True)
+
+_HEAD = struct.Struct("<4sHHQ")
+_MAGIC = b"CGKS"
+_VERSION = 1
+
+
+class Following(Session[InMid, OutOut], Protocol[InMid, OutOut]):
+    """A session that writes the slices that it is told to."""
+
+    def snapshot_of(self, first_slice: int, slices: int) -> Snapshot:
+        """Return the next snapshot, with these slices whole. The first one must cover all of them."""
+        ...
+
+
+class FollowingStage(Protocol[InMid, OutOut]):
+    """A keyed stage whose sessions write the slices that they are told to."""
+
+    @property
+    def name(self) -> str:
+        """Return the stage's name."""
+        ...
+
+    def open(self, snapshots: Sequence[bytes], /) -> Following[InMid, OutOut]:
+        """Open as ``KeyedStage`` says."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Generic[In, Mid, Out]):
+    """A keyed stage of two."""
+
+    first: KeyedStage[In, Mid]
+    second: FollowingStage[Mid, Out]
+
+    @property
+    def name(self) -> str:
+        """Return the names of both."""
+        return f"{self.first.name}+{self.second.name}"
+
+    def open(self, snapshots: Sequence[bytes], /) -> ChainSession[In, Mid, Out]:
+        """Return the session of a key after the given snapshots; without any, an empty one.
+
+        ValueError where one is not a snapshot of both stages, or of another build, or they do not cover all slices.
+        """
+        one, two = (self.first.open(_Part(snapshots, 0)), self.second.open(_Part(snapshots, 1)))
+        return ChainSession(one, two, (self.first.name, self.second.name))
+
+
+class ChainSession(Generic[In, Mid, Out]):
+    """The open state of one key of both stages."""
+
+    def __init__(self, first: Session[In, Mid], second: Following[Mid, Out], names: tuple[str, str]) -> None:
+        self.first = first
+        self.second = second
+        self._names = names
+
+    @property
+    def steps(self) -> tuple[tuple[str, Applies[In, Mid]], tuple[str, Applies[Mid, Out]]]:
+        """Return what ``apply`` does in turn, with the names of the stages: to measure each of them."""
+        return (self._names[0], self.first), (self._names[1], self.second)
+
+    def apply(self, batch: In, /) -> StageOut[Out]:
+        """Apply a batch to one and what it gives to the other."""
+        counted = self.first.apply(batch)
+        out = self.second.apply(counted.oks)
+        return StageOut(out.oks, (*counted.errs, *out.errs), counted.dropped + out.dropped)
+
+    def remember(self, batch: Scored, /) -> None:
+        """Tell both of the scores."""
+        self.first.remember(batch)
+        self.second.remember(batch)
+
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        """Return the next snapshot of both."""
+        one = self.first.snapshot(whole=whole)
+        two = self.second.snapshot_of(one.first_slice, one.slices)
+        head = _HEAD.pack(_MAGIC, _VERSION, 0, len(one.data))
+        return Snapshot(b"".join((head, one.data, two.data)), one.first_slice, one.slices)
+
+
+class _Part(Sequence[bytes]):
+    """The snapshots of one of two stages, taken out of those of both when they are asked for."""
+
+    def __init__(self, snapshots: Sequence[bytes], part: int) -> None:
+        self._snapshots = snapshots
+        self._part = part
+
+    def __len__(self) -> int:
+        return len(self._snapshots)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def] # Sequence's two overloads, both below
+        if isinstance(index, slice):
+            return _Part(self._snapshots[index], self._part)
+        return _split(self._snapshots[index])[self._part]
+
+
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    if len(data) < _HEAD.size or data[:4] != _MAGIC:
+        raise ValueError("not a snapshot of velocity and recognize together: rebuild the state from Kafka")
+    _, version, _, size = _HEAD.unpack_from(data)
+    if version != _VERSION or _HEAD.size + size > len(data):
+        raise ValueError(f"not a snapshot of two stages of version {_VERSION}: rebuild the state from Kafka")
+    return data[_HEAD.size : _HEAD.size + size], data[_HEAD.size + size :]

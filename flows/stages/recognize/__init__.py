@@ -1,0 +1,13 @@
+"""recognize: how usual an event looks, what came of others from its network, and whether it is a copy.
+
+``stage``         the stage and its session
+``combinations``  the keys of combinations of attributes
+``reputation``    from counts to the share that is expected to be denied
+``kernels``       the loop over rows, compiled
+``state``         the arrays, what changed in them, and their slices
+``frames``        the bytes of snapshots
+"""
+
+from flows.stages.recognize.stage import Recognize
+
+__all__ = ["Recognize"]

@@ -1,0 +1,105 @@
+"""The keys of combinations of attributes: 64 bits each, of columns that are there already. No text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from schemas.batches import F32, U64, Normalized
+from schemas.catalogue import Catalogue, category_hash
+from schemas.recognition import COMBINATIONS, mix
+
+# What each is made of. Where the first is not shown there is no combination.
+MEMBERS: Final = {
+    "browser": ("browser", "browser_version", "system"),
+    "system": ("system", "system_version", "device", "density"),
+    "graphics": ("renderer", "system"),
+    "screen": ("longer", "shorter", "density", "device"),
+    "hardware": ("cores", "memory", "touch_points", "system"),
+    "fonts": ("fonts", "system"),
+    "rendering": ("canvas_text", "canvas_geometry", "sound", "browser", "system"),
+    "locale": ("zone", "languages", "country"),
+    "machine": ("fingerprint",),
+}
+_FIELDS: Final = tuple(dict.fromkeys(name for members in MEMBERS.values() for name in members))
+_NUMBERS: Final = {
+    "cores": "navigator.hardware_concurrency", "memory": "navigator.device_memory",
+    "touch_points": "navigator.max_touch_points", "sound": "audio.sample_sum",
+}  # fmt: skip
+_CATEGORIES: Final = {
+    "fonts": "fonts.list", "canvas_text": "canvas.text", "canvas_geometry": "canvas.geometry",
+    "zone": "fingerprint.timezone", "languages": "fingerprint.languages",
+}  # fmt: skip
+_PIXELS: Final = 8.0  # a screen is compared in steps: zoom rounds its lengths
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+_CACHED: Final = 65_536
+
+
+class Combinations:
+    """Makes the keys of one catalogue's batches."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._numbers = np.array([catalogue.number(name) for name in _NUMBERS.values()])
+        self._categories = np.array([catalogue.category(name) for name in _CATEGORIES.values()])
+        self._models: dict[str, int] = {}
+        self._members = np.array([_FIELDS.index(name) for kind in COMBINATIONS for name in MEMBERS[kind]])
+        self._starts = np.cumsum([0, *(len(MEMBERS[kind]) for kind in COMBINATIONS)])[:-1]
+        self._first = self._members[self._starts]
+        self._salts = _salts(len(_FIELDS))
+        self._kinds = _salts(len(COMBINATIONS))
+
+    def keys(self, batch: Normalized) -> U64:
+        """Return the keys, uint64[n, COMBINATIONS], 0 where too little is shown."""
+        table = self._table(batch)
+        mixed = mix(table + self._salts)
+        summed = np.add.reduceat(mixed[self._members], self._starts, axis=0)
+        keys = np.maximum(mix(summed + self._kinds), np.uint64(1))
+        keys[table[self._first] == 0] = 0
+        return np.ascontiguousarray(keys.T)
+
+    def _table(self, batch: Normalized) -> U64:
+        """Return every field as uint64[fields, n], 0 where absent."""
+        shown, signals = batch.environment, batch.signals
+        wide, high = shown.screen_pixels_wide, shown.screen_pixels_high
+        floats = {
+            "browser_version": shown.browser_version,
+            "system_version": shown.system_version,
+            "longer": np.rint(np.maximum(wide, high) / np.float32(_PIXELS)),
+            "shorter": np.rint(np.minimum(wide, high) / np.float32(_PIXELS)),
+        }
+        found = np.empty((len(_FIELDS), len(batch)), np.uint64)
+        at = {name: row for row, name in enumerate(_FIELDS)}
+        found[[at[name] for name in floats]] = _bits(np.stack(list(floats.values())))
+        found[[at[name] for name in _NUMBERS]] = _bits(np.take(signals.numbers, self._numbers, axis=1).T)
+        found[[at[name] for name in _CATEGORIES]] = np.take(signals.categories, self._categories, axis=1).T
+        for name in ("browser", "system", "device", "density", "fingerprint"):
+            found[at[name]] = getattr(shown, name)
+        found[at["country"]] = batch.network.country
+        gpu = shown.gpu.astype(np.uint64) << np.uint64(8) | shown.gpu_driver.astype(np.uint64)
+        found[at["renderer"]] = gpu << np.uint64(32) | self._hashes(shown.gpu_model)
+        return found
+
+    def _hashes(self, models: Sequence[str]) -> U64:
+        """Return the hash of each name, uint64[n], 0 for none; remembered for the names that came last."""
+        known = self._models
+        found = [known.get(name, -1) for name in models]
+        if -1 in found:
+            if len(known) + len(models) > _CACHED:
+                known.clear()
+            for row, name in enumerate(models):
+                if found[row] < 0:
+                    found[row] = known[name] = category_hash(name) if name else 0
+        return np.array(found, np.uint64)
+
+
+def _bits(numbers: F32) -> U64:
+    """Return numbers by their bits plus one, 0 where absent: 0 is a number as any other."""
+    bits = (numbers + np.float32(0)).view(np.uint32).astype(np.uint64) + np.uint64(1)
+    bits[np.isnan(numbers)] = 0
+    return bits
+
+
+def _salts(count: int) -> U64:
+    return (np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN))[:, None]

@@ -1,0 +1,203 @@
+"""The stage: keys of a batch, what the state says of them, and what is told of decisions.
+
+**What a row sees** depends on the rows of its partition before it, in the order of their offsets, and on nothing else,
+however rows are cut into batches. *Now* is the largest event time of the partition so far; an event that comes late
+counts with what is left of its weight. Decisions that ``remember`` brings are seen by rows whose offset is at least
+SCORE_LAG larger, as velocity's scores are; an event counts for its networks when its decision does, so that a share
+never rests on events whose outcome is not known yet.
+
+**Copies** are found for 24 hours, or as far back as the table reaches: where it is full the oldest gives way. The
+event's id is another one, for velocity drops rows whose id came before.
+
+- *same contents*: all numbers, booleans, categories and the log are those of an earlier event. Only events that tell
+  the page's age are compared: what is measured once a page (ages, clocks, load times) makes honest ones differ.
+- *same log*: a log of at least ``LONG_LOG`` entries came before, to the millisecond.
+- *same sequence*: one page of a session numbered two events alike. The number alone says nothing: the agent counts in
+  ``sessionStorage``, which a duplicated tab starts with a copy of, a second tab and a page without storage with none
+  (``ingest_api/agent/src/session.ts``). So the page must be the same one too, by what it measured once of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.stages.recognize.combinations import Combinations
+from flows.stages.recognize.frames import pack, unpack
+from flows.stages.recognize.kernels import Decided, Rows, hash_logs, hash_signals
+from flows.stages.recognize.reputation import posterior
+from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
+from schemas.batches import U64, Counted, Recognition, Recognized, Scored
+from schemas.catalogue import load_catalogue
+from schemas.columns import widen
+from schemas.event_time import event_time
+from schemas.recognition import LabelledFraud, NoLabels, PrevalenceSeed, entity_keys, mix
+from schemas.result import DECISIONS
+from schemas.stage import Snapshot, StageOut
+from schemas.velocity import SLICES
+
+LONG_LOG: Final = 12
+DAY: Final = 86_400_000
+HALF_LIVES: Final = HalfLives(prevalence=14 * DAY, reputation=7 * DAY)
+SIZES: Final = Sizes()
+_PAGE: Final = ("timing.page_age", "navigation.response", "navigation.dom_interactive")  # measured once a page
+_DENY: Final = DECISIONS.index("deny")
+_LEAST_BYTES: Final = 64 << 10
+_CONTENTS, _LOG, _SEQUENCE = (np.uint64(0x9E3779B97F4A7C15 * salt % 2**64) for salt in (11, 12, 13))
+
+
+class Recognize:
+    """The stage. Half-lives in milliseconds of event time.
+
+    ``seed``: what is usual before any traffic came, for states that begin empty. ``labels``: what people said of
+    networks, added to what the state has counted. A state keeps the sizes and half-lives that it began with.
+    """
+
+    def __init__(
+        self,
+        seed: PrevalenceSeed | None = None,
+        labels: LabelledFraud | None = None,
+        half_lives: HalfLives = HALF_LIVES,
+        sizes: Sizes = SIZES,
+    ) -> None:
+        if min(half_lives) < DAY:
+            raise ValueError("recognize: half-lives must be at least a day")
+        self._seed = seed
+        self._labels = labels or NoLabels()
+        self._half_lives = half_lives
+        self._sizes = sizes
+
+    @property
+    def name(self) -> str:
+        """Return the stage's name."""
+        return "recognize"
+
+    def open(self, snapshots: Sequence[bytes], /) -> RecognizeSession:
+        """Return the session of a partition after the given snapshots; without any, one that knows the seed alone.
+
+        ValueError where one is not a snapshot of this build, or they do not cover all slices.
+        """
+        if not len(snapshots):
+            state = RecognitionState(self._sizes, self._half_lives, self._seed)
+            return RecognizeSession(state, self._labels, begun=False, next_slice=0)
+        state, next_slice = _restored(snapshots)
+        return RecognizeSession(state, self._labels, begun=True, next_slice=next_slice)
+
+
+def _restored(snapshots: Sequence[bytes]) -> tuple[RecognitionState, int]:
+    covered = np.zeros(SLICES, np.bool_)
+    state, next_slice = None, 0
+    for data in snapshots:
+        frame = unpack(data)
+        if state is None or frame.slices == SLICES:  # what came before says nothing more
+            sizes = Sizes(*(capacity * SLICES for capacity in frame.capacities))
+            state = RecognitionState(sizes, HalfLives(1, 1))
+            covered[:] = False
+        elif frame.capacities != state.capacities:
+            raise ValueError("snapshots of recognize of different states: rebuild the state from Kafka")
+        state.read(frame)
+        covered[frame.first_slice : frame.first_slice + frame.slices] = True
+        next_slice = (frame.first_slice + frame.slices) % SLICES
+    if state is None or not covered.all():
+        missing = int(SLICES - covered.sum())
+        raise ValueError(f"snapshots of recognize lack {missing} of {SLICES} slices: rebuild the state from Kafka")
+    return state, next_slice
+
+
+class RecognizeSession:
+    """The state of one partition."""
+
+    def __init__(self, state: RecognitionState, labels: LabelledFraud, *, begun: bool, next_slice: int) -> None:
+        self._state = state
+        self._labels = labels
+        self._begun = begun  # a snapshot covered all slices
+        self._next_slice = next_slice
+        catalogue = load_catalogue()
+        self._combinations = Combinations(catalogue)
+        self._page = np.array([catalogue.number(name) for name in _PAGE])
+        shown = (catalogue.numbers, catalogue.categories, catalogue.booleans, catalogue.booleans)
+        one, two, three, four = (_factors(len(columns), salt) for salt, columns in enumerate(shown))
+        self._factors = (one, two, three, four)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the state's tables."""
+        return self._state.nbytes
+
+    def apply(self, batch: Counted, /) -> StageOut[Recognized]:
+        """Say what the partition's traffic so far says of each row. Every row goes on."""
+        rows = self.rows_of(batch)
+        known = self._state.count(rows)
+        events, fraud = self._labels.count(rows.entities)
+        known.weight[:, :-1] += events
+        known.denied[:, :-1] += fraud
+        denied, weight = posterior(rows.entities, known.weight, known.denied)
+        found = Recognition(known.tail, known.seen, denied, weight, known.copied)
+        return StageOut(widen(Recognized, batch, recognition=found))
+
+    def rows_of(self, batch: Counted) -> Rows:
+        """Return what the state needs of a batch."""
+        return Rows(
+            time=event_time(batch),
+            offset=np.require(batch.origin.offset, np.int64, ("C", "W")),
+            combinations=self._combinations.keys(batch),
+            entities=entity_keys(batch.network, batch.event.address),
+            copies=self._copies(batch),
+        )
+
+    def _copies(self, batch: Counted) -> U64:
+        """Return the keys of contents, log, and sequence within page and session, uint64[n, 3]; 0: not compared."""
+        signals, log, event = batch.signals, batch.activity, batch.event
+        shown = hash_signals(
+            _plain(signals.numbers, np.float32).view(np.uint32), _plain(signals.categories, np.uint32),
+            _plain(signals.known, np.bool_).view(np.uint8), _plain(signals.booleans, np.bool_).view(np.uint8),
+            self._factors,
+        )  # fmt: skip
+        offsets = _plain(log.offsets, np.int64)
+        logs = hash_logs(
+            offsets, _plain(log.time, np.uint32), _plain(log.value, np.float32).view(np.uint32),
+            _plain(log.code, np.uint16), _plain(log.target, np.uint8),
+        )  # fmt: skip
+        page = np.take(signals.numbers, self._page, axis=1)
+        aged = ~np.isnan(page[:, 0])
+        session = _plain(event.session_id, np.uint8).view(np.uint64)
+        instance = mix(page.view(np.uint32).astype(np.uint64) + np.arange(1, 4, dtype=np.uint64) * _SEQUENCE)
+        number = mix(session[:, 0] + mix(session[:, 1] + event.sequence)) + instance.sum(axis=1, dtype=np.uint64)
+        keys = np.stack((mix(shown + logs + _CONTENTS), mix(logs + _LOG), mix(number + _SEQUENCE)), axis=1)
+        np.maximum(keys, np.uint64(1), out=keys)
+        keys[~aged, 0] = keys[~aged, 2] = 0
+        keys[np.diff(offsets) < LONG_LOG, 1] = 0
+        return keys
+
+    def remember(self, batch: Scored, /) -> None:
+        """Take note of the decisions on rows that were applied, in the order of their offsets."""
+        if len(batch):
+            keys = entity_keys(batch.network, batch.event.address)
+            denied = batch.score.decision == _DENY
+            self._state.decide(Decided(batch.origin.offset.astype(np.int64), event_time(batch), keys, denied))
+
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        """Return the next snapshot: of all slices where ``whole`` says so and for a session that began empty."""
+        if whole or not self._begun:
+            return self.snapshot_of(0, SLICES)
+        slices = max(1, _LEAST_BYTES // max(1, self._state.bytes_per_slice))
+        return self.snapshot_of(self._next_slice, min(slices, SLICES - self._next_slice))
+
+    def snapshot_of(self, first_slice: int, slices: int) -> Snapshot:
+        """Return the next snapshot, with these slices whole. The first one must cover all of them."""
+        self._begun = self._begun or slices == SLICES
+        self._next_slice = (first_slice + slices) % SLICES
+        return Snapshot(pack(self._state.frame(first_slice, slices)), first_slice, slices)
+
+
+def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return a column as the kernels are compiled for: contiguous, and of memory that may be written."""
+    return np.require(column, dtype, ("C", "W"))
+
+
+def _factors(count: int, salt: int) -> U64:
+    """Return odd factors of 64 bits that look like chance."""
+    return mix(np.arange(1, count + 1, dtype=np.uint64) + np.uint64(salt << 32)) | np.uint64(1)

@@ -1,0 +1,227 @@
+"""The state of one partition: tables of a fixed size, what changed in them, and their slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.stages.recognize.frames import Frame, Records, Whole
+from flows.stages.recognize.kernels import (
+    BEGUN,
+    DIRTY_PREVALENCE,
+    LEVELS,
+    PREVALENCE_HALF,
+    PREVALENCE_MARK,
+    PROBED,
+    REPUTATION_HALF,
+    REPUTATION_MARK,
+    SPAN,
+    WATERMARK,
+    WORDS,
+    Decided,
+    Known,
+    Rows,
+    Tables,
+    begin,
+    recognize_rows,
+    rescale,
+)
+from schemas.batches import U8, U64
+from schemas.recognition import COMBINATIONS, REPUTED, PrevalenceSeed
+from schemas.velocity import SCORE_LAG, SLICES
+
+SEED_WEIGHT = 4_000.0
+"""Events that a seed stands for when the first one comes: it fades as they do."""
+_DIRTY = slice(DIRTY_PREVALENCE, WORDS)
+
+
+class Sizes(NamedTuple):
+    """Records of each table."""
+
+    combinations: int = 1 << 18
+    entities: int = 1 << 18
+    copies: int = 1 << 20
+
+
+class HalfLives(NamedTuple):
+    """In milliseconds of event time."""
+
+    prevalence: int
+    reputation: int
+
+
+class RecognitionState:
+    """Counts of combinations and of networks, and what came lately."""
+
+    def __init__(self, sizes: Sizes, half_lives: HalfLives, seed: PrevalenceSeed | None = None) -> None:
+        if any(size % SLICES or size < SLICES * PROBED for size in sizes):
+            raise ValueError(f"recognize: a table has a multiple of {SLICES} records, at least {SLICES * PROBED}")
+        self.tables = _empty(sizes)
+        self.tables.words[[PREVALENCE_HALF, REPUTATION_HALF]] = half_lives
+        self.capacities = (sizes.combinations // SLICES, sizes.entities // SLICES, sizes.copies // SLICES)
+        self._decided: list[Decided] = [no_decisions()]
+        if seed is not None and len(seed.keys):
+            begin(self.tables, seed.kinds, seed.keys, seed.counts, SEED_WEIGHT)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the tables: they never change."""
+        tables: Any = self.tables
+        return sum(
+            sum(part.nbytes for part in column) if isinstance(column, tuple) else column.nbytes for column in tables
+        )
+
+    @property
+    def records(self) -> tuple[int, int, int]:
+        """Return how many records of each table are in use."""
+        found = [int(np.count_nonzero(keys)) for keys, _ in self._records()]
+        return found[0], found[1], found[2]
+
+    @property
+    def bytes_per_slice(self) -> int:
+        """Return about how many bytes a slice takes in a snapshot."""
+        return sum(count * size for count, size in zip(self.records, (16, 20, 12), strict=True)) // SLICES
+
+    def count(self, rows: Rows) -> Known:
+        """Say what is known of each row, and count it."""
+        n, kinds = len(rows.time), len(REPUTED) + 1
+        known = Known(
+            np.empty((n, len(COMBINATIONS)), np.float32), np.empty((n, len(COMBINATIONS)), np.float32),
+            np.empty((n, kinds)), np.empty((n, kinds)), np.empty(n, np.uint8),
+        )  # fmt: skip
+        decided = self.decided()
+        taken = recognize_rows(self.tables, rows, decided, SCORE_LAG, known)
+        if taken:
+            rest: list[Any] = [column[taken:] for column in decided]
+            self._decided = [Decided(*rest)]
+        return known
+
+    def decide(self, decided: Decided) -> None:
+        """Take note of decisions, in the order of their offsets."""
+        self._decided.append(decided)
+
+    def decided(self) -> Decided:
+        """Return the decisions that no row has seen."""
+        if len(self._decided) > 1:
+            columns: list[Any] = [np.concatenate(column) for column in zip(*self._decided, strict=True)]
+            self._decided = [Decided(*columns)]
+        return self._decided[0]
+
+    def frame(self, first: int, slices: int) -> Frame:
+        """Return a snapshot with these slices; what changed is counted anew from here."""
+        changed = [
+            _records_at(keys, weights, np.sort(places[:count]).astype(np.uint32))
+            for (keys, weights), places, count in zip(
+                self._records(), self.tables.places, self.tables.words[_DIRTY].tolist(), strict=True
+            )
+        ]
+        if slices == SLICES:
+            changed = [_records_at(keys, weights, np.empty(0, np.uint32)) for keys, weights in self._records()]
+        sliced = [
+            _records_at(keys, weights, _used(keys, first * capacity, (first + slices) * capacity))
+            for (keys, weights), capacity in zip(self._records(), self.capacities, strict=True)
+        ]
+        self._forget_changes()
+        tables = self.tables
+        whole = Whole(tables.words.copy(), tables.levels.copy(), tables.shown.copy(), tables.everybody.copy())
+        return Frame(
+            first, slices, self.capacities, whole, self.decided(), (changed[0], changed[1], changed[2]),
+            (sliced[0], sliced[1], sliced[2]),
+        )  # fmt: skip
+
+    def _forget_changes(self) -> None:
+        words = self.tables.words
+        counts = words[_DIRTY].tolist()
+        for changed, places, count in zip(self.tables.changed, self.tables.places, counts, strict=True):
+            changed[places[:count]] = 0
+        words[_DIRTY] = 0
+
+    def read(self, frame: Frame) -> None:
+        """Take over what a later frame says: the slices that it holds whole, and what changed in the others."""
+        self._follow_landmarks(frame.whole.words)
+        tables = self.tables
+        tables.words[:] = frame.whole.words
+        tables.words[_DIRTY] = 0
+        tables.levels[:], tables.shown[:], tables.everybody[:] = frame.whole[1:]
+        self._decided = [frame.decided]
+        for (keys, weights), capacity, changed, sliced in zip(
+            self._records(), self.capacities, frame.changed, frame.sliced, strict=True
+        ):
+            _put(keys, weights, changed)
+            keys[frame.first_slice * capacity : (frame.first_slice + frame.slices) * capacity] = 0
+            _put(keys, weights, sliced)
+
+    def _follow_landmarks(self, words: NDArray[np.int64]) -> None:
+        """Divide the weights that are there as the kernel did when landmarks moved."""
+        own, tables = self.tables.words, self.tables
+        if own[BEGUN]:
+            spans = (words[PREVALENCE_MARK] - own[PREVALENCE_MARK]) // (SPAN * words[PREVALENCE_HALF])
+            if spans > 0:
+                rescale(tables.combination_weight, spans)
+            spans = (words[REPUTATION_MARK] - own[REPUTATION_MARK]) // (SPAN * words[REPUTATION_HALF])
+            if spans > 0:
+                rescale(tables.entity_weight, spans)
+                rescale(tables.entity_denied, spans)
+
+    def _records(self) -> list[tuple[U64, tuple[NDArray[np.float32], ...]]]:
+        tables = self.tables
+        return [
+            (tables.combinations, (tables.combination_weight,)),
+            (tables.entities, (tables.entity_weight, tables.entity_denied)),
+            (tables.copies, ()),
+        ]
+
+    @property
+    def watermark(self) -> int:
+        """Return the largest event time so far."""
+        return int(self.tables.words[WATERMARK])
+
+
+def _empty(sizes: Sizes) -> Tables:
+    def marks(size: int) -> U8:
+        return np.zeros(size, np.uint8)
+
+    def places(size: int) -> NDArray[np.int32]:
+        return np.empty(size, np.int32)
+
+    kinds = len(COMBINATIONS)
+    return Tables(
+        words=np.zeros(WORDS, np.int64),
+        combinations=np.zeros(sizes.combinations, np.uint64),
+        combination_weight=np.zeros(sizes.combinations, np.float32),
+        levels=np.zeros((kinds, LEVELS)),
+        shown=np.zeros(kinds),
+        entities=np.zeros(sizes.entities, np.uint64),
+        entity_weight=np.zeros(sizes.entities, np.float32),
+        entity_denied=np.zeros(sizes.entities, np.float32),
+        everybody=np.zeros(2),
+        copies=np.zeros(sizes.copies, np.uint64),
+        changed=(marks(sizes.combinations), marks(sizes.entities), marks(sizes.copies)),
+        places=(places(sizes.combinations), places(sizes.entities), places(sizes.copies)),
+    )
+
+
+def no_decisions() -> Decided:
+    """Return that nothing was decided."""
+    return Decided(
+        np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, len(REPUTED)), np.uint64), np.empty(0, np.bool_)
+    )
+
+
+def _used(keys: U64, first: int, end: int) -> NDArray[np.uint32]:
+    return (np.flatnonzero(keys[first:end]) + first).astype(np.uint32)
+
+
+def _records_at(keys: U64, weights: Sequence[NDArray[np.float32]], places: NDArray[np.uint32]) -> Records:
+    stacked = [column[places] for column in weights]
+    table = np.stack(stacked, axis=1) if stacked else np.empty((0, 0), np.float32)
+    return Records(places, keys[places], table)
+
+
+def _put(keys: U64, weights: Sequence[NDArray[np.float32]], records: Records) -> None:
+    keys[records.places] = records.keys
+    for column, table in enumerate(weights):
+        table[records.places] = records.weights[:, column]
