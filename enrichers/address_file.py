@@ -1,38 +1,34 @@
 """The file of one kind of knowledge about addresses: where each stretch of addresses begins, and what holds from there.
 
-::
+A data file (``data_file.py``) whose body is packed with zlib::
 
-    "CGAR" | form u8 = 1 | u32 length of the description | description, JSON | zlib(body)
-    body: differences of the IPv4 starts u32[n4] | values u32[n4]
-          | differences of the IPv6 starts u64[n6] | values u32[n6]
+    differences of the IPv4 starts u32[n4] | values u32[n4] | differences of the IPv6 starts u64[n6] | values u32[n6]
 
 little-endian, each column by planes: the first bytes of all rows, then their second bytes, and so on, which packs to a
-quarter. IPv6 is known by its upper 64 bits, the network's half. The description has the kind, the version and licence
-of the data, the rows and the body's SHA-256.
+quarter. IPv6 is known by its upper 64 bits, the network's half.
 """
 
 from __future__ import annotations
 
-import hashlib
-import struct
 import zlib
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from enrichers.data_file import MOST_BYTES, DataFileError, Described, Form, pack_data_file, read_data_file
 from schemas.batches import U32, U64
 
-_HEAD = struct.Struct("<4sBI")
-_MAGIC, _FORM = b"CGAR", 1
-_MOST_BYTES = 1 << 28  # of a body: a damaged length never fills the memory
+__all__ = ["AddressFile", "DataFileError", "Described", "Stretches", "pack_address_file", "read_address_file"]
 
 
-class DataFileError(ValueError):
-    """A data file is missing or cannot be used; says which, and what to do."""
+def _unpack(packed: bytes) -> bytes:
+    return zlib.decompressobj().decompress(packed, MOST_BYTES)
+
+
+_FORM = Form(b"CGAR", lambda body: zlib.compress(body, 9), _unpack)
 
 
 class Stretches(NamedTuple):
@@ -46,17 +42,6 @@ class Stretches(NamedTuple):
         return self.values[self.starts.searchsorted(keys, "right") - 1]
 
 
-class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a file says of itself."""
-
-    kind: str
-    version: str
-    source: str
-    licence: str
-    rows: tuple[int, int]
-    sha256: str
-
-
 class AddressFile(NamedTuple):
     """A file's content."""
 
@@ -65,7 +50,15 @@ class AddressFile(NamedTuple):
     six: Stretches  # uint64 starts: upper halves
 
 
-def pack_address_file(kind: str, version: str, source: str, licence: str, four: Stretches, six: Stretches) -> bytes:
+def pack_address_file(
+    kind: str,
+    version: str,
+    source: str,
+    licence: str,
+    four: Stretches,
+    six: Stretches,
+    covers: tuple[str, ...] = (),
+) -> bytes:
     """Return a file's bytes, the same for the same content."""
     body = b"".join(
         (
@@ -73,39 +66,13 @@ def pack_address_file(kind: str, version: str, source: str, licence: str, four: 
             *(_planes(_differences(six.starts.astype("<u8"))), _planes(six.values.astype("<u4"))),
         )
     )
-    digest = hashlib.sha256(body).hexdigest()
-    said = msgspec.json.encode(Described(kind, version, source, licence, (len(four.starts), len(six.starts)), digest))
-    return _HEAD.pack(_MAGIC, _FORM, len(said)) + said + zlib.compress(body, 9)
+    rows = (len(four.starts), len(six.starts))
+    return pack_data_file(_FORM, Described(kind, version, source, licence, rows, "", covers), body)
 
 
 def read_address_file(path: Path, kind: str) -> AddressFile:
     """Return a file's content; DataFileError where it is missing, damaged or of another kind."""
-    try:
-        packed = path.read_bytes()
-    except OSError as error:
-        raise DataFileError(f"The data file {path} cannot be read ({error.strerror}); {_REMEDY}") from None
-    try:
-        described, body = _opened(packed)
-        if described.kind != kind:
-            raise ValueError("another kind")
-        return _content(described, body)
-    except (ValueError, msgspec.MsgspecError, zlib.error, struct.error):
-        raise DataFileError(f"The data file {path} is damaged or of another version; {_REMEDY}") from None
-
-
-_REMEDY = "install clickgoose again, or make it with `clickgoose data build`."
-
-
-def _opened(packed: bytes) -> tuple[Described, bytes]:
-    magic, form, length = _HEAD.unpack_from(packed)
-    if (magic, form) != (_MAGIC, _FORM):
-        raise ValueError("no such file")
-    start = _HEAD.size + length
-    described = msgspec.json.decode(packed[_HEAD.size : start], type=Described)
-    body = zlib.decompressobj().decompress(packed[start:], _MOST_BYTES)
-    if hashlib.sha256(body).hexdigest() != described.sha256:
-        raise ValueError("another digest")
-    return described, body
+    return read_data_file(path, kind, _FORM, _content)
 
 
 def _content(described: Described, body: bytes) -> AddressFile:

@@ -1,34 +1,38 @@
-"""Where addresses lie: country and autonomous system, of data that is vendored (``enrichers/data/NOTICE.md``).
+"""Where addresses lie: country, autonomous system and classes of networks, of vendored data (``docs/data.md``).
 
 A lookup for ``Normalize``: whole batches at a time, by bisection. What no registry has given out (private, loopback,
-documentation, multicast, ...) is not known, and an address that is known only to one of the two files gets the one.
+documentation, multicast, ...) is not known, and an address that is known only to some of the files gets what they say.
 """
 
 from __future__ import annotations
 
-import csv
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from enrichers.address_file import AddressFile, DataFileError, Stretches, read_address_file
+from enrichers.data_file import REMEDY
+from enrichers.data_text import read_text_table
 from schemas.batches import F32, U8, U32, Bool, Network
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
+from schemas.networks import NETWORK_CLASSES
 
 DATA = Path(__file__).parent / "data"
-COUNTRY_FILE, ASN_FILE, PLACES_FILE = "address_country.bin", "address_asn.bin", "country_places.csv"
+COUNTRY_FILE, ASN_FILE, CLASSES_FILE = "address_country.bin", "address_asn.bin", "address_classes.bin"
+PLACES_FILE = "country_places.csv"
 _MAPPED = np.uint64(0xFFFF)  # the upper 32 bits of the lower half of an IPv4-mapped address (RFC 4291)
 
 
 class AddressTable:
     """Locates addresses. Call it with uint8[n, 16]; it pickles as the directory that it was read from."""
 
-    def __init__(self, directory: Path, country: AddressFile, asn: AddressFile, places: F32) -> None:
+    def __init__(self, directory: Path, country: AddressFile, asn: AddressFile, classes: AddressFile, places: F32):
         """``places``: float32[countries, 2], degrees north and east of each country's middle, NaN where not known."""
         self._directory = directory
         self._country = country
         self._asn = asn
+        self._classes = classes
         self._north, self._east = np.ascontiguousarray(places.T)
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
@@ -37,8 +41,14 @@ class AddressTable:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Return the version of each kind of data."""
-        return {found.described.kind: found.described.version for found in (self._country, self._asn)}
+        """Return the version of each kind of data that addresses are looked up in."""
+        kinds = {found.described.kind: found.described.version for found in (self._country, self._asn, self._classes)}
+        return {**kinds, "places": read_text_table(self._directory / PLACES_FILE).version}
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Return the classes of networks that the data has ranges of; of the others an address says nothing."""
+        return self._classes.described.covers
 
     def __call__(self, addresses: U8) -> Network:
         """Return where addresses lie, uint8[n, 16]: IPv6, or IPv4 mapped into it."""
@@ -46,9 +56,9 @@ class AddressTable:
         upper, lower = halves[:, 0], halves[:, 1]
         mapped = (upper == 0) & (lower >> np.uint64(32) == _MAPPED)
         four = lower.astype(np.uint32)  # its lower 32 bits
-        country = _find(self._country.four, self._country.six, mapped, four, upper).astype(np.uint16)
-        asn = _find(self._asn.four, self._asn.six, mapped, four, upper)
-        return Network(country, asn, self._north[country], self._east[country], np.zeros(len(country), np.uint16))
+        found = [_find(one.four, one.six, mapped, four, upper) for one in (self._country, self._asn, self._classes)]
+        country, asn, classes = found[0].astype(np.uint16), found[1], found[2].astype(np.uint16)
+        return Network(country, asn, self._north[country], self._east[country], classes)
 
 
 def _find(
@@ -67,21 +77,30 @@ def load_address_table(directory: Path = DATA) -> AddressTable:
 @cache
 def _read(directory: Path) -> AddressTable:
     country = read_address_file(directory / COUNTRY_FILE, "country")
-    if max(int(stretches.values.max()) for stretches in (country.four, country.six)) >= len(COUNTRIES):
+    if _greatest(country) >= len(COUNTRIES):
         raise DataFileError(f"The data file {directory / COUNTRY_FILE} has countries that this version does not know.")
     asn = read_address_file(directory / ASN_FILE, "asn")
-    return AddressTable(directory, country, asn, read_places(directory / PLACES_FILE))
+    classes = read_address_file(directory / CLASSES_FILE, "classes")
+    if _greatest(classes) >= 1 << len(NETWORK_CLASSES) or not set(classes.described.covers) <= set(NETWORK_CLASSES):
+        raise DataFileError(f"The data file {directory / CLASSES_FILE} has classes that this version does not know.")
+    return AddressTable(directory, country, asn, classes, read_places(directory / PLACES_FILE))
+
+
+def _greatest(found: AddressFile) -> int:
+    return max(int(stretches.values.max()) for stretches in (found.four, found.six))
 
 
 def read_places(path: Path) -> F32:
     """Return degrees north and east of each country's middle, float32[countries, 2]; DataFileError says what fails."""
     places = np.full((len(COUNTRIES), 2), np.nan, np.float32)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for code, north, east in csv.reader(line for line in file if not line.startswith("#")):
-                places[COUNTRY_NUMBER[code]] = float(north), float(east)
-    except (OSError, ValueError, KeyError):
-        raise DataFileError(f"The data file {path} is missing or damaged; install clickgoose again.") from None
+        for line in read_text_table(path).lines:
+            code, north, east = line.split(",")
+            places[COUNTRY_NUMBER[code]] = float(north), float(east)
+    except (ValueError, KeyError) as error:
+        if isinstance(error, DataFileError):
+            raise
+        raise DataFileError(f"The data file {path} is damaged; {REMEDY}") from None
     if np.isnan(places[1:]).any() or (np.abs(places[1:]) > (90, 180)).any():
-        raise DataFileError(f"The data file {path} lacks countries or has impossible places; install clickgoose again.")
+        raise DataFileError(f"The data file {path} lacks countries or has impossible places; {REMEDY}")
     return places

@@ -12,5 +12,6 @@ NETWORK_CLASSES = (
     "residential_proxy",  # proxies behind the lines of homes
     "crawler",  # a search engine's or another known crawler's own addresses
     "listed",  # on a list of addresses that attack
+    "gateway",  # a security gateway: people of many companies, mostly at work, behind a data centre's address
 )
 NETWORK_BIT = {name: 1 << index for index, name in enumerate(NETWORK_CLASSES)}  # bits of a uint16

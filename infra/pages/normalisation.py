@@ -57,9 +57,9 @@ change it.
 
 ## Where the address lies
 
-`country`, `asn` and the middle of the country come from the files of `enrichers/data`
-(`clickgoose data show`; licences in `enrichers/data/NOTICE.md`), for IPv4 and IPv6. Private, loopback, documentation
-and other special addresses are not known. `clickgoose data build` makes the files from the newest packages.
+`country`, `asn`, the middle of the country and the classes of networks come from the files of `enrichers/data`
+(`clickgoose data show`; [data.md](data.md)), for IPv4 and IPv6. Private, loopback, documentation and other special
+addresses are not known. `clickgoose data update` makes the files from the newest packages.
 """
 _CHECKS = """
 ## Checks

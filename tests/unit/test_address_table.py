@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
 import pickle
-import tarfile
 import time
 from ipaddress import IPv6Address
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from enrichers.address_file import DataFileError, Stretches, pack_address_file, read_address_file
-from enrichers.address_table import ASN_FILE, COUNTRY_FILE, DATA, PLACES_FILE, load_address_table
+from enrichers.address_table import ASN_FILE, CLASSES_FILE, COUNTRY_FILE, DATA, PLACES_FILE, load_address_table
 from flows.stages.normalize import Normalize
-from infra.cli import app
 from infra.data.address_ranges import stretches_of
-from infra.data.packages import DataRefused, find_package
+from infra.data.packages import DataRefused
 from schemas.batches import U8
 from schemas.countries import COUNTRIES
 from schemas.envelope import address_bytes
@@ -29,6 +23,7 @@ from tests.normalize.agents import verified
 from tests.strategies import same
 
 TABLE = load_address_table()
+FILES = (COUNTRY_FILE, ASN_FILE, CLASSES_FILE, PLACES_FILE)
 NOBODY = (
     "0.0.0.1", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.1.1", "172.31.255.255", "192.0.2.17", "192.168.1.1",
     "198.51.100.9", "203.0.113.9", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "ff02::1",
@@ -58,7 +53,7 @@ def test_known_addresses_get_country_system_and_place() -> None:
 @pytest.mark.parametrize("address", NOBODY)
 def test_addresses_of_nobody_are_unknown(address: str) -> None:
     found = TABLE(packed(address))
-    assert (found.country[0], found.asn[0]) == (0, 0)
+    assert (found.country[0], found.asn[0], found.classes[0]) == (0, 0, 0)
     assert np.isnan(found.latitude[0])
     assert np.isnan(found.longitude[0])
 
@@ -100,7 +95,7 @@ def test_the_stage_fills_the_network_section_with_what_the_lookup_says() -> None
 
 
 def test_reading_takes_under_a_second_and_the_files_under_four_megabytes(tmp_path: Path) -> None:
-    for name in (COUNTRY_FILE, ASN_FILE, PLACES_FILE):
+    for name in FILES:
         (tmp_path / name).write_bytes((DATA / name).read_bytes())
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4_000_000
     started = time.perf_counter()
@@ -108,10 +103,10 @@ def test_reading_takes_under_a_second_and_the_files_under_four_megabytes(tmp_pat
     assert time.perf_counter() - started < 1.0  # 0.07 s by itself
 
 
-@pytest.mark.parametrize("name", [COUNTRY_FILE, ASN_FILE, PLACES_FILE])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["missing", "short", "flipped", "other"])
 def test_a_missing_or_damaged_file_is_one_clear_sentence(tmp_path: Path, name: str, damage: str) -> None:
-    for one in (COUNTRY_FILE, ASN_FILE, PLACES_FILE):
+    for one in FILES:
         (tmp_path / one).write_bytes((DATA / one).read_bytes())
     content = (tmp_path / name).read_bytes()
     if damage == "missing":
@@ -175,55 +170,7 @@ def test_the_same_content_gives_the_same_bytes_and_reads_back(tmp_path: Path) ->
     assert read.described.version == "1"
 
 
-def archive(directory: Path, name: str, version: str, **files: str) -> None:
-    """Write an archive as `npm pack` does."""
-    path = directory / f"{name.replace('@', '').replace('/', '-')}-{version}.tgz"
-    content = {"package.json": json.dumps({"name": name, "version": version, "license": "CC0-1.0"}), **files}
-    with gzip.open(path, "wb") as packed_file, tarfile.open(fileobj=packed_file, mode="w") as made:
-        for file, text in content.items():
-            info = tarfile.TarInfo(f"package/{file}")
-            info.size = len(text)
-            made.addfile(info, io.BytesIO(text.encode()))
-
-
-def test_data_build_makes_files_that_can_be_used_and_says_what_changed(tmp_path: Path) -> None:
-    name = "@ip-location-db/geo-whois-asn-country"
-    tables = {f"geo-whois-asn-country-ipv{six}-num.csv": "" for six in "46"}
-    tables["geo-whois-asn-country-ipv4-num.csv"] = "16777216,16777471,AU\n16777472,16778239,CN\n"
-    archive(tmp_path, name, "2.3.1", **tables)
-    archive(tmp_path, "@ip-location-db/asn", "2.3.1",
-            **{"asn-ipv4-num.csv": '16777216,16777471,13335,"Cloudflare, Inc."\n', "asn-ipv6-num.csv": ""})  # fmt: skip
-    out, run = tmp_path / "out", CliRunner()
-    command = ["data", "build", "--archives", str(tmp_path), "--out", str(out), "--json"]
-    first = json.loads(run.invoke(app, command).stdout)
-    assert [(one["file"], one["version"], one["changed"]) for one in first["files"]][:2] == [
-        (COUNTRY_FILE, "2.3.1", True), (ASN_FILE, "2.3.1", True)]  # fmt: skip
-    assert not any(one["changed"] for one in json.loads(run.invoke(app, command).stdout)["files"])
-    found = load_address_table(out)(packed("1.0.0.1", "1.0.1.1", "1.0.4.0"))
-    assert ([COUNTRIES[number] for number in found.country], found.asn.tolist()) == (["AU", "CN", ""], [13335, 0, 0])
-    shown = json.loads(run.invoke(app, ["data", "show", "--directory", str(out), "--json"]).stdout)
-    assert shown["files"][ASN_FILE]["version"] == "2.3.1"
-
-
-def test_data_build_says_in_one_sentence_what_is_wrong(tmp_path: Path) -> None:
-    run = CliRunner()
-    missing = run.invoke(app, ["data", "build", "--archives", str(tmp_path), "--out", str(tmp_path / "out")])
-    assert missing.exit_code == 1
-    assert missing.stderr.strip().replace("\n", "").endswith("-VERSION.tgz of @ip-location-db/geo-whois-asn-country.")
-    archive(tmp_path, "@ip-location-db/asn", "1.0.0")
-    with pytest.raises(DataRefused, match=r"has no asn-ipv4-num\.csv any more"):
-        list(find_package("@ip-location-db/asn", tmp_path).rows("asn-ipv4-num.csv"))
-    shown = run.invoke(app, ["data", "show", "--directory", str(tmp_path)])
-    assert (shown.exit_code, len(shown.stderr.strip().splitlines())) == (1, 1)
-
-
 def test_every_country_has_a_place_and_a_number_of_its_own() -> None:
     assert COUNTRIES[0] == ""
     assert len(set(COUNTRIES)) == len(COUNTRIES) == 251
     assert (COUNTRIES[1], COUNTRIES[57], COUNTRIES[233], COUNTRIES[250]) == ("AD", "DE", "US", "XK")  # never to move
-
-
-def test_the_vendored_files_are_named_in_the_notice() -> None:
-    notice = (DATA / "NOTICE.md").read_text("utf-8")
-    assert {path.name for path in DATA.iterdir() if path.suffix != ".md"} == {COUNTRY_FILE, ASN_FILE, PLACES_FILE}
-    assert all(name in notice for name in (COUNTRY_FILE, ASN_FILE, PLACES_FILE))
