@@ -6,54 +6,72 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from enrichers.causes import Causes, first_of
+from enrichers.consistency import ALL, ALTERED, FUNCTIONS, altered_on, contradictions_on
+from enrichers.known_values import impossible_sum
+from enrichers.noise import noise_explained, noisy_pictures
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
-from schemas.batches import Bool
+from schemas.batches import Bool, Enriched
+
+_CAUSES = Causes(
+    {
+        "webdriver": ("automation.webdriver_altered",),
+        "own": ("automation.navigator_own_properties",),
+        "forged": (
+            "!plugin.consistent",
+            "!fpscanner.valid_plugin_array",
+            "frame_page.native_code_differs",
+            "frame_page.chrome_differs",
+        ),
+        "audio": ("check.audio_unstable", "check.audio_impossible"),
+    }
+)
 
 
 class AntiDetectBrowser(SmartSignal):
-    """Lies that need a patched browser or an injected script: replaced natives, another engine under the name."""
+    """Lies that need a patched browser or an injected script: made-up machines, another engine under the name, noise
+    in everything that could tell one machine from another.
+    """
 
     name = "anti_detect_browser"
+    version = 2
     question = "The browser was built or patched to pretend to be another one."
     threshold = 0.6
     held_down = (
-        "Wallet extensions (proxy, own properties), content blockers (replaced natives) and Office fonts on a Mac: "
-        "any one of these, or a proxy with an own property, stays under the threshold."
+        "Replaced functions (wallets, content and canvas blockers, privacy extensions) are one cause and stay under "
+        "the threshold alone, and with an own property of navigator. Noise counts only where no privacy browser and "
+        "no private window explains it. Office fonts on a Mac and two cards in a laptop are weak."
     )
+    data_kinds = ("known_values",)
     inputs = (
-        "automation.native_code_altered",
-        "automation.prototype_altered",
-        "automation.proxy_detected",
-        "automation.navigator_own_properties",
-        "automation.webdriver_altered",
-        "check.worker_gpu_contradicts_page",
-        "check.worker_contradicts_page",
-        "check.webgl_limits_impossible",
-        "check.gpu_contradicts_system",
-        "timing.eval_length",
-        "navigator.has_build_id",
-        "navigator.oscpu",
-        "api.mozilla_inner_screen",
-        "api.chrome",
-        "fonts.segoe_ui",
-        "fonts.helvetica_neue",
-        "fonts.menlo",
+        *ALL.inputs,
+        *FUNCTIONS.inputs,
+        *_CAUSES.inputs,
+        "audio.sample_sum",
+        "canvas.pixel_differences",
+        "canvas.readback_errors",
+        "api.brave",
+        "timing.resolution",
     )
     clues = (
-        Clue("native_code_altered", 0.35, "Native functions print differently; content blockers do that too."),
-        Clue("prototype_altered", 0.35, "Descriptors differ from the engine's."),
-        Clue("proxy_detected", 0.4, "Natives wrapped in a Proxy, the way of stealth plugins; wallets do so as well."),
+        Clue("engine_is_another", 0.75, "The engine that answers is not the one that the user agent names."),
+        Clue("version_is_another", 0.6, "Features of another version than a profile's user agent: 0 of 6,700 honest."),
+        Clue("worker_was_forgotten", 0.6, "The page's navigator was replaced, the worker's was not."),
+        Clue("worker_gpu_was_forgotten", 0.35, "The page's graphics were replaced, the worker's were not; two cards."),
+        Clue("graphics_are_made_up", 0.65, "Limits and formats that the named card does not have: 0 of 6,700 honest."),
+        Clue("gpu_of_another_machine", 0.45, "Graphics of another system or processor."),
+        Clue("noise_in_pictures_and_sound", 0.75, "Both have noise, in a browser that adds none: 0 of 6,700 honest."),
+        Clue("noise_in_pictures", 0.4, "Pictures have noise; canvas blockers do that for honest people too."),
+        Clue("noise_in_sound", 0.35, "Two equal sounds differ, or the sound is none that an engine makes."),
+        Clue("functions_hide", 0.65, "Functions were replaced that only somebody replaces who hides something."),
+        Clue("functions_print_lies", 0.55, "Functions that print functions were replaced."),
+        Clue("functions_name_another_machine", 0.45, "Functions that name the machine; privacy extensions do so too."),
+        Clue("functions_replaced", 0.3, "Other functions: content blockers, wallets and canvas blockers do that too."),
         Clue("navigator_own_properties", 0.3, "Values defined on navigator itself, the way of init scripts."),
-        Clue("webdriver_altered", 0.65, "navigator.webdriver was redefined; no honest software needs that."),
-        Clue("worker_gpu_contradicts_page", 0.55, "The page's graphics were replaced, the worker's forgotten."),
-        Clue("worker_contradicts_page", 0.5, "The page's navigator was replaced, the worker's forgotten."),
-        Clue("webgl_limits_impossible", 0.45, "Made-up graphics limits."),
-        Clue("gpu_contradicts_system", 0.35, "Graphics of another system."),
-        Clue("engine_is_not_chromium", 0.7, "Says Chromium, but evaluates as another engine or has Firefox's names."),
-        Clue("engine_is_not_firefox", 0.7, "Says Firefox, but evaluates as Chromium or has window.chrome."),
-        Clue("engine_is_not_webkit", 0.7, "Says Safari, but evaluates as Chromium or has Firefox's names."),
-        Clue("fonts_of_another_system", 0.4, "System fonts of another system and none of its own."),
+        Clue("forged_objects", 0.4, "Plugins are imitations, or a fresh frame prints natives otherwise."),
+        Clue("fonts_of_another_system", 0.4, "At least three fonts of another system and none of its own."),
+        Clue("device_of_another_kind", 0.35, "Touch, screen and window are another device's."),
     )
 
     def computable(self, view: View) -> Bool:
@@ -62,30 +80,33 @@ class AntiDetectBrowser(SmartSignal):
         return (view.environment.browser != 0) & (looked | ~np.isnan(view.number("timing.eval_length")))
 
     def observe(self, view: View) -> Sequence[Bool]:
-        """Compare the engine that is named with the engine that answers."""
-        length = view.number("timing.eval_length")
-        gecko = view.true("api.mozilla_inner_screen") | view.true("navigator.has_build_id")
-        gecko |= view.category("navigator.oscpu") != 0
-        blink = length == 33
-        foreign_fonts = (
-            view.system("windows") & view.true("fonts.helvetica_neue") & view.true("fonts.menlo")
-        ) & view.false("fonts.segoe_ui")
-        foreign_fonts |= view.system("macos") & view.true("fonts.segoe_ui") & view.false("fonts.helvetica_neue")
-        on_ios = view.system("ios")  # every browser there is WebKit under another name
-        safari = view.browser("safari")
-        firefox = view.browser("firefox") & ~on_ios
+        """Compare the browser and machine that are named with those that answer."""
+        seen, found, replaced = view.once(ALL.seen), _CAUSES.seen(view), view.once(FUNCTIONS.seen)
+        explained = view.once(noise_explained)
+        pictures = view.once(noisy_pictures) & ~explained
+        sound = (found["audio"] | impossible_sum(view.number("audio.sample_sum"))) & ~explained
+        both, in_pictures, in_sound = first_of(pictures & sound, pictures, sound)
+        engine, version = first_of(seen["engine_contradicts_user_agent"], seen["version_contradicts_user_agent"])
+        worker, gpu = first_of(seen["worker_contradicts_page"], seen["worker_gpu_contradicts_page"])
+        made_up, other_machine = first_of(seen["webgl_contradicts_itself"], seen["machine_contradicts_gpu"])
+        hiding, printing, identity, noise, other = (replaced[name] for name in ALTERED)
         return (
-            view.true("automation.native_code_altered"),
-            view.true("automation.prototype_altered"),
-            view.true("automation.proxy_detected"),
-            view.true("automation.navigator_own_properties"),
-            view.true("automation.webdriver_altered"),
-            view.check("worker_gpu_contradicts_page"),
-            view.check("worker_contradicts_page"),
-            view.check("webgl_limits_impossible"),
-            view.check("gpu_contradicts_system"),
-            view.chromium & ~on_ios & ((length == 37) | gecko),
-            firefox & (blink | view.true("api.chrome")),
-            safari & (blink | gecko),
-            foreign_fonts,
+            engine,
+            version,
+            worker,
+            gpu,
+            made_up,
+            other_machine,
+            both,
+            in_pictures,
+            in_sound,
+            *first_of(hiding | found["webdriver"], printing, identity, noise | other),
+            found["own"],
+            found["forged"],
+            seen["fonts_contradict_system"],
+            seen["device_contradicts_screen"],
         )
+
+    def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
+        """Return the names of the failed checks and of the replaced functions."""
+        return {"contradictions": contradictions_on(batch, row), "altered": altered_on(batch, row)}

@@ -1,4 +1,4 @@
-"""bot: the browser is driven by a program and says so, or the user agent is a program's."""
+"""bot: the browser is driven by a program and says so, or the client is a program that names itself."""
 
 from __future__ import annotations
 
@@ -6,60 +6,117 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from enrichers.causes import Causes, Counted, first_of, is_true, word_of
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
-from schemas.batches import Bool
+from schemas.batches import Bool, Enriched
+from schemas.environment import BROWSERS
+from schemas.networks import NETWORK_BIT
 
-_GLOBALS = (
-    "selenium_globals",
-    "cdc_globals",
-    "playwright_globals",
-    "puppeteer_globals",
-    "phantom_globals",
-    "nightmare_globals",
-    "dom_automation",
-    "awesomium",
-    "sequentum",
-)
+# Each tool by what only it leaves on the page, and the name that people know it by.
+_TOOLS = {
+    "selenium_globals": "Selenium",
+    "cdc_globals": "ChromeDriver",
+    "playwright_globals": "Playwright",
+    "puppeteer_globals": "Puppeteer",
+    "phantom_globals": "PhantomJS",
+    "nightmare_globals": "Nightmare",
+    "dom_automation": "Chromium's own test driver",
+    "awesomium": "Awesomium",
+    "sequentum": "Sequentum",
+}
+_ALSO_SHOWN_BY = {
+    "selenium_globals": ("automation.selenium_globals", "botd.DocumentAttributes"),
+    "playwright_globals": ("automation.playwright_globals", "fpscanner.hasPlaywright"),
+    "phantom_globals": ("automation.phantom_globals", "botd.ErrorTrace"),
+    "sequentum": ("automation.sequentum", "botd.WindowExternal"),
+}
+# The kinds of botd that no honest page defines by chance; it also takes window.emit, spawn and geb for tools.
+_KINDS = (
+    "selenium", "webdriver", "webdriverio", "phantomjs", "phantomas", "nightmarejs", "cef", "cefsharp", "fminer",
+    "awesomium", "sequentum", "slimerjs", "headless_chrome",
+)  # fmt: skip
+_CAUSES = Causes(
+    {
+        "webdriver": ("navigator.webdriver", "botd.WebDriver", "fpscanner.hasWebdriver"),
+        "hidden_webdriver": (
+            "automation.iframe_webdriver", "automation.worker_webdriver", "fpscanner.hasWebdriverIframe",
+            "fpscanner.hasWebdriverWorker",
+        ),
+        "webdriver_redefined": (
+            "automation.webdriver_altered", "altered.Navigator.webdriver", "fpscanner.hasWebdriverWritable",
+        ),
+        "webdriver_attribute": ("automation.webdriver_attribute",),
+        **{tool: _ALSO_SHOWN_BY.get(tool, (f"automation.{tool}",)) for tool in _TOOLS},
+        "distinctive": ("botd.DistinctiveProperties", "fpscanner.hasSeleniumProperty"),
+        "headless_name": ("botd.UserAgent", "botd.AppVersion"),
+        "bot_name_anywhere": ("fpscanner.hasBotUserAgent",),
+        "source_url_marker": ("automation.source_url_marker",),
+        "error_stack_marker": ("automation.error_stack_marker",),
+        "forged_objects": (
+            "botd.PluginsArray", "botd.MimeTypesConsistent", "!plugin.consistent", "!fpscanner.valid_plugin_array",
+            "fpscanner.plugin_overflow", "frame_page.native_code_differs", "frame_page.chrome_differs",
+        ),
+        "permissions_inconsistent": ("automation.permissions_inconsistent", "botd.NotificationPermissions"),
+        "runs_in_application": ("botd.Process",),
+    }
+)  # fmt: skip
+# Functions that stealth plugins replace and that no extension for privacy or video has a use for.
+_HIDING = Counted(
+    "altered.Navigator.webdriver", "altered.Navigator.plugins", "altered.Permissions.query",
+    "altered.HTMLIFrameElement.contentWindow", "altered.HTMLMediaElement.canPlayType", "altered.Window.outerWidth",
+)  # fmt: skip
 _EVAL_LENGTHS = (33, 37)  # eval.toString().length: 33 in Chromium, 37 in Firefox and Safari
 
 
 class Bot(SmartSignal):
-    """Bad automation, by the detectors of BotD."""
+    """Automation by the detectors of BotD and fpscanner, one clue a cause."""
 
     name = "bot"
+    version = 2
     question = "The browser is driven by automation, or the client is a program and not a browser."
     held_down = (
-        "UC, Baidu and in-app browsers answer the permission API inconsistently, and lists of languages or plugins "
-        "may be empty there: each of these clues alone stays under the threshold."
+        "UC, Baidu and in-app browsers answer the permission API inconsistently and have odd lists of plugins: those "
+        "clues ask for a desktop, and none reaches the threshold alone. Pages that may not ask (insecure, or in "
+        "another site's frame) are denied notifications by every browser. Open developer tools attach a debugger too. "
+        "A window.emit or spawn of the page is not taken for a tool."
     )
+    data_kinds = ("crawlers",)
     inputs = (
-        "navigator.webdriver",
         "navigator.languages_count",
         "navigator.plugins_count",
         "navigator.pdf_viewer_enabled",
+        "navigator.user_agent",
+        "network.classes",
+        "page.secure_context",
+        "page.in_frame",
         "timing.eval_length",
-        "automation.webdriver_attribute",
-        "automation.iframe_webdriver",
-        "automation.worker_webdriver",
-        "automation.error_stack_marker",
-        "automation.permissions_inconsistent",
-        *(f"automation.{name}" for name in _GLOBALS),
+        "automation.cdp_runtime",
+        "automation.devtools_open",
+        "botd.kind",
+        *_CAUSES.inputs,
+        *_HIDING.inputs,
     )
     clues = (
-        Clue("webdriver", 0.95, "The WebDriver standard sets it, and only automation does."),
+        Clue("webdriver", 0.97, "The WebDriver standard sets it, and only automation does."),
+        Clue("hidden_webdriver", 0.95, "Hidden in the page, still there in a fresh frame or in a worker."),
+        Clue("webdriver_redefined", 0.8, "navigator.webdriver is not the browser's own: only automation hides it."),
         Clue("webdriver_attribute", 0.95, "Selenium's attribute on the document's root."),
-        Clue("iframe_webdriver", 0.9, "Hidden in the page, still there in a fresh frame: somebody hid it."),
-        Clue("worker_webdriver", 0.9, "Hidden in the page, still there in a worker."),
-        *(Clue(name, 0.97, "A global variable that only this tool defines.") for name in _GLOBALS),
-        Clue("headless_user_agent", 0.97, "The user agent names a headless browser."),
-        Clue("bot_user_agent", 0.9, "The user agent names a crawler; a good one is still no buyer."),
+        *(Clue(tool, 0.97, f"What only {name} leaves on the page.") for tool, name in _TOOLS.items()),
+        Clue("other_tool", 0.9, "A tool that botd names, by its variables, where none of the above is seen."),
+        Clue("headless_user_agent", 0.97, "The user agent or the version of the application is a headless browser's."),
+        Clue("headless_name_in_worker", 0.95, "The page names another browser, a worker or a frame the headless one."),
+        Clue("verified_crawler", 0.9, "A crawler at its operator's own addresses: a good bot, and still no buyer."),
+        Clue("crawler_name_from_elsewhere", 0.95, "A crawler's name at an address that is not its operator's."),
+        Clue("source_url_marker", 0.9, "The agent was called by a script that a tool sent into the page."),
         Clue("error_stack_marker", 0.85, "The stack of an error holds an automation tool's frames."),
-        Clue("eval_length_unknown", 0.3, "No browser engine of today prints eval at this length; old ones do."),
-        Clue(
-            "permissions_inconsistent", 0.35, "Denied by the API and prompt by the query; so do some in-app browsers."
-        ),
+        Clue("hiding_functions", 0.8, "Two or more of the functions that stealth plugins replace are replaced."),
+        Clue("forged_objects", 0.45, "Plugins or natives are imitations, on a desktop; some in-app browsers' are."),
+        Clue("permissions_inconsistent", 0.35, "Denied by one interface and open by the other, where both may answer."),
         Clue("no_languages", 0.35, "Every person's browser has a language; some in-app browsers hide it."),
+        Clue("debugger_attached", 0.3, "A debugger's client formats the console, and no panel of tools is open."),
+        Clue("runs_in_application", 0.45, "Electron: programs that scrape, but also programs that show a shop."),
+        Clue("eval_length_unknown", 0.3, "No browser engine of today prints eval at this length; old ones do."),
         Clue("no_plugins", 0.15, "Desktop Chromium has the PDF plugins unless the person switched the viewer off."),
     )
 
@@ -68,22 +125,58 @@ class Bot(SmartSignal):
         return view.known("navigator.webdriver", "automation.webdriver_attribute", "automation.selenium_globals")
 
     def observe(self, view: View) -> Sequence[Bool]:
-        """Look at flags, globals, the user agent and the engine's habits."""
+        """Look at flags, globals, the user agent, replaced functions and the engine's habits."""
+        seen = _CAUSES.seen(view)
+        desktop, named_bot = view.desktop, view.browser("bot")
+        flags = first_of(seen["webdriver"], seen["hidden_webdriver"], seen["webdriver_redefined"])
+        tools = [seen[tool] for tool in _TOOLS]
+        named_tool = np.logical_or.reduce(tools)
+        headless = view.browser("headless_chrome") | (seen["headless_name"] & ~view.is_one_of("botd.kind", "electron"))
+        # The rule of fpscanner reads user agents for "bot", which a maker of phones has in its name.
+        elsewhere = seen["bot_name_anywhere"] & desktop & ~headless & ~named_bot
+        own_address = view.network_class("crawler")
+        hiding = (_HIDING.count(view) >= 2) & ~flags[2]
+        forged, tampered = first_of(hiding, seen["forged_objects"] & desktop)
+        may_ask = ~view.false("page.secure_context") & ~view.true("page.in_frame")
         length = view.number("timing.eval_length")
         odd_length = ~np.isnan(length) & (length != _EVAL_LENGTHS[0]) & (length != _EVAL_LENGTHS[1])
         viewer_on = ~view.false("navigator.pdf_viewer_enabled")
-        no_plugins = (view.number("navigator.plugins_count") == 0) & view.chromium & view.desktop & viewer_on
+        no_plugins = (view.number("navigator.plugins_count") == 0) & view.chromium & desktop & viewer_on
         return (
-            view.true("navigator.webdriver"),
-            view.true("automation.webdriver_attribute"),
-            view.true("automation.iframe_webdriver"),
-            view.true("automation.worker_webdriver"),
-            *(view.true(f"automation.{name}") for name in _GLOBALS),
-            view.browser("headless_chrome"),
-            view.browser("bot"),
-            view.true("automation.error_stack_marker"),
-            odd_length,
-            view.true("automation.permissions_inconsistent"),
+            *flags,
+            seen["webdriver_attribute"],
+            *tools,
+            seen["distinctive"] & ~named_tool & ~seen["webdriver"] & view.is_one_of("botd.kind", *_KINDS),
+            headless,
+            elsewhere,
+            named_bot & own_address,
+            named_bot & ~own_address,
+            seen["source_url_marker"],
+            seen["error_stack_marker"],
+            forged,
+            tampered,
+            seen["permissions_inconsistent"] & desktop & may_ask,
             view.number("navigator.languages_count") == 0,
+            view.true("automation.cdp_runtime") & ~view.true("automation.devtools_open"),
+            seen["runs_in_application"],
+            odd_length,
             no_plugins,
         )
+
+    def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
+        """Return whether it is a good bot, the tool, and which functions hide it."""
+        crawler = BROWSERS[batch.environment.browser[row]] == "bot"
+        good = crawler and int(batch.network.classes[row]) & NETWORK_BIT["crawler"]
+        return {"kind": "good" if good else "bad", "tool": tool_of(batch, row), "hides": _hidden(batch, row)}
+
+
+def tool_of(batch: Enriched, row: int) -> str:
+    """Return the name of the tool that left traces on one row, "" where none is known."""
+    for trace, tool in _TOOLS.items():
+        if _CAUSES.names_on(batch, row, trace):
+            return tool
+    return word_of(batch, row, "botd.kind", [kind for kind in _KINDS if kind != "headless_chrome"])
+
+
+def _hidden(batch: Enriched, row: int) -> str:
+    return ", ".join(name.removeprefix("altered.") for name in _HIDING.inputs if is_true(batch, row, name))

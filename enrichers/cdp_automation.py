@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from enrichers.bot import tool_of
+from enrichers.causes import Causes, first_of
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
-from schemas.batches import Bool
+from schemas.batches import Bool, Enriched
+
+_CAUSES = Causes(
+    {
+        "runtime": ("automation.cdp_runtime", "fpscanner.hasCDP"),
+        "devtools": ("automation.devtools_open",),
+        "playwright": ("automation.playwright_globals", "fpscanner.hasPlaywright"),
+        "puppeteer": ("automation.puppeteer_globals",),
+        "cdc": ("automation.cdc_globals",),
+        "source_url": ("automation.source_url_marker",),
+        "error_stack": ("automation.error_stack_marker",),
+        "console": ("automation.console_wrapped",),
+    }
+)
 
 
 class CdpAutomation(SmartSignal):
     """Side effects of a protocol client that is attached to the page."""
 
     name = "cdp_automation"
+    version = 2
     question = "A client of the Chrome DevTools Protocol is attached to the page."
-    held_down = "A person's own open developer tools enable the Runtime domain too: then that clue counts little."
-    inputs = (
-        "automation.cdp_runtime",
-        "automation.devtools_open",
-        "automation.playwright_globals",
-        "automation.puppeteer_globals",
-        "automation.cdc_globals",
-        "automation.source_url_marker",
-        "automation.error_stack_marker",
-        "automation.console_wrapped",
+    held_down = (
+        "A person's own open developer tools enable the Runtime domain too: then that clue counts little. Where they "
+        "are in a window of their own nothing tells them from a tool's client."
     )
+    inputs = (*_CAUSES.inputs, "activity.devtools_opened")
     clues = (
         Clue("runtime_enabled", 0.8, "Runtime.enable has its side effect, and no developer tools are open."),
         Clue("runtime_enabled_with_devtools", 0.15, "The same, where open developer tools explain it."),
@@ -42,15 +52,20 @@ class CdpAutomation(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Tell a tool's client from a person's developer tools."""
-        runtime = view.true("automation.cdp_runtime")
-        devtools = view.true("automation.devtools_open") | (view.activity.column("devtools_opened") > 0)
+        seen = _CAUSES.seen(view)
+        devtools = seen["devtools"] | (view.activity.column("devtools_opened") > 0)
+        source_url, error_stack = first_of(seen["source_url"], seen["error_stack"])
         return (
-            runtime & ~devtools,
-            runtime & devtools,
-            view.true("automation.playwright_globals"),
-            view.true("automation.puppeteer_globals"),
-            view.true("automation.cdc_globals"),
-            view.true("automation.source_url_marker"),
-            view.true("automation.error_stack_marker"),
-            view.true("automation.console_wrapped"),
+            seen["runtime"] & ~devtools,
+            seen["runtime"] & devtools,
+            seen["playwright"],
+            seen["puppeteer"],
+            seen["cdc"],
+            source_url,
+            error_stack,
+            seen["console"],
         )
+
+    def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
+        """Return the tool, where it left its name."""
+        return {"tool": tool_of(batch, row)}

@@ -1,16 +1,15 @@
-"""What kind of machine a WebGL renderer string names: real hardware, a virtual machine, or a software rasteriser."""
+"""What a WebGL renderer string names: real hardware, and by which maker, or a machine that is not there."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-# Codes of ``renderer_kind``; 0 is absent.
-ABSENT, HARDWARE, SOFTWARE, BASIC_RENDER, MACHINE = range(5)
+from enrichers.known_values import RENDERER_CLASSES, RENDERERS, renderer_class
 
-_BASIC_RENDER = ("basic render",)
-_MACHINE = ("vmware", "svga3d", "virtualbox", "parallels", "virgl", "qemu", "hyper-v")
-_SOFTWARE = ("swiftshader", "llvmpipe", "softpipe", "mesa offscreen", "software rasterizer")
+# Codes of ``renderer_kind``: absent, then RENDERER_CLASSES in their order.
+ABSENT, HARDWARE, SOFTWARE, MACHINE, EMULATOR, REMOTE, CLOUD, BASIC_RENDER = range(len(RENDERER_CLASSES) + 1)
+
 _MAKERS = {
     "nvidia": re.compile("nvidia|geforce|quadro"),
     "amd": re.compile(r"amd|radeon|\bati\b"),
@@ -20,29 +19,32 @@ _MAKERS = {
     "arm": re.compile(r"\barm\b|mali|immortalis"),
     "imagination": re.compile("imagination|powervr"),
     "samsung": re.compile("samsung|xclipse"),
-    "virtual": re.compile("swiftshader|llvmpipe|softpipe|basic render|vmware|virtualbox|parallels|virgl|qemu"),
 }
-_BIT = {maker: 1 << index for index, maker in enumerate(k for k in _MAKERS if k != "virtual")}
+_BIT = {maker: 1 << index for index, maker in enumerate(_MAKERS)}
 
 
 @lru_cache(maxsize=8192)
 def renderer_kind(raw: bytes | None) -> int:
-    """Return the kind of a renderer. Software goes before machine: "llvmpipe" on VMware is still a rasteriser."""
-    if not raw:
-        return ABSENT
-    text = raw.decode("utf-8", "replace").lower()
-    for words, kind in ((_BASIC_RENDER, BASIC_RENDER), (_SOFTWARE, SOFTWARE), (_MACHINE, MACHINE)):
-        if any(word in text for word in words):
-            return kind
-    return HARDWARE
+    """Return the kind of a renderer, 0 where there is none; for ``View.classify``."""
+    return 1 + renderer_class(raw) if raw else ABSENT
 
 
 @lru_cache(maxsize=8192)
 def makers(raw: bytes | None) -> int:
     """Return the makers of graphics hardware that a string names, as bits; 0 where none, or where virtual."""
-    if not raw:
+    if not raw or renderer_kind(raw) != HARDWARE:
         return 0
     text = raw.decode("utf-8", "replace").lower()
-    if _MAKERS["virtual"].search(text):
-        return 0
     return sum(bit for maker, bit in _BIT.items() if _MAKERS[maker].search(text))
+
+
+def maker_names(raw: bytes | None) -> str:
+    """Return the names of those makers, "" where there is none."""
+    bits = makers(raw)
+    return " and ".join(maker for maker, bit in _BIT.items() if bits & bit)
+
+
+def product(raw: bytes | None) -> str:
+    """Return what draws instead of a card, "" where a card does."""
+    text = (raw or b"").decode("utf-8", "replace").lower()
+    return next((one.product for one in RENDERERS if one.mark in text), "")

@@ -4,33 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from enrichers.causes import Causes, first_of
+from enrichers.consistency import ALL, ALTERED, FUNCTIONS, altered_on, contradictions_on
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
-from schemas.batches import Bool
+from schemas.batches import Bool, Enriched
 
-_CHECKS = (
-    Clue("worker_contradicts_page", 0.65, "A worker is the same browser; spoofers forget it."),
-    Clue("frame_contradicts_page", 0.65, "A fresh frame is the same browser."),
-    Clue("platform_contradicts_user_agent", 0.5, "Platform and user agent name different systems."),
-    Clue("client_hints_contradict_user_agent", 0.5, "Client hints and user agent name different systems."),
-    Clue("mobile_hint_contradicts_user_agent", 0.3, "The mobile hint is wrong; the desktop-site switch of phones too."),
+_MEASURED = "0 of 6,700 honest visitors of the simulated population"
+_CONTRADICTIONS = (
+    Clue("worker_contradicts_page", 0.7, f"A worker is the same browser; spoofers forget it. {_MEASURED}."),
+    Clue("frame_contradicts_page", 0.7, f"A fresh frame is the same browser. {_MEASURED}."),
+    Clue("engine_contradicts_user_agent", 0.8, f"Another engine answers than the user agent names. {_MEASURED}."),
+    Clue("version_contradicts_user_agent", 0.5, "Features of another version; experiments switch single ones on."),
+    Clue("system_contradicts_user_agent", 0.65, f"Platform or client hints name another system. {_MEASURED}."),
     Clue("brand_version_contradicts_user_agent", 0.35, "Brand and user agent differ in version; updates race there."),
-    Clue("vendor_contradicts_browser", 0.4, "The vendor string is another engine's."),
-    Clue("gpu_contradicts_system", 0.35, "Graphics that this system does not run on; the data has rare true ones."),
-    Clue("worker_gpu_contradicts_page", 0.45, "A worker sees other graphics; two cards in one laptop explain a few."),
-    Clue("timezone_offset_contradicts_zone", 0.3, "The offset is not the zone's; outdated zone tables explain some."),
+    Clue("mobile_hint_contradicts_user_agent", 0.3, "The mobile hint is wrong; the desktop-site switch of phones too."),
+    Clue("vendor_contradicts_browser", 0.5, "The vendor string is another engine's."),
+    Clue("device_contradicts_screen", 0.4, "Touch, screen and window are another device's; tools emulate devices too."),
+    Clue("machine_contradicts_gpu", 0.45, "Graphics that this machine does not have; the data has rare true ones."),
+    Clue("webgl_contradicts_itself", 0.5, f"Limits or formats that the named card does not have. {_MEASURED}."),
+    Clue("worker_gpu_contradicts_page", 0.35, "A worker draws on another card; laptops with two explain 0.1%."),
+    Clue("fonts_contradict_system", 0.35, "Fonts of another system and none of its own."),
+    Clue("timezone_contradicts_itself", 0.35, "The offset is not the zone's; outdated zone tables explain some."),
+    Clue("plugins_contradict_pdf_viewer", 0.25, "Not the plugins that the standard fixes; some applications' are not."),
+    Clue("device_memory_impossible", 0.45, "A size of memory that no browser rounds to; 16 and 32 GiB are fine."),
     Clue("language_list_contradicts_language", 0.15, "The first language is not the language; in-app browsers do so."),
-    Clue("webgl_limits_impossible", 0.4, "Limits that no driver reports."),
-    Clue("touch_contradicts_device", 0.3, "A phone without touch; emulation, and a few televisions."),
     Clue("number_out_of_range", 0.15, "A number outside what the signal can be."),
 )
-_TRACES = (
-    Clue("native_code_altered", 0.35, "A native function was replaced; content blockers and wallets do so too."),
-    Clue("prototype_altered", 0.35, "A prototype was changed; some extensions do so too."),
-    Clue("navigator_own_properties", 0.4, "Navigator has properties of its own; few extensions add one."),
-    Clue("proxy_detected", 0.4, "A function is wrapped in a Proxy; wallet extensions use one."),
-    Clue("webdriver_altered", 0.7, "The descriptor of navigator.webdriver was changed, which only hides automation."),
-    Clue("languages_inconsistent", 0.25, "The getters of languages disagree."),
+# The strongest first: replaced functions are one cause, whatever they are replaced for.
+_REPLACED = (
+    Clue("hiding_functions_altered", 0.75, "Functions that only somebody replaces who hides automation."),
+    Clue("printing_functions_altered", 0.6, "Functions that print functions were replaced: to hide other changes."),
+    Clue("identity_functions_altered", 0.5, "Functions that name the machine; privacy extensions replace them too."),
+    Clue("noise_functions_altered", 0.4, "Functions that read pictures or sound; canvas blockers replace them too."),
+    Clue("other_functions_altered", 0.3, "Some native function: 1.1% of honest, by content blockers and wallets."),
+)
+_TRACES = Causes(
+    {
+        "webdriver": ("automation.webdriver_altered",),
+        "languages": ("automation.languages_inconsistent", "fpscanner.hasMismatchLanguages"),
+        "own": ("automation.navigator_own_properties",),
+        "forged": (
+            "!plugin.consistent",
+            "!fpscanner.valid_plugin_array",
+            "frame_page.native_code_differs",
+            "frame_page.chrome_differs",
+        ),
+    }
 )
 
 
@@ -38,22 +58,52 @@ class Tampering(SmartSignal):
     """An anomaly score over contradictions, each with the share of honest browsers that show it in mind."""
 
     name = "tampering"
+    version = 2
     question = "The browser's own statements contradict each other, or its functions were replaced."
     threshold = 0.6
     held_down = (
-        "Wallet extensions and content blockers replace functions, and browser updates race with client hints: each "
-        "alone stays under the threshold."
+        "Wallet extensions, content blockers, canvas blockers and privacy extensions replace functions: that is one "
+        "cause, and stays under the threshold alone. Browser updates race with client hints, laptops have two cards, "
+        "and a phone that shows desktop sites changes the mobile hint."
     )
-    inputs = (*(f"check.{clue.reason}" for clue in _CHECKS), *(f"automation.{clue.reason}" for clue in _TRACES))
-    clues = (*_CHECKS, *_TRACES)
+    inputs = (*ALL.inputs, *FUNCTIONS.inputs, *_TRACES.inputs)
+    clues = (
+        *_CONTRADICTIONS,
+        *_REPLACED,
+        Clue("navigator_own_properties", 0.4, "Navigator has properties of its own; few extensions add one."),
+        Clue("forged_objects", 0.4, "Plugins are imitations, or a fresh frame prints natives otherwise."),
+    )
 
     def computable(self, view: View) -> Bool:
         """The user agent was parsed, so that there is something to contradict."""
         return view.environment.browser != 0
 
     def observe(self, view: View) -> Sequence[Bool]:
-        """Take the failed checks and the traces of replaced functions."""
+        """Take the contradictions by their cause, and the traces of replaced functions."""
+        seen, traces, replaced = view.once(ALL.seen), _TRACES.seen(view), view.once(FUNCTIONS.seen)
+        brand, mobile = "brand_version_contradicts_user_agent", "mobile_hint_contradicts_user_agent"
+        system, *hints = first_of(seen["system_contradicts_user_agent"], seen[brand], seen[mobile])
+        worker, gpu = first_of(seen["worker_contradicts_page"], seen["worker_gpu_contradicts_page"])
+        engine, vendor = first_of(seen["engine_contradicts_user_agent"], seen["vendor_contradicts_browser"])
+        counted = {
+            **seen,
+            "system_contradicts_user_agent": system,
+            brand: hints[0],
+            mobile: hints[1],
+            "worker_contradicts_page": worker,
+            "worker_gpu_contradicts_page": gpu,
+            "engine_contradicts_user_agent": engine,
+            "vendor_contradicts_browser": vendor,
+            "language_list_contradicts_language": seen["language_list_contradicts_language"] | traces["languages"],
+        }
+        hiding, *others = (replaced[name] for name in ALTERED)
         return (
-            *(view.check(clue.reason) for clue in _CHECKS),
-            *(view.true(f"automation.{clue.reason}") for clue in _TRACES),
+            *(counted[clue.reason] for clue in _CONTRADICTIONS),
+            *first_of(hiding | traces["webdriver"], *others),
+            traces["own"],
+            traces["forged"],
         )
+
+    def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
+        """Return the names of the failed checks and of the replaced functions."""
+        return {"contradictions": contradictions_on(batch, row), "altered": altered_on(batch, row)}
