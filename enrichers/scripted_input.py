@@ -6,87 +6,165 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from enrichers.behaviour import BEHAVIOUR, learned
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
 from schemas.batches import Bool
 
 _FEW_KEYS = 10  # below this, a mean or a deviation says nothing
+_ENOUGH_KEYS = 20  # for how even a hand is
+_KEYS_A_FIELD = 4
 _EVENTS_A_FIELD = 4  # a password manager sends focus, input, change and blur for each field that it sets
 
 
 class ScriptedInput(SmartSignal):
-    """Untrusted events, clicks without a trail, and a cadence that no hand has."""
+    """Origin, trail, cadence and pace of all that the session has shown so far."""
 
     name = "scripted_input"
+    version = 2
     question = "The page was filled by a program."
+    threshold = 0.55
     held_down = (
-        "Password managers set values by script and autofill empties the typing: those clues stay under the threshold "
-        "also together; keyboard users and screen readers click without a pointer: one such click is weak."
+        "Password managers set and send several events a field, and identity managers fill a whole form: those clues "
+        "stay under the threshold also together. The browser's own autofill and managers take a form out of what is "
+        "said of its pace. Screen readers and switches click without a pointer, and their clicks have no length: both "
+        "together stay under the threshold. Keyboard users activate by key, which is no click. Vaults that make "
+        "people paste a whole card are under the threshold. A merchant's own tests are programs: true is right there."
     )
+    data_kinds = (BEHAVIOUR,)
     inputs = (
+        "session.started_at",
         "activity.untrusted",
         "activity.clicks_without_trail",
         "activity.set_by_script",
         "activity.set_by_script_card",
         "activity.autofilled",
+        "activity.focused",
         "activity.key_interval_mean",
         "activity.key_interval_deviation",
         "activity.keys",
+        "activity.pasted",
         "activity.pasted_card",
         "activity.pointer_travel",
         "activity.touches",
         "activity.clicks",
         "activity.click_hold_mean",
+        "activity.duration",
+        "activity.time_away",
+        "activity.tab_left",
+        "activity.close_attempted",
         "activity.submitted_after",
     )
     clues = (
-        Clue("untrusted_events", 0.2, "Events that a script made; widgets and password managers make a few a field."),
-        Clue("many_untrusted_events", 0.7, "Eight more than fields set by script explain: with the above, 0.76."),
-        Clue("click_without_trail", 0.3, "A click where no pointer had been; screen readers do so too."),
-        Clue("clicks_without_trail", 0.5, "Three and more such clicks: with the clue above, 0.65."),
-        Clue(
-            "card_set_by_script",
-            0.35,
-            "Card fields changed without a key or a paste; browsers' own autofill is told apart.",
+        Clue("untrusted_events", 0.15, "Stated: events that a script made; widgets and managers make a few a field."),
+        Clue("many_untrusted_events", 0.7, "Stated: eight more than fields set by script explain; with those 0.75."),
+        learned("click_without_trail", 0.15, "A click where no pointer had been, and few such; screen readers do so."),
+        learned("clicks_without_trail", 0.2, "Three in ten clicks and more, of three and more, had no trail."),
+        learned("card_set_by_script", 0.15, "Card fields changed without a key or a paste; managers do so too."),
+        learned("all_set_by_script", 0.1, "So were nearly all of four fields and more; identity managers do so too."),
+        learned("machine_cadence", 0.9, "Ten keys and more within 6 ms of one pace; a typist's vary by 40 and more."),
+        learned(
+            "even_cadence",
+            0.8,
+            "Twenty keys and more that vary by under a quarter of their mean; a hand's by half.",
         ),
-        Clue(
-            "machine_cadence", 0.75, "Ten and more keys within 6 ms of one pace; a typist's own varies by 40 and more."
-        ),
-        Clue("faster_than_fingers", 0.65, "Ten and more keys at under 30 ms each, twice the fastest typist's."),
-        Clue("submitted_at_once", 0.55, "Submitted within 1.5 s of opening, without autofill."),
-        Clue("clicks_of_no_length", 0.4, "Two and more clicks held for under 2 ms each; a finger needs 40 and more."),
-        Clue("no_pointer_at_all", 0.25, "Two and more clicks without any travel or touch; keyboard users have that."),
-        Clue(
-            "pasted_whole_card",
-            0.2,
-            "Two and more card fields pasted and none typed; password vaults make people do so.",
-        ),
+        learned("rather_even_cadence", 0.4, "The same by 0.25 to 0.45; some trained typists are as even."),
+        learned("faster_than_fingers", 0.9, "Ten keys and more at under 30 ms each, twice the fastest typist's."),
+        learned("as_fast_as_the_fastest", 0.5, "The same at 30 to 60 ms, which champions reach."),
+        learned("filled_at_once", 0.9, "Three fields and more by hand, in under 0.5 s each."),
+        learned("filled_fast", 0.55, "The same in 0.5 to 0.9 s."),
+        learned("submitted_at_once", 0.65, "Submitted within 1.5 s of opening by hand; nobody reads so fast."),
+        learned("submitted_early", 0.5, "Two fields and more by hand, submitted within 1.5 to 3 s of opening."),
+        learned("clicks_of_no_length", 0.15, "Two clicks and more held under 2 ms; screen readers' are so too."),
+        learned("clicks_of_little_length", 0.35, "The same for 2 to 10 ms; a tap on a touch pad takes 20."),
+        learned("short_trails", 0.4, "Three clicks and more with less than 60 px of way to each; a hand moves 180."),
+        Clue("no_pointer_at_all", 0.05, "Stated: two clicks and more, but no travel and no touch; switches do so."),
+        learned("all_pasted", 0.75, "Nearly all of four fields and more were pasted."),
+        learned("pasted_whole_card", 0.3, "Two card fields and more pasted, no key typed; vaults make people do so."),
+        learned("card_from_another_tab", 0.1, "A card field pasted after the tab was left; people fetch theirs so."),
+        learned("close_attempted", 0.1, "Somebody tried to close the page before it was done."),
     )
 
     def computable(self, view: View) -> Bool:
-        """There was some input to judge: a key, a click, a touch, travel, a paste or a submit."""
+        """There was some input to judge in the session: a key, a click, a touch, travel, a paste or a submit."""
         activity = view.activity
         names = ("keys", "clicks", "touches", "pointer_travel", "pasted", "autofilled", "focused")
         judged = sum(activity.column(name) for name in names)
         return np.asarray(judged > 0) | ~np.isnan(activity.column("submitted_after"))
 
     def observe(self, view: View) -> Sequence[Bool]:
-        """Judge origin, trail and cadence."""
-        column = view.activity.column
-        untrusted, trailless, clicks = column("untrusted"), column("clicks_without_trail"), column("clicks")
-        typed = column("keys") >= _FEW_KEYS
-        autofilled = column("autofilled") > 0
-        travelled = (column("pointer_travel") > 0) | (column("touches") > 0)
-        return (
-            untrusted >= 1,
-            untrusted - _EVENTS_A_FIELD * column("set_by_script") >= 8,
-            trailless >= 1,
-            trailless >= 3,
-            (column("set_by_script_card") > 0) & ~autofilled,
-            typed & (column("key_interval_deviation") < 6),
-            typed & (column("key_interval_mean") < 30),
-            (column("submitted_after") < 1500) & ~autofilled,
-            (clicks >= 2) & (column("click_hold_mean") < 2),
-            (clicks >= 2) & ~travelled,
-            (column("pasted_card") >= 2) & (column("keys") == 0),
-        )
+        """Judge origin, trail, cadence, pace, clicks and pasting; of two steps of one thing only one is shown."""
+        return (*_origin(view), *_cadence(view), *_pace(view), *_clicks(view), *_pasting(view))
+
+
+def _origin(view: View) -> Sequence[Bool]:
+    column = view.activity.column
+    untrusted, trailless, scripted = column("untrusted"), column("clicks_without_trail"), column("set_by_script")
+    clicks, focused = column("clicks") + trailless, column("focused")
+    many = (clicks >= 3) & (trailless >= 0.3 * clicks)
+    return (
+        untrusted >= 1,
+        untrusted - _EVENTS_A_FIELD * scripted >= 8,
+        (trailless >= 1) & ~many,
+        many,
+        (column("set_by_script_card") > 0) & (column("autofilled") == 0),
+        (focused >= 4) & (scripted >= 0.8 * focused),
+    )
+
+
+def _cadence(view: View) -> Sequence[Bool]:
+    column = view.activity.column
+    keys, mean, deviation = column("keys"), column("key_interval_mean"), column("key_interval_deviation")
+    typed, long = keys >= _FEW_KEYS, keys >= _ENOUGH_KEYS
+    machine = typed & (deviation < 6)
+    even = long & (deviation < 0.25 * mean)
+    return (
+        machine,
+        even & ~machine,
+        long & (deviation < 0.45 * mean) & ~even & ~machine,
+        typed & (mean < 30),
+        typed & (mean >= 30) & (mean < 60),
+    )
+
+
+def _pace(view: View) -> Sequence[Bool]:
+    column = view.activity.column
+    focused, submitted = column("focused"), column("submitted_after")
+    by_hand = (column("autofilled") == 0) & (column("set_by_script") == 0)
+    # Who goes through fields by tab fills none: a field counts for what came into it.
+    fields = np.minimum(focused, column("pasted") + column("keys") / _KEYS_A_FIELD)
+    # Pages count their own time: the sum is too long where there is one page, and never too short where there are more.
+    spent = column("duration") + (view.time - view.session.started_at) - column("time_away")
+    several = by_hand & (fields >= 3)
+    at_once = several & (spent < 500 * fields)
+    return (
+        at_once,
+        several & (spent < 900 * fields) & ~at_once,
+        by_hand & (submitted < 1_500),
+        by_hand & (focused >= 2) & (submitted >= 1_500) & (submitted < 3_000),
+    )
+
+
+def _clicks(view: View) -> Sequence[Bool]:
+    column = view.activity.column
+    clicks, hold, travel = column("clicks"), column("click_hold_mean"), column("pointer_travel")
+    pointed = column("touches") == 0
+    no_pointer = (clicks >= 2) & pointed & (travel == 0)
+    return (
+        (clicks >= 2) & (hold < 2),
+        (clicks >= 2) & (hold >= 2) & (hold < 10),
+        (clicks >= 3) & pointed & (travel > 0) & (travel < 60 * clicks),
+        no_pointer,
+    )
+
+
+def _pasting(view: View) -> Sequence[Bool]:
+    column = view.activity.column
+    pasted, on_card, focused = column("pasted"), column("pasted_card"), column("focused")
+    all_pasted = (focused >= 4) & (pasted >= 0.8 * focused)
+    return (
+        all_pasted,
+        (on_card >= 2) & (column("keys") == 0) & ~all_pasted,
+        (on_card >= 1) & (column("tab_left") >= 1),
+        column("close_attempted") >= 1,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from enrichers.behaviour import BEHAVIOUR, VERSION
 from enrichers.registry import SIGNALS
 from enrichers.signal import Jury, SmartSignal
 from enrichers.view import View
@@ -18,7 +19,7 @@ _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 class Enrich:
     """All smart signals over a batch, each on its own, none seeing another's verdict. Every row goes on.
 
-    ``versions`` says by kind of data which version the look-ups hold: results name it.
+    ``versions`` says by kind of data which version the look-ups hold; results name it.
     """
 
     name = "enrich"
@@ -27,7 +28,8 @@ class Enrich:
         self, signals: tuple[SmartSignal, ...] = SIGNALS, *, versions: Mapping[str, str] = _NO_VERSIONS
     ) -> None:
         self._names = tuple(signal.name for signal in signals)
-        self._data = tuple(data_of(signal, versions) for signal in signals)
+        every = {BEHAVIOUR: VERSION, **versions}
+        self._data = tuple(data_of(signal, every) for signal in signals)
         self._jury = Jury(signals)
 
     def __call__(self, batch: Related, /) -> StageOut[Enriched]:

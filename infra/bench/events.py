@@ -37,7 +37,12 @@ def recorded_events(events: int, seed: int) -> list[bytes]:
 
 def _digest(events: int, seed: int) -> str:
     """Name the cache after everything that the events depend on: a change of the generator makes new ones."""
-    digest = hashlib.sha256(f"{events}:{seed}:{load_catalogue().digest()}".encode())
+    return hashlib.sha256(f"{events}:{seed}:{traffic_digest()}".encode()).hexdigest()[:16]
+
+
+def traffic_digest() -> str:
+    """Return a digest of the code that makes traffic, and of the catalogue that it speaks."""
+    digest = hashlib.sha256(load_catalogue().digest().encode())
     for source in sorted(Path(str(files("infra.traffic"))).rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

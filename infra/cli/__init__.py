@@ -4,9 +4,41 @@ from __future__ import annotations
 
 import typer
 
-from infra.cli import account, bench, clickhouse, data, demo_shop, docs, flow, ingest, model, run, stack, traffic, wire
+from infra.cli import (
+    account,
+    bench,
+    clickhouse,
+    data,
+    demo_shop,
+    docs,
+    flow,
+    ingest,
+    model,
+    reputation,
+    run,
+    signals,
+    stack,
+    traffic,
+    wire,
+)
 
-GROUPS = (run, stack, ingest, flow, traffic, demo_shop, account, model, clickhouse, data, bench, wire, docs)
+GROUPS = (
+    run,
+    stack,
+    ingest,
+    flow,
+    traffic,
+    demo_shop,
+    account,
+    model,
+    clickhouse,
+    reputation,
+    data,
+    signals,
+    bench,
+    wire,
+    docs,
+)
 
 app = typer.Typer(
     name="clickgoose",

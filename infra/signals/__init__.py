@@ -1,0 +1,1 @@
+"""What smart signals are measured with, and what their weights are learned from: simulated traffic, its kinds known."""
