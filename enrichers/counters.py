@@ -53,7 +53,7 @@ class Limits:
         own = velocity.counts[row].reshape(-1)[self._own].astype(np.float64)
         joined = shared.counts[row].reshape(-1)[self._shared].astype(np.float64)
         counts = np.concatenate((own, joined))
-        most = np.concatenate((self._own_most, self._shared_most)).reshape(-1)
+        most = np.concatenate((self._own_most, self._shared_most), axis=None)
         times = np.nan_to_num(counts / most)
         order = [at for at in np.argsort(-times, kind="stable").tolist() if times[at] > 1]
         return {self._names[at]: float(counts[at]) for at in order}

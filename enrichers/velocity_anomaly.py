@@ -30,7 +30,7 @@ _OWN = (
     Limit("countries_1h", 2, 0.4, "p99.9 2, most 2: with the step above, 0.7."),
     Limit("countries_24h", 4, 0.4, "p99.9 2, most 2: a flight with stops makes three."),
     Limit("merchants_1h", 6, 0.3, "p99.9 2, most 2: comparing shops makes some."),
-    Limit("merchants_24h", 15, 0.3, "p99.9 2, most 2: the day of a sale makes some."),
+    Limit("merchants_24h", 15, 0.2, "p99.9 2, most 2: the day of a sale makes some."),
     Limit("sessions_5m", 8, 0.5, "p99.9 3, most 4: tabs that a person opens together make some."),
     Limit("sessions_1h", 20, 0.5, "p99.9 10, most 10: a shared machine."),
     Limit("sessions_24h", 60, 0.4, "p99.9 10, most 10: a busy library's machine gets near it."),
