@@ -103,7 +103,7 @@ def build_reputation(url: str, out: Path, now: int, since: int) -> Built:
     fresh.write_bytes(packed)
     fresh.replace(out)
     rows = {kind: len(table.keys) for kind, table in zip(REPUTED, tables, strict=True)}
-    return Built(counts.events, counts.events_fraud, rows, unpack_reputation(packed).described.version, len(packed))
+    return Built(counts.events, counts.events_fraud, rows, unpack_reputation(packed).version, len(packed))
 
 
 def read_counts(url: str, now: int, since: int) -> Counts:

@@ -4,9 +4,10 @@
 
     "CGLF" | form u8 = 1 | u32 length of the description | description, JSON
     | for each of schemas.recognition.REPUTED: keys u64[k], decayed events f32[k], decayed fraud f32[k]
+    | SHA-256 of all that comes before
 
-little-endian, keys ascending. The description has when it was made, since when events count, their half-life, the rows
-and the SHA-256 of what follows it. Keys are hashes of addresses without a secret: treat the file as personal data.
+little-endian, keys ascending. The description has when it was made, since when events count, their half-life and the
+rows. Keys are hashes of addresses without a secret: treat the file as personal data.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from schemas.recognition import REPUTED, LabelledFraud, LabelTable, LabelTables,
 
 _HEAD = struct.Struct("<4sBI")
 _MAGIC, _FORM = b"CGLF", 1
+_DIGEST_BYTES = hashlib.sha256().digest_size
 _COLUMNS = ("<u8", "<f4", "<f4")
 _ROW_BYTES = sum(np.dtype(kind).itemsize for kind in _COLUMNS)
 
@@ -39,19 +41,14 @@ class ReputationDescribed(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     since: int
     half_life_days: float
     rows: tuple[int, ...]  # in the order of REPUTED
-    sha256: str = ""
-
-    @property
-    def version(self) -> str:
-        """Return what results name: the day that it was made, and the content."""
-        return f"{np.datetime64(self.made_at, 'ms').astype('datetime64[D]')}-{self.sha256[:8]}"
 
 
 class ReputationFile(NamedTuple):
-    """A file's content; ``tables`` in the order of REPUTED."""
+    """A file's content."""
 
     described: ReputationDescribed
-    tables: tuple[LabelTable, ...]
+    tables: tuple[LabelTable, ...]  # in the order of REPUTED
+    version: str  # what results name: the day that it was made, and the content
 
 
 def pack_reputation(tables: Sequence[LabelTable], made_at: int, since: int, half_life_days: float) -> bytes:
@@ -63,9 +60,9 @@ def pack_reputation(tables: Sequence[LabelTable], made_at: int, since: int, half
         for column, kind in zip(table, _COLUMNS, strict=True)
     )
     rows = tuple(len(table.keys) for table in tables)
-    described = ReputationDescribed(made_at, since, half_life_days, rows, hashlib.sha256(body).hexdigest())
-    said = msgspec.json.encode(described)
-    return _HEAD.pack(_MAGIC, _FORM, len(said)) + said + body
+    said = msgspec.json.encode(ReputationDescribed(made_at, since, half_life_days, rows))
+    whole = _HEAD.pack(_MAGIC, _FORM, len(said)) + said + body
+    return whole + hashlib.sha256(whole).digest()
 
 
 def read_reputation(path: Path) -> ReputationFile:
@@ -86,7 +83,7 @@ def load_labelled_fraud(path: Path | None) -> LabelledFraud:
     if path is None:
         return NoLabels()
     found = read_reputation(path)
-    return LabelTables(found.tables, found.described.version)
+    return LabelTables(found.tables, found.version)
 
 
 def unpack_reputation(packed: bytes) -> ReputationFile:
@@ -94,11 +91,12 @@ def unpack_reputation(packed: bytes) -> ReputationFile:
     magic, form, length = _HEAD.unpack_from(packed)
     if (magic, form) != (_MAGIC, _FORM):
         raise ValueError("no such file")
-    start = _HEAD.size + length
-    described = msgspec.json.decode(packed[_HEAD.size : start], type=ReputationDescribed)
-    body = memoryview(packed)[start:]
-    if hashlib.sha256(body).hexdigest() != described.sha256:
+    whole, digest = memoryview(packed)[:-_DIGEST_BYTES], packed[-_DIGEST_BYTES:]
+    if hashlib.sha256(whole).digest() != digest:
         raise ValueError("another digest")
+    start = _HEAD.size + length
+    described = msgspec.json.decode(whole[_HEAD.size : start], type=ReputationDescribed)
+    body = whole[start:]
     if len(described.rows) != len(REPUTED) or min(described.rows) < 0 or len(body) != sum(described.rows) * _ROW_BYTES:
         raise ValueError("other sizes")
     tables, at = [], 0
@@ -108,5 +106,6 @@ def unpack_reputation(packed: bytes) -> ReputationFile:
             columns.append(np.frombuffer(body, kind, rows, at))
             at += columns[-1].nbytes
         tables.append(LabelTable(*columns))
-    LabelTables(tables, described.version)
-    return ReputationFile(described, tuple(tables))
+    LabelTables(tables, "")
+    day = np.datetime64(described.made_at, "ms").astype("datetime64[D]")
+    return ReputationFile(described, tuple(tables), f"{day}-{digest.hex()[:8]}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from flows.lookups.labelled_fraud import ReputationFile
 
 reputation_app = typer.Typer(
     help="Make and show the file of labelled fraud that flows read (flow.reputation_file).", no_args_is_help=True
@@ -82,18 +85,19 @@ def show(
         found = read_reputation(file)
     except ReputationFileError as error:
         _refuse(str(error), 1)
-    said = _said(found.described, found.tables)
+    said = _said(found)
     if as_json:
         typer.echo(json.dumps({"file": str(file), **said}))
     else:
         _print(said)
 
 
-def _said(described: Any, tables: Any) -> dict[str, Any]:
+def _said(found: ReputationFile) -> dict[str, Any]:
     from schemas.recognition import REPUTED
 
+    described, tables, version = found
     return {
-        "version": described.version,
+        "version": version,
         "made_at": _moment(described.made_at),
         "since": _moment(described.since),
         "half_life_days": described.half_life_days,
