@@ -131,6 +131,7 @@ class Bot(SmartSignal):
         flags = first_of(seen["webdriver"], seen["hidden_webdriver"], seen["webdriver_redefined"])
         tools = [seen[tool] for tool in _TOOLS]
         named_tool = np.logical_or.reduce(tools)
+        other_tool = seen["distinctive"] & ~named_tool & ~seen["webdriver"]
         headless = view.browser("headless_chrome") | (seen["headless_name"] & ~view.is_one_of("botd.kind", "electron"))
         # The rule of fpscanner reads user agents for "bot", which a maker of phones has in its name.
         elsewhere = seen["bot_name_anywhere"] & desktop & ~headless & ~named_bot
@@ -146,7 +147,7 @@ class Bot(SmartSignal):
             *flags,
             seen["webdriver_attribute"],
             *tools,
-            seen["distinctive"] & ~named_tool & ~seen["webdriver"] & view.is_one_of("botd.kind", *_KINDS),
+            other_tool & view.is_one_of("botd.kind", *_KINDS) if other_tool.any() else other_tool,
             headless,
             elsewhere,
             named_bot & own_address,

@@ -82,7 +82,8 @@ class CanvasSpoofing(SmartSignal):
         other_place = view.differs("frame_page.canvas_text", "canvas.text")
         other_place |= view.differs("worker_page.canvas_geometry", "canvas.geometry")
         other_place |= seen["not_offscreen"] | seen["modified"]
-        blank = (seen["cleared"] & seen["supported"]) | one_colour(text) | one_colour(geometry)
+        blank = one_colour(np.concatenate((text, geometry))).reshape(2, -1).any(axis=0)
+        blank |= seen["cleared"] & seen["supported"]
         constant, blank_alone = first_of(same, blank & plain)
         return (
             *first_of(

@@ -6,7 +6,7 @@ happened twice. So each cause is one row here, however many signals and checks s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -36,16 +36,13 @@ class Causes:
 
     def seen(self, view: View) -> dict[str, Bool]:
         """Return where each cause is seen, bool[n] by name."""
-        true, false, checks = self._columns
-        blocks = [view.trues(true)]
-        if len(false):
-            blocks.append(view.falses(false))
-        if len(checks):
-            blocks.append(view.failed(checks))
-        # Few are seen: they alone are carried over to their causes.
-        shown, row = np.nonzero(blocks[0] if len(blocks) == 1 else np.concatenate(blocks))
         found = np.zeros((len(self._shown_by), len(view)), np.bool_)
-        found[self._cause_of[shown], row] = True
+        blocks = (view.trues(self._true[0]), view.falses(self._false[0]), view.failed(self._checks[0]))
+        for block, (_, cause_of) in zip(blocks, (self._true, self._false, self._checks), strict=True):
+            if len(cause_of):
+                # Few are seen: they alone are carried over to their causes.
+                shown, row = np.divmod(np.flatnonzero(block), max(len(view), 1))
+                found[cause_of[shown], row] = True
         return dict(zip(self._shown_by, found, strict=True))
 
     def names_on(self, batch: Enriched, row: int, cause: str) -> list[str]:
@@ -55,28 +52,28 @@ class Causes:
         ]
 
     @cached_property
-    def _kinds(self) -> list[list[tuple[int, str]]]:
-        """Return the number of the cause and the name of all that is true, known to be false, and a check."""
-        flat = [(cause, name) for cause, names in enumerate(self._shown_by.values()) for name in names]
-        return [
-            [pair for pair in flat if pair[1][0] != _NOT and not pair[1].startswith(_CHECK)],
-            [(cause, name.removeprefix(_NOT)) for cause, name in flat if name[0] == _NOT],
-            [(cause, name.removeprefix(_CHECK)) for cause, name in flat if name.startswith(_CHECK)],
+    def _true(self) -> tuple[Positions, Positions]:
+        """Return the columns of what is to be true, and for each the cause that it shows."""
+        return self._positions(load_catalogue().boolean, lambda name: not name.startswith((_NOT, _CHECK)), "")
+
+    @cached_property
+    def _false(self) -> tuple[Positions, Positions]:
+        return self._positions(load_catalogue().boolean, lambda name: name.startswith(_NOT), _NOT)
+
+    @cached_property
+    def _checks(self) -> tuple[Positions, Positions]:
+        return self._positions(CHECKS.index, lambda name: name.startswith(_CHECK), _CHECK)
+
+    def _positions(
+        self, position: Callable[[str], int], of_kind: Callable[[str], bool], prefix: str
+    ) -> tuple[Positions, Positions]:
+        flat = [
+            (position(name.removeprefix(prefix)), cause)
+            for cause, names in enumerate(self._shown_by.values())
+            for name in names
+            if of_kind(name)
         ]
-
-    @cached_property
-    def _columns(self) -> tuple[Positions, Positions, Positions]:
-        catalogue = load_catalogue()
-        true, false, checks = self._kinds
-        return (
-            np.array([catalogue.boolean(name) for _, name in true], np.intp),
-            np.array([catalogue.boolean(name) for _, name in false], np.intp),
-            np.array([CHECKS.index(name) for _, name in checks], np.intp),
-        )
-
-    @cached_property
-    def _cause_of(self) -> Positions:
-        return np.array([cause for kind in self._kinds for cause, _ in kind], np.intp)
+        return np.array([at for at, _ in flat], np.intp), np.array([cause for _, cause in flat], np.intp)
 
 
 class Counted:

@@ -56,6 +56,7 @@ class View:
         self.time: I64 = event_time(batch)
         self._numbers: dict[str, F32] = {}
         self._true: dict[str, Bool] = {}
+        self._categories: dict[str, U32] = {}
         self._answers: dict[Callable[[View], Any], Any] = {}
         self._texts: dict[str, list[bytes | None]] = {}
         self._classified: dict[tuple[str, Callable[[bytes | None], int]], U8] = {}
@@ -80,8 +81,10 @@ class View:
 
     def known(self, *names: str) -> Bool:
         """Return where at least one of these booleans is known, bool[n]."""
-        positions = [self._catalogue.boolean(name) for name in names]
-        return np.asarray(self._signals.known[:, positions].any(axis=1))
+        first, *others = (self._signals.known[:, self._catalogue.boolean(name)] for name in names)
+        for other in others:
+            first = first | other
+        return first
 
     def true(self, name: str) -> Bool:
         """Return where a boolean is known to be true, bool[n]."""
@@ -94,21 +97,24 @@ class View:
 
     def false(self, name: str) -> Bool:
         """Return where a boolean is known to be false, bool[n]."""
-        known, value = self.boolean(name)
-        return known & ~value
+        return self._signals.known[:, self._catalogue.boolean(name)] & ~self.true(name)
 
     def category(self, name: str) -> U32:
         """Return a category as its hash, uint32[n], 0 where absent."""
-        column: U32 = self._signals.categories[:, self._catalogue.category(name)]
+        column = self._categories.get(name)
+        if column is None:
+            column = np.ascontiguousarray(self._signals.categories[:, self._catalogue.category(name)])
+            column.setflags(write=False)
+            self._categories[name] = column
         return column
 
     def is_one_of(self, name: str, *values: str) -> Bool:
         """Return where a category is one of these values, bool[n]."""
         column = self.category(name)
-        found = np.zeros(len(column), np.bool_)
-        for value in values:
-            found |= column == np.uint32(category_hash(value))
-        return found
+        first, *others = (column == np.uint32(category_hash(value)) for value in values)
+        for other in others:
+            first |= other
+        return first
 
     def differs(self, one: str, other: str) -> Bool:
         """Return where two categories are both present and not equal, bool[n]."""
