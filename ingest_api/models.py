@@ -139,6 +139,27 @@ class EventsResponse(Model):
     )
 
 
+Level = Literal["none", "low", "medium", "high", ""]
+Detail = Annotated[str, Field(max_length=120)] | float
+
+
+class SmartSignalResponse(BaseModel):
+    """One smart signal, as ``schemas.result.SmartSignal`` writes it; what is empty is left out."""
+
+    result: bool | None = Field(description="null: not computable, which is not the same as false")
+    confidence: float | None = Field(ge=0, le=1, description="That it is true; null where not computable")
+    level: Level = Field(
+        description="none; low: clues that do not suffice; medium: true; high: true, confidence 0.85 and more; empty: "
+        "not computable"
+    )
+    version: int = Field(ge=1, description="Of the signal's rule")
+    reasons: list[str] = Field(default=[], description="The clues that were seen, as docs/smart-signals.md names them")
+    details: dict[str, Detail] = Field(
+        default={}, max_length=8, description="Where true, facts that help a person to judge; no personal data"
+    )
+    data: str = Field(default="", description="Kinds and versions of the data that it rests on")
+
+
 class ScoreResponse(BaseModel):
     """The result of one event, as ``schemas.result.Result`` writes it: it has a score and no status."""
 
@@ -152,7 +173,7 @@ class ScoreResponse(BaseModel):
     score: float = Field(ge=0, le=100, description="0: surely honest; 100: surely fraud")
     decision: Literal["allow", "review", "deny"]
     factors: list[dict[str, JsonValue]]
-    smart_signals: dict[str, JsonValue]
+    smart_signals: dict[str, SmartSignalResponse]
     velocity: dict[str, dict[str, int]] = Field(
         description="Of the device in 5 minutes, 1 hour and 24 hours: its events, how many different ones of the rest"
     )
@@ -183,7 +204,24 @@ class ScoreResponse(BaseModel):
                     "score": 87.5,
                     "decision": "deny",
                     "factors": [{"code": "headless", "text": "The browser has no window", "contribution": 1.9}],
-                    "smart_signals": {"headless": {"result": True, "confidence": 0.98, "level": "high", "version": 1}},
+                    "smart_signals": {
+                        "headless": {
+                            "result": True,
+                            "confidence": 0.99,
+                            "level": "high",
+                            "version": 1,
+                            "reasons": ["headless_user_agent"],
+                        },
+                        "datacenter_ip": {
+                            "result": True,
+                            "confidence": 0.9,
+                            "level": "high",
+                            "version": 2,
+                            "reasons": ["hosting_range"],
+                            "details": {"country": "DE", "network": "AS24940"},
+                            "data": "asn 2.3.2026060416",
+                        },
+                    },
                     "velocity": {
                         "events": {"5m": 31, "1h": 31, "24h": 40},
                         "addresses": {"5m": 1, "1h": 1, "24h": 2},
