@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enrichers.address_file import AddressFile, DataFileError, Stretches, read_address_file
 from enrichers.data_file import REMEDY
 from enrichers.data_text import read_text_table
-from schemas.batches import F32, U8, U32, Bool, Network
+from schemas.batches import F32, U8, Network
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
 from schemas.networks import NETWORK_CLASSES
 
 DATA = Path(__file__).parent / "data"
 COUNTRY_FILE, ASN_FILE, CLASSES_FILE = "address_country.bin", "address_asn.bin", "address_classes.bin"
 PLACES_FILE = "country_places.csv"
+_SAID = np.dtype([("asn", np.uint32), ("country", np.uint16), ("classes", np.uint16)])
 _MAPPED = np.uint64(0xFFFF)  # the upper 32 bits of the lower half of an IPv4-mapped address (RFC 4291)
 
 
@@ -30,9 +33,9 @@ class AddressTable:
     def __init__(self, directory: Path, country: AddressFile, asn: AddressFile, classes: AddressFile, places: F32):
         """``places``: float32[countries, 2], degrees north and east of each country's middle, NaN where not known."""
         self._directory = directory
-        self._country = country
-        self._asn = asn
-        self._classes = classes
+        self._described = tuple(found.described for found in (country, asn, classes))
+        self._four = _joined(country.four, asn.four, classes.four)
+        self._six = _joined(country.six, asn.six, classes.six)
         self._north, self._east = np.ascontiguousarray(places.T)
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
@@ -42,31 +45,49 @@ class AddressTable:
     @property
     def versions(self) -> dict[str, str]:
         """Return the version of each kind of data that addresses are looked up in."""
-        kinds = {found.described.kind: found.described.version for found in (self._country, self._asn, self._classes)}
+        kinds = {described.kind: described.version for described in self._described}
         return {**kinds, "places": read_text_table(self._directory / PLACES_FILE).version}
 
     @property
     def covers(self) -> tuple[str, ...]:
         """Return the classes of networks that the data has ranges of; of the others an address says nothing."""
-        return self._classes.described.covers
+        return self._described[-1].covers
 
     def __call__(self, addresses: U8) -> Network:
         """Return where addresses lie, uint8[n, 16]: IPv6, or IPv4 mapped into it."""
         halves = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
         upper, lower = halves[:, 0], halves[:, 1]
         mapped = (upper == 0) & (lower >> np.uint64(32) == _MAPPED)
-        four = lower.astype(np.uint32)  # its lower 32 bits
-        found = [_find(one.four, one.six, mapped, four, upper) for one in (self._country, self._asn, self._classes)]
-        country, asn, classes = found[0].astype(np.uint16), found[1], found[2].astype(np.uint16)
+        if mapped.all():
+            found = self._four.at(lower.astype(np.uint32))
+        else:
+            found = np.empty(len(addresses), _SAID)
+            found[mapped] = self._four.at(lower[mapped].astype(np.uint32))
+            found[~mapped] = self._six.at(upper[~mapped])
+        country = np.ascontiguousarray(found["country"])
+        asn, classes = np.ascontiguousarray(found["asn"]), np.ascontiguousarray(found["classes"])
         return Network(country, asn, self._north[country], self._east[country], classes)
 
 
-def _find(
-    four: Stretches, six: Stretches, mapped: Bool, low: U32, upper: np.ndarray[tuple[int], np.dtype[np.uint64]]
-) -> U32:
-    if mapped.all():
-        return four.at(low)
-    return np.where(mapped, four.at(low), six.at(upper))
+class _Joined(NamedTuple):
+    """The stretches of all files in one: a single bisection finds what all of them say."""
+
+    starts: NDArray[np.unsignedinteger[Any]]
+    said: NDArray[np.void]  # of _SAID
+
+    def at(self, keys: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.void]:
+        """Return what is said of keys of the starts' own type."""
+        return self.said[self.starts.searchsorted(keys, "right") - 1]
+
+
+def _joined(country: Stretches, asn: Stretches, classes: Stretches) -> _Joined:
+    starts = np.concatenate((country.starts, asn.starts, classes.starts))
+    starts.sort(kind="stable")  # merges what is sorted already: a fortieth of what np.unique takes
+    starts = starts[np.concatenate(([True], starts[1:] != starts[:-1]))]
+    said = np.empty(len(starts), _SAID)
+    for name, stretches in (("country", country), ("asn", asn), ("classes", classes)):
+        said[name] = stretches.at(starts)
+    return _Joined(starts, said)
 
 
 def load_address_table(directory: Path = DATA) -> AddressTable:

@@ -94,6 +94,8 @@ def run(
 
       clickgoose flow run --cluster a:2101,b:2101 --ordinal 0
     """
+    from enrichers.data_file import DataFileError
+    from enrichers.versions import data_versions
     from flows.sources.fence import Fenced
     from flows.state_log import StateLocked
     from infra.flow import FlowRefused
@@ -109,11 +111,12 @@ def run(
     wanted = _Wanted(partitions, count, number, state, ready_file, addresses, as_cluster)
     try:
         settings = Settings()
+        data_versions()  # reads and checks every data file: before anything is asked of Kafka, and before processes start
         if count > 1 and number is None:
             _run_all(wanted, settings)
         else:
             _run_one(wanted, settings)
-    except (FlowRefused, LayoutRefused, StateLocked, Fenced) as refused:
+    except (FlowRefused, LayoutRefused, StateLocked, Fenced, DataFileError) as refused:
         typer.echo(str(refused), err=True)
         raise typer.Exit(2) from None
     except FlowsFailed as failed:
