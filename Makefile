@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AGENT := ingest_api/agent
 AGENT_READY := $(AGENT)/node_modules/.ready
+ATTACKERS := tests/attackers
+ATTACKERS_READY := $(ATTACKERS)/node_modules/.ready
 KERNELS := $(VENV)/.kernels
 ARGS ?=
 WORKERS ?= 2
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agent run test test-faults check format lock bench bench-agent masking docs golden clean
+.PHONY: help setup agent run test test-faults test-attackers record-attackers check format lock bench bench-agent masking docs golden clean
 
 help: ## Say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -36,6 +38,12 @@ $(AGENT_READY): $(AGENT)/package-lock.json $(AGENT)/.npmrc
 	@cd $(AGENT) && npm ci --silent
 	@touch $@
 
+$(ATTACKERS_READY): $(ATTACKERS)/package-lock.json $(ATTACKERS)/.npmrc
+	@$(AGENT)/need-node.sh
+	@echo "Setting up $(ATTACKERS)/node_modules with Node $$(node --version); no package brings a browser." >&2
+	@cd $(ATTACKERS) && PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent
+	@touch $@
+
 setup: $(READY) $(KERNELS) $(AGENT_READY) ## Make the virtual environment and the agent's tools from the lock files
 
 agent: $(AGENT_READY) ## Build the browser agent's bundle from its sources
@@ -51,6 +59,12 @@ test: $(KERNELS) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and 
 
 test-faults: $(KERNELS) ## Every fault in its whole form, with a table; ARGS="--json FILE" keeps it as JSON as well
 	@$(BIN)/pytest tests/faults --faults=whole $(ARGS)
+
+test-attackers: $(KERNELS) $(ATTACKERS_READY) ## Real automated browsers against the demo shop, live, with a table; ARGS="puppeteer selenium" takes some
+	@$(BIN)/python -m tests.attackers.live $(ARGS)
+
+record-attackers: $(KERNELS) $(ATTACKERS_READY) ## The same, and what was collected becomes tests/attackers/corpus
+	@$(BIN)/python -m tests.attackers.live --record $(ARGS)
 
 check: $(READY) $(AGENT_READY) ## Lint, format, types, imports between rooms, generated documentation, the agent's bundle
 	@$(BIN)/ruff check .

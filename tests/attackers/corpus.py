@@ -2,7 +2,7 @@
 
 ``{"name": ..., "kind": "attacker", "version": ..., "visits": [[{"sent_at": ms, "sequence": 0, "signals": {...},
 "activity": [...]}, ...], ...]}``: events in nested form (``schemas.nested``), as they were opened, nothing left out.
-To read one: ``python -m tests.attackers.show NAME``.
+To read one: ``python -m tests.attackers.show CLIENT``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,7 +21,7 @@ from tests.wire import LATENESS, RING, digest, raw_batch
 
 TELLING = ("bot", "headless", "tampering", "anti_detect_browser")
 """The signals of which an attacker must have one, and a control none."""
-HOME = address_bytes("87.128.0.1")  # the first host of a network of homes in Germany: what a table says of it is neutral
+HOME = address_bytes("87.128.0.1")  # in a network of homes in Germany, where the browsers' time zone is
 _ARRIVES_MS = 40
 
 
@@ -75,7 +75,8 @@ def _judge_visit(name: str, visit: Sequence[Shown], stages: Pipeline) -> list[di
     batch: Any = raw_batch([_record(name, event) for event in visit])
     for stage in list(stages)[:-1]:
         out = stage.open(()).apply(batch) if hasattr(stage, "open") else stage(batch)
-        assert not out.errs and not out.dropped, f"{name}: {stage.name} refused {[letter.reason for letter in out.errs]}"
+        refused = [letter.reason for letter in out.errs]
+        assert not refused and not out.dropped, f"{name}: {stage.name} refused {refused}"
         batch = out.oks
     return present(batch)
 

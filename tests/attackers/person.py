@@ -1,8 +1,8 @@
 """A person's hands on the real keyboard and pointer of an X server: curved moves, uneven keys, pauses, no driver.
 
-The page is not asked where its fields are, as a driver would ask it: they are where a person sees them, which follows from
-the shop's style sheet and from where the window is. In the window the person clicks on the first field of every part
-of the form, goes on with the tabulator key, and clicks on the button.
+The page is not asked where its fields are, as a driver would ask it: they are where a person sees them, which
+follows from the shop's style sheet and from where the window is. The person clicks on the first field of every part of
+the form, goes on with the tabulator key, and clicks on the button.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.attackers.programs import ProgramError
 _LOADED_SECONDS = 30.0
 _PAID_SECONDS = 20.0
 _SUCCEEDED = 209  # log code: payment_succeeded
-# By part of the form: where its first field is, in CSS px right of the page's centre and below its top; and what is typed.
+# By part of the form: where its first field is, in CSS px right of the page's centre and below its top; what is typed.
 PARTS = (
     ((-280, 251), ("Test Goose", "test.goose@shop.example", "+1 555 0100")),
     ((-270, 405), ("Test Street 1", "12345")),

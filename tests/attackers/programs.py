@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -27,20 +26,13 @@ PROGRAMS = {
     "openbox": "openbox",
 }
 SCREEN = (1920, 1080)
+_LEAST_NODE = 20  # Playwright's
 _START_SECONDS = 20.0
 _END_SECONDS = 8.0
 
 
 class ProgramError(Exception):
     """A program is missing or failed; the text says which and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a program said."""
-
-    out: str
-    said: str
 
 
 def need_programs() -> dict[str, str]:
@@ -51,7 +43,11 @@ def need_programs() -> dict[str, str]:
         raise ProgramError(f"The live attackers need Debian packages: apt-get install {' '.join(missing)}")
     if not (FOLDER / "node_modules" / ".package-lock.json").exists():
         raise ProgramError("The live attackers need their npm packages: run make test-attackers, which installs them.")
-    return {name: path for name, path in found.items() if path is not None}
+    programs = {name: path for name, path in found.items() if path is not None}
+    said = subprocess.run([programs["node"], "--version"], capture_output=True, text=True, check=True).stdout
+    if int(said.strip().lstrip("v").partition(".")[0]) < _LEAST_NODE:
+        raise ProgramError(f"The live attackers need Node {_LEAST_NODE} or newer; here is {said.strip()}: install it.")
+    return programs
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ def _alone(client: Client, live: Live, collector: Collector, profile: Path, seed
 
 
 def _person(client: Client, live: Live, collector: Collector, profile: Path, seed: int) -> str:
-    """Start a browser with a window from the command line, and let a person's hands do the rest through the X server."""
+    """Start a browser with a window from the command line; a person's hands do the rest through the X server."""
     program = live.programs[client.program]
     if client.program == "firefox-esr":
         (profile / "user.js").write_text(_firefox_prefs(live.proxy), "utf-8")
@@ -126,6 +126,7 @@ def _firefox_prefs(proxy: int) -> str:
         "datareporting.policy.dataSubmissionEnabled": False,
         "datareporting.policy.dataSubmissionPolicyBypassNotification": True,
         "termsofuse.bypassNotification": True,
+        "media.webspeech.synth.dont_notify_on_error": True,  # what "Do not show again" sets
         "network.captive-portal-service.enabled": False,
         "network.connectivity-service.enabled": False,
         "network.trr.mode": 5,
