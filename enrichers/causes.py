@@ -41,7 +41,7 @@ class Causes:
         for block, (_, cause_of) in zip(blocks, (self._true, self._false, self._checks), strict=True):
             if len(cause_of):
                 # Few are seen: they alone are carried over to their causes.
-                shown, row = np.divmod(np.flatnonzero(block), max(len(view), 1))
+                shown, row = np.divmod(block.ravel().nonzero()[0], max(len(view), 1))
                 found[cause_of[shown], row] = True
         return dict(zip(self._shown_by, found, strict=True))
 

@@ -104,7 +104,8 @@ _SILENT: Final = np.uint32(category_hash(SILENCE))
 
 def one_colour(pictures: U32) -> Bool:
     """Return which hashes of pictures (``canvas.text``, ``picture.*``, ``webgl.image``, ...) are of one colour."""
-    return np.asarray(np.isin(pictures, _ONE_COLOUR))
+    nearest = _ONE_COLOUR[np.searchsorted(_ONE_COLOUR[:-1], pictures)]
+    return np.asarray(nearest == pictures)
 
 
 def silent(sounds: U32) -> Bool:
@@ -134,6 +135,21 @@ _SUM_SLACK: Final = 1e-4  # float32 near 124 has steps of 7.6e-6; new processors
 NOISE_OF_BROWSERS: Final = 0.01
 
 
+def _possible() -> F32:
+    """Return where possible sums begin and end, in turn: the bands with their noise, joined where they overlap."""
+    ends: list[float] = []
+    for band in sorted(SUMS):
+        low, high = band.low * (1 - NOISE_OF_BROWSERS), band.high * (1 + NOISE_OF_BROWSERS)
+        if ends and low <= ends[-1]:
+            ends[-1] = max(ends[-1], high)
+        else:
+            ends += [low, high]
+    return np.array(ends, np.float32)
+
+
+_POSSIBLE: Final = _possible()
+
+
 def known_sum(sums: F32) -> Bool:
     """Return which sums of the sound's samples an engine is known to give, bool[n]; False where absent."""
     found = np.zeros(len(sums), np.bool_)
@@ -144,7 +160,5 @@ def known_sum(sums: F32) -> Bool:
 
 def impossible_sum(sums: F32) -> Bool:
     """Return which sums no engine gives, even with the noise of a privacy browser, bool[n]; False where absent."""
-    possible = np.isnan(sums)
-    for band in SUMS:
-        possible |= (sums >= band.low * (1 - NOISE_OF_BROWSERS)) & (sums <= band.high * (1 + NOISE_OF_BROWSERS))
-    return ~possible
+    # An even number of ends below a sum: no band has begun that has not ended.
+    return ~np.isnan(sums) & (np.searchsorted(_POSSIBLE, sums) % 2 == 0)

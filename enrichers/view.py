@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from enrichers.country_languages import telling_language
 from enrichers.whereabouts import Whereabouts
 from schemas.activity_statistics import ActivityStatistics
 from schemas.batches import (
@@ -44,6 +43,7 @@ class View:
 
     def __init__(self, batch: Related) -> None:
         self._signals = batch.signals
+        self._rows = len(batch.environment.checks)
         self.session: SessionSummary = batch.session
         self._catalogue: Catalogue = load_catalogue()
         self.environment: Environment = batch.environment
@@ -63,7 +63,7 @@ class View:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._signals)
+        return self._rows
 
     def number(self, name: str) -> F32:
         """Return a number, float32[n], NaN where absent. Comparisons with NaN are false."""
@@ -179,8 +179,8 @@ class View:
     @cached_property
     def where(self) -> Whereabouts:
         """Return where the address lies, held against clock, languages and the device's past."""
-        language = self.classify("navigator.languages", telling_language)
-        return Whereabouts(self.network, self.history, self.environment.timezone_offset, language, self.time)
+        language, offset = self.category("navigator.language"), self.environment.timezone_offset
+        return Whereabouts(self.network, self.history, offset, language, self.time)
 
     @cached_property
     def activity(self) -> ActivityStatistics:
