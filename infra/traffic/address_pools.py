@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrichers.address_file import AddressFile, Stretches, read_address_file
-from enrichers.address_table import DATA, load_address_table
-from infra.traffic.countries import DATA_CENTRES, network_span
+from enrichers.address_table import CLASSES_FILE, DATA, load_address_table
+from infra.traffic.countries import DATA_CENTRES, four_bytes, network_span
 from schemas.countries import COUNTRY_NUMBER
-from schemas.envelope import address_bytes
 from schemas.networks import NETWORK_BIT
 
-CLASSES_FILE, CLASSES_KIND = "address_classes.bin", "classes"
 _ALL = sum(NETWORK_BIT.values())
 # By pool: what an address is, and what it must not be besides.
 _POOLS: Mapping[str, tuple[int, int]] = {
@@ -33,6 +31,7 @@ _POOLS: Mapping[str, tuple[int, int]] = {
     "proxy": (NETWORK_BIT["proxy"], NETWORK_BIT["tor"] | NETWORK_BIT["vpn"] | NETWORK_BIT["crawler"]),
     "residential_proxy": (NETWORK_BIT["residential_proxy"], NETWORK_BIT["tor"] | NETWORK_BIT["hosting"]),
     "listed": (NETWORK_BIT["listed"], NETWORK_BIT["tor"] | NETWORK_BIT["crawler"]),
+    "gateway": (NETWORK_BIT["gateway"], NETWORK_BIT["tor"] | NETWORK_BIT["vpn"]),
 }
 _SIX_TOO = ("relay",)
 _SIX = 0.5  # of the draws where both are known
@@ -59,7 +58,6 @@ class Pools:
         """Take ranges by pool and the country's number, 0 for those of all countries together."""
         self._four = four
         self._six = six
-        self.classed = any(pool != "hosting" for pool, _ in four)  # whether the data tells classes at all
 
     def knows(self, pool: str) -> bool:
         """Return whether the data has addresses of a pool."""
@@ -79,22 +77,14 @@ class Pools:
         return four_bytes(four.at(random.random()))
 
 
-def four_bytes(number: int) -> bytes:
-    """Return an IPv4 address as 16 bytes."""
-    return address_bytes(".".join(str(number >> shift & 0xFF) for shift in (24, 16, 8, 0)))
-
-
 @cache
 def load_pools() -> Pools:
     """Return the pools of the vendored data, made once a process."""
-    path = DATA / CLASSES_FILE
-    return pools_of(read_address_file(path, CLASSES_KIND)) if path.exists() else pools_of(None)
+    return pools_of(read_address_file(DATA / CLASSES_FILE, "classes"))
 
 
-def pools_of(classes: AddressFile | None) -> Pools:
-    """Return the pools of a file of classes; without one all are the data centres that are named here."""
-    if classes is None:
-        return Pools(_with_hosts({}), {})
+def pools_of(classes: AddressFile) -> Pools:
+    """Return the pools of a file of classes; data centres are those that are named here where it knows none."""
     four = _by_country(classes.four, _POOLS, 32)
     return Pools(_with_hosts(four), _by_country(classes.six, _SIX_TOO, 64))
 

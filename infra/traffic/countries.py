@@ -12,8 +12,6 @@ from functools import lru_cache
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
 
-from schemas.envelope import address_bytes
-
 
 @dataclass(frozen=True, slots=True)
 class Country:
@@ -88,6 +86,7 @@ COUNTRIES = (
 )  # fmt: skip
 
 DATA_CENTRES = ("3.80.0.0/12", "167.99.0.0/16", "95.216.0.0/16", "51.38.0.0/16", "34.64.0.0/11")
+_MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address (RFC 4291)
 _ALL_OF_IPV4, _HOST, _ODD = 1 << 32, (1 << 64) - 1, 0x9E3779B97F4A7C15
 
 
@@ -118,5 +117,9 @@ def address_in(network: str, point: float) -> bytes:
         upper = (first >> 64) + int(point * (size >> 64))
         return ((upper << 64) + ((upper * _ODD) & _HOST | 1)).to_bytes(16, "big")
     number = first + int(point * size)
-    number = number & ~0xFF | (number & 0xFF) % 254 + 1
-    return address_bytes(".".join(str(number >> shift & 0xFF) for shift in (24, 16, 8, 0)))
+    return four_bytes(number & ~0xFF | (number & 0xFF) % 254 + 1)
+
+
+def four_bytes(number: int) -> bytes:
+    """Return an IPv4 address as 16 bytes."""
+    return _MAPPED + number.to_bytes(4, "big")

@@ -26,7 +26,10 @@ _COMPANY, _ALWAYS_VPN = 0.03, 0.01  # of desktops; of all
 _TOR_BROWSER = 1 / 6  # of those who resist fingerprinting
 _CLOUD_IN_VIRTUAL, _CLOUD = 0.25, 0.003  # of desktops in virtual machines, and of the others
 _AT_WORK, _SWITCHED_ON = 0.8, 0.85  # of their visits
-_HOSTED = 0.5  # of the companies: their VPN ends at a provider, the others' at a line of their own
+_HOSTED, _GATEWAY = (
+    0.25,
+    0.35,
+)  # of the companies: their VPN ends at a provider, at a security gateway; else at their own line
 _ELSEWHERE, _ABROAD, _NEXT_DOOR, _VPN = 0.17, 0.012, 0.006, 0.008  # of the other visits
 _VPN_AT_HOME = 0.6  # of the exits: in the country that somebody lives in
 _CLOCK_FOLLOWS = 0.85  # of trips: phones and most laptops take the zone of where they are
@@ -139,8 +142,9 @@ class Whereabouts:
         found = self._fixed.get((kind, country.code, which))
         if found is None:
             random = Random(f"clickgoose {kind} {self._seed} {country.code} {which}")
-            if kind == "company" and random.random() < _HOSTED:
-                found = self._pools.draw("vpn" if random.random() < 0.5 else "hosting", random, country.code)
+            chance = random.random() if kind == "company" else 1.0
+            if chance < _HOSTED + _GATEWAY:
+                found = self._pools.draw("hosting" if chance < _HOSTED else "gateway", random, country.code)
             else:
                 found = address_in(random.choice(country.networks), random.random())
             self._fixed[kind, country.code, which] = found

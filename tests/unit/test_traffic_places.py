@@ -247,12 +247,13 @@ def test_a_denser_crowd_comes_from_more_places() -> None:
     assert places(1) < places(25) < places(600)
 
 
-@pytest.mark.parametrize("pool", ["hosting", "vpn", "tor", "relay", "proxy", "residential_proxy", "listed"])
+@pytest.mark.parametrize("pool", ["hosting", "vpn", "tor", "relay", "proxy", "residential_proxy", "listed", "gateway"])
 def test_what_is_drawn_of_a_class_is_of_that_class_by_the_data(pool: str) -> None:
     pools, random = load_pools(), Random(1)
     drawn = [pools.draw(pool, random) for _ in range(200)]
     known = pool if pools.knows(pool) else "hosting"
-    assert ((located(drawn).classes & NETWORK_BIT[known]) > 0).all() or not pools.classed
+    assert ((located(drawn).classes & NETWORK_BIT[known]) > 0).all()
+    assert pools.knows(pool) == (pool in load_address_table().covers)
     assert len(set(drawn)) > 20
 
 
