@@ -1,20 +1,23 @@
-"""Languages by country, and the first language of a browser that says something about its person.
+"""Languages by country, and whether a browser's language is spoken where its address is.
 
 English says nothing: browsers everywhere are set to it. A language that hardly anybody in the country of the address
-speaks says a little: people move and marry, and learn.
+speaks says a little: people move and marry, and learn. Signals hold a language as the hash of its tag (BCP 47), so the
+hashes of all tags that may come (de, de-AT, zh-Hant-TW) are made once, and looked up.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from enrichers.address_file import DataFileError
 from enrichers.address_table import DATA
-from schemas.batches import U8, U16, Bool
+from enrichers.data_file import REMEDY, DataFileError
+from enrichers.data_text import read_text_table
+from schemas.batches import U8, U16, U32, Bool
+from schemas.catalogue import category_hash
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
 
 LANGUAGES_FILE = "country_languages.csv"
@@ -22,6 +25,10 @@ CODE = re.compile("[a-z]{2}|fil|yue")  # what browsers are set to
 # Old codes, and languages that a browser or the data names by a wider or a narrower word.
 _SAME = {"iw": "he", "in": "id", "ji": "yi", "tl": "fil", "nb": "no", "nn": "no", "mo": "ro", "sh": "sr", "gsw": "de"}
 _EVERYWHERE = "en"
+_SCRIPTS = ("", "-Hans", "-Hant", "-Latn", "-Cyrl")
+_REGIONS = np.array([list(f"-{code}".encode()) for code in COUNTRIES[1:]], np.uint64)  # [countries, 3]
+_FNV_PRIME = np.uint64(0x01000193)
+_32_BITS = np.uint64(0xFFFFFFFF)
 
 
 class CountryLanguages:
@@ -31,16 +38,35 @@ class CountryLanguages:
         """``names``: of the numbers, the first empty; ``spoken``: bool[languages, countries], all of number 0 are."""
         self.version = version
         self.names = names
-        self._number = {name: number for number, name in enumerate(names)}
         self._spoken = spoken
+        hashes, numbers = _tags(names)
+        order = np.argsort(hashes, kind="stable")
+        self._hashes, self._numbers = hashes[order], numbers[order]
 
-    def number(self, name: str) -> int:
-        """Return a language's number, 0 where the data does not know it."""
-        return self._number.get(name, 0)
+    def number(self, tags: U32) -> U8:
+        """Return the numbers of languages by the hashes of their tags, uint8[n]; 0 where not known, and of English."""
+        at = np.minimum(self._hashes.searchsorted(tags), len(self._hashes) - 1)
+        return np.where(self._hashes[at] == tags, self._numbers[at], np.uint8(0))
 
-    def foreign(self, language: U8, country: U16) -> Bool:
-        """Return where hardly anybody in the country speaks the language; neither is so where one is not known."""
-        return ~self._spoken[language, country]
+    def foreign(self, tags: U32, country: U16) -> Bool:
+        """Return where hardly anybody in the country speaks the language; never where one of both is not known."""
+        return ~self._spoken[self.number(tags), country]
+
+
+def _tags(names: tuple[str, ...]) -> tuple[U32, U8]:
+    """Return the hashes of all tags of languages, with and without script and country, and the languages' numbers."""
+    known = {name: number for number, name in enumerate(names)}
+    spelled = {**{name: name for name in names[1:]}, **{old: name for old, name in _SAME.items() if name in known}}
+    hashes, numbers = [], []
+    for spelling, name in spelled.items():
+        for script in _SCRIPTS:
+            bare = category_hash(spelling + script)
+            state = np.full(len(_REGIONS), bare, np.uint64)
+            for letters in _REGIONS.T:
+                state = ((state ^ letters) * _FNV_PRIME) & _32_BITS
+            hashes.append(np.append(state, np.uint64(bare)))
+            numbers.append(np.full(len(state) + 1, 0 if name == _EVERYWHERE else known[name], np.uint8))
+    return np.concatenate(hashes).astype(np.uint32), np.concatenate(numbers)
 
 
 def language_of(tag: bytes) -> str:
@@ -49,33 +75,20 @@ def language_of(tag: bytes) -> str:
     return _SAME.get(name, name)
 
 
-@lru_cache(maxsize=4096)
-def telling_language(languages: bytes | None) -> int:
-    """Return the number of the first of the languages, such as b"en-US,en,de", that is not English; 0 where none is."""
-    known = load_country_languages()
-    for tag in (languages or b"").split(b",", 8)[:8]:
-        name = language_of(tag)
-        if name != _EVERYWHERE:
-            return known.number(name)
-    return 0
-
-
 @cache
 def load_country_languages(directory: Path = DATA) -> CountryLanguages:
     """Return a directory's table, read once a process; DataFileError where it cannot be used."""
     path = directory / LANGUAGES_FILE
+    table = read_text_table(path)
     try:
-        text = path.read_text("utf-8")
-        version = text.splitlines()[0].removeprefix("# version ")
-        lines = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
-        of_country = {COUNTRY_NUMBER[code]: names.split() for code, names in lines}
-    except (OSError, ValueError, KeyError, IndexError):
-        raise DataFileError(f"The data file {path} is missing or damaged; install clickgoose again.") from None
+        of_country = {COUNTRY_NUMBER[code]: names.split() for code, names in (line.split(",") for line in table.lines)}
+    except (ValueError, KeyError):
+        raise DataFileError(f"The data file {path} is damaged; {REMEDY}") from None
     names = ("", *sorted({name for found in of_country.values() for name in found}))
     if len(of_country) != len(COUNTRIES) - 1 or not 1 < len(names) <= np.iinfo(np.uint8).max:
-        raise DataFileError(f"The data file {path} lacks countries or languages; install clickgoose again.")
+        raise DataFileError(f"The data file {path} lacks countries or languages; {REMEDY}")
     spoken = np.zeros((len(names), len(COUNTRIES)), np.bool_)
     spoken[0] = spoken[:, 0] = True
     for country, found in of_country.items():
         spoken[[names.index(name) for name in found], country] = True
-    return CountryLanguages(version, names, spoken)
+    return CountryLanguages(table.version, names, spoken)

@@ -1,4 +1,4 @@
-"""What the time-zone database says of countries: their offsets over the year, and how far they reach.
+"""What the time-zone database says of countries: their offsets over the year, how far they reach, and are apart.
 
 A country's clock differs with the season and with its zones, so an offset is held against all offsets that the country
 has in the event's month; how far it is from the nearest tells a neighbour's clock from another continent's.
@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from enrichers.address_file import DataFileError
 from enrichers.address_table import DATA, PLACES_FILE, read_places
+from enrichers.data_file import REMEDY, DataFileError
+from enrichers.data_text import read_text_table
 from schemas.batches import F32, I64, U16, Bool
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
 
@@ -25,6 +26,7 @@ _STEP = 15  # minutes: every offset in use is a multiple
 _SLOTS, _MIDDLE = 128, 64  # offsets from 16 hours east of UTC to 15 h 45 min west
 _MOST_MINUTES = 14 * 60  # Kiribati's
 _MONTHS = 12
+_EARTH_KM = 6_371.0  # mean radius
 
 
 class OffsetFit(NamedTuple):
@@ -41,7 +43,7 @@ class CountryZones:
     def __init__(self, version: str, has: Bool, reach: F32, places: F32) -> None:
         """``has``: bool[countries, 12, slots] of offsets; ``reach``: float32[countries], km; ``places``: as read."""
         self.version = version
-        self._reach = reach
+        self._way = _ways(places, reach)
         self._has: Bool = np.asarray(has.any(axis=(1, 2)))
         self._apart = _nearest(np.concatenate((has, has.any(axis=1, keepdims=True)), axis=1))
         key = _place_key(places[:, 0], places[:, 1])
@@ -61,9 +63,12 @@ class CountryZones:
         apart, all_year = self._apart[country, month, slot], self._apart[country, _MONTHS, slot]
         return OffsetFit(known, np.where(known, apart, np.int16(0)), np.where(known, all_year, np.int16(0)))
 
-    def reach(self, country: U16) -> F32:
-        """Return how far countries reach from their middles, float32 in km."""
-        return self._reach[country]
+    def way(self, country: U16, other: U16) -> F32:
+        """Return the least way between people of two countries, float32 in km; NaN where one is not known.
+
+        Between the countries' middles, less what both reach: 0 within a country, and mostly between neighbours.
+        """
+        return self._way[country, other]
 
     def country_at(self, latitude: F32, longitude: F32) -> U16:
         """Return the countries whose middles these are, uint16 of the same shape; 0 where it is none's."""
@@ -77,6 +82,20 @@ def _place_key(latitude: F32, longitude: F32) -> I64:
     north, east = np.rint(latitude * np.float32(100)), np.rint(longitude * np.float32(100))
     key = (north + 9_000) * np.float64(100_000) + (east + 18_000)
     return np.where(np.isnan(key), -2, key).astype(np.int64)
+
+
+def _ways(places: F32, reach: F32) -> F32:
+    """Return the ways between countries, float32[countries, countries], by the great circles between their middles.
+
+    The haversine formula: R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984.
+    """
+    north, east = np.radians(places[:, 0].astype(np.float64)), np.radians(places[:, 1].astype(np.float64))
+    half = (
+        np.sin((north[:, None] - north) / 2) ** 2
+        + np.cos(north[:, None]) * np.cos(north) * np.sin((east[:, None] - east) / 2) ** 2
+    )
+    middles = 2 * _EARTH_KM * np.arcsin(np.sqrt(np.minimum(half, 1.0)))
+    return np.maximum(middles - reach[:, None] - reach, 0.0).astype(np.float32)
 
 
 def _nearest(has: Bool) -> I16:
@@ -93,22 +112,19 @@ def load_country_zones(directory: Path = DATA) -> CountryZones:
     path = directory / ZONES_FILE
     has = np.zeros((len(COUNTRIES), _MONTHS, _SLOTS), np.bool_)
     reach = np.full(len(COUNTRIES), np.nan, np.float32)
+    table = read_text_table(path)
     try:
-        text = path.read_text("utf-8")
-        version = text.splitlines()[0].removeprefix("# version ")
-        for line in text.splitlines():
-            if not line.startswith("#"):
-                code, kilometres, *offsets = line.split(",")
-                number = COUNTRY_NUMBER[code]
-                reach[number] = float(kilometres)
-                for said in offsets:
-                    _mark(has[number], *said.split("/"))
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        raise DataFileError(f"The data file {path} is missing or damaged; install clickgoose again.") from None
+        for code, kilometres, *offsets in (line.split(",") for line in table.lines):
+            number = COUNTRY_NUMBER[code]
+            reach[number] = float(kilometres)
+            for said in offsets:
+                _mark(has[number], *said.split("/"))
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise DataFileError(f"The data file {path} is damaged; {REMEDY}") from None
     reach[0] = REACH_AT_LEAST
     if np.isnan(reach).any():
-        raise DataFileError(f"The data file {path} lacks countries; install clickgoose again.")
-    return CountryZones(version, has, reach, read_places(directory / PLACES_FILE))
+        raise DataFileError(f"The data file {path} lacks countries; {REMEDY}")
+    return CountryZones(table.version, has, reach, read_places(directory / PLACES_FILE))
 
 
 def _mark(has: NDArray[Any], minutes: str, months: str) -> None:

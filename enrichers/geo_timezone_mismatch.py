@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from enrichers.country_languages import load_country_languages, telling_language
+from enrichers.country_languages import load_country_languages
 from enrichers.network_lists import clock_name, network_details
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -32,7 +32,7 @@ class GeoTimezoneMismatch(SmartSignal):
         "network.asn",
         "environment.timezone_offset",
         "environment.browser",
-        "navigator.languages",
+        "navigator.language",
         "history.latitude",
         "history.longitude",
     )
@@ -52,21 +52,20 @@ class GeoTimezoneMismatch(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """Country and time zone are known, and the browser does not hide the zone."""
-        return view.where.clock_known & ~self._hides_zone(view)
+        return view.where.fit.known & ~self._hides_zone(view)
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Clock first; one clue of it, the strongest that nothing explains."""
         where = view.where
         told = ~self._hides_zone(view)
         direct = told & ~where.stands_in
-        differs = where.clock_of_elsewhere | where.clock_of_a_neighbour
-        at_home = direct & ~where.clock_of_where_it_was
+        unexplained = direct & ~where.clock_of_where_it_was
         return (
-            where.clock_of_elsewhere & at_home,
-            where.clock_of_a_neighbour & at_home,
+            where.clock_of_elsewhere & unexplained,
+            where.clock_of_a_neighbour & unexplained,
             where.clock_of_another_season & direct,
-            differs & direct & where.clock_of_where_it_was,
-            differs & told & where.stands_in,
+            where.clock_of_where_it_was & direct,
+            (where.clock_of_elsewhere | where.clock_of_a_neighbour) & told & where.stands_in,
             where.foreign_language & ~where.stands_in,
         )
 
@@ -77,11 +76,10 @@ class GeoTimezoneMismatch(SmartSignal):
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the network, the browser's clock and its telling language."""
-        texts, position = batch.signals.texts, load_catalogue().text("navigator.languages")
-        start, size = int(texts.start[row, position]), int(texts.length[row, position])
-        language = telling_language(texts.blob[row][start : start + size]) if size > 0 else 0
+        tags = batch.signals.categories[row : row + 1, load_catalogue().category("navigator.language")]
+        known = load_country_languages()
         return {
             **network_details(batch, row),
             "browser_clock": clock_name(float(batch.environment.timezone_offset[row])),
-            "browser_language": load_country_languages().names[language],
+            "browser_language": known.names[int(known.number(tags)[0])],
         }

@@ -55,35 +55,35 @@ class ImpossibleTravel(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """The device was somewhere before, and is somewhere now."""
-        return np.asarray(~np.isnan(view.where.kmh).all(axis=1))
+        return ~np.isnan(view.where.kmh)
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Take the fastest of the journeys, and what may explain it."""
         where = view.where
-        fast, faster = ((where.kmh > limit).any(axis=1) for limit in (_PLANE_KMH, _ANYTHING_KMH))
-        same_place = (where.before != 0) & ~where.elsewhere_before
-        fits = where.clock_known & (where.fit.apart[:, 0] == 0)
-        back = same_place.any(axis=1) & fits & ~where.stands_in
-        open_road = ~where.stands_in & ~back
+        fast = where.kmh > _PLANE_KMH
+        was_here = np.asarray((where.before == view.network.country).any(axis=0))
+        back = was_here & where.fit.known & (where.fit.apart == 0)
+        direct = ~where.stands_in
+        unexplained = fast & direct & ~back
         return (
-            fast & open_road,
-            faster & open_road,
-            fast & back,
+            unexplained,
+            unexplained & (where.kmh > _ANYTHING_KMH),
+            fast & direct & back,
             fast & where.stands_in,
-            (view.velocity.counts[:, _COUNTRIES, _HOUR] > 2) & ~where.stands_in,
+            (view.velocity.counts[:, _COUNTRIES, _HOUR] > 2) & direct,
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the fastest journey: its speed, the way that cannot be explained, the hours, and both countries."""
-        only, nothing = np.array([row]), np.zeros(1, np.uint8)
+        only, nothing = np.array([row]), np.zeros(1, np.uint32)
         network, history = batch.network.take(only), batch.history.take(only)
         where = Whereabouts(network, history, np.zeros(1, np.float32), nothing, event_time(batch)[only])
-        kmh = where.kmh[0]
-        place = int(np.nan_to_num(kmh, nan=-1.0).argmax())
+        way, hours = where.journeys.kilometres[:, 0], where.journeys.hours[:, 0]
+        place = int(np.nan_to_num(way / hours, nan=-1.0).argmax())
         return {
-            "speed_kmh": float(np.rint(kmh[place])),
-            "net_distance_km": float(np.rint(where.journeys.kilometres[0, place])),
-            "hours": float(where.journeys.hours[0, place]),
-            "previous_country": COUNTRIES[int(where.before[0, place])],
+            "speed_kmh": float(np.rint(way[place] / hours[place])),
+            "net_distance_km": float(np.rint(way[place])),
+            "hours": float(hours[place]),
+            "previous_country": COUNTRIES[int(where.before[place, 0])],
             **network_details(batch, row),
         }

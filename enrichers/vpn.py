@@ -10,6 +10,7 @@ from enrichers.network_lists import ListSignal, clock_name, network_details, see
 from enrichers.signal import Clue
 from enrichers.view import View
 from schemas.batches import Bool, Enriched
+from schemas.environment import CHECK_BIT
 from schemas.velocity import KINDS, WINDOWS
 
 _KNOWN_LONG_MS = 7 * 86_400_000
@@ -21,6 +22,7 @@ _SYSTEM_CHECKS = (
     "system_version_contradicts_user_agent",
     "fonts_contradict_system",
 )
+_SYSTEM_BITS = np.uint64(sum(CHECK_BIT[name] for name in _SYSTEM_CHECKS))
 _METHOD = {
     "listed_vpn": "list",
     "zone_of_another_country": "time zone",
@@ -55,7 +57,7 @@ class Vpn(ListSignal):
         "network.asn",
         "environment.timezone_offset",
         "environment.device",
-        "navigator.languages",
+        "navigator.language",
         "history.latitude",
         "history.longitude",
         "history.place_at",
@@ -91,30 +93,28 @@ class Vpn(ListSignal):
 
     def computable(self, view: View) -> Bool:
         """The address was looked up in a list of VPNs, or its country and the browser's clock are known."""
-        return self.listed(view) | view.where.clock_known
+        return self.listed(view) | view.where.fit.known
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Lists first; what only says where the person is counts where no relay or satellite explains it."""
         where, velocity = view.where, view.velocity
-        relay, hosting = view.network_class("relay"), view.network_class("hosting")
+        relay = view.network_class("relay")
         direct = ~relay & ~where.satellite
         far = where.clock_of_elsewhere & direct
-        steady = (view.time - velocity.first_seen_at > _KNOWN_LONG_MS) & ~where.elsewhere_before.any(axis=1)
-        hosting = hosting & ~view.network_class("relay", "cdn", "crawler")
-        jumped = np.asarray((where.elsewhere_before & (where.kmh > _PLANE_KMH)).any(axis=1))
-        apart = where.clock_of_elsewhere | where.clock_of_a_neighbour
+        steady = far & (view.time - velocity.first_seen_at > _KNOWN_LONG_MS) & ~where.was_elsewhere
+        hosting = view.network_class("hosting") & ~view.network_class("relay", "cdn", "crawler")
         return (
             view.network_class("vpn") & ~relay,
             relay,
-            far & ~steady,
-            far & steady,
+            far ^ steady,
+            steady,
             where.clock_of_a_neighbour & direct,
             hosting,
             hosting & view.device("phone", "tablet"),
             where.foreign_language & direct,
-            jumped & apart & where.clock_of_where_it_was & direct,
+            (where.kmh > _PLANE_KMH) & where.clock_of_where_it_was & direct,
             (velocity.counts[:, _COUNTRIES, _DAY] >= 3) & direct,
-            np.asarray(np.logical_or.reduce([view.check(name) for name in _SYSTEM_CHECKS])),
+            (view.environment.checks & _SYSTEM_BITS) != 0,
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:

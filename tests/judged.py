@@ -33,7 +33,7 @@ def network(country: str, asn: int = 64_500, *classes: str) -> dict[str, Any]:
 
 
 VISIT: dict[str, Any] = {
-    "shown": {"navigator.languages": "de-DE,de,en-US,en", "timing.resolution": 0.1, "api.brave": False},
+    "shown": {"navigator.language": "de-DE", "timing.resolution": 0.1, "api.brave": False},
     "velocity": {"first_seen_at": NOW - HOUR, "previous_at": NOW - 60_000},
     "environment": {"browser": "chrome", "system": "windows", "device": "desktop", "timezone_offset": -120},
     "network": network("DE", 3320),

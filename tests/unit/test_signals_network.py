@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from enrichers.country_languages import load_country_languages, telling_language
+from enrichers.address_table import DATA
+from enrichers.country_languages import LANGUAGES_FILE, load_country_languages
+from enrichers.country_zones import ZONES_FILE, load_country_zones
+from enrichers.data_file import DataFileError
+from enrichers.data_text import with_digest
 from enrichers.datacenter_ip import DatacenterIp
 from enrichers.ip_blocklist import IpBlocklist
 from enrichers.network_lists import ListSignal, clock_name
 from enrichers.proxy import Proxy
 from enrichers.tor import Tor
 from enrichers.vpn import Vpn
+from schemas.catalogue import category_hash
+from schemas.countries import COUNTRY_NUMBER
 from schemas.networks import NETWORK_CLASSES
 from tests.builders import NOW
 from tests.judged import HOUR, judged, middle, network
@@ -118,7 +126,7 @@ def test_methods_join_to_a_vpn(said: dict[str, Any], reasons: set[str]) -> None:
         ({"network": germany("relay", "hosting"), "environment": {"device": "phone"}}, {"private_relay"}),
         ({"network": germany("hosting")}, {"hosting_network"}),
         ({"network": germany("cdn", "hosting")}, set()),
-        ({"network": VIETNAM, "shown": {"navigator.languages": "en-US"}}, {"zone_of_another_country"}),
+        ({"network": VIETNAM, "shown": {"navigator.language": "en-US"}}, {"zone_of_another_country"}),
         (
             {"network": VIETNAM, "velocity": {"first_seen_at": NOW - 2 * WEEK}},
             {"zone_of_another_country_as_always", "language_of_another_country"},
@@ -237,7 +245,7 @@ def test_a_clock_from_another_continent_does_not_fit() -> None:
 
 
 def test_a_neighbours_clock_and_language_suffice_together() -> None:
-    said = {"environment": {"timezone_offset": -180}, "shown": {"navigator.languages": "uk-UA,uk,en"}}
+    said = {"environment": {"timezone_offset": -180}, "shown": {"navigator.language": "uk-UA"}}
     found = judged("geo_timezone_mismatch", **said)
     assert (found.result, found.reasons) == (True, {"zone_of_a_neighbour", "language_of_another_country"})
 
@@ -254,10 +262,10 @@ def test_a_neighbours_clock_and_language_suffice_together() -> None:
         ({"environment": {"timezone_offset": 420}, "network": germany("relay")}, {"zone_differs_behind_a_proxy"}),
         ({"environment": {"timezone_offset": 420}, "network": germany(asn=STARLINK)},
          {"zone_differs_behind_a_proxy"}),
-        ({"shown": {"navigator.languages": "tr-TR,tr,en"}}, set()),
-        ({"shown": {"navigator.languages": "en-GB,en"}, "network": JAPAN, "environment": {"timezone_offset": -540}},
+        ({"shown": {"navigator.language": "tr-TR"}}, set()),
+        ({"shown": {"navigator.language": "en-GB"}, "network": JAPAN, "environment": {"timezone_offset": -540}},
          set()),
-        ({"shown": {"navigator.languages": "vi,en"}}, {"language_of_another_country"}),
+        ({"shown": {"navigator.language": "vi"}}, {"language_of_another_country"}),
     ],
 )  # fmt: skip
 def test_travellers_seasons_and_proxies_fit_well_enough(said: dict[str, Any], reasons: set[str]) -> None:
@@ -327,18 +335,44 @@ def test_clocks_are_named_as_people_write_them(minutes: float, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("languages", "telling"),
+    ("tag", "language"),
     [
-        (b"de-AT,en", "de"),
-        (b"en-US,en,tr-TR", "tr"),
-        (b"iw", "he"),
-        (b"nb-NO", "no"),
-        (b"en", ""),
-        (b"", ""),
-        (b"xx-unknown,de", ""),
-        (b"\xff\xfe", ""),
-        (None, ""),
+        ("de", "de"),
+        ("de-AT", "de"),
+        ("zh-Hant-TW", "zh"),
+        ("sr-Latn", "sr"),
+        ("iw", "he"),
+        ("nb-NO", "no"),
+        ("en", ""),
+        ("en-DE", ""),
+        ("xx-unknown", ""),
+        ("", ""),
     ],
 )
-def test_the_telling_language_is_the_first_that_is_not_english(languages: bytes | None, telling: str) -> None:
-    assert load_country_languages().names[telling_language(languages)] == telling
+def test_languages_are_known_by_the_hash_of_their_tag(tag: str, language: str) -> None:
+    known = load_country_languages()
+    hashes = np.array([category_hash(tag) if tag else 0], np.uint32)
+    assert known.names[int(known.number(hashes)[0])] == language
+
+
+def test_swiss_german_is_spoken_in_switzerland_and_vietnamese_hardly() -> None:
+    swiss = np.array([COUNTRY_NUMBER["CH"]] * 4, np.uint16)
+    tags = np.array([category_hash(tag) for tag in ("gsw-CH", "it-IT", "vi-VN", "en-US")], np.uint32)
+    assert load_country_languages().foreign(tags, swiss).tolist() == [False, False, True, False]
+
+
+def test_a_damaged_table_of_countries_stops_the_start(tmp_path: Path) -> None:
+    for file, load in ((ZONES_FILE, load_country_zones), (LANGUAGES_FILE, load_country_languages)):
+        with pytest.raises(DataFileError, match=f"{file} cannot be read"):
+            load(tmp_path)
+        text = (DATA / file).read_text("utf-8")
+        (tmp_path / file).write_text(text.replace("DE,", "DX,"), "utf-8")
+        with pytest.raises(DataFileError, match=f"{file} is damaged"):
+            load(tmp_path)
+        lines = text.splitlines(keepends=True)
+        (tmp_path / file).write_text(with_digest("".join(lines[:-1])), "utf-8")
+        with pytest.raises(DataFileError, match=f"{file} lacks countries"):
+            load(tmp_path)
+        (tmp_path / file).write_text(with_digest(text.replace("DE,", "D1,")), "utf-8")
+        with pytest.raises(DataFileError, match=f"{file} is damaged"):
+            load(tmp_path)
