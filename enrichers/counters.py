@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enrichers.signal import Clue
 from schemas.batches import Bool, Shared, Velocity
 from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 
+_NEVER = np.iinfo(np.uint32).max
 _NAMES = {"5m": "5_minutes", "1h": "1_hour", "24h": "24_hours"}
 
 
@@ -35,28 +37,47 @@ class Limits:
     def __init__(self, own: Sequence[Limit], shared: Sequence[Limit] = ()) -> None:
         self.clues = tuple(limit.clue() for limit in (*own, *shared))
         self._names = tuple(limit.counter for limit in (*own, *shared))
-        self._own = np.array([_own(limit.counter) for limit in own], np.intp)
-        self._own_most = np.array([[limit.most] for limit in own], np.uint32)
-        self._shared = np.array([_shared(limit.counter) for limit in shared], np.intp)
-        self._shared_most = np.array([[limit.most] for limit in shared], np.float32)
+        self._most = np.array([limit.most for limit in (*own, *shared)], np.float64)
+        self._own = _Row([_own(limit.counter) for limit in own], [limit.most for limit in own], np.uint32)
+        self._shared = _Row([_shared(limit.counter) for limit in shared], [limit.most for limit in shared], np.float32)
 
     def over(self, velocity: Velocity, shared: Shared) -> list[Bool]:
         """Return where each counter is over its limit, a bool[n] for each; a count that is not known never is."""
-        rows = len(velocity.counts)
-        own = velocity.counts.reshape(rows, -1).T[self._own] > self._own_most
-        if not len(self._shared):
-            return list(own)
-        return [*own, *(shared.counts.reshape(rows, -1).T[self._shared] > self._shared_most)]
+        return [*self._own.over(velocity.counts), *self._shared.over(shared.counts)]
 
     def details(self, velocity: Velocity, shared: Shared, row: int) -> dict[str, str | float]:
         """Return the counters of a row that are over a limit, those that are most over first."""
-        own = velocity.counts[row].reshape(-1)[self._own].astype(np.float64)
-        joined = shared.counts[row].reshape(-1)[self._shared].astype(np.float64)
-        counts = np.concatenate((own, joined))
-        most = np.concatenate((self._own_most, self._shared_most), axis=None)
-        times = np.nan_to_num(counts / most)
+        counts = np.concatenate((self._own.of(velocity.counts[row]), self._shared.of(shared.counts[row])))
+        times = np.nan_to_num(counts / self._most)
         order = [at for at in np.argsort(-times, kind="stable").tolist() if times[at] > 1]
         return {self._names[at]: float(counts[at]) for at in order}
+
+
+class _Row:
+    """Limits on the counters of one section, by their places in a row."""
+
+    def __init__(self, places: Sequence[int], most: Sequence[int], kind: type[np.number[Any]]) -> None:
+        self._places = np.array(places, np.intp)
+        self._most = np.array(most, kind)[:, None]
+        self._least = {
+            place: min(limit for at, limit in zip(places, most, strict=True) if at == place) for place in places
+        }
+
+    def of(self, counts: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the counters of one row."""
+        return counts.reshape(-1)[self._places].astype(np.float64)
+
+    def over(self, counts: NDArray[Any]) -> list[Bool]:
+        """Return where each is over its limit. Few rows are over any of them: only those are asked one by one."""
+        table = counts.reshape(len(counts), -1)
+        least = np.full(table.shape[1], _NEVER, table.dtype)
+        for place, limit in self._least.items():
+            least[place] = limit
+        found = np.zeros((len(self._places), len(table)), np.bool_)
+        rows = np.flatnonzero(table > least) // table.shape[1]
+        if len(rows):
+            found[:, rows] = self._most < table[rows][:, self._places].T
+        return list(found)
 
 
 def _own(counter: str) -> int:

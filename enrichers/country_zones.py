@@ -1,14 +1,15 @@
 """What the time-zone database says of countries: their offsets over the year, how far they reach, and are apart.
 
 A country's clock differs with the season and with its zones, so an offset is held against all offsets that the country
-has in the event's month; how far it is from the nearest tells a neighbour's clock from another continent's.
+has in the event's month; how far it is from the nearest tells a neighbour's clock from another continent's. All is
+worked out when the tables are read: a look-up is one step.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +17,20 @@ from numpy.typing import NDArray
 from enrichers.address_table import DATA, PLACES_FILE, read_places
 from enrichers.data_file import REMEDY, DataFileError
 from enrichers.data_text import read_text_table
-from schemas.batches import F32, I64, U16, Bool
+from schemas.batches import F32, I64, U8, U16, Bool
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
 
 ZONES_FILE = "country_zones.csv"
 REACH_AT_LEAST = 1_000  # km from a country's middle that anybody in it may be, however small it is
-I16 = NDArray[np.int16]
+FITS, OTHER_SEASON, NEIGHBOUR, ELSEWHERE, UNKNOWN = range(5)
+"""The country has the offset in that month; in other months only; one near it; none near it; one of both not known."""
+_NEIGHBOUR_MINUTES = 90  # a neighbour's clock differs by an hour, rarely by an hour and a half
 _STEP = 15  # minutes: every offset in use is a multiple
 _SLOTS, _MIDDLE = 128, 64  # offsets from 16 hours east of UTC to 15 h 45 min west
-_MOST_MINUTES = 14 * 60  # Kiribati's
+_MOST_MINUTES = np.float32(14 * 60)  # Kiribati's
+_NOT_TOLD = np.float32((_SLOTS - 1 - _MIDDLE) * _STEP)
 _MONTHS = 12
 _EARTH_KM = 6_371.0  # mean radius
-
-
-class OffsetFit(NamedTuple):
-    """How browsers' offsets fit countries, of the countries' shape."""
-
-    known: Bool  # both are known
-    apart: I16  # minutes to the nearest offset that the country has in the event's month, 0 where not known
-    apart_all_year: I16  # the same for any month
 
 
 class CountryZones:
@@ -43,25 +39,21 @@ class CountryZones:
     def __init__(self, version: str, has: Bool, reach: F32, places: F32) -> None:
         """``has``: bool[countries, 12, slots] of offsets; ``reach``: float32[countries], km; ``places``: as read."""
         self.version = version
+        self._fit = _fits(has)
         self._way = _ways(places, reach)
-        self._has: Bool = np.asarray(has.any(axis=(1, 2)))
-        self._apart = _nearest(np.concatenate((has, has.any(axis=1, keepdims=True)), axis=1))
         key = _place_key(places[:, 0], places[:, 1])
-        key[0] = -1
-        order = np.argsort(key)
+        order = np.argsort(key)  # country 0 has no place, and the last one here
         self._place_keys, self._place_countries = key[order], order.astype(np.uint16)
 
-    def fit(self, country: U16, offset: F32, time: I64) -> OffsetFit:
-        """Hold offsets, float32 in minutes west of UTC, against countries at event times, int64 in ms; they broadcast.
+    def fit(self, country: U16, offset: F32, time: I64) -> U8:
+        """Return how offsets, float32[n] in minutes west of UTC, fit countries at event times, int64[n] in ms.
 
-        What was found is taken from a table, so a row's answer never depends on another row.
+        ``FITS``, ``OTHER_SEASON``, ``NEIGHBOUR``, ``ELSEWHERE`` or ``UNKNOWN``, uint8[n].
         """
-        known = self._has[country] & (np.abs(offset) <= _MOST_MINUTES)  # NaN is not
-        slot = np.where(np.isnan(offset), np.float32(0), offset / np.float32(_STEP)) + np.float32(_MIDDLE)
-        slot = np.clip(np.rint(slot), 0, _SLOTS - 1).astype(np.int64)
+        told = np.where(np.abs(offset) <= _MOST_MINUTES, offset, _NOT_TOLD)  # NaN is not told
+        slot = (told * np.float32(1 / _STEP) + np.float32(_MIDDLE + 0.5)).astype(np.int64)
         month = time.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % _MONTHS
-        apart, all_year = self._apart[country, month, slot], self._apart[country, _MONTHS, slot]
-        return OffsetFit(known, np.where(known, apart, np.int16(0)), np.where(known, all_year, np.int16(0)))
+        return self._fit[country, month, slot]
 
     def way(self, country: U16, other: U16) -> F32:
         """Return the least way between people of two countries, float32 in km; NaN where one is not known.
@@ -71,17 +63,15 @@ class CountryZones:
         return self._way[country, other]
 
     def country_at(self, latitude: F32, longitude: F32) -> U16:
-        """Return the countries whose middles these are, uint16 of the same shape; 0 where it is none's."""
+        """Return the countries whose middles these are, uint16[n]; 0 where it is none's."""
         key = _place_key(latitude, longitude)
         at = np.minimum(self._place_keys.searchsorted(key), len(self._place_keys) - 1)
-        return np.where(self._place_keys[at] == key, self._place_countries[at], np.uint16(0)).astype(np.uint16)
+        return np.where(self._place_keys[at] == key, self._place_countries[at], np.uint16(0))
 
 
-def _place_key(latitude: F32, longitude: F32) -> I64:
-    """Return one number for a place in hundredths of a degree, -2 where it is not known."""
-    north, east = np.rint(latitude * np.float32(100)), np.rint(longitude * np.float32(100))
-    key = (north + 9_000) * np.float64(100_000) + (east + 18_000)
-    return np.where(np.isnan(key), -2, key).astype(np.int64)
+def _place_key(latitude: F32, longitude: F32) -> NDArray[np.float64]:
+    """Return one number for a place, the same for the same place alone; NaN where it is not known."""
+    return latitude.astype(np.float64) * 1024 + longitude  # exact: a float32's 24 bits and 10 more
 
 
 def _ways(places: F32, reach: F32) -> F32:
@@ -98,12 +88,25 @@ def _ways(places: F32, reach: F32) -> F32:
     return np.maximum(middles - reach[:, None] - reach, 0.0).astype(np.float32)
 
 
-def _nearest(has: Bool) -> I16:
-    """Return the minutes from each slot to the nearest that a country has, int16 of the shape of ``has``."""
+def _fits(has: Bool) -> U8:
+    """Return how each offset fits each country in each month, uint8[countries, 12, slots]."""
+    apart, never = _minutes_apart(has), ~has.any(axis=1, keepdims=True)
+    fit = np.select(
+        (apart == 0, np.broadcast_to(~never, has.shape), apart <= _NEIGHBOUR_MINUTES),
+        (np.uint8(FITS), np.uint8(OTHER_SEASON), np.uint8(NEIGHBOUR)),
+        np.uint8(ELSEWHERE),
+    )
+    fit[~has.any(axis=(1, 2))] = UNKNOWN
+    fit[:, :, -1] = UNKNOWN  # the slot of what is not told
+    return fit
+
+
+def _minutes_apart(has: Bool) -> NDArray[np.int64]:
+    """Return the minutes from each slot to the nearest that a country has in that month, of the shape of ``has``."""
     slots = np.arange(_SLOTS)
     before = np.maximum.accumulate(np.where(has, slots, -_SLOTS), axis=-1)
     after = np.minimum.accumulate(np.where(has, slots, 2 * _SLOTS)[..., ::-1], axis=-1)[..., ::-1]
-    return (np.minimum(slots - before, after - slots) * _STEP).astype(np.int16)
+    return np.minimum(slots - before, after - slots) * _STEP
 
 
 @cache

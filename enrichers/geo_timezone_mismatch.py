@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from enrichers.country_languages import load_country_languages
+from enrichers.country_zones import ELSEWHERE, NEIGHBOUR, OTHER_SEASON, UNKNOWN
 from enrichers.network_lists import clock_name, network_details
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -52,20 +53,21 @@ class GeoTimezoneMismatch(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """Country and time zone are known, and the browser does not hide the zone."""
-        return view.where.fit.known & ~self._hides_zone(view)
+        return (view.where.clock != UNKNOWN) & ~self._hides_zone(view)
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Clock first; one clue of it, the strongest that nothing explains."""
         where = view.where
         told = ~self._hides_zone(view)
         direct = told & ~where.stands_in
+        elsewhere, neighbour = where.clock == ELSEWHERE, where.clock == NEIGHBOUR
         unexplained = direct & ~where.clock_of_where_it_was
         return (
-            where.clock_of_elsewhere & unexplained,
-            where.clock_of_a_neighbour & unexplained,
-            where.clock_of_another_season & direct,
+            elsewhere & unexplained,
+            neighbour & unexplained,
+            (where.clock == OTHER_SEASON) & direct,
             where.clock_of_where_it_was & direct,
-            (where.clock_of_elsewhere | where.clock_of_a_neighbour) & told & where.stands_in,
+            (elsewhere | neighbour) & told & where.stands_in,
             where.foreign_language & ~where.stands_in,
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from enrichers.country_zones import FITS
 from enrichers.network_lists import network_details
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -61,8 +62,7 @@ class ImpossibleTravel(SmartSignal):
         """Take the fastest of the journeys, and what may explain it."""
         where = view.where
         fast = where.kmh > _PLANE_KMH
-        was_here = np.asarray((where.before == view.network.country).any(axis=0))
-        back = was_here & where.fit.known & (where.fit.apart == 0)
+        back = where.was_here & (where.clock == FITS)
         direct = ~where.stands_in
         unexplained = fast & direct & ~back
         return (
@@ -78,12 +78,15 @@ class ImpossibleTravel(SmartSignal):
         only, nothing = np.array([row]), np.zeros(1, np.uint32)
         network, history = batch.network.take(only), batch.history.take(only)
         where = Whereabouts(network, history, np.zeros(1, np.float32), nothing, event_time(batch)[only])
-        way, hours = where.journeys.kilometres[:, 0], where.journeys.hours[:, 0]
-        place = int(np.nan_to_num(way / hours, nan=-1.0).argmax())
+        journeys = where.journeys
+        kmh = journeys.kilometres / journeys.hours
+        if not len(kmh):
+            return network_details(batch, row)
+        fastest = int(np.nan_to_num(kmh, nan=-1.0).argmax())
         return {
-            "speed_kmh": float(np.rint(way[place] / hours[place])),
-            "net_distance_km": float(np.rint(way[place])),
-            "hours": float(hours[place]),
-            "previous_country": COUNTRIES[int(where.before[place, 0])],
+            "speed_kmh": float(np.rint(kmh[fastest])),
+            "net_distance_km": float(np.rint(journeys.kilometres[fastest])),
+            "hours": float(journeys.hours[fastest]),
+            "previous_country": COUNTRIES[int(journeys.country[fastest])],
             **network_details(batch, row),
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -21,13 +20,10 @@ _TELLING = ("graphics", "rendering", "machine", "hardware", "fonts")  # screens 
 _COARSE_CLOCK = 16.0  # ms: Firefox that resists fingerprinting
 
 
-def _places(names: Sequence[str]) -> NDArray[np.intp]:
-    return np.array([COMBINATIONS.index(name) for name in names], np.intp)
-
-
-_SOFTWARE_PLACES, _TELLING_PLACES = _places(_SOFTWARE), _places(_TELLING)
-_PART_PLACES = _places([name for part in _PARTS for name in part])
-_STARTS = np.cumsum([0, *(len(part) for part in _PARTS)])[:-1]
+_ALL = (_SOFTWARE, *_PARTS)
+_PART_OF = np.array([next(at for at, part in enumerate(_ALL) if name in part) for name in COMBINATIONS])
+_IS_TELLING = np.array([name in _TELLING for name in COMBINATIONS])
+_COUNT = np.array([(bits >> 1).bit_count() for bits in range(1 << len(_ALL))], np.uint8)  # of parts, not of software
 
 
 class RareDevice(SmartSignal):
@@ -59,20 +55,28 @@ class RareDevice(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Compare the tails with the shares, part by part; a tail that is not known never is rare."""
-        tail, seen = view.recognition.tail.T, view.recognition.seen.T
+        tail, seen = view.recognition.tail, view.recognition.seen
+        # Few combinations are unusual, and only they are asked: the bits of a row are the parts that are rare, unseen.
+        each = np.flatnonzero(tail <= _UNUSUAL)
+        row, combination = np.divmod(each, len(COMBINATIONS))
+        share, part = tail.reshape(-1)[each], np.left_shift(1, _PART_OF[combination])
+        is_rare, is_unseen = share <= _RARE, seen.reshape(-1)[each] < _UNSEEN
+        rare, unseen = np.zeros((2, len(view)), np.int64)
+        np.bitwise_or.at(rare, row, np.where(is_rare, part, 0))
+        np.bitwise_or.at(unseen, row, np.where(is_unseen, part, 0))
+        extreme = np.zeros(len(view), np.bool_)
+        extreme[row[(share <= _EXTREME) & _IS_TELLING[combination]]] = True
         made_up = view.true("api.brave") | (
             view.browser("firefox") & (view.number("timing.resolution") >= _COARSE_CLOCK)
         )
-        shown = ~made_up
-        rare = np.logical_or.reduceat((tail <= _RARE)[_PART_PLACES], _STARTS, axis=0).sum(axis=0) * shown
-        unseen = ((tail <= _UNUSUAL) & (seen < _UNSEEN))[_PART_PLACES]
+        parts = np.where(made_up, np.uint8(0), _COUNT[rare])
         return (
-            np.asarray((tail[_SOFTWARE_PLACES] <= _RARE).any(axis=0)),
-            rare >= 1,
-            rare >= 2,
-            rare >= 4,
-            np.asarray((tail[_TELLING_PLACES] <= _EXTREME).any(axis=0)) & shown,
-            (np.logical_or.reduceat(unseen, _STARTS, axis=0).sum(axis=0) >= 3) & shown,
+            (rare & 1) != 0,
+            parts >= 1,
+            parts >= 2,
+            parts >= 4,
+            extreme & ~made_up,
+            (_COUNT[unseen] >= 3) & ~made_up,
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from enrichers.country_zones import ELSEWHERE, NEIGHBOUR, UNKNOWN
 from enrichers.network_lists import ListSignal, clock_name, network_details, seen_reasons
 from enrichers.signal import Clue
 from enrichers.view import View
@@ -93,14 +94,14 @@ class Vpn(ListSignal):
 
     def computable(self, view: View) -> Bool:
         """The address was looked up in a list of VPNs, or its country and the browser's clock are known."""
-        return self.listed(view) | view.where.fit.known
+        return self.listed(view) | (view.where.clock != UNKNOWN)
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Lists first; what only says where the person is counts where no relay or satellite explains it."""
         where, velocity = view.where, view.velocity
         relay = view.network_class("relay")
         direct = ~relay & ~where.satellite
-        far = where.clock_of_elsewhere & direct
+        far = (where.clock == ELSEWHERE) & direct
         steady = far & (view.time - velocity.first_seen_at > _KNOWN_LONG_MS) & ~where.was_elsewhere
         hosting = view.network_class("hosting") & ~view.network_class("relay", "cdn", "crawler")
         return (
@@ -108,7 +109,7 @@ class Vpn(ListSignal):
             relay,
             far ^ steady,
             steady,
-            where.clock_of_a_neighbour & direct,
+            (where.clock == NEIGHBOUR) & direct,
             hosting,
             hosting & view.device("phone", "tablet"),
             where.foreign_language & direct,

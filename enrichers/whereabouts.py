@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from enrichers.country_languages import load_country_languages
-from enrichers.country_zones import OffsetFit, load_country_zones
-from schemas.batches import F32, I64, U16, U32, Bool, History, Network
+from enrichers.country_zones import ELSEWHERE, FITS, NEIGHBOUR, load_country_zones
+from schemas.batches import F32, I64, U8, U16, U32, Bool, History, Network
+from schemas.columns import Rows
 from schemas.networks import NETWORK_BIT
 
 _STANDS_IN = np.uint16(
@@ -34,15 +35,16 @@ _SATELLITE_SYSTEMS = {
     "Panasonic Avionics, Royal Caribbean": (64294, 35955),
 }
 _SATELLITES = np.array(sorted(number for found in _SATELLITE_SYSTEMS.values() for number in found), np.uint32)
-NEIGHBOUR_MINUTES = 90  # a neighbour's clock differs by an hour, rarely by an hour and a half
 _LEAST_HOURS = 1 / 60  # two clocks may differ by a minute
 
 
 class Journeys(NamedTuple):
-    """From each of the earlier places to where the address is now, [PLACES_KEPT, n]; NaN where one is not known."""
+    """From places in other countries that the device was in to where it is now: few, one item each."""
 
-    kilometres: F32  # the least way between people of the two countries
-    hours: F32  # since the device was last seen there, at least a minute
+    row: Rows  # of the batch
+    country: U16  # that it was in, 0 where that is not known any more
+    kilometres: F32  # the least way between people of the two countries, NaN where not known
+    hours: F32  # since it was last seen there, at least a minute
 
 
 class Whereabouts:
@@ -66,38 +68,20 @@ class Whereabouts:
         return ((self._network.classes & _STANDS_IN) != 0) | self.satellite
 
     @cached_property
-    def fit(self) -> OffsetFit:
-        """Hold the browser's clock against those of the country of the address, [n]."""
+    def clock(self) -> U8:
+        """Return how the browser's clock fits the country of the address, as ``enrichers.country_zones`` names it."""
         return self._zones.fit(self._network.country, self._offset, self._time)
 
     @cached_property
-    def clock_of_another_season(self) -> Bool:
-        """Return where the country has the browser's offset, but not in this month."""
-        return (self.fit.apart > 0) & ~self._never
-
-    @cached_property
-    def clock_of_a_neighbour(self) -> Bool:
-        """Return where the country never has the browser's offset, but one about an hour from it."""
-        return self._never & (self.fit.apart <= NEIGHBOUR_MINUTES)
-
-    @cached_property
-    def clock_of_elsewhere(self) -> Bool:
-        """Return where the country never has the browser's offset nor one near it."""
-        return self._never & (self.fit.apart > NEIGHBOUR_MINUTES)
-
-    @cached_property
     def clock_of_where_it_was(self) -> Bool:
-        """Return where the browser's offset is none of this country's but one of a country that it was in before."""
-        found = np.zeros(len(self._offset), np.bool_)
-        rows = np.flatnonzero(self._never)  # few: only they are asked
-        if len(rows):
-            fit = self._zones.fit(self.before[:, rows], self._offset[rows], self._time[rows])
-            found[rows] = (fit.known & (fit.apart == 0)).any(axis=0)
+        """Return where the browser's clock is none of this country's but one of a country that it was in before."""
+        found = np.zeros(len(self._time), np.bool_)
+        differs = (self.clock == NEIGHBOUR) | (self.clock == ELSEWHERE)
+        there = np.flatnonzero(differs[self.journeys.row])
+        row = self.journeys.row[there]
+        fit = self._zones.fit(self.journeys.country[there], self._offset[row], self._time[row])
+        found[row[fit == FITS]] = True
         return found
-
-    @cached_property
-    def _never(self) -> Bool:
-        return self.fit.apart_all_year > 0
 
     @cached_property
     def foreign_language(self) -> Bool:
@@ -105,28 +89,44 @@ class Whereabouts:
         return load_country_languages().foreign(self._language, self._network.country)
 
     @cached_property
-    def before(self) -> U16:
-        """Return the countries that the device was in before, newest first, uint16[PLACES_KEPT, n]; 0 not known."""
-        return self._zones.country_at(self._history.latitude.T, self._history.longitude.T)
+    def _same_place(self) -> Bool:
+        """Return which of the places before are the present one, bool[n, PLACES_KEPT]."""
+        history, network = self._history, self._network
+        return (history.latitude == network.latitude[:, None]) & (history.longitude == network.longitude[:, None])
 
     @cached_property
-    def elsewhere_before(self) -> Bool:
-        """Return where the device was in another country before, bool[PLACES_KEPT, n]."""
-        return (self.before != 0) & (self.before != self._network.country)
+    def was_here(self) -> Bool:
+        """Return where the device was in this country before, bool[n]."""
+        same = self._same_place
+        return np.logical_or.reduce([same[:, place] for place in range(same.shape[1])])
 
     @cached_property
     def was_elsewhere(self) -> Bool:
-        """Return where the device was in any other country before, bool[n]."""
-        return np.asarray(self.elsewhere_before.any(axis=0))
+        """Return where the device was in another country before, bool[n]."""
+        found = np.zeros(len(self._time), np.bool_)
+        found[self.journeys.row] = True
+        return found
 
     @cached_property
     def journeys(self) -> Journeys:
-        """Return the journeys from the earlier places."""
-        way = self._zones.way(self.before, self._network.country)
-        hours = np.abs(self._time - self._history.place_at.T).astype(np.float32) * np.float32(1 / 3_600_000)
-        return Journeys(way, np.maximum(hours, np.float32(_LEAST_HOURS)))
+        """Return the journeys from places in other countries, by row and then newest first."""
+        latitude, longitude = self._history.latitude, self._history.longitude
+        known = latitude == latitude  # noqa: PLR0124 - NaN is not equal to itself
+        each = np.flatnonzero(known & ~self._same_place)
+        row = each // latitude.shape[1]
+        country = self._zones.country_at(latitude.reshape(-1)[each], longitude.reshape(-1)[each])
+        hours = np.abs(self._time[row] - self._history.place_at.reshape(-1)[each]) / 3_600_000
+        return Journeys(
+            row,
+            country,
+            self._zones.way(country, self._network.country[row]),
+            np.maximum(hours, _LEAST_HOURS).astype(np.float32),
+        )
 
     @cached_property
     def kmh(self) -> F32:
-        """Return the speed of the fastest journey, float32[n]; NaN where none is known."""
-        return np.fmax.reduce(self.journeys.kilometres / self.journeys.hours, axis=0)
+        """Return the speed of the fastest journey, float32[n]; 0 where it stayed, NaN where a place is not known."""
+        known = ~np.isnan(self._history.latitude[:, 0] + self._network.latitude)
+        found = np.where(known, np.float32(0), np.float32(np.nan))
+        np.fmax.at(found, self.journeys.row, self.journeys.kilometres / self.journeys.hours)
+        return found
