@@ -56,6 +56,17 @@ _LIES = {
     "webgl_contradicts_itself": "vendor and renderer are replaced, limits and extensions are not",
     "graphics_are_made_up": "vendor and renderer are replaced, limits and extensions are not",
 }
+_STEALTH = {
+    **_HIDDEN_FLAG,
+    "system_contradicts_user_agent": "the plugin says Windows, the rest is Linux",
+    "worker_contradicts_page": "the plugin changes the page, and not every worker or frame",
+    "worker_was_forgotten": "the plugin changes the page, and not every worker or frame",
+    "frame_contradicts_page": "the plugin changes the page, and not every worker or frame",
+    "graphics_are_made_up": "the plugin says a graphics card of Intel's that is not there",
+    "webgl_contradicts_itself": "the plugin says a graphics card of Intel's that is not there",
+    "hiding_functions": "the plugin replaces functions that show automation",
+    "functions_print_lies": "the plugin makes its replacements print as native ones",
+}
 _SCRIPT_LIES = {
     **_HIDDEN_FLAG,
     **_LIES,
@@ -97,12 +108,12 @@ CLIENTS = (
     Client(
         "puppeteer-stealth",
         "Puppeteer with the stealth plugin, headless",
-        right={**_NAMED, **_DEBUGGER, **_NO_DISPLAY, **_HIDDEN_FLAG},
+        right={**_NAMED, **_DEBUGGER, **_NO_DISPLAY, **_STEALTH},
     ),
     Client(
         "puppeteer-stealth-headed",
         "Puppeteer with the stealth plugin, in a window",
-        right={**_DEBUGGER, **_HIDDEN_FLAG, **_HANDS},
+        right={**_DEBUGGER, **_STEALTH, **_HANDS},
     ),
     Client(
         "fingerprint-injector",
@@ -124,7 +135,7 @@ CLIENTS = (
     Client(
         "playwright-stealth",
         "Playwright with the stealth plugin, headless",
-        right={**_NAMED, **_DEBUGGER, **_NO_DISPLAY, **_HIDDEN_FLAG},
+        right={**_NAMED, **_DEBUGGER, **_NO_DISPLAY, **_STEALTH},
     ),
     Client(
         "playwright-injector",
@@ -144,7 +155,7 @@ CLIENTS = (
     ),
     Client(
         "selenium-undetected",
-        "Selenium in a window, with a chromedriver whose names are changed",
+        "Selenium in a window, with a chromedriver that leaves no variables",
         right={**_DEBUGGER, **_HANDS},
     ),
     Client("firefox-bidi", "Firefox driven by WebDriver BiDi, headless", right={**_FLAG, **_NO_DISPLAY}),

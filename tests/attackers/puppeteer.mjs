@@ -33,6 +33,9 @@ async function begin(tool, options, prepare = async () => {}, make = firstPage) 
 
 const firstPage = async (browser) => (await browser.pages())[0] ?? browser.newPage();
 
+/** Plugins do not reach the page that the browser opened by itself. */
+const newPage = (browser) => browser.newPage();
+
 /** A page with the fingerprint of somebody else: a desktop's Chrome, drawn from the generator's own network. */
 const injected = (browser) =>
   newInjectedPage(browser, { fingerprintOptions: { browsers: ["chrome"], devices: ["desktop"], operatingSystems: ["windows"] } });
@@ -72,11 +75,11 @@ export const PUPPETEER = {
   },
   "puppeteer-stealth": {
     packages: ["puppeteer-extra-plugin-stealth", "puppeteer-core"],
-    open: (given) => begin(withStealth(), chromium(given)),
+    open: (given) => begin(withStealth(), chromium(given), undefined, newPage),
   },
   "puppeteer-stealth-headed": {
     packages: ["puppeteer-extra-plugin-stealth", "puppeteer-core"],
-    open: (given) => begin(withStealth(), chromium(given, headed, windowFlags)),
+    open: (given) => begin(withStealth(), chromium(given, headed, windowFlags), undefined, newPage),
   },
   "fingerprint-injector": {
     packages: ["fingerprint-injector", "fingerprint-generator", "puppeteer-core"],

@@ -1,4 +1,4 @@
-// Clients that are Selenium: plain, with the flags that people copy, and with a chromedriver whose names are changed.
+// Clients that are Selenium: plain, with the flags that people copy, and with a chromedriver that is changed.
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -10,11 +10,14 @@ import { hideWebdriver } from "./spoof.mjs";
 
 const STEALTH_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
 
-/** Chromedriver's variables in the page begin with cdc_; undetected-chromedriver writes others over them in the file. */
+/** Chromedriver copies natives to variables that begin with cdc_; undetected-chromedriver takes that out of the file. */
 function patchedDriver({ chromedriver, profile }) {
   const patched = join(profile, "..", "chromedriver-patched");
-  const text = readFileSync(chromedriver, "latin1").replace(/cdc_[a-zA-Z0-9]{22}/g, (name) => `goose${name.slice(5)}`);
-  writeFileSync(patched, text, "latin1");
+  const file = readFileSync(chromedriver, "latin1");
+  const block = /\{window\.cdc[^}]*;\}/.exec(file);
+  if (!block) throw new Error("This chromedriver has no variables that begin with cdc_.");
+  const nothing = `{${" ".repeat(block[0].length - 2)}}`;
+  writeFileSync(patched, file.replace(block[0], nothing), "latin1");
   chmodSync(patched, 0o755);
   return patched;
 }
