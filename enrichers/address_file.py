@@ -18,14 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from enrichers.data_file import MOST_BYTES, DataFileError, Described, Form, pack_data_file, read_data_file
+from enrichers.data_file import MOST_BYTES, DataFileError, Described, Form, pack_data_file, read_data_file, whole
 from schemas.batches import U32, U64
 
 __all__ = ["AddressFile", "DataFileError", "Described", "Stretches", "pack_address_file", "read_address_file"]
 
 
 def _unpack(packed: bytes) -> bytes:
-    return zlib.decompressobj().decompress(packed, MOST_BYTES)
+    unpacker = zlib.decompressobj()
+    return whole(unpacker, unpacker.decompress(packed, MOST_BYTES))
 
 
 _FORM = Form(b"CGAR", lambda body: zlib.compress(body, 9), _unpack)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from enrichers.address_table import DATA
-from enrichers.data_file import MOST_BYTES, Described, Form, pack_data_file, read_data_file
+from enrichers.data_file import MOST_BYTES, Described, Form, pack_data_file, read_data_file, whole
 from schemas.batches import U32
 
 NAMES_FILE = "as_names.bin"
@@ -21,7 +21,8 @@ KIND = "as_names"
 
 
 def _unpack(packed: bytes) -> bytes:
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(packed, MOST_BYTES)
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    return whole(unpacker, unpacker.decompress(packed, MOST_BYTES))
 
 
 _FORM = Form(b"CGNA", lambda body: lzma.compress(body, preset=9), _unpack)

@@ -16,7 +16,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -49,6 +49,25 @@ class Form(NamedTuple):
     magic: bytes
     pack: Callable[[bytes], bytes]
     unpack: Callable[[bytes], bytes]
+
+
+class Unpacker(Protocol):
+    """What zlib and lzma have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Tell whether the end was reached."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """Return what follows the end."""
+
+
+def whole(unpacker: Unpacker, body: bytes) -> bytes:
+    """Return the body; ValueError where the packed bytes were cut off or something follows them."""
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError("cut off, or too long")
+    return body
 
 
 def pack_data_file(form: Form, described: Described, body: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import metadata
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,7 @@ _YEARS_AROUND = range(-1, 3)
 _DAY = timedelta(days=1)
 
 
+@cache
 def zones_text() -> str:
     """Return the file's text, of the installed package tzdata; the same for the same version."""
     version = metadata.version("tzdata")

@@ -39,7 +39,7 @@ _CRAWLER_FEEDS = (
     "statuscake", "checkly", "updown-v4", "updown-v6", "hetrixtools", "betteruptimebot", "freshpingbot", "datadog",
     "datadog-eu", "newrelic-synthetics", "site24x7", "webpagetestbot",
 )  # fmt: skip
-_CLASS_OF_FEED = {
+CLASS_OF_FEED = {
     **dict.fromkeys(_CRAWLER_FEEDS, "crawler"),
     "cloudflare-v4": "cdn",
     "cloudflare-v6": "cdn",
@@ -94,7 +94,7 @@ def feed_ranges(package: Package) -> dict[str, Spans]:
     try:
         feeds = json.loads(package.content(_FEEDS_FILE))
         found: dict[str, Spans] = {}
-        for feed, name in _CLASS_OF_FEED.items():
+        for feed, name in CLASS_OF_FEED.items():
             spans = found.setdefault(name, Spans([], []))
             for line in feeds[feed]:
                 _add(spans, str(line))
