@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from enrichers.causes import Causes, Counted, first_of, is_true, word_of
+from enrichers.causes import Causes, Counted, first_of, is_true, text_of, word_of
+from enrichers.crawlers import KIND, crawler_family, crawler_name, verifiable, verified
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
 from schemas.batches import Bool, Enriched
-from schemas.environment import BROWSERS
-from schemas.networks import NETWORK_BIT
 
 # Each tool by what only it leaves on the page, and the name that people know it by.
 _TOOLS = {
@@ -66,6 +65,8 @@ _HIDING = Counted(
     "altered.Navigator.webdriver", "altered.Navigator.plugins", "altered.Permissions.query",
     "altered.HTMLIFrameElement.contentWindow", "altered.HTMLMediaElement.canPlayType", "altered.Window.outerWidth",
 )  # fmt: skip
+_LEAST_HOLD = 10  # ms: a tap on a touch pad takes 20, a tool's click 0 to 5
+_FIELDS = 3  # set by script: fewer are a manager's name and password
 _EVAL_LENGTHS = (33, 37)  # eval.toString().length: 33 in Chromium, 37 in Firefox and Safari
 
 
@@ -78,22 +79,31 @@ class Bot(SmartSignal):
     held_down = (
         "UC, Baidu and in-app browsers answer the permission API inconsistently and have odd lists of plugins: those "
         "clues ask for a desktop, and none reaches the threshold alone. Pages that may not ask (insecure, or in "
-        "another site's frame) are denied notifications by every browser. Open developer tools attach a debugger too. "
+        "another site's frame) are denied notifications by every browser. Developer tools in their own window attach a "
+        "debugger too: that counts only together with input that no hand made, or another trace. "
         "A window.emit or spawn of the page is not taken for a tool."
     )
-    data_kinds = ("crawlers",)
+    data_kinds = (KIND,)
     inputs = (
         "navigator.languages_count",
         "navigator.plugins_count",
         "navigator.pdf_viewer_enabled",
         "navigator.user_agent",
         "network.classes",
+        "network.asn",
         "page.secure_context",
         "page.in_frame",
         "timing.eval_length",
         "automation.cdp_runtime",
         "automation.devtools_open",
         "botd.kind",
+        "activity.clicks",
+        "activity.click_hold_mean",
+        "activity.pointer_travel",
+        "activity.clicks_without_trail",
+        "activity.set_by_script",
+        "activity.keys",
+        "activity.autofilled",
         *_CAUSES.inputs,
         *_HIDING.inputs,
     )
@@ -108,13 +118,16 @@ class Bot(SmartSignal):
         Clue("headless_name_in_worker", 0.95, "The page names another browser, a worker or a frame the headless one."),
         Clue("verified_crawler", 0.9, "A crawler at its operator's own addresses: a good bot, and still no buyer."),
         Clue("crawler_name_from_elsewhere", 0.95, "A crawler's name at an address that is not its operator's."),
+        Clue("crawler_unverified", 0.9, "A robot's name, of an operator that publishes no addresses: a program."),
         Clue("source_url_marker", 0.9, "The agent was called by a script that a tool sent into the page."),
         Clue("error_stack_marker", 0.85, "The stack of an error holds an automation tool's frames."),
         Clue("hiding_functions", 0.8, "Two or more of the functions that stealth plugins replace are replaced."),
         Clue("forged_objects", 0.45, "Plugins or natives are imitations, on a desktop; some in-app browsers' are."),
         Clue("permissions_inconsistent", 0.35, "Denied by one interface and open by the other, where both may answer."),
         Clue("no_languages", 0.35, "Every person's browser has a language; some in-app browsers hide it."),
-        Clue("debugger_attached", 0.3, "A debugger's client formats the console, and no panel of tools is open."),
+        Clue("debugger_attached", 0.4, "A debugger's client formats the console, and no panel of tools is open."),
+        Clue("clicks_of_no_length", 0.3, "Two clicks and more under 10 ms, by a pointer that moved: 0.5% of honest."),
+        Clue("filled_without_hand", 0.25, "Fields set by script, clicks without a trail, no key; managers do so too."),
         Clue("runs_in_application", 0.45, "Electron: programs that scrape, but also programs that show a shop."),
         Clue("eval_length_unknown", 0.3, "No browser engine of today prints eval at this length; old ones do."),
         Clue("no_plugins", 0.15, "Desktop Chromium has the PDF plugins unless the person switched the viewer off."),
@@ -133,9 +146,9 @@ class Bot(SmartSignal):
         named_tool = np.logical_or.reduce(tools)
         other_tool = seen["distinctive"] & ~named_tool & ~seen["webdriver"]
         headless = view.browser("headless_chrome") | (seen["headless_name"] & ~view.is_one_of("botd.kind", "electron"))
+        crawlers = _crawlers(view, named_bot | view.browser("unknown") | seen["bot_name_anywhere"])
         # The rule of fpscanner reads user agents for "bot", which a maker of phones has in its name.
-        elsewhere = seen["bot_name_anywhere"] & desktop & ~headless & ~named_bot
-        own_address = view.network_class("crawler")
+        elsewhere = seen["bot_name_anywhere"] & desktop & ~headless & ~np.logical_or.reduce(crawlers)
         hiding = (_HIDING.count(view) >= 2) & ~flags[2]
         forged, tampered = first_of(hiding, seen["forged_objects"] & desktop)
         may_ask = ~view.false("page.secure_context") & ~view.true("page.in_frame")
@@ -150,8 +163,7 @@ class Bot(SmartSignal):
             other_tool & view.is_one_of("botd.kind", *_KINDS) if other_tool.any() else other_tool,
             headless,
             elsewhere,
-            named_bot & own_address,
-            named_bot & ~own_address,
+            *crawlers,
             seen["source_url_marker"],
             seen["error_stack_marker"],
             forged,
@@ -159,6 +171,7 @@ class Bot(SmartSignal):
             seen["permissions_inconsistent"] & desktop & may_ask,
             view.number("navigator.languages_count") == 0,
             view.true("automation.cdp_runtime") & ~view.true("automation.devtools_open"),
+            *_no_hand(view),
             seen["runs_in_application"],
             odd_length,
             no_plugins,
@@ -166,9 +179,34 @@ class Bot(SmartSignal):
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return whether it is a good bot, the tool, and which functions hide it."""
-        crawler = BROWSERS[batch.environment.browser[row]] == "bot"
-        good = crawler and int(batch.network.classes[row]) & NETWORK_BIT["crawler"]
-        return {"kind": "good" if good else "bad", "tool": tool_of(batch, row), "hides": _hidden(batch, row)}
+        one = np.array([row])
+        family = np.array([crawler_family(text_of(batch, row, "navigator.user_agent"))], np.uint8)
+        good = bool(verified(family, batch.network.take(one))[0])
+        return {
+            "kind": "good" if good else "bad",
+            "crawler": crawler_name(int(family[0])),
+            "tool": tool_of(batch, row),
+            "hides": _hidden(batch, row),
+        }
+
+
+def _crawlers(view: View, suspect: Bool) -> Sequence[Bool]:
+    """Return where a crawler is at its operator's addresses, where it is not, and where nobody can say."""
+    family = np.zeros(len(view), np.uint8)
+    rows = np.flatnonzero(suspect)
+    if len(rows):  # few: the strings of all others are not read
+        agents = view.texts("navigator.user_agent")
+        family[rows] = [crawler_family(agents[row]) for row in rows.tolist()]
+    good, claims = verified(family, view.network), verifiable(family)
+    return good, claims & ~good, (view.browser("bot") | (family != 0)) & ~claims
+
+
+def _no_hand(view: View) -> Sequence[Bool]:
+    """Return where the session's clicks have no length, and else where all of it was set by script."""
+    column = view.activity.column
+    clicked = (column("clicks") >= 2) & (column("click_hold_mean") < _LEAST_HOLD) & (column("pointer_travel") > 0)
+    by_script = (column("set_by_script") >= _FIELDS) & (column("keys") == 0) & (column("autofilled") == 0)
+    return first_of(clicked, by_script & (column("clicks_without_trail") > 0) & (column("clicks") == 0))
 
 
 def tool_of(batch: Enriched, row: int) -> str:

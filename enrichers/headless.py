@@ -42,6 +42,7 @@ class Headless(SmartSignal):
         "those clues together stay under the threshold. A tab in the background may have no window yet, and a page "
         "that may not ask (insecure, or in another site's frame) is denied notifications everywhere."
     )
+    data_kinds = ("known_values",)
     inputs = (
         "navigator.user_agent",
         "webgl.unmasked_renderer",

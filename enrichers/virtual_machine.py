@@ -35,6 +35,7 @@ class VirtualMachine(SmartSignal):
         "3% of honest visitors have a virtual renderer: work computers behind a remote desktop, developers, Android "
         "on a computer. With Microsoft Basic Render, most of them, it is true only where the machine is small too."
     )
+    data_kinds = ("known_values",)
     inputs = (
         "webgl.unmasked_renderer",
         "navigator.hardware_concurrency",

@@ -47,6 +47,7 @@ class WebglMismatch(SmartSignal):
         "Where WebGL is absent in the page or in the worker nothing is compared: not computable, or no clue. A laptop "
         "with two cards may draw in a worker on the other one, and so draw another picture there."
     )
+    data_kinds = ("known_values",)
     inputs = (
         "webgl.unmasked_vendor",
         "webgl.unmasked_renderer",

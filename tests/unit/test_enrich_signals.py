@@ -103,6 +103,8 @@ EMULATED = {
     "screen.inner_height": 720, "screen.outer_width": 1280, "screen.outer_height": 720,
     "webgl.unmasked_renderer": SWIFTSHADER, "navigator.connection_rtt": 0,
 }  # fmt: skip
+CRAWLER = {**CHROME, "browser": "bot"}
+GOOGLEBOT = {"navigator.user_agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}
 KEPT = {"page.secure_context": True, "navigator.cookie_enabled": True, "storage.local": True}
 TRUE = [
     Case("bot", {"webdriver"}, {"navigator.webdriver": True}),
@@ -112,8 +114,17 @@ TRUE = [
     Case("bot", {"headless_user_agent"}, {}, HEADLESS),
     Case("bot", {"headless_user_agent"}, {"botd.AppVersion": True, "botd.kind": "headless_chrome"}),
     Case("bot", {"headless_name_in_worker"}, {"fpscanner.hasBotUserAgent": True}),
-    Case("bot", {"crawler_name_from_elsewhere"}, {}, {**CHROME, "browser": "bot"}),
-    Case("bot", {"verified_crawler"}, {}, {**CHROME, "browser": "bot"}, network={**HOME, "classes": ["crawler"]}),
+    Case("bot", {"crawler_name_from_elsewhere"}, GOOGLEBOT, CRAWLER),
+    Case("bot", {"verified_crawler"}, GOOGLEBOT, CRAWLER, network={**HOME, "asn": 15169, "classes": ["crawler"]}),
+    Case("bot", {"crawler_name_from_elsewhere"}, GOOGLEBOT, CRAWLER, network={**HOME, "classes": ["crawler"]}),
+    Case("bot", {"crawler_unverified"}, {"navigator.user_agent": "Mozilla/5.0 (compatible; Baiduspider/2.0)"}, CRAWLER),
+    Case("bot", {"crawler_unverified"}, {"navigator.user_agent": "python-requests/2.32"},
+         {**CHROME, "browser": "unknown"}),
+    Case("bot", {"clicks_of_no_length", "debugger_attached"}, {"automation.cdp_runtime": True},
+         activity=[*TYPED, *(entry("clicked", 5_000 + at, 0, "button") for at in range(20))]),
+    Case("bot", {"filled_without_hand", "debugger_attached"}, {"automation.cdp_runtime": True},
+         activity=[*(entry("value_set_by_script", at, 9, "card_number") for at in range(4)),
+                   entry("click_without_trail", 9)]),
     Case("bot", {"cdc_globals"}, {"automation.cdc_globals": True, "fpscanner.hasSeleniumProperty": True}),
     Case("bot", {"other_tool"}, {"botd.DistinctiveProperties": True, "botd.kind": "fminer"}),
     Case("bot", {"hiding_functions"}, {"altered.Navigator.plugins": True, "altered.Permissions.query": True}),
@@ -245,12 +256,18 @@ def test_counting_signals_are_not_computable_without_counts(name: str) -> None:
     assert judge(Case(name, set(), velocity=nothing)).result.tolist() == [-1]
 
 
+CUBOT = "Mozilla/5.0 (Linux; Android 13; CUBOT P80) AppleWebKit/537.36 Chrome/147.0.0.0 Mobile Safari/537.36"
 HELD_DOWN = [
     Case("bot", set(), {"automation.permissions_inconsistent": True}, PHONE),
     Case("bot", set(), {"automation.permissions_inconsistent": True, "page.secure_context": False}, FIREFOX),
     Case("bot", {"permissions_inconsistent"}, {"botd.NotificationPermissions": True}),
     Case("bot", set(), {"botd.DistinctiveProperties": True, "botd.kind": "coachjs"}),
-    Case("bot", set(), {"fpscanner.hasBotUserAgent": True}, PHONE),
+    Case("bot", set(), {"fpscanner.hasBotUserAgent": True, "navigator.user_agent": CUBOT}, PHONE),
+    Case("bot", {"debugger_attached"}, {"automation.cdp_runtime": True}),
+    Case("bot", {"clicks_of_no_length"}, activity=[*TYPED, *(entry("clicked", 5_000, 0, "button") for _ in range(20))]),
+    Case("bot", {"filled_without_hand"},
+         activity=[*(entry("value_set_by_script", at, 9, "email") for at in range(4)),
+                   entry("click_without_trail", 9)]),
     Case("bot", {"forged_objects"}, {"plugin.consistent": False, "botd.PluginsArray": True}),
     Case("bot", set(), {"plugin.consistent": False, "botd.PluginsArray": True}, PHONE),
     Case("bot", set(), {"automation.cdp_runtime": True, "automation.devtools_open": True}),
