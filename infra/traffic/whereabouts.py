@@ -19,7 +19,7 @@ from infra.traffic.countries import COUNTRIES, Country, address_in
 _IPV6 = 0.35  # of the homes in countries whose providers have it
 _HOUSEHOLD, _OFFICE = 0.1, 0.05  # of those that are not on a carrier's network
 _ON_CARRIER = 0.4  # of phones and tablets
-_GATEWAYS, _OFFICES, _COMPANIES = 12, 5, 6  # a country, where traffic is thin
+_GATEWAYS, _OFFICES, _COMPANIES = 20, 5, 6  # a country, where traffic is thin
 _NEIGHBOURS = 40  # latest homes of a country, any of which another of its household may visit from
 _RELAY = 0.04  # of Safari's users
 _COMPANY, _ALWAYS_VPN = 0.03, 0.01  # of desktops; of all

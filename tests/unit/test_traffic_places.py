@@ -16,7 +16,7 @@ from infra.traffic.address_pools import Pools, load_pools, pools_of
 from infra.traffic.attackers import ATTACKERS
 from infra.traffic.countries import COUNTRIES, DATA_CENTRES, address_in
 from infra.traffic.craft import Craft
-from infra.traffic.hideouts import PEOPLE, SERVERS
+from infra.traffic.hideouts import PEOPLE, SERVERS, Hideouts
 from infra.traffic.scenario import HONEST_ONLY, Scenario
 from infra.traffic.visits import Campaign, Visit
 from infra.traffic.whereabouts import Whereabouts
@@ -152,6 +152,19 @@ def test_a_host_and_a_vpn_stay_for_a_campaign_and_other_exits_change() -> None:
         assert len(set(addresses)) > 1, way
         hideout = craft.hideout(visitor, 1.0, {way: 1.0})
         assert (len({hideout() for _ in range(20)}) == 1) == (way in ("host", "vpn")), way
+
+
+def test_exits_are_sold_again() -> None:
+    hideouts, country = Hideouts(1), COUNTRIES[0]
+    for way in ("host", "vpn", "proxies", "homes"):
+        first = [hideouts.hideout(country, bytes(16), 1.0, {way: 1.0})() for _ in range(200)]
+        assert 0.4 < len(set(first)) / 200 < 0.95, way
+
+
+def test_many_hosts_are_of_one_providers_network() -> None:
+    hideout = Hideouts(1).hideout(COUNTRIES[0], bytes(16), 1.0, {"hosts": 1.0})
+    addresses = [hideout() for _ in range(30)]
+    assert len({address[:-1] for address in addresses}) == 1 < len(set(addresses))
 
 
 def test_people_come_by_the_lines_that_people_have() -> None:
