@@ -65,7 +65,7 @@ def stage(
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure one stage alone, on what the stages before it give.
+    """Measure one stage alone, on what the stages before it give. enrich is measured in batches of 256 and of 64.
 
     Example: clickgoose bench stage normalize
     """
@@ -74,6 +74,9 @@ def stage(
 
     if name not in STAGES:
         raise typer.BadParameter(f"there is no stage {name!r}; take one of {', '.join(STAGES)}")
+    if name == "enrich":
+        _show(_enrich(_recorded(events, seed)), as_json)
+        return
     _show(bench_stage(name, _recorded(events, seed), bench_parts()[0], batch), as_json)
 
 
@@ -141,6 +144,17 @@ def state(
     Console().print(table)
 
 
+def _enrich(values: list[bytes]) -> Figures:
+    from enrichers.registry import SIGNALS
+    from infra.bench.enrich import LARGE, bench_enrich
+    from infra.bench.flow import parcels_before
+    from infra.flow import bench_parts
+    from schemas.batches import Related
+
+    batches = [parcel.batch for parcel in parcels_before("enrich", values, bench_parts()[0], LARGE)]
+    return bench_enrich(Related.concat(batches), SIGNALS)
+
+
 def _recorded(events: int, seed: int) -> list[bytes]:
     from infra.bench.events import recorded_events
 
@@ -163,6 +177,9 @@ def _show(figures: Figures, as_json: bool) -> None:
     table.add_row("CPU µs/event", f"{figures.cpu_us_per_event:.2f}")
     table.add_row("peak memory MiB", f"{figures.rss_peak_mb:,.0f}")
     table.add_row("batch", str(figures.batch))
+    for name in ("us_per_event_of_256", "ms_per_batch_of_64"):
+        if name in figures.details:
+            table.add_row(name.replace("_", " "), f"{figures.details[name]:.2f}")
     for stage, spent in figures.details.get("stages", {}).items():
         table.add_row(f"  {stage} µs/event", f"{spent:.2f}")
     Console().print(table)
