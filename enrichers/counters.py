@@ -12,6 +12,8 @@ from enrichers.signal import Clue
 from schemas.batches import Bool, Shared, Velocity
 from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 
+_OWN = [f"{kind}_{window}" for kind in KINDS for window in WINDOWS]
+_SHARED = [f"{entity}_{measure}_{window}" for entity in ENTITIES for measure in MEASURES for window in WINDOWS]
 _NEVER = np.iinfo(np.uint32).max
 _NAMES = {"5m": "5_minutes", "1h": "1_hour", "24h": "24_hours"}
 
@@ -38,8 +40,8 @@ class Limits:
         self.clues = tuple(limit.clue() for limit in (*own, *shared))
         self._names = tuple(limit.counter for limit in (*own, *shared))
         self._most = np.array([limit.most for limit in (*own, *shared)], np.float64)
-        self._own = _Row([_own(limit.counter) for limit in own], [limit.most for limit in own], np.uint32)
-        self._shared = _Row([_shared(limit.counter) for limit in shared], [limit.most for limit in shared], np.float32)
+        self._own = _Row(_OWN, own, np.uint32)
+        self._shared = _Row(_SHARED, shared, np.float32)
 
     def over(self, velocity: Velocity, shared: Shared) -> list[Bool]:
         """Return where each counter is over its limit, a bool[n] for each; a count that is not known never is."""
@@ -54,14 +56,13 @@ class Limits:
 
 
 class _Row:
-    """Limits on the counters of one section, by their places in a row."""
+    """Limits on the counters of one section, whose counters stand in a row in the order of their names."""
 
-    def __init__(self, places: Sequence[int], most: Sequence[int], kind: type[np.number[Any]]) -> None:
-        self._places = np.array(places, np.intp)
-        self._most = np.array(most, kind)[:, None]
-        self._least = {
-            place: min(limit for at, limit in zip(places, most, strict=True) if at == place) for place in places
-        }
+    def __init__(self, counters: Sequence[str], limits: Sequence[Limit], kind: type[np.number[Any]]) -> None:
+        self._places = np.array([counters.index(limit.counter) for limit in limits], np.intp)
+        self._most = np.array([[limit.most] for limit in limits], kind).reshape(-1, 1)
+        self._least = np.full(len(counters), _NEVER, kind)
+        np.minimum.at(self._least, self._places, self._most[:, 0])
 
     def of(self, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return the counters of one row."""
@@ -69,22 +70,9 @@ class _Row:
 
     def over(self, counts: NDArray[Any]) -> list[Bool]:
         """Return where each is over its limit. Few rows are over any of them: only those are asked one by one."""
-        table = counts.reshape(len(counts), -1)
-        least = np.full(table.shape[1], _NEVER, table.dtype)
-        for place, limit in self._least.items():
-            least[place] = limit
+        table = counts.reshape(len(counts), len(self._least))
         found = np.zeros((len(self._places), len(table)), np.bool_)
-        rows = np.flatnonzero(table > least) // table.shape[1]
+        rows = np.flatnonzero(table > self._least) // table.shape[1]
         if len(rows):
             found[:, rows] = self._most < table[rows][:, self._places].T
         return list(found)
-
-
-def _own(counter: str) -> int:
-    kind, window = counter.split("_")
-    return KINDS.index(kind) * len(WINDOWS) + WINDOWS.index(window)
-
-
-def _shared(counter: str) -> int:
-    entity, measure, window = counter.split("_")
-    return (ENTITIES.index(entity) * len(MEASURES) + MEASURES.index(measure)) * len(WINDOWS) + WINDOWS.index(window)

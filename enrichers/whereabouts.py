@@ -41,6 +41,7 @@ _LEAST_HOURS = 1 / 60  # two clocks may differ by a minute
 class Journeys(NamedTuple):
     """From places in other countries that the device was in to where it is now: few, one item each."""
 
+    place: Rows  # in a table [n, PLACES_KEPT]
     row: Rows  # of the batch
     country: U16  # that it was in, 0 where that is not known any more
     kilometres: F32  # the least way between people of the two countries, NaN where not known
@@ -76,11 +77,12 @@ class Whereabouts:
     def clock_of_where_it_was(self) -> Bool:
         """Return where the browser's clock is none of this country's but one of a country that it was in before."""
         found = np.zeros(len(self._time), np.bool_)
-        differs = (self.clock == NEIGHBOUR) | (self.clock == ELSEWHERE)
-        there = np.flatnonzero(differs[self.journeys.row])
-        row = self.journeys.row[there]
-        fit = self._zones.fit(self.journeys.country[there], self._offset[row], self._time[row])
-        found[row[fit == FITS]] = True
+        clock = self.clock[self.journeys.row]
+        there = np.flatnonzero((clock == NEIGHBOUR) | (clock == ELSEWHERE))
+        if len(there):
+            row = self.journeys.row[there]
+            fit = self._zones.fit(self.journeys.country[there], self._offset[row], self._time[row])
+            found[row[fit == FITS]] = True
         return found
 
     @cached_property
@@ -117,6 +119,7 @@ class Whereabouts:
         country = self._zones.country_at(latitude.reshape(-1)[each], longitude.reshape(-1)[each])
         hours = np.abs(self._time[row] - self._history.place_at.reshape(-1)[each]) / 3_600_000
         return Journeys(
+            each,
             row,
             country,
             self._zones.way(country, self._network.country[row]),
@@ -126,7 +129,10 @@ class Whereabouts:
     @cached_property
     def kmh(self) -> F32:
         """Return the speed of the fastest journey, float32[n]; 0 where it stayed, NaN where a place is not known."""
-        known = ~np.isnan(self._history.latitude[:, 0] + self._network.latitude)
-        found = np.where(known, np.float32(0), np.float32(np.nan))
-        np.fmax.at(found, self.journeys.row, self.journeys.kilometres / self.journeys.hours)
-        return found
+        here = self._network.latitude * np.float32(0)  # 0 where it is known
+        speeds = self._history.latitude * np.float32(0) + here[:, None]
+        speeds.reshape(-1)[self.journeys.place] += self.journeys.kilometres / self.journeys.hours
+        fastest = speeds[:, 0]
+        for place in range(1, speeds.shape[1]):
+            fastest = np.fmax(fastest, speeds[:, place])
+        return fastest
