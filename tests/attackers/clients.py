@@ -31,7 +31,6 @@ _NAMED = {"headless_user_agent": "the user agent is HeadlessChrome's"}
 _DEBUGGER = {"debugger_attached": "the tool listens to the page's console through the debugging protocol"}
 _NO_DISPLAY = {
     "default_screen": "800 by 600, the screen of a browser that has none",
-    "software_renderer": "drawn by the processor, as nothing shows it",
     "no_pointer": "no mouse and no touch is attached to what has no display",
     "hidden_scroll_bars": "the tool hides the scroll bars",
     "window_covers_screen": "the window is as large as the screen that it has not",
@@ -75,7 +74,8 @@ _SCRIPT_LIES = {
 }
 _CHROMEDRIVER = {"cdc_globals": "chromedriver leaves its variables in the page"}
 _HANDS = {
-    "clicks_of_no_length": "clicks are let go at once",
+    "clicks_of_no_length": "the tool lets the pointer's key go as soon as it has pressed it",
+    "filled_without_hand": "a script sets the fields, and no key is pressed",
 }
 _HEADLESS = {**_FLAG, **_NAMED, **_DEBUGGER, **_NO_DISPLAY}
 _OLD_HEADLESS = {**_HEADLESS, **_FORGED}

@@ -87,10 +87,11 @@ def record(client: Client, live: Live, collector: Collector, visits: int) -> Rec
 def _visit(client: Client, live: Live, collector: Collector, seed: int, tries: int = _TRIES) -> Visited:
     try:
         return visit(client, live, collector, seed)
-    except ProgramError:
+    except ProgramError as error:
         collector.take()  # what a failed visit sent is nobody's
         if tries == 1:
             raise
+        _say(f"{error} Once more.")
     return _visit(client, live, collector, seed, tries - 1)
 
 

@@ -75,6 +75,14 @@ def test_no_control_is_accused_on_any_event(judged: dict[str, Judged]) -> None:
     assert controls == {"chromium-headed": {}, "firefox-headed": {}}
 
 
+def test_no_reason_that_is_right_for_an_attacker_is_seen_at_a_control(judged: dict[str, Judged]) -> None:
+    """Not even under the threshold: what a person shows as well, like no sound card, proves nothing."""
+    right = {reason for client in CLIENTS for reason in client.right}
+    for control in (one for one in judged.values() if one.kind == "control"):
+        for event in (event for visit in control.visits for event in visit):
+            assert not right & {reason for name in TELLING for reason in event[name].reasons}, control.name
+
+
 def test_the_telling_signals_can_be_computed_for_every_client_once_all_is_collected(judged: dict[str, Judged]) -> None:
     for one in judged.values():
         for visit in one.visits:
