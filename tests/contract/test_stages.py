@@ -21,6 +21,7 @@ from tests.wire import BAD
 
 OUT = ("Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored")
 EACH = pytest.mark.parametrize("name", STAGES)
+KEYED = pytest.mark.parametrize("name", ["velocity", "recognize", "keyed"])  # the last: both as the flow saves them
 Given = Mapping[str, RawBatch]
 
 
@@ -156,8 +157,12 @@ def test_dead_letters_carry_their_origin_and_no_value(name: str, given: Given, p
         assert b"CANARY" not in encode_dead_letter(letter).upper() or letter.payload_format == "envelope"
 
 
-def test_a_session_restored_half_way_goes_on_as_if_nothing_had_happened(given: Given, pipeline: Pipeline) -> None:
-    stage, batch = pipeline.velocity, given["velocity"]
+@KEYED
+def test_a_session_restored_half_way_goes_on_as_if_nothing_had_happened(
+    name: str, given: Given, pipeline: Pipeline
+) -> None:
+    stage: Any = getattr(pipeline, name)
+    batch: Any = given["velocity" if name == "keyed" else name]
     whole = outcome(stage, batch)
     for left, right in cuts(len(batch)):
         session = stage.open(())
@@ -174,6 +179,9 @@ def test_a_session_restored_half_way_goes_on_as_if_nothing_had_happened(given: G
         assert list(rest[0].errs) == list(rest[1].errs) == list(rest[2].errs)
 
 
-def test_sessions_of_two_partitions_do_not_see_each_other(given: Given, pipeline: Pipeline) -> None:
-    first, second = pipeline.velocity.open(()), pipeline.velocity.open(())
-    assert same(first.apply(given["velocity"]).oks, second.apply(given["velocity"]).oks)
+@KEYED
+def test_sessions_of_two_partitions_do_not_see_each_other(name: str, given: Given, pipeline: Pipeline) -> None:
+    stage: Any = getattr(pipeline, name)
+    batch: Any = given["velocity" if name == "keyed" else name]
+    first, second = stage.open(()), stage.open(())
+    assert same(first.apply(batch).oks, second.apply(batch).oks)

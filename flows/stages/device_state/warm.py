@@ -1,6 +1,7 @@
 """Compile all kernels now, where no cache has them yet: ``python -m flows.stages.device_state.warm``.
 
-For ``make setup`` and the building of an image; it takes about a minute of CPU once, and a second afterwards.
+Those of recognize too. For ``make setup`` and the building of an image; it takes about a minute of CPU once, and a
+second afterwards.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import numpy as np
 
 from flows.stages.device_state.layout import DAY, RowsIn
 from flows.stages.device_state.state import DeviceState, Durations, Pending
+from flows.stages.recognize import warm as recognize
 from schemas.velocity import SLICES
 
 _DURATIONS = Durations(lateness=1, hours_kept=1, idle=2 * DAY, session_idle=1)
@@ -56,3 +58,4 @@ def _one_row() -> RowsIn:
 
 if __name__ == "__main__":
     compile_kernels()
+    recognize.compile_kernels()

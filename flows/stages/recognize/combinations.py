@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from flows.stages.recognize.kernels import combination_keys
 from schemas.batches import F32, U64, Normalized
 from schemas.catalogue import Catalogue, category_hash
-from schemas.recognition import COMBINATIONS, mix
+from schemas.recognition import COMBINATIONS
 
 # What each is made of. Where the first is not shown there is no combination.
 MEMBERS: Final = {
@@ -33,7 +34,6 @@ _CATEGORIES: Final = {
     "zone": "fingerprint.timezone", "languages": "fingerprint.languages",
 }  # fmt: skip
 _PIXELS: Final = 8.0  # a screen is compared in steps: zoom rounds its lengths
-_GOLDEN: Final = 0x9E3779B97F4A7C15
 _CACHED: Final = 65_536
 
 
@@ -45,19 +45,13 @@ class Combinations:
         self._categories = np.array([catalogue.category(name) for name in _CATEGORIES.values()])
         self._models: dict[str, int] = {}
         self._members = np.array([_FIELDS.index(name) for kind in COMBINATIONS for name in MEMBERS[kind]])
-        self._starts = np.cumsum([0, *(len(MEMBERS[kind]) for kind in COMBINATIONS)])[:-1]
-        self._first = self._members[self._starts]
-        self._salts = _salts(len(_FIELDS))
-        self._kinds = _salts(len(COMBINATIONS))
+        self._ends = np.cumsum([len(MEMBERS[kind]) for kind in COMBINATIONS])
 
     def keys(self, batch: Normalized) -> U64:
         """Return the keys, uint64[n, COMBINATIONS], 0 where too little is shown."""
-        table = self._table(batch)
-        mixed = mix(table + self._salts)
-        summed = np.add.reduceat(mixed[self._members], self._starts, axis=0)
-        keys = np.maximum(mix(summed + self._kinds), np.uint64(1))
-        keys[table[self._first] == 0] = 0
-        return np.ascontiguousarray(keys.T)
+        keys = np.empty((len(batch), len(COMBINATIONS)), np.uint64)
+        combination_keys(self._table(batch), self._members, self._ends, keys)
+        return keys
 
     def _table(self, batch: Normalized) -> U64:
         """Return every field as uint64[fields, n], 0 where absent."""
@@ -99,7 +93,3 @@ def _bits(numbers: F32) -> U64:
     bits = (numbers + np.float32(0)).view(np.uint32).astype(np.uint64) + np.uint64(1)
     bits[np.isnan(numbers)] = 0
     return bits
-
-
-def _salts(count: int) -> U64:
-    return (np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN))[:, None]

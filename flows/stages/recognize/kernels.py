@@ -45,7 +45,7 @@ _EMPTY, _ODD = np.uint64(0), np.uint64(1)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # of SplitMix64, as schemas.recognition
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
-_CODE_SHIFT, _TIME_SHIFT = np.uint64(8), np.uint64(32)
+_CODE_SHIFT = np.uint64(8)
 
 
 class Tables(NamedTuple):
@@ -73,6 +73,24 @@ class Rows(NamedTuple):
     combinations: U64  # [n, COMBINATIONS]
     entities: U64  # [n, REPUTED]
     copies: U64  # [n, 3]
+
+
+class Shown(NamedTuple):
+    """What copies are found by. Floats by their bits."""
+
+    numbers: U32  # [n, N]
+    categories: U32  # [n, C]
+    booleans: U8  # [n, B]
+    aged: Bool  # [n]: the age of the page is told
+    page: I64  # columns of numbers that are measured once a page
+    session: U64  # [n, 2]
+    sequence: U32
+    log_offsets: I64  # [n + 1]
+    log_time: U32
+    log_value: U32
+    log_code: Any  # uint16
+    log_target: U8
+    factors: tuple[U64, U64, U64]
 
 
 class Known(NamedTuple):
@@ -209,6 +227,19 @@ def _level(weight: Any, shown: Any, now: Any) -> Any:
 
 
 @step
+def _as_rare(levels: Any, level: Any, shown: Any) -> Any:
+    """Return the weight of what is as rare or rarer, added up from the nearer end."""
+    total = 0.0
+    if level < LEVELS // 2:
+        for each in range(level + 1):
+            total += levels[each]
+        return total
+    for each in range(level + 1, LEVELS):
+        total += levels[each]
+    return max(shown - total, 0.0)
+
+
+@step
 def _count_combination(tables: Tables, kind: Any, key: Any, added: Any, now: Any) -> Any:
     """Return the decayed count before the event and the tail, and count it."""
     keys, weights, levels = tables.combinations, tables.combination_weight, tables.levels
@@ -217,9 +248,8 @@ def _count_combination(tables: Tables, kind: Any, key: Any, added: Any, now: Any
     level = _level(weight, tables.shown[kind], now)
     tail = np.nan
     if tables.shown[kind] >= LEAST_WEIGHT * now:
-        rare = 0.0
-        for each in range(level + 1):
-            rare += levels[kind, each]
+        # At least its own events are as rare, also where their share has just fallen to a level that nobody is at.
+        rare = max(_as_rare(levels[kind], level, tables.shown[kind]), weight)
         tail = (rare + added) / (tables.shown[kind] + added)
     if place < 0:
         place = _claim(keys, weights, key)
@@ -354,33 +384,59 @@ def recognize_rows(tables: Tables, rows: Rows, decided: Decided, lag: Any, known
     return taken
 
 
+@step
+def _hash_of_signals(shown: Shown, row: Any) -> Any:
+    """Return a hash of all that a row shows: a sum of products with odd factors (multilinear hashing)."""
+    total = _GOLDEN
+    for column in range(shown.numbers.shape[1]):
+        total += shown.factors[0][column] * np.uint64(shown.numbers[row, column])
+    for column in range(shown.categories.shape[1]):
+        total += shown.factors[1][column] * np.uint64(shown.categories[row, column])
+    for column in range(shown.booleans.shape[1]):
+        total += shown.factors[2][column] & (_EMPTY - np.uint64(shown.booleans[row, column]))
+    return _mix(total)
+
+
+@step
+def _hash_of_log(shown: Shown, row: Any) -> Any:
+    """Return a hash of all entries of a row's log and their order."""
+    total, salt = _GOLDEN, _GOLDEN
+    for entry in range(shown.log_offsets[row], shown.log_offsets[row + 1]):
+        salt += _FIRST
+        what = np.uint64(shown.log_code[entry]) << _CODE_SHIFT | np.uint64(shown.log_target[entry])
+        moment = np.uint64(shown.log_time[entry]) << _SECONDS | np.uint64(shown.log_value[entry])
+        total += (moment + salt) * ((what << _SECONDS) + (salt >> _SECONDS) | _ODD)
+    return _mix(total)
+
+
 @kernel
-def hash_signals(numbers: U32, categories: U32, known: U8, values: U8, factors: tuple[U64, U64, U64, U64]) -> U64:
-    """Return a hash of all that each row shows, uint64[n]: a sum of products with odd factors (multilinear hashing)."""
-    found = np.empty(len(numbers), np.uint64)
+def copy_keys(shown: Shown, long_log: Any, keys: U64) -> None:
+    """Write the keys of contents, log, and sequence within page and session, uint64[n, 3]; 0: not compared."""
+    numbers, page = shown.numbers, shown.page
     for row in range(len(numbers)):
-        total = _GOLDEN
-        for column in range(numbers.shape[1]):
-            total += factors[0][column] * np.uint64(numbers[row, column])
-        for column in range(categories.shape[1]):
-            total += factors[1][column] * np.uint64(categories[row, column])
-        for column in range(known.shape[1]):
-            total += factors[2][column] * np.uint64(known[row, column])
-        for column in range(values.shape[1]):
-            total += factors[3][column] * np.uint64(values[row, column])
-        found[row] = _mix(total)
-    return found
+        log = _hash_of_log(shown, row)
+        entries = shown.log_offsets[row + 1] - shown.log_offsets[row]
+        keys[row, 0] = keys[row, 2] = _EMPTY
+        if shown.aged[row]:
+            keys[row, 0] = max(_mix(_hash_of_signals(shown, row) + log), _ODD)
+            number = _mix(shown.session[row, 0] + _mix(shown.session[row, 1] + np.uint64(shown.sequence[row])))
+            for column in page:
+                number = _mix(number + np.uint64(numbers[row, column]))
+            keys[row, 2] = max(_mix(number + _SECOND), _ODD)
+        keys[row, 1] = max(_mix(log + _FIRST), _ODD) if entries >= long_log else _EMPTY
 
 
 @kernel
-def hash_logs(offsets: I64, time: U32, value: U32, code: Any, target: U8) -> U64:
-    """Return a hash of each row's log, uint64[n]: every entry and their order. ``value`` by its bits."""
-    found = np.empty(len(offsets) - 1, np.uint64)
-    for row in range(len(offsets) - 1):
-        total = _GOLDEN
-        for entry in range(offsets[row], offsets[row + 1]):
-            what = np.uint64(code[entry]) << _CODE_SHIFT | np.uint64(target[entry])
-            total = _mix(total + (np.uint64(time[entry]) << _TIME_SHIFT | np.uint64(value[entry])))
-            total = _mix(total + what)
-        found[row] = total
-    return found
+def combination_keys(table: U64, members: I64, ends: I64, keys: U64) -> None:
+    """Write the key of each combination, uint64[n, COMBINATIONS]: 0 where its first field is.
+
+    ``table`` uint64[fields, n]; ``members``: the fields of all combinations in turn, each up to its end.
+    """
+    for row in range(table.shape[1]):
+        first = 0
+        for kind in range(len(ends)):
+            total = np.uint64(kind + 1) * _GOLDEN
+            for member in range(first, ends[kind]):
+                total = _mix(total + table[members[member], row])
+            keys[row, kind] = max(total, _ODD) if table[members[first], row] != _EMPTY else _EMPTY
+            first = ends[kind]

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from flows.stages.recognize.combinations import Combinations
 from flows.stages.recognize.frames import pack, unpack
-from flows.stages.recognize.kernels import Decided, Rows, hash_logs, hash_signals
+from flows.stages.recognize.kernels import Decided, Rows, Shown, copy_keys
 from flows.stages.recognize.reputation import posterior
 from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
 from schemas.batches import U64, Counted, Recognition, Recognized, Scored
@@ -46,7 +46,6 @@ SIZES: Final = Sizes()
 _PAGE: Final = ("timing.page_age", "navigation.response", "navigation.dom_interactive")  # measured once a page
 _DENY: Final = DECISIONS.index("deny")
 _LEAST_BYTES: Final = 64 << 10
-_CONTENTS, _LOG, _SEQUENCE = (np.uint64(0x9E3779B97F4A7C15 * salt % 2**64) for salt in (11, 12, 13))
 
 
 class Recognize:
@@ -118,9 +117,9 @@ class RecognizeSession:
         catalogue = load_catalogue()
         self._combinations = Combinations(catalogue)
         self._page = np.array([catalogue.number(name) for name in _PAGE])
-        shown = (catalogue.numbers, catalogue.categories, catalogue.booleans, catalogue.booleans)
-        one, two, three, four = (_factors(len(columns), salt) for salt, columns in enumerate(shown))
-        self._factors = (one, two, three, four)
+        shown = (catalogue.numbers, catalogue.categories, catalogue.booleans)
+        numbers, categories, booleans = (_factors(len(columns), salt) for salt, columns in enumerate(shown))
+        self._factors = (numbers, categories, booleans)
 
     @property
     def nbytes(self) -> int:
@@ -151,25 +150,23 @@ class RecognizeSession:
     def _copies(self, batch: Counted) -> U64:
         """Return the keys of contents, log, and sequence within page and session, uint64[n, 3]; 0: not compared."""
         signals, log, event = batch.signals, batch.activity, batch.event
-        shown = hash_signals(
-            _plain(signals.numbers, np.float32).view(np.uint32), _plain(signals.categories, np.uint32),
-            _plain(signals.known, np.bool_).view(np.uint8), _plain(signals.booleans, np.bool_).view(np.uint8),
-            self._factors,
-        )  # fmt: skip
-        offsets = _plain(log.offsets, np.int64)
-        logs = hash_logs(
-            offsets, _plain(log.time, np.uint32), _plain(log.value, np.float32).view(np.uint32),
-            _plain(log.code, np.uint16), _plain(log.target, np.uint8),
-        )  # fmt: skip
-        page = np.take(signals.numbers, self._page, axis=1)
-        aged = ~np.isnan(page[:, 0])
-        session = _plain(event.session_id, np.uint8).view(np.uint64)
-        instance = mix(page.view(np.uint32).astype(np.uint64) + np.arange(1, 4, dtype=np.uint64) * _SEQUENCE)
-        number = mix(session[:, 0] + mix(session[:, 1] + event.sequence)) + instance.sum(axis=1, dtype=np.uint64)
-        keys = np.stack((mix(shown + logs + _CONTENTS), mix(logs + _LOG), mix(number + _SEQUENCE)), axis=1)
-        np.maximum(keys, np.uint64(1), out=keys)
-        keys[~aged, 0] = keys[~aged, 2] = 0
-        keys[np.diff(offsets) < LONG_LOG, 1] = 0
+        shown = Shown(
+            numbers=_plain(signals.numbers, np.float32).view(np.uint32),
+            categories=_plain(signals.categories, np.uint32),
+            booleans=_plain(signals.booleans, np.bool_).view(np.uint8),
+            aged=~np.isnan(signals.numbers[:, self._page[0]]),
+            page=self._page,
+            session=_plain(event.session_id, np.uint8).view(np.uint64),
+            sequence=_plain(event.sequence, np.uint32),
+            log_offsets=_plain(log.offsets, np.int64),
+            log_time=_plain(log.time, np.uint32),
+            log_value=_plain(log.value, np.float32).view(np.uint32),
+            log_code=_plain(log.code, np.uint16),
+            log_target=_plain(log.target, np.uint8),
+            factors=self._factors,
+        )
+        keys = np.empty((len(batch), 3), np.uint64)
+        copy_keys(shown, LONG_LOG, keys)
         return keys
 
     def remember(self, batch: Scored, /) -> None:

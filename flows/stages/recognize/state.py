@@ -29,13 +29,18 @@ from flows.stages.recognize.kernels import (
     recognize_rows,
     rescale,
 )
-from schemas.batches import U8, U64
+from schemas.batches import U64
 from schemas.recognition import COMBINATIONS, REPUTED, PrevalenceSeed
 from schemas.velocity import SCORE_LAG, SLICES
 
 SEED_WEIGHT = 4_000.0
 """Events that a seed stands for when the first one comes: it fades as they do."""
 _DIRTY = slice(DIRTY_PREVALENCE, WORDS)
+_RECORDS = (
+    np.dtype([("key", "u8"), ("weight", "f4"), ("changed", "u1"), ("", "V3")]),
+    np.dtype([("key", "u8"), ("weight", "f4"), ("denied", "f4"), ("changed", "u1"), ("", "V7")]),
+    np.dtype([("key", "u8"), ("changed", "u1"), ("", "V7")]),
+)
 
 
 class Sizes(NamedTuple):
@@ -69,10 +74,8 @@ class RecognitionState:
     @property
     def nbytes(self) -> int:
         """Return the bytes of the tables: they never change."""
-        tables: Any = self.tables
-        return sum(
-            sum(part.nbytes for part in column) if isinstance(column, tuple) else column.nbytes for column in tables
-        )
+        sizes = (capacity * SLICES for capacity in self.capacities)
+        return sum(size * (record.itemsize + 4) for size, record in zip(sizes, _RECORDS, strict=True))
 
     @property
     def records(self) -> tuple[int, int, int]:
@@ -181,26 +184,23 @@ class RecognitionState:
 
 
 def _empty(sizes: Sizes) -> Tables:
-    def marks(size: int) -> U8:
-        return np.zeros(size, np.uint8)
-
-    def places(size: int) -> NDArray[np.int32]:
-        return np.empty(size, np.int32)
-
+    """Return empty tables. A record lies together, with its mark: a row that is looked up waits for memory once."""
+    combinations, entities, copies = (np.zeros(size, record) for size, record in zip(sizes, _RECORDS, strict=True))
+    places = [np.empty(size, np.int32) for size in sizes]
     kinds = len(COMBINATIONS)
     return Tables(
         words=np.zeros(WORDS, np.int64),
-        combinations=np.zeros(sizes.combinations, np.uint64),
-        combination_weight=np.zeros(sizes.combinations, np.float32),
+        combinations=combinations["key"],
+        combination_weight=combinations["weight"],
         levels=np.zeros((kinds, LEVELS)),
         shown=np.zeros(kinds),
-        entities=np.zeros(sizes.entities, np.uint64),
-        entity_weight=np.zeros(sizes.entities, np.float32),
-        entity_denied=np.zeros(sizes.entities, np.float32),
+        entities=entities["key"],
+        entity_weight=entities["weight"],
+        entity_denied=entities["denied"],
         everybody=np.zeros(2),
-        copies=np.zeros(sizes.copies, np.uint64),
-        changed=(marks(sizes.combinations), marks(sizes.entities), marks(sizes.copies)),
-        places=(places(sizes.combinations), places(sizes.entities), places(sizes.copies)),
+        copies=copies["key"],
+        changed=(combinations["changed"], entities["changed"], copies["changed"]),
+        places=(places[0], places[1], places[2]),
     )
 
 
