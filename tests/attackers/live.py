@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ def main() -> int:
     if unknown := sorted(set(words.clients) - set(BY_NAME)):
         parser.error(f"there is no client {', '.join(unknown)}; there are {', '.join(BY_NAME)}")
     wanted = [BY_NAME[name] for name in words.clients] or list(CLIENTS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that every browser is ended on the way out
     try:
         made, failed = _visit_all(wanted, words.visits, words.minutes, words.record)
     except ProgramError as error:

@@ -17,7 +17,7 @@ from tests.attackers.judge import TELLING, Judged, judge, ordered, pipeline, tab
 _CAUGHT = 0.9
 _MOST_BYTES = 3_000_000
 _SUBMITTED = 208  # log code
-_WRITTEN = Path("build") / "attackers.md"
+_WRITTEN = Path(__file__).parents[2] / "build" / "attackers.md"
 
 
 @pytest.fixture(scope="module")
