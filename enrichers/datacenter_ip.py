@@ -21,8 +21,8 @@ class DatacenterIp(ListSignal):
         "Relays and networks that carry pages let people's traffic out of data centres: their addresses are no data "
         "centre's visitors, even where the range is listed as hosting too."
     )
-    honest_true = "VPNs, cloud desktops and companies' gateways stand in data centres: 1.5% of honest visits here."
-    data_kinds = ("hosting", "cdn", "relay", "asn")
+    honest_true = "VPNs, cloud desktops and companies' gateways stand in data centres: 0.5% of honest events here."
+    data_kinds = ("classes",)
     inputs = ("network.classes",)
     clues = (
         Clue("hosting_range", 0.9, "A company that lets computers announces the range; some sell lines too."),

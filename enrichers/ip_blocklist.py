@@ -27,13 +27,17 @@ class IpBlocklist(ListSignal):
         "honest ones stay under it. Fewer than five events of an address say nothing. A network's or a system's bad "
         "name alone makes nobody's address bad."
     )
-    data_kinds = ("listed",)
+    data_kinds = ("classes",)
     inputs = ("network.classes", "recognition.denied", "recognition.weight")
     clues = (
         Clue("listed", 0.8, "On a list of addresses that attack; addresses change hands, so lists overstay."),
-        Clue("address_mostly_denied", 0.65, "Of 5 and more events of the address over half were denied or fraud."),
+        Clue(
+            "address_mostly_denied",
+            0.65,
+            "Over half are denied or fraud, by 5 and more events and the network.",
+        ),
         Clue("address_nearly_always_denied", 0.5, "Over 0.8 of them: with the clue before, 0.83."),
-        Clue("address_often_denied", 0.25, "Over a quarter of 5 and more events: ten times the usual, a minority."),
+        Clue("address_often_denied", 0.25, "Over a quarter of 5 and more events: far over the usual, a minority."),
         Clue("network_mostly_denied", 0.3, "Over half of 20 and more events of the network: other hosts differ."),
         Clue("system_mostly_denied", 0.15, "Over half of 200 and more events of the system: all its customers."),
     )

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from enrichers.as_names import as_name
 from enrichers.signal import SmartSignal
 from enrichers.view import View
 from schemas.batches import Bool, Enriched
@@ -35,7 +36,7 @@ def network_details(batch: Enriched, row: int) -> dict[str, str | float]:
     asn, classes = int(network.asn[row]), int(network.classes[row])
     return {
         "country": COUNTRIES[int(network.country[row])],
-        "network": f"AS{asn}" if asn else "",
+        "network": f"AS{asn} {as_name(asn)}".strip() if asn else "",
         "network_classes": ", ".join(name for name in NETWORK_CLASSES if classes & NETWORK_BIT[name]),
     }
 

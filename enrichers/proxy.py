@@ -26,7 +26,7 @@ class Proxy(ListSignal):
         "Carriers give a phone another address now and then, and people leave their own network: up to five addresses "
         "an hour in up to two countries are no clue. A relay changes addresses by design: rotation is no clue there."
     )
-    data_kinds = ("proxy", "residential_proxy")
+    data_kinds = ("classes",)
     inputs = ("network.classes", "velocity.counts")
     clues = (
         Clue("public_proxy", 0.9, "The address is on a list of public proxies."),

@@ -18,7 +18,7 @@ class Tor(ListSignal):
     question = "The address is an exit of the Tor network."
     needs = ("tor",)
     held_down = "Tor Browser, or any browser that shows its marks, at an address that is no exit."
-    data_kinds = ("tor",)
+    data_kinds = ("classes",)
     inputs = ("network.classes",)
     clues = (Clue("tor_exit", 0.95, "Listed as an exit; some stop within weeks, and their addresses go to others."),)
 

@@ -221,7 +221,7 @@ TRUE = [
          velocity={"events_24h": 700, "events_1h": 60}),
     Case("velocity_anomaly", {"over_30_in_5_minutes"}, velocity={"events_5m": 31, "first_seen_at": NOW - 3_600_000}),
     Case("velocity_anomaly", {"new_device_in_a_burst", "less_than_half_a_second_apart"},
-         velocity={"events_5m": 16, "previous_at": NOW - 100, "first_seen_at": NOW - 60_000}),
+         velocity={"events_5m": 26, "previous_at": NOW - 100, "first_seen_at": NOW - 60_000}),
 ]  # fmt: skip
 
 
