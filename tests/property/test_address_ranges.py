@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.data.address_ranges import stretches_of
+from infra.data.classes import united
+from schemas.networks import NETWORK_BIT
 
 PUBLIC4, PUBLIC6 = 0x0B00_0000, 0x2A00 << 112  # 11.0.0.0 and 2a00::, of which nothing is reserved
 Range = tuple[int, int, int]
@@ -58,3 +60,29 @@ def test_no_address_that_python_calls_private_has_a_value(address: int) -> None:
         assert found == 0
     else:
         assert found in (0, 9)
+
+
+@settings(max_examples=60)
+@given(
+    hosting=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)), max_size=6),
+    tor=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)), max_size=6),
+    unit=st.sampled_from([32, 128]),
+)
+def test_every_address_has_all_classes_whose_ranges_it_lies_in(
+    hosting: list[tuple[int, int]], tor: list[tuple[int, int]], unit: int
+) -> None:
+    first, size = (PUBLIC4, 1) if unit == 32 else (PUBLIC6, 1 << 64)
+    drawn = {"hosting": hosting, "tor": tor}
+    spans = {
+        name: [(first + at * size, first + (at + more + 1) * size - 1) for at, more in of_class]
+        for name, of_class in drawn.items()
+    }
+    found = united(spans, unit)
+    kind = found.starts.dtype.type
+    for place in range(-1, 55):
+        expected = sum(
+            NETWORK_BIT[name]
+            for name, of_class in drawn.items()
+            if any(at <= place <= at + more for at, more in of_class)
+        )
+        assert found.at(np.array([kind((first // size) + place)]))[0] == expected

@@ -20,6 +20,7 @@ from enrichers.data_text import read_text_table, with_digest
 from enrichers.mail_domains import is_disposable
 from enrichers.versions import data_versions
 from infra.data.build import FILES
+from infra.data.shown import shown_files
 
 
 def test_systems_have_names() -> None:
@@ -131,3 +132,16 @@ def test_the_vendored_files_are_named_in_the_notice_and_stay_small() -> None:
     assert all(f"`{file}`" in notice for file in FILES)
     assert {ZONES_FILE, LANGUAGES_FILE} < set(FILES)
     assert sum((DATA / file).stat().st_size for file in FILES) < 6_000_000
+
+
+def test_the_page_on_data_names_every_file_with_its_version_and_licence() -> None:
+    rows = {
+        cells[0].strip("`"): cells
+        for line in (Path(__file__).parents[2] / "docs" / "data.md").read_text("utf-8").splitlines()
+        if line.startswith("| `") and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 7
+    }
+    shown = shown_files(DATA)
+    assert {*rows} == {*shown} == {*FILES}
+    for file, said in shown.items():
+        assert rows[file][4] == said["version"]
+        assert rows[file][5].startswith(f"{said['rows']:,}")
