@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from enrichers.causes import Causes, Counted, first_of, is_true, text_of, word_of
+from enrichers.causes import Causes, Counted, first_of, is_true, listed, text_of, word_of
 from enrichers.crawlers import KIND, crawler_family, crawler_name, verifiable, verified
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -218,4 +218,4 @@ def tool_of(batch: Enriched, row: int) -> str:
 
 
 def _hidden(batch: Enriched, row: int) -> str:
-    return ", ".join(name.removeprefix("altered.") for name in _HIDING.inputs if is_true(batch, row, name))
+    return listed(name.removeprefix("altered.") for name in _HIDING.inputs if is_true(batch, row, name))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from enrichers.causes import Causes, first_of, number_of
+from enrichers.causes import Causes, first_of, listed, number_of
 from enrichers.consistency import FUNCTIONS
 from enrichers.known_values import one_colour
 from enrichers.noise import noise_explained, noisy_pictures
@@ -105,7 +105,7 @@ class CanvasSpoofing(SmartSignal):
         return {
             "pixels_differing": number_of(batch, row, "canvas.pixel_differences"),
             "known_pixels_wrong": number_of(batch, row, "canvas.readback_errors"),
-            "altered": ", ".join(FUNCTIONS.names_on(batch, row, "canvas_functions_altered")),
+            "altered": listed(FUNCTIONS.names_on(batch, row, "canvas_functions_altered")),
         }
 
 

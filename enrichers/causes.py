@@ -6,8 +6,8 @@ happened twice. So each cause is one row here, however many signals and checks s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from schemas.catalogue import category_hash, load_catalogue
 from schemas.environment import CHECKS
 
 _CHECK, _NOT = "check.", "!"
+_LINE, _MORE = 120, " and 99 more"  # characters of a detail
 Positions = NDArray[np.intp]
 
 
@@ -28,6 +29,19 @@ class Causes:
 
     def __init__(self, shown_by: Mapping[str, Sequence[str]]) -> None:
         self._shown_by = {cause: tuple(names) for cause, names in shown_by.items()}
+        self._first = sum(len(other.causes) for other in _EVERY)
+        columns = load_catalogue().boolean
+        self.places = (  # columns of what is to be true, of what is to be false, and checks; with the cause of each
+            self._positions(columns, lambda name: not name.startswith((_NOT, _CHECK)), ""),
+            self._positions(columns, lambda name: name.startswith(_NOT), _NOT),
+            self._positions(CHECKS.index, lambda name: name.startswith(_CHECK), _CHECK),
+        )
+        _EVERY.append(self)
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Return the names of the causes."""
+        return tuple(self._shown_by)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -36,13 +50,7 @@ class Causes:
 
     def seen(self, view: View) -> dict[str, Bool]:
         """Return where each cause is seen, bool[n] by name."""
-        found = np.zeros((len(self._shown_by), len(view)), np.bool_)
-        blocks = (view.trues(self._true[0]), view.falses(self._false[0]), view.failed(self._checks[0]))
-        for block, (_, cause_of) in zip(blocks, (self._true, self._false, self._checks), strict=True):
-            if len(cause_of):
-                # Few are seen: they alone are carried over to their causes.
-                shown, row = np.divmod(block.ravel().nonzero()[0], max(len(view), 1))
-                found[cause_of[shown], row] = True
+        found = view.once(_seen_by_all)[self._first : self._first + len(self._shown_by)]
         return dict(zip(self._shown_by, found, strict=True))
 
     def names_on(self, batch: Enriched, row: int, cause: str) -> list[str]:
@@ -51,29 +59,37 @@ class Causes:
             name.removeprefix(_NOT).partition(".")[2] for name in self._shown_by[cause] if _is_shown(batch, row, name)
         ]
 
-    @cached_property
-    def _true(self) -> tuple[Positions, Positions]:
-        """Return the columns of what is to be true, and for each the cause that it shows."""
-        return self._positions(load_catalogue().boolean, lambda name: not name.startswith((_NOT, _CHECK)), "")
-
-    @cached_property
-    def _false(self) -> tuple[Positions, Positions]:
-        return self._positions(load_catalogue().boolean, lambda name: name.startswith(_NOT), _NOT)
-
-    @cached_property
-    def _checks(self) -> tuple[Positions, Positions]:
-        return self._positions(CHECKS.index, lambda name: name.startswith(_CHECK), _CHECK)
-
     def _positions(
         self, position: Callable[[str], int], of_kind: Callable[[str], bool], prefix: str
     ) -> tuple[Positions, Positions]:
         flat = [
             (position(name.removeprefix(prefix)), cause)
-            for cause, names in enumerate(self._shown_by.values())
+            for cause, names in enumerate(self._shown_by.values(), self._first)
             for name in names
             if of_kind(name)
         ]
         return np.array([at for at, _ in flat], np.intp), np.array([cause for _, cause in flat], np.intp)
+
+
+_EVERY: list[Causes] = []  # those of all signals are looked for in one pass: small NumPy calls are what costs
+
+
+def _seen_by_all(view: View) -> Bool:
+    """Return where each cause of all is seen, bool[causes, n]."""
+    found = np.zeros((sum(len(one.causes) for one in _EVERY), len(view)), np.bool_)
+    for ask, (places, cause_of) in zip((view.trues, view.falses, view.failed), _all_places(len(_EVERY)), strict=True):
+        shown, row = np.divmod(np.flatnonzero(ask(places)), max(len(view), 1))  # few are seen: they alone go on
+        found[cause_of[shown], row] = True
+    return found
+
+
+@cache
+def _all_places(causes: int) -> tuple[tuple[Positions, Positions], ...]:
+    """Return the places of so many ``Causes``, joined."""
+    kinds = zip(*(one.places for one in _EVERY[:causes]), strict=True)
+    return tuple(
+        (np.concatenate([at for at, _ in kind]), np.concatenate([cause for _, cause in kind])) for kind in kinds
+    )
 
 
 class Counted:
@@ -100,6 +116,18 @@ def first_of(*clues: Bool) -> list[Bool]:
         kept.append(clue & ~before)
         before = before | clue
     return kept
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names in one line that fits a detail: whole names, and how many more there are."""
+    rest, line = list(dict.fromkeys(names)), ""
+    while rest:
+        longer = f"{line}, {rest[0]}" if line else rest[0]
+        if len(longer) + len(_MORE) > _LINE:
+            return f"{line} and {len(rest)} more"
+        line = longer
+        rest = rest[1:]
+    return line
 
 
 def is_true(batch: Enriched, row: int, name: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from enrichers.causes import Causes, word_of
+from enrichers.causes import Causes, listed, word_of
 from schemas.batches import Enriched
 from schemas.environment import BROWSERS, ENGINES, GPUS, SYSTEMS
 
@@ -28,7 +28,7 @@ CONTRADICTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     ),
     "engine_contradicts_user_agent": (
         "check.engine_contradicts_user_agent", "check.script_engine_contradicts_user_agent", "check.engines_mixed",
-        "check.navigator_contradicts_engine", "check.audio_contradicts_engine",
+        "check.navigator_contradicts_engine", "check.audio_contradicts_engine", "check.webgl_contradicts_engine",
     ),
     "version_contradicts_user_agent": (
         "check.features_newer_than_user_agent", "check.features_older_than_user_agent",
@@ -51,7 +51,7 @@ CONTRADICTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     "webgl_contradicts_itself": (
         "check.webgl_limits_impossible", "check.webgl_limits_contradict_driver", "check.webgl_copies_differ",
         "check.webgl_extensions_contradict_driver", "check.gpu_vendor_contradicts_renderer",
-        "check.webgl_contradicts_engine", "check.worker_limits_contradict_page",
+        "check.worker_limits_contradict_page",
     ),
     "worker_gpu_contradicts_page": ("check.worker_gpu_contradicts_page",),
     "fonts_contradict_system": ("check.fonts_contradict_system",),
@@ -136,7 +136,7 @@ def said(batch: Enriched, row: int) -> dict[str, str | float]:
 
 def contradictions_on(batch: Enriched, row: int) -> str:
     """Return the names of the failed checks of one row."""
-    return ", ".join(name for cause in CONTRADICTIONS for name in ALL.names_on(batch, row, cause))
+    return listed(name for cause in CONTRADICTIONS for name in ALL.names_on(batch, row, cause))
 
 
 def altered_on(batch: Enriched, row: int) -> str:
@@ -144,4 +144,4 @@ def altered_on(batch: Enriched, row: int) -> str:
     causes = tuple(ALTERED)[:-1]
     names = [name for cause in causes for name in FUNCTIONS.names_on(batch, row, cause)]
     other = [name for name in FUNCTIONS.names_on(batch, row, "other_functions_altered") if name in _OTHER]
-    return ", ".join((*names, *other))
+    return listed((*names, *other))
