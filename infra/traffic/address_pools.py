@@ -101,7 +101,7 @@ def _by_country(stretches: Stretches, names: Iterable[str], bits: int) -> dict[t
     starts = stretches.starts.astype(np.uint64)
     sizes = np.empty(len(starts), np.uint64)
     sizes[:-1] = starts[1:] - starts[:-1]
-    sizes[-1] = np.uint64((1 << bits) - int(starts[-1]))
+    sizes[-1] = np.uint64((1 << bits) - 1) - starts[-1]  # without the very last address, which nobody has
     found: dict[tuple[str, int], Ranges] = {}
     for name in names:
         wanted, unwanted = _POOLS[name]

@@ -18,6 +18,7 @@ from infra.traffic.countries import COUNTRIES, Country, address_in
 
 _IPV6 = 0.35  # of the homes in countries whose providers have it
 _HOUSEHOLD, _OFFICE = 0.1, 0.05  # of those that are not on a carrier's network
+_MISPLACED = 0.025  # of the other homes: the data says another country than where they are
 _ON_CARRIER = 0.4  # of phones and tablets
 _GATEWAYS, _OFFICES, _COMPANIES = 20, 5, 6  # a country, where traffic is thin
 _NEIGHBOURS = 40  # latest homes of a country, any of which another of its household may visit from
@@ -85,7 +86,9 @@ class Whereabouts:
             return random.choice(homes)
         if chance < _HOUSEHOLD + _OFFICE:
             return self._one_of("office", country, _OFFICES, random.random())
-        if country.six and random.random() < _IPV6:
+        if random.random() < _MISPLACED:
+            own = self._own(random.choice(COUNTRIES))
+        elif country.six and random.random() < _IPV6:
             own = address_in(random.choice(country.six), random.random())
         homes.append(own)
         while len(homes) > _NEIGHBOURS * self.crowd:

@@ -71,7 +71,8 @@ def test_homes_are_of_the_country_and_some_are_shared() -> None:
     craft = Craft(8, small=True)
     visitors = [craft.visitor(AT) for _ in range(300)]
     found = located(visitor.address for visitor in visitors)
-    assert found.country.tolist() == [COUNTRY_NUMBER[visitor.country.code] for visitor in visitors]
+    own = np.array([COUNTRY_NUMBER[visitor.country.code] for visitor in visitors])
+    assert 0.93 < (found.country == own).mean() < 1  # of some the data says another
     shared = 1 - len({visitor.address for visitor in visitors}) / len(visitors)
     assert 0.02 < shared < 0.3
     assert 0.1 < sum(visitor.address[:12] != bytes(10) + b"\xff\xff" for visitor in visitors) / 300 < 0.4
