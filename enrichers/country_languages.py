@@ -25,7 +25,8 @@ CODE = re.compile("[a-z]{2}|fil|yue")  # what browsers are set to
 # Old codes, and languages that a browser or the data names by a wider or a narrower word.
 _SAME = {"iw": "he", "in": "id", "ji": "yi", "tl": "fil", "nb": "no", "nn": "no", "mo": "ro", "sh": "sr", "gsw": "de"}
 _EVERYWHERE = "en"
-_SCRIPTS = ("", "-Hans", "-Hant", "-Latn", "-Cyrl")
+_TWO_SCRIPTS = ("", "-Latn", "-Cyrl")
+_SCRIPTS = {"zh": ("", "-Hans", "-Hant")} | dict.fromkeys(("az", "bs", "sr", "uz"), _TWO_SCRIPTS)
 _REGIONS = np.array([list(f"-{code}".encode()) for code in COUNTRIES[1:]], np.uint64)  # [countries, 3]
 _FNV_PRIME = np.uint64(0x01000193)
 _32_BITS = np.uint64(0xFFFFFFFF)
@@ -59,7 +60,7 @@ def _tags(names: tuple[str, ...]) -> tuple[U32, U8]:
     spelled = {**{name: name for name in names[1:]}, **{old: name for old, name in _SAME.items() if name in known}}
     hashes, numbers = [], []
     for spelling, name in spelled.items():
-        for script in _SCRIPTS:
+        for script in _SCRIPTS.get(spelling, ("",)):
             bare = category_hash(spelling + script)
             state = np.full(len(_REGIONS), bare, np.uint64)
             for letters in _REGIONS.T:

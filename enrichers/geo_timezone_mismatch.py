@@ -60,14 +60,13 @@ class GeoTimezoneMismatch(SmartSignal):
         where = view.where
         told = ~self._hides_zone(view)
         direct = told & ~where.stands_in
-        elsewhere, neighbour = where.clock == ELSEWHERE, where.clock == NEIGHBOUR
         unexplained = direct & ~where.clock_of_where_it_was
         return (
-            elsewhere & unexplained,
-            neighbour & unexplained,
+            (where.clock == ELSEWHERE) & unexplained,
+            (where.clock == NEIGHBOUR) & unexplained,
             (where.clock == OTHER_SEASON) & direct,
             where.clock_of_where_it_was & direct,
-            (elsewhere | neighbour) & told & where.stands_in,
+            where.clock_differs & told & where.stands_in,
             where.foreign_language & ~where.stands_in,
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from enrichers.network_lists import ListSignal, network_details
 from enrichers.signal import Clue
 from enrichers.view import View
@@ -11,8 +13,8 @@ from schemas.batches import Bool, Enriched
 from schemas.recognition import REPUTED
 
 _ADDRESS, _NETWORK, _ASN = (REPUTED.index(name) for name in ("address", "network", "asn"))
-_ENOUGH = 5.0  # events: from fewer the share is mostly the prior
-_ENOUGH_OF_NETWORK, _ENOUGH_OF_ASN = 20.0, 200.0  # with more people behind it, more has to be seen
+_OWN = 5.0  # events of an address: from fewer the share is mostly the prior
+_ENOUGH = np.array([_OWN, 20.0, 200.0], np.float32)  # by REPUTED: with more people behind it, more has to be seen
 
 
 class IpBlocklist(ListSignal):
@@ -44,20 +46,21 @@ class IpBlocklist(ListSignal):
 
     def computable(self, view: View) -> Bool:
         """The address was looked up in a list of attackers, or five and more of its events are remembered."""
-        return self.listed(view) | (view.recognition.weight[:, _ADDRESS] >= _ENOUGH)
+        return self.listed(view) | (view.recognition.weight[:, _ADDRESS] >= _OWN)
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Lists, and what came of earlier events; what is not known is NaN, and no comparison holds."""
         denied, weight = view.recognition.denied, view.recognition.weight
-        share, enough = denied[:, _ADDRESS], weight[:, _ADDRESS] >= _ENOUGH
-        mostly = enough & (share > 0.5)
+        enough = weight >= _ENOUGH
+        half = enough & (denied > 0.5)
+        share, mostly = denied[:, _ADDRESS], half[:, _ADDRESS]
         return (
             view.network_class("listed"),
             mostly,
-            enough & (share > 0.8),
-            enough & (share > 0.25) & ~mostly,
-            (denied[:, _NETWORK] > 0.5) & (weight[:, _NETWORK] >= _ENOUGH_OF_NETWORK),
-            (denied[:, _ASN] > 0.5) & (weight[:, _ASN] >= _ENOUGH_OF_ASN),
+            mostly & (share > 0.8),
+            enough[:, _ADDRESS] & (share > 0.25) & ~mostly,
+            half[:, _NETWORK],
+            half[:, _ASN],
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:

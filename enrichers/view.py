@@ -30,7 +30,7 @@ from schemas.batches import (
 from schemas.catalogue import Catalogue, category_hash, load_catalogue
 from schemas.environment import BROWSERS, CHECKS, DEVICES, ENGINES, GPUS, SYSTEMS
 from schemas.event_time import event_time
-from schemas.networks import NETWORK_BIT
+from schemas.networks import NETWORK_BIT, NETWORK_CLASSES
 
 T = TypeVar("T")
 CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
@@ -174,7 +174,18 @@ class View:
 
     def network_class(self, *names: str) -> Bool:
         """Return where the address is in one of these classes of networks, bool[n]."""
+        if len(names) == 1:
+            one: Bool = self._classes[NETWORK_CLASSES.index(names[0])]
+            return one
         return (self.network.classes & _class_mask(names)) != 0
+
+    @cached_property
+    def _classes(self) -> Bool:
+        """Return all classes, bool[16, n]: one pass costs less than a mask for each."""
+        bits = np.ascontiguousarray(self.network.classes, "<u2").view(np.uint8).reshape(-1, 2)
+        table = np.ascontiguousarray(np.unpackbits(bits, axis=1, bitorder="little").T).view(np.bool_)
+        table.setflags(write=False)
+        return table
 
     @cached_property
     def where(self) -> Whereabouts:
@@ -185,7 +196,7 @@ class View:
     @cached_property
     def activity(self) -> ActivityStatistics:
         """Return the statistics of the session's log so far, this event's entries included: velocity counted them."""
-        return ActivityStatistics(self.session.statistics.T)
+        return ActivityStatistics(np.ascontiguousarray(self.session.statistics.T))
 
     def browser(self, *names: str) -> Bool:
         """Return where the browser is one of these, bool[n]."""

@@ -107,7 +107,10 @@ class Vpn(ListSignal):
         relay = view.network_class("relay")
         direct = ~relay & ~where.satellite
         far = (where.clock == ELSEWHERE) & direct
-        steady = far & (view.time - velocity.first_seen_at > _KNOWN_LONG_MS) & ~where.was_elsewhere
+        rows = np.flatnonzero(far)  # few: only they are asked
+        known_long = view.time[rows] - velocity.first_seen_at[rows] > _KNOWN_LONG_MS
+        steady = np.zeros(len(view), np.bool_)
+        steady[rows] = known_long & ~where.was_elsewhere[rows]
         hosting = view.network_class("hosting") & ~view.network_class("relay", "cdn", "crawler")
         return (
             view.network_class("vpn") & ~relay,

@@ -41,7 +41,6 @@ _LEAST_HOURS = 1 / 60  # two clocks may differ by a minute
 class Journeys(NamedTuple):
     """From places in other countries that the device was in to where it is now: few, one item each."""
 
-    place: Rows  # in a table [n, PLACES_KEPT]
     row: Rows  # of the batch
     country: U16  # that it was in, 0 where that is not known any more
     kilometres: F32  # the least way between people of the two countries, NaN where not known
@@ -74,11 +73,15 @@ class Whereabouts:
         return self._zones.fit(self._network.country, self._offset, self._time)
 
     @cached_property
+    def clock_differs(self) -> Bool:
+        """Return where the country has the browser's offset in no month."""
+        return (self.clock == NEIGHBOUR) | (self.clock == ELSEWHERE)
+
+    @cached_property
     def clock_of_where_it_was(self) -> Bool:
         """Return where the browser's clock is none of this country's but one of a country that it was in before."""
         found = np.zeros(len(self._time), np.bool_)
-        clock = self.clock[self.journeys.row]
-        there = np.flatnonzero((clock == NEIGHBOUR) | (clock == ELSEWHERE))
+        there = np.flatnonzero(self.clock_differs[self.journeys.row])
         if len(there):
             row = self.journeys.row[there]
             fit = self._zones.fit(self.journeys.country[there], self._offset[row], self._time[row])
@@ -96,11 +99,9 @@ class Whereabouts:
         history, network = self._history, self._network
         return (history.latitude == network.latitude[:, None]) & (history.longitude == network.longitude[:, None])
 
-    @cached_property
-    def was_here(self) -> Bool:
-        """Return where the device was in this country before, bool[n]."""
-        same = self._same_place
-        return np.logical_or.reduce([same[:, place] for place in range(same.shape[1])])
+    def was_here(self, rows: Rows) -> Bool:
+        """Return which of these rows' devices were in this country before, bool of their number."""
+        return np.asarray(self._same_place[rows].any(axis=1))
 
     @cached_property
     def was_elsewhere(self) -> Bool:
@@ -119,7 +120,6 @@ class Whereabouts:
         country = self._zones.country_at(latitude.reshape(-1)[each], longitude.reshape(-1)[each])
         hours = np.abs(self._time[row] - self._history.place_at.reshape(-1)[each]) / 3_600_000
         return Journeys(
-            each,
             row,
             country,
             self._zones.way(country, self._network.country[row]),
@@ -129,10 +129,6 @@ class Whereabouts:
     @cached_property
     def kmh(self) -> F32:
         """Return the speed of the fastest journey, float32[n]; 0 where it stayed, NaN where a place is not known."""
-        here = self._network.latitude * np.float32(0)  # 0 where it is known
-        speeds = self._history.latitude * np.float32(0) + here[:, None]
-        speeds.reshape(-1)[self.journeys.place] += self.journeys.kilometres / self.journeys.hours
-        fastest = speeds[:, 0]
-        for place in range(1, speeds.shape[1]):
-            fastest = np.fmax(fastest, speeds[:, place])
+        fastest = (self._history.latitude[:, 0] + self._network.latitude) * np.float32(0)  # 0 where both are known
+        np.fmax.at(fastest, self.journeys.row, self.journeys.kilometres / self.journeys.hours)
         return fastest
