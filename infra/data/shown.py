@@ -17,8 +17,8 @@ from enrichers.versions import data_versions
 _ADDRESSES = {COUNTRY_FILE: "country", ASN_FILE: "asn", CLASSES_FILE: "classes"}
 _TABLES = {
     PLACES_FILE: ("places", "tzdata", "public domain"),
-    ZONES_FILE: ("country_zones", "tzdata", "public domain"),
-    LANGUAGES_FILE: ("country_languages", "cldr-core", "Unicode-3.0"),
+    ZONES_FILE: ("zones", "tzdata", "public domain"),
+    LANGUAGES_FILE: ("languages", "cldr-core", "Unicode-3.0"),
 }
 
 

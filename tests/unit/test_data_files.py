@@ -63,8 +63,8 @@ def test_a_small_table_that_was_changed_by_hand_is_refused(tmp_path: Path, damag
 def test_every_kind_of_data_has_a_version_that_a_result_can_name() -> None:
     versions = data_versions()
     assert {*versions} >= {
-        *load_address_table().versions, "as_names", "country_zones", "country_languages", "mail_domains", "crawlers",
-        "known_values",
+        *load_address_table().versions, "as_names", "zones", "languages", "mail_domains", "crawlers", "known_values",
+        "prevalence",
     }  # fmt: skip
     assert all(0 < len(version) <= 40 for version in versions.values())
     assert not any(mark in version for version in versions.values() for mark in ",;\n")  # they separate kinds
