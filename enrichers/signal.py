@@ -11,15 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrichers.view import View
 from schemas.batches import F32, I8, U32, Bool, Enriched
 
-T = TypeVar("T", bound=np.generic)
 MAX_REASONS = 32  # reasons are the bits of a uint32
 
 
@@ -89,7 +87,7 @@ class Jury:
         self._signal_of = np.repeat(np.arange(len(sizes)), sizes)
         self._doubts = np.array([1.0 - clue.weight for signal in signals for clue in signal.clues])
         self._bits = np.array([1 << bit for size in sizes for bit in range(size)], np.uint32)
-        self._thresholds = np.array([[signal.threshold] for signal in signals], np.float32)
+        self._thresholds = np.array([signal.threshold for signal in signals], np.float32)
 
     def judge(self, view: View) -> Verdict:
         """Return result, confidence and reasons, each [n, S]: a row's values depend on that row alone."""
@@ -101,24 +99,18 @@ class Jury:
                 raise AssertionError(f"smart signal {signal.name}: {len(signal.clues)} clues, {len(clues)} observed")
             seen.extend(clues)
             asked.append(signal.computable(view))
-        rows = len(view)
+        rows, signals = len(view), len(self._signals)
         # Few clues are seen: work on those alone. They come clue by clue, so a row's product has the same order, and
         # so the same rounding, whatever the batch.
         clue, row = np.divmod(np.flatnonzero(np.concatenate(seen)), max(rows, 1))
-        cell = self._signal_of[clue] * rows + row
-        doubt = np.ones(len(self._signals) * rows)
-        np.multiply.at(doubt, cell, self._doubts[clue])
-        reasons = np.zeros(len(self._signals) * rows, np.uint32)
-        np.bitwise_or.at(reasons, cell, self._bits[clue])
-        shape = (len(self._signals), rows)
-        doubt, reasons = doubt.reshape(shape), reasons.reshape(shape)
+        cell = row * signals + self._signal_of[clue]
+        doubt = np.ones((rows, signals))
+        np.multiply.at(doubt.reshape(-1), cell, self._doubts[clue])
+        reasons = np.zeros((rows, signals), np.uint32)
+        np.bitwise_or.at(reasons.reshape(-1), cell, self._bits[clue])
         confidence = (1.0 - doubt).astype(np.float32)
-        silent = ~np.stack(asked) & (reasons == 0)
-        result = (confidence >= self._thresholds).astype(np.int8)
-        result[silent] = -1
+        silent = ~np.concatenate(asked).reshape(signals, rows).T & (reasons == 0)
+        # Silent rows have no confidence, so their result is still 0.
+        result = (confidence >= self._thresholds).view(np.int8) - silent.view(np.int8)
         confidence[silent] = np.nan
-        return Verdict(_rows_first(result), _rows_first(confidence), _rows_first(reasons))
-
-
-def _rows_first(table: NDArray[T]) -> NDArray[T]:
-    return np.ascontiguousarray(table.T)
+        return Verdict(result, confidence, reasons)
