@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Address
 from random import Random
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enrichers.address_file import AddressFile, Described, Stretches
@@ -37,6 +37,7 @@ def test_every_address_has_its_points(sizes: list[int]) -> None:
     assert found == [first + step for first, size in drawn for step in range(size)]
 
 
+@settings(deadline=None)  # the first one reads the table of countries
 @given(small, st.sampled_from(["hosting", "vpn", "tor", "relay", "gateway"]), st.integers(0, 99))
 def test_what_is_drawn_has_the_class_in_the_file(drawn: list[tuple[int, int]], pool: str, seed: int) -> None:
     values = np.array([0, *(bits for _, bits in drawn), 0], np.uint32)
