@@ -7,7 +7,7 @@ UTF-8, one a line.
 from __future__ import annotations
 
 import lzma
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,9 @@ class AsNames:
 
     def __getitem__(self, number: int) -> str:
         """Return a system's name, empty where it has none or the number is none."""
-        at = int(self._numbers.searchsorted(number)) if 0 <= number < 1 << 32 else len(self._numbers)
+        if not 0 <= number < 1 << 32:
+            return ""
+        at = int(self._numbers.searchsorted(np.uint32(number)))  # of the column's own type, or it is copied
         if at == len(self._numbers) or int(self._numbers[at]) != number:
             return ""
         start = int(self._ends[at - 1]) + 1 if at else 0
@@ -72,6 +74,7 @@ def load_as_names(directory: Path = DATA) -> AsNames:
     return read_data_file(directory / NAMES_FILE, KIND, _FORM, _content)
 
 
+@lru_cache(maxsize=4096)
 def as_name(number: int) -> str:
     """Return the name of an autonomous system, empty where it has none: "Deutsche Telekom AG" for 3320."""
     return load_as_names()[number]
