@@ -195,8 +195,7 @@ def _crawlers(view: View, suspect: Bool) -> Sequence[Bool]:
     family = np.zeros(len(view), np.uint8)
     rows = np.flatnonzero(suspect)
     if len(rows):  # few: the strings of all others are not read
-        agents = view.texts("navigator.user_agent")
-        family[rows] = [crawler_family(agents[row]) for row in rows.tolist()]
+        family[rows] = [crawler_family(agent) for agent in view.texts_at("navigator.user_agent", rows)]
     good, claims = verified(family, view.network), verifiable(family)
     return good, claims & ~good, (view.browser("bot") | (family != 0)) & ~claims
 

@@ -158,6 +158,15 @@ class View:
             found = self._texts[name] = self._signals.texts.column(self._catalogue.text(name))
         return found
 
+    def texts_at(self, name: str, rows: NDArray[np.intp]) -> list[bytes | None]:
+        """Return a text of some rows as bytes, in their order: where only few are to be read."""
+        texts, position = self._signals.texts, self._catalogue.text(name)
+        starts, lengths = texts.start[rows, position].tolist(), texts.length[rows, position].tolist()
+        return [
+            None if size < 0 else texts.blob[row][at : at + size]
+            for row, at, size in zip(rows.tolist(), starts, lengths, strict=True)
+        ]
+
     def classify(self, name: str, function: Callable[[bytes | None], int]) -> U8:
         """Return a cached function (see functools.lru_cache) of a text, uint8[n]."""
         key = (name, function)
