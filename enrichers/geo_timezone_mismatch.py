@@ -20,10 +20,10 @@ class GeoTimezoneMismatch(SmartSignal):
     version = 2
     question = "Time zone or languages do not fit the address."
     held_down = (
-        "An offset that any zone of the country has in that month fits. An hour's difference (a neighbour's clock) and "
-        "another season's offset stay below. Addresses that stand in for another (VPN, relay, data centre, satellite) "
-        "and devices that were seen in a country with that clock (travellers, a company's VPN) have a weaker clue. "
-        "Firefox that resists fingerprinting says UTC: not computable. English fits everywhere."
+        "An offset that any zone of the country has in that month fits. An hour's difference (a neighbour's clock) "
+        "and another season's offset stay below. Addresses that stand in for another (VPN, relay, gateway, data "
+        "centre, satellite) and devices that were seen in a country with that clock (travellers, a company's VPN) "
+        "have a weaker clue. Firefox that resists fingerprinting says UTC: not computable. English fits everywhere."
     )
     honest_true = "Travellers keep their clock, and unlisted VPNs move addresses: 1% of honest events here."
     data_kinds = ("country", "classes", "zones", "languages")

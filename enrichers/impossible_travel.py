@@ -29,9 +29,9 @@ class ImpossibleTravel(SmartSignal):
     question = "The device is farther away than anybody travels."
     held_down = (
         "Places are the middles of countries, so what both countries reach (at least 1,000 km each, 2,526 for the "
-        "United States) is taken off the way: neighbours and the same country are never far. Addresses that stand in "
-        "for another (VPN, relay, data centre, satellite) move without the person. Where it was before, with a clock "
-        "that fits: the other place was the odd one."
+        "United States) is taken off the way: neighbours and the same country are never far. Addresses that stand "
+        "in for another (VPN, relay, gateway, data centre, satellite) move without the person. Where it was before,"
+        " with a clock that fits: the other place was the odd one."
     )
     data_kinds = ("country", "places", "classes", "zones")
     inputs = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +28,11 @@ class ListSignal(SmartSignal, ABC):
     def listed(self, view: View) -> Bool:
         """Return where the address was looked up in at least one of the lists, bool[n]."""
         return view.located if self._covered else np.zeros(len(view), np.bool_)
+
+
+def covering(signals: Sequence[SmartSignal], covered: Collection[str]) -> tuple[SmartSignal, ...]:
+    """Return the signals, those that rest on lists knowing which classes of networks the data has."""
+    return tuple(type(one)(covered) if isinstance(one, ListSignal) else one for one in signals)
 
 
 def network_details(batch: Enriched, row: int) -> dict[str, str | float]:

@@ -23,8 +23,9 @@ class Proxy(ListSignal):
     question = "The address is a proxy."
     needs = ("proxy", "residential_proxy")
     held_down = (
-        "Carriers give a phone another address now and then, and people leave their own network: up to five addresses "
-        "an hour in up to two countries are no clue. A relay changes addresses by design: rotation is no clue there."
+        "Carriers give a phone another address now and then, and people leave their own network: up to five "
+        "addresses an hour in up to two countries are no clue. A relay or a company's gateway changes addresses by "
+        "design: rotation is no clue there."
     )
     data_kinds = ("classes",)
     inputs = ("network.classes", "velocity.counts")
@@ -47,7 +48,7 @@ class Proxy(ListSignal):
         """Lists, and the counts of the device's addresses and countries."""
         counts = view.velocity.counts
         changing = (counts[:, _ADDRESSES, _MINUTES] > 3) | (counts[:, _ADDRESSES, _HOUR] > 5)
-        direct = ~view.network_class("relay")
+        direct = ~view.network_class("relay", "gateway")
         return (
             view.network_class("proxy"),
             view.network_class("residential_proxy"),

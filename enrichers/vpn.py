@@ -46,9 +46,10 @@ class Vpn(ListSignal):
     question = "The address hides behind a VPN."
     needs = ("vpn",)
     held_down = (
-        "Private Relay is a class of its own: it has its own reason and silences those about place. A device that has "
-        "shown one country and another country's clock for a week (a company's own VPN, a person who keeps the home "
-        "clock) has the weaker clue. Satellites say nothing of place."
+        "Private Relay and companies' security gateways are classes of their own: each has its own reason, and "
+        "silences those about place, lists and data centres. A device that has shown one country and another "
+        "country's clock for a week (a company's own VPN, a person who keeps the home clock) has the weaker clue. "
+        "Satellites say nothing of place."
     )
     honest_true = "Honest people use VPNs: 1% of the honest events measured. It is a fact, not a fraud."
     data_kinds = ("classes", "country", "zones", "languages")
@@ -69,6 +70,9 @@ class Vpn(ListSignal):
     clues = (
         Clue("listed_vpn", 0.9, "The address lies in a VPN provider's network; lists age, and some of it is let."),
         Clue("private_relay", 0.1, "A relay of the browser's maker hides the address but keeps the country: no VPN."),
+        Clue(
+            "company_gateway", 0.15, "A security gateway of companies: their people at work, who do not choose to hide."
+        ),
         Clue(
             "zone_of_another_country",
             0.35,
@@ -102,19 +106,21 @@ class Vpn(ListSignal):
         return self.listed(view) | (view.where.clock != UNKNOWN)
 
     def observe(self, view: View) -> Sequence[Bool]:
-        """Lists first; what only says where the person is counts where no relay or satellite explains it."""
+        """Lists first; what only says where the person is counts where no relay, gateway or satellite explains it."""
         where, velocity = view.where, view.velocity
-        relay = view.network_class("relay")
-        direct = ~relay & ~where.satellite
+        relay, gateway = view.network_class("relay"), view.network_class("gateway")
+        held = relay | gateway
+        direct = ~(held | where.satellite)
         far = (where.clock == ELSEWHERE) & direct
         rows = np.flatnonzero(far)  # few: only they are asked
         known_long = view.time[rows] - velocity.first_seen_at[rows] > _KNOWN_LONG_MS
         steady = np.zeros(len(view), np.bool_)
         steady[rows] = known_long & ~where.was_elsewhere[rows]
-        hosting = view.network_class("hosting") & ~view.network_class("relay", "cdn", "crawler")
+        hosting = view.network_class("hosting") & ~(held | view.network_class("cdn", "crawler"))
         return (
-            view.network_class("vpn") & ~relay,
+            view.network_class("vpn") & ~held,
             relay,
+            gateway,
             far ^ steady,
             steady,
             (where.clock == NEIGHBOUR) & direct,

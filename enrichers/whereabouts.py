@@ -18,7 +18,10 @@ from schemas.columns import Rows
 from schemas.networks import NETWORK_BIT
 
 _STANDS_IN = np.uint16(
-    sum(NETWORK_BIT[name] for name in ("hosting", "cdn", "vpn", "tor", "relay", "proxy", "residential_proxy"))
+    sum(
+        NETWORK_BIT[name]
+        for name in ("hosting", "cdn", "vpn", "tor", "relay", "proxy", "residential_proxy", "crawler", "gateway")
+    )
 )
 # Addresses that are registered in one country and used on ships, in aircraft, everywhere: autonomous systems by their
 # names in npm @ip-location-db/asn (CC-BY-4.0).

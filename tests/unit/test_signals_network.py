@@ -16,8 +16,9 @@ from enrichers.data_file import DataFileError
 from enrichers.data_text import with_digest
 from enrichers.datacenter_ip import DatacenterIp
 from enrichers.ip_blocklist import IpBlocklist
-from enrichers.network_lists import ListSignal, clock_name
+from enrichers.network_lists import ListSignal, clock_name, covering
 from enrichers.proxy import Proxy
+from enrichers.registry import SIGNALS
 from enrichers.tor import Tor
 from enrichers.vpn import Vpn
 from schemas.catalogue import category_hash
@@ -68,6 +69,14 @@ def test_a_list_that_the_data_does_not_have_gives_no_no(
     others = {*NETWORK_CLASSES} - {*make(NETWORK_CLASSES).needs}
     assert judged(make(others)).result is None
     assert judged(make({needed})).result is False
+
+
+def test_signals_learn_which_lists_the_data_has() -> None:
+    told = {signal.name: signal for signal in covering(SIGNALS, ("hosting", "vpn", "tor"))}
+    assert tuple(told) == tuple(signal.name for signal in SIGNALS)
+    asked = {name: judged(told[name]).result for name in ("proxy", "ip_blocklist", "tor", "datacenter_ip", "vpn")}
+    assert asked == {"proxy": None, "ip_blocklist": None, "tor": False, "datacenter_ip": False, "vpn": False}
+    assert told["bot"] in SIGNALS
 
 
 def test_vpn_without_a_list_still_answers_by_the_clock() -> None:
@@ -125,6 +134,10 @@ def test_methods_join_to_a_vpn(said: dict[str, Any], reasons: set[str]) -> None:
         ({"network": germany("relay", "vpn"), "environment": {"timezone_offset": 420}}, {"private_relay"}),
         ({"network": germany("relay", "hosting"), "environment": {"device": "phone"}}, {"private_relay"}),
         ({"network": germany("hosting")}, {"hosting_network"}),
+        (
+            {"network": germany("gateway", "hosting", "vpn"), "environment": {"timezone_offset": 420}},
+            {"company_gateway"},
+        ),
         ({"network": germany("cdn", "hosting")}, set()),
         ({"network": VIETNAM, "shown": {"navigator.language": "en-US"}}, {"zone_of_another_country"}),
         (
@@ -162,6 +175,7 @@ def test_proxies_are_listed_or_rotate(said: dict[str, Any], reasons: set[str]) -
     [
         ({"velocity": {"addresses_5m": 3, "addresses_1h": 5, "countries_1h": 2}}, set()),
         ({"velocity": {"addresses_1h": 9}}, {"addresses_rotate"}),
+        ({"network": germany("gateway"), "velocity": {"addresses_1h": 9, "countries_1h": 4}}, set()),
         ({"network": germany("relay"), "velocity": {"addresses_1h": 9, "countries_1h": 4}}, set()),
     ],
 )
@@ -181,9 +195,10 @@ def test_an_exit_of_tor_is_told_by_the_list_alone() -> None:
     [
         (("hosting",), True, {"hosting_range"}),
         (("hosting", "vpn"), True, {"hosting_range"}),
-        (("hosting", "relay"), False, {"relay_or_content_network"}),
-        (("hosting", "cdn"), False, {"relay_or_content_network"}),
-        (("cdn",), False, {"relay_or_content_network"}),
+        (("hosting", "relay"), False, {"lets_people_out"}),
+        (("hosting", "cdn"), False, {"lets_people_out"}),
+        (("hosting", "gateway"), False, {"lets_people_out"}),
+        (("cdn",), False, {"lets_people_out"}),
         (("vpn",), False, {"server_of_a_vpn_or_proxy"}),
     ],
 )
