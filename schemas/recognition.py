@@ -28,7 +28,7 @@ SAME_CONTENTS, SAME_LOG, SAME_SEQUENCE = 1, 2, 4
 
 _GOLDEN: Final = 0x9E3779B97F4A7C15  # of SplitMix64 (Steele, Lea, Flood 2014), as are the two that follow
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_SALTS = tuple(np.uint64(_GOLDEN * kind % 2**64) for kind in range(1, len(REPUTED) + 1))
+_SALTS = np.array([[_GOLDEN * kind % 2**64] for kind in range(1, len(REPUTED) + 1)], np.uint64)
 _MAPPED = np.uint64(0xFFFF0000)  # bytes 8 to 11 of an IPv4 address in 16 bytes, read as a little-endian number
 _WITHOUT_LAST_BYTE = np.uint64(0x00FFFFFFFFFFFFFF)
 
@@ -127,21 +127,14 @@ def entity_keys(network: Network, address: U8) -> U64:
     words = np.ascontiguousarray(address, np.uint8).view("<u8").astype(np.uint64, copy=False)
     high, low = words[:, 0], words[:, 1]
     mapped = (high == 0) & ((low & np.uint64(0xFFFFFFFF)) == _MAPPED)
-    part = np.where(mapped, low & _WITHOUT_LAST_BYTE, np.uint64(0))
-    number = network.asn.astype(np.uint64)
-    nothing = np.zeros(len(number), np.uint64)
-    shown = (high != 0) | (low != 0)
-    keys = np.empty((len(number), len(REPUTED)), np.uint64)
-    keys[:, 0] = np.where(shown, _key(high, low, _SALTS[0]), nothing)
-    keys[:, 1] = np.where(shown, _key(high, part, _SALTS[1]), nothing)
-    keys[:, 2] = np.where(number != 0, _key(nothing, number, _SALTS[2]), nothing)
-    return keys
-
-
-def _key(high: U64, low: U64, salt: np.uint64) -> U64:
-    """Return hashes, never 0. What went in is added to what came out, so that the mixing cannot be run backwards."""
-    key = mix(mix(high + salt) + low) + low
-    return np.maximum(key, np.uint64(1))
+    names = np.zeros((2, len(REPUTED), len(low)), np.uint64)
+    names[0, :2] = high
+    names[1] = low, np.where(mapped, low & _WITHOUT_LAST_BYTE, np.uint64(0)), network.asn
+    # What went in is added to what came out, so that the mixing cannot be run backwards.
+    keys = np.maximum(mix(mix(names[0] + _SALTS) + names[1]) + names[1], np.uint64(1))
+    keys[:2, (high | low) == 0] = 0
+    keys[2, network.asn == 0] = 0
+    return np.ascontiguousarray(keys.T)
 
 
 def mix(numbers: U64) -> U64:

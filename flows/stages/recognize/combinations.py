@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from flows.stages.recognize.kernels import combination_keys
-from schemas.batches import F32, U64, Normalized
+from schemas.batches import F32, U32, U64, Normalized
 from schemas.catalogue import Catalogue, category_hash
 from schemas.recognition import COMBINATIONS
 
@@ -24,7 +24,6 @@ MEMBERS: Final = {
     "locale": ("zone", "languages", "country"),
     "machine": ("fingerprint",),
 }
-_FIELDS: Final = tuple(dict.fromkeys(name for members in MEMBERS.values() for name in members))
 _NUMBERS: Final = {
     "cores": "navigator.hardware_concurrency", "memory": "navigator.device_memory",
     "touch_points": "navigator.max_touch_points", "sound": "audio.sample_sum",
@@ -33,8 +32,12 @@ _CATEGORIES: Final = {
     "fonts": "fonts.list", "canvas_text": "canvas.text", "canvas_geometry": "canvas.geometry",
     "zone": "fingerprint.timezone", "languages": "fingerprint.languages",
 }  # fmt: skip
-_PIXELS: Final = 8.0  # a screen is compared in steps: zoom rounds its lengths
+_FLOATS: Final = ("browser_version", "system_version", "longer", "shorter", *_NUMBERS)
+_CODES: Final = ("browser", "system", "device", "density")
+_FIELDS: Final = (*_FLOATS, *_CATEGORIES, *_CODES, "country", "fingerprint", "renderer")
+_PIXELS: Final = np.float32(8)  # a screen is compared in steps: zoom rounds its lengths
 _CACHED: Final = 65_536
+_GPU_SHIFT, _MODEL_SHIFT = np.uint64(8), np.uint64(16)
 
 
 class Combinations:
@@ -57,26 +60,24 @@ class Combinations:
         """Return every field as uint64[fields, n], 0 where absent."""
         shown, signals = batch.environment, batch.signals
         wide, high = shown.screen_pixels_wide, shown.screen_pixels_high
-        floats = {
-            "browser_version": shown.browser_version,
-            "system_version": shown.system_version,
-            "longer": np.rint(np.maximum(wide, high) / np.float32(_PIXELS)),
-            "shorter": np.rint(np.minimum(wide, high) / np.float32(_PIXELS)),
-        }
+        floats = np.empty((len(_FLOATS), len(batch)), np.float32)
+        floats[:2] = shown.browser_version, shown.system_version
+        np.rint(np.maximum(wide, high) / _PIXELS, out=floats[2])
+        np.rint(np.minimum(wide, high) / _PIXELS, out=floats[3])
+        floats[4:] = np.take(signals.numbers, self._numbers, axis=1).T
         found = np.empty((len(_FIELDS), len(batch)), np.uint64)
-        at = {name: row for row, name in enumerate(_FIELDS)}
-        found[[at[name] for name in floats]] = _bits(np.stack(list(floats.values())))
-        found[[at[name] for name in _NUMBERS]] = _bits(np.take(signals.numbers, self._numbers, axis=1).T)
-        found[[at[name] for name in _CATEGORIES]] = np.take(signals.categories, self._categories, axis=1).T
-        for name in ("browser", "system", "device", "density", "fingerprint"):
-            found[at[name]] = getattr(shown, name)
-        found[at["country"]] = batch.network.country
-        gpu = shown.gpu.astype(np.uint64) << np.uint64(8) | shown.gpu_driver.astype(np.uint64)
-        found[at["renderer"]] = gpu << np.uint64(32) | self._hashes(shown.gpu_model)
+        found[: len(_FLOATS)] = _bits(floats)
+        found[len(_FLOATS) : -len(_CODES) - 3] = np.take(signals.categories, self._categories, axis=1).T
+        found[-len(_CODES) - 3 :] = (
+            *(getattr(shown, name) for name in _CODES),
+            batch.network.country,
+            shown.fingerprint,
+            (shown.gpu.astype(np.uint64) << _GPU_SHIFT) + shown.gpu_driver + self._hashes(shown.gpu_model),
+        )
         return found
 
     def _hashes(self, models: Sequence[str]) -> U64:
-        """Return the hash of each name, uint64[n], 0 for none; remembered for the names that came last."""
+        """Return the hash of each name, uint64[n] with its lower 16 bits free, 0 for none; the last ones are kept."""
         known = self._models
         found = [known.get(name, -1) for name in models]
         if -1 in found:
@@ -85,11 +86,11 @@ class Combinations:
             for row, name in enumerate(models):
                 if found[row] < 0:
                     found[row] = known[name] = category_hash(name) if name else 0
-        return np.array(found, np.uint64)
+        return np.array(found, np.uint64) << _MODEL_SHIFT
 
 
-def _bits(numbers: F32) -> U64:
+def _bits(numbers: F32) -> U32:
     """Return numbers by their bits plus one, 0 where absent: 0 is a number as any other."""
-    bits = (numbers + np.float32(0)).view(np.uint32).astype(np.uint64) + np.uint64(1)
+    bits = (numbers + np.float32(0)).view(np.uint32) + np.uint32(1)
     bits[np.isnan(numbers)] = 0
     return bits

@@ -34,7 +34,7 @@ from schemas.batches import U64, Counted, Recognition, Recognized, Scored
 from schemas.catalogue import load_catalogue
 from schemas.columns import widen
 from schemas.event_time import event_time
-from schemas.recognition import LabelledFraud, NoLabels, PrevalenceSeed, entity_keys, mix
+from schemas.recognition import LabelledFraud, PrevalenceSeed, entity_keys, mix
 from schemas.result import DECISIONS
 from schemas.stage import Snapshot, StageOut
 from schemas.velocity import SLICES
@@ -65,7 +65,7 @@ class Recognize:
         if min(half_lives) < DAY:
             raise ValueError("recognize: half-lives must be at least a day")
         self._seed = seed
-        self._labels = labels or NoLabels()
+        self._labels = labels
         self._half_lives = half_lives
         self._sizes = sizes
 
@@ -109,7 +109,7 @@ def _restored(snapshots: Sequence[bytes]) -> tuple[RecognitionState, int]:
 class RecognizeSession:
     """The state of one partition."""
 
-    def __init__(self, state: RecognitionState, labels: LabelledFraud, *, begun: bool, next_slice: int) -> None:
+    def __init__(self, state: RecognitionState, labels: LabelledFraud | None, *, begun: bool, next_slice: int) -> None:
         self._state = state
         self._labels = labels
         self._begun = begun  # a snapshot covered all slices
@@ -119,7 +119,8 @@ class RecognizeSession:
         self._page = np.array([catalogue.number(name) for name in _PAGE])
         shown = (catalogue.numbers, catalogue.categories, catalogue.booleans)
         numbers, categories, booleans = (_factors(len(columns), salt) for salt, columns in enumerate(shown))
-        self._factors = (numbers, categories, booleans)
+        self._factors = (numbers, categories)
+        self._boolean_factors = booleans.astype(np.uint32)
 
     @property
     def nbytes(self) -> int:
@@ -130,21 +131,23 @@ class RecognizeSession:
         """Say what the partition's traffic so far says of each row. Every row goes on."""
         rows = self.rows_of(batch)
         known = self._state.count(rows)
-        events, fraud = self._labels.count(rows.entities)
-        known.weight[:, :-1] += events
-        known.denied[:, :-1] += fraud
+        if self._labels is not None:
+            events, fraud = self._labels.count(rows.entities)
+            known.weight[:, :-1] += events
+            known.denied[:, :-1] += fraud
         denied, weight = posterior(rows.entities, known.weight, known.denied)
         found = Recognition(known.tail, known.seen, denied, weight, known.copied)
         return StageOut(widen(Recognized, batch, recognition=found))
 
     def rows_of(self, batch: Counted) -> Rows:
         """Return what the state needs of a batch."""
+        copies = self._copies(batch)  # first: it reads all signals, and what follows finds them near
         return Rows(
             time=event_time(batch),
-            offset=np.require(batch.origin.offset, np.int64, ("C", "W")),
+            offset=_plain(batch.origin.offset, np.int64),
             combinations=self._combinations.keys(batch),
             entities=entity_keys(batch.network, batch.event.address),
-            copies=self._copies(batch),
+            copies=copies,
         )
 
     def _copies(self, batch: Counted) -> U64:
@@ -164,6 +167,7 @@ class RecognizeSession:
             log_code=_plain(log.code, np.uint16),
             log_target=_plain(log.target, np.uint8),
             factors=self._factors,
+            boolean_factors=self._boolean_factors,
         )
         keys = np.empty((len(batch), 3), np.uint64)
         copy_keys(shown, LONG_LOG, keys)

@@ -41,5 +41,6 @@ def _shown() -> Shown:
         numbers=number, categories=number, booleans=np.zeros((1, 1), np.uint8), aged=np.ones(1, np.bool_),
         page=np.zeros(1, np.int64), session=np.zeros((1, 2), np.uint64), sequence=np.zeros(1, np.uint32),
         log_offsets=np.array([0, 1]), log_time=np.zeros(1, np.uint32), log_value=np.zeros(1, np.uint32),
-        log_code=np.zeros(1, np.uint16), log_target=np.zeros(1, np.uint8), factors=(factors, factors, factors),
+        log_code=np.zeros(1, np.uint16), log_target=np.zeros(1, np.uint8), factors=(factors, factors),
+        boolean_factors=np.ones(1, np.uint32),
     )  # fmt: skip
