@@ -50,7 +50,7 @@ class Causes:
 
     def seen(self, view: View) -> dict[str, Bool]:
         """Return where each cause is seen, bool[n] by name."""
-        found = view.once(_seen_by_all)[self._first : self._first + len(self._shown_by)]
+        found = view.once(_seen_by_all(len(_EVERY)))[self._first : self._first + len(self._shown_by)]
         return dict(zip(self._shown_by, found, strict=True))
 
     def names_on(self, batch: Enriched, row: int, cause: str) -> list[str]:
@@ -71,25 +71,28 @@ class Causes:
         return np.array([at for at, _ in flat], np.intp), np.array([cause for _, cause in flat], np.intp)
 
 
-_EVERY: list[Causes] = []  # those of all signals are looked for in one pass: small NumPy calls are what costs
-
-
-def _seen_by_all(view: View) -> Bool:
-    """Return where each cause of all is seen, bool[causes, n]."""
-    found = np.zeros((sum(len(one.causes) for one in _EVERY), len(view)), np.bool_)
-    for ask, (places, cause_of) in zip((view.trues, view.falses, view.failed), _all_places(len(_EVERY)), strict=True):
-        shown, row = np.divmod(np.flatnonzero(ask(places)), max(len(view), 1))  # few are seen: they alone go on
-        found[cause_of[shown], row] = True
-    return found
+# Those of all signals are looked for in one pass: small NumPy calls are what costs. Modules make theirs when they are
+# imported, so a batch is looked at once; who makes one later looks at it once more.
+_EVERY: list[Causes] = []
 
 
 @cache
-def _all_places(causes: int) -> tuple[tuple[Positions, Positions], ...]:
-    """Return the places of so many ``Causes``, joined."""
-    kinds = zip(*(one.places for one in _EVERY[:causes]), strict=True)
-    return tuple(
-        (np.concatenate([at for at, _ in kind]), np.concatenate([cause for _, cause in kind])) for kind in kinds
-    )
+def _seen_by_all(groups: int) -> Callable[[View], Bool]:
+    """Return what finds where each cause of so many ``Causes`` is seen, bool[causes, n]."""
+    size = sum(len(one.causes) for one in _EVERY[:groups])
+    kinds = [
+        tuple(map(np.concatenate, zip(*kind, strict=True)))
+        for kind in zip(*(one.places for one in _EVERY[:groups]), strict=True)
+    ]
+
+    def seen(view: View) -> Bool:
+        found = np.zeros((size, len(view)), np.bool_)
+        for ask, (places, cause_of) in zip((view.trues, view.falses, view.failed), kinds, strict=True):
+            shown, row = np.divmod(np.flatnonzero(ask(places)), max(len(view), 1))  # few are seen: they alone go on
+            found[cause_of[shown], row] = True
+        return found
+
+    return seen
 
 
 class Counted:
