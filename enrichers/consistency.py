@@ -35,8 +35,11 @@ CONTRADICTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     ),
     "system_contradicts_user_agent": (
         "check.platform_contradicts_user_agent", "check.client_hints_contradict_user_agent",
+        "check.client_hints_contradict_each_other",
+    ),
+    "hints_contradict_user_agent": (
         "check.form_factor_contradicts_user_agent", "check.system_version_contradicts_user_agent",
-        "check.client_hints_contradict_each_other", "check.brand_contradicts_user_agent",
+        "check.brand_contradicts_user_agent",
     ),
     "brand_version_contradicts_user_agent": ("check.brand_version_contradicts_user_agent",),
     "mobile_hint_contradicts_user_agent": ("check.mobile_hint_contradicts_user_agent",),

@@ -56,19 +56,20 @@ class Incognito(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """Chromium: quota known, not 10 GiB. Safari: private files asked for. Firefox: so, or a service worker."""
-        quota = ~np.isnan(_quota(view)) & (_quota(view) != _SAME_FOR_ALL) & view.chromium
-        files = view.known("storage_detail.opfs") & _may_keep(view) & (_safari(view) | view.browser("firefox"))
-        workers = view.known("navigator_member.serviceWorker") & view.browser("firefox") & _may_keep(view)
-        return quota | files | workers
+        beyond, firefox = view.once(_quota), view.browser("firefox")
+        quota = ~np.isnan(beyond) & (beyond != _SAME_FOR_ALL) & view.chromium
+        files = view.known("storage_detail.opfs") & (_safari(view) | firefox)
+        workers = view.known("navigator_member.serviceWorker") & firefox
+        return quota | ((files | workers) & view.once(_may_keep))
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Look at what each family refuses to a private window."""
-        firefox, may_keep = view.browser("firefox") & ~view.system("ios"), _may_keep(view)
+        firefox, may_keep = view.browser("firefox") & ~view.system("ios"), view.once(_may_keep)
         heap = view.number("storage.heap_limit")
         limit = np.where(np.isnan(heap), _USUAL_HEAP, heap) * _HEAPS
         no_files = view.false("storage_detail.opfs") & may_keep
         return (
-            (_quota(view) < limit) & view.chromium,
+            (view.once(_quota) < limit) & view.chromium,
             view.true("storage.file_system_denied") & view.chromium & (view.environment.browser_version < 76),
             no_files & _safari(view),
             *first_of(

@@ -17,6 +17,7 @@ _CONTRADICTIONS = (
     Clue("engine_contradicts_user_agent", 0.8, f"Another engine answers than the user agent names. {_MEASURED}."),
     Clue("version_contradicts_user_agent", 0.5, "Features of another version; experiments switch single ones on."),
     Clue("system_contradicts_user_agent", 0.65, f"Platform or client hints name another system. {_MEASURED}."),
+    Clue("hints_contradict_user_agent", 0.45, "Brand, form or version of the hints; applications built on a browser."),
     Clue("brand_version_contradicts_user_agent", 0.35, "Brand and user agent differ in version; updates race there."),
     Clue("mobile_hint_contradicts_user_agent", 0.3, "The mobile hint is wrong; the desktop-site switch of phones too."),
     Clue("vendor_contradicts_browser", 0.5, "The vendor string is another engine's."),
@@ -38,6 +39,18 @@ _REPLACED = (
     Clue("identity_functions_altered", 0.5, "Functions that name the machine; privacy extensions replace them too."),
     Clue("noise_functions_altered", 0.4, "Functions that read pictures or sound; canvas blockers replace them too."),
     Clue("other_functions_altered", 0.3, "Some native function: 1.1% of honest, by content blockers and wallets."),
+)
+_LANGUAGES = "language_list_contradicts_language"
+# What one lie contradicts, the strongest first: only that counts.
+_ONE_LIE = (
+    (
+        "system_contradicts_user_agent",
+        "hints_contradict_user_agent",
+        "brand_version_contradicts_user_agent",
+        "mobile_hint_contradicts_user_agent",
+    ),
+    ("worker_contradicts_page", "worker_gpu_contradicts_page"),
+    ("engine_contradicts_user_agent", "vendor_contradicts_browser"),
 )
 _TRACES = Causes(
     {
@@ -81,21 +94,9 @@ class Tampering(SmartSignal):
     def observe(self, view: View) -> Sequence[Bool]:
         """Take the contradictions by their cause, and the traces of replaced functions."""
         seen, traces, replaced = view.once(ALL.seen), _TRACES.seen(view), view.once(FUNCTIONS.seen)
-        brand, mobile = "brand_version_contradicts_user_agent", "mobile_hint_contradicts_user_agent"
-        system, *hints = first_of(seen["system_contradicts_user_agent"], seen[brand], seen[mobile])
-        worker, gpu = first_of(seen["worker_contradicts_page"], seen["worker_gpu_contradicts_page"])
-        engine, vendor = first_of(seen["engine_contradicts_user_agent"], seen["vendor_contradicts_browser"])
-        counted = {
-            **seen,
-            "system_contradicts_user_agent": system,
-            brand: hints[0],
-            mobile: hints[1],
-            "worker_contradicts_page": worker,
-            "worker_gpu_contradicts_page": gpu,
-            "engine_contradicts_user_agent": engine,
-            "vendor_contradicts_browser": vendor,
-            "language_list_contradicts_language": seen["language_list_contradicts_language"] | traces["languages"],
-        }
+        counted = {**seen, _LANGUAGES: seen[_LANGUAGES] | traces["languages"]}
+        for chain in _ONE_LIE:
+            counted |= zip(chain, first_of(*(seen[name] for name in chain)), strict=True)
         hiding, *others = (replaced[name] for name in ALTERED)
         return (
             *(counted[clue.reason] for clue in _CONTRADICTIONS),

@@ -294,6 +294,8 @@ HELD_DOWN = [
          {"altered.Navigator.userAgent": True, "altered.HTMLCanvasElement.toDataURL": True}),
     Case("tampering", {"brand_version_contradicts_user_agent"}, {}, CHROME, ("brand_version_contradicts_user_agent",)),
     Case("tampering", {"worker_gpu_contradicts_page"}, {}, CHROME, ("worker_gpu_contradicts_page",)),
+    Case("tampering", {"hints_contradict_user_agent"}, {}, CHROME,
+         ("brand_contradicts_user_agent", "brand_version_contradicts_user_agent")),
     Case("anti_detect_browser", {"functions_replaced", "navigator_own_properties"},
          {"automation.proxy_detected": True, "automation.navigator_own_properties": True}),
     Case("anti_detect_browser", {"functions_replaced"}, {"altered.HTMLCanvasElement.toDataURL": True}),
