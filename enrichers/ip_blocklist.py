@@ -52,15 +52,15 @@ class IpBlocklist(ListSignal):
         """Lists, and what came of earlier events; what is not known is NaN, and no comparison holds."""
         denied, weight = view.recognition.denied, view.recognition.weight
         enough = weight >= _ENOUGH
-        half = enough & (denied > 0.5)
-        share, mostly = denied[:, _ADDRESS], half[:, _ADDRESS]
+        half = np.ascontiguousarray((enough & (denied > 0.5)).T)
+        share, mostly = denied[:, _ADDRESS], half[_ADDRESS]
         return (
             view.network_class("listed"),
             mostly,
             mostly & (share > 0.8),
             enough[:, _ADDRESS] & (share > 0.25) & ~mostly,
-            half[:, _NETWORK],
-            half[:, _ASN],
+            half[_NETWORK],
+            half[_ASN],
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -102,15 +102,23 @@ class Jury:
         rows, signals = len(view), len(self._signals)
         # Few clues are seen: work on those alone. They come clue by clue, so a row's product has the same order, and
         # so the same rounding, whatever the batch.
-        clue, row = np.divmod(np.flatnonzero(np.concatenate(seen)), max(rows, 1))
+        clue, row = np.divmod(np.flatnonzero(_joined(seen)), max(rows, 1))
         cell = row * signals + self._signal_of[clue]
         doubt = np.ones((rows, signals))
         np.multiply.at(doubt.reshape(-1), cell, self._doubts[clue])
         reasons = np.zeros((rows, signals), np.uint32)
         np.bitwise_or.at(reasons.reshape(-1), cell, self._bits[clue])
         confidence = (1.0 - doubt).astype(np.float32)
-        silent = ~np.concatenate(asked).reshape(signals, rows).T & (reasons == 0)
+        silent = ~_joined(asked).reshape(signals, rows).T & (reasons == 0)
         # Silent rows have no confidence, so their result is still 0.
         result = (confidence >= self._thresholds).view(np.int8) - silent.view(np.int8)
         confidence[silent] = np.nan
         return Verdict(result, confidence, reasons)
+
+
+def _joined(columns: Sequence[Bool]) -> Bool:
+    """Return columns one after another, as ``np.concatenate`` does: of hundreds of small ones in half the time."""
+    try:
+        return np.frombuffer(b"".join(cast("Sequence[bytes]", columns)), np.bool_)
+    except TypeError:  # one of them is not contiguous
+        return np.concatenate(columns)

@@ -84,7 +84,7 @@ class View:
         first, *others = (self._signals.known[:, self._catalogue.boolean(name)] for name in names)
         for other in others:
             first = first | other
-        return first
+        return np.ascontiguousarray(first)
 
     def true(self, name: str) -> Bool:
         """Return where a boolean is known to be true, bool[n]."""
