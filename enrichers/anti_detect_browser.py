@@ -8,7 +8,7 @@ import numpy as np
 
 from enrichers.causes import Causes, first_of
 from enrichers.consistency import ALL, ALTERED, FUNCTIONS, altered_on, contradictions_on
-from enrichers.known_values import impossible_sum
+from enrichers.known_values import impossible_sum, silent
 from enrichers.noise import noise_explained, noisy_pictures
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -49,6 +49,7 @@ class AntiDetectBrowser(SmartSignal):
         *FUNCTIONS.inputs,
         *_CAUSES.inputs,
         "audio.sample_sum",
+        "sound.noise_hash",
         "canvas.pixel_differences",
         "canvas.readback_errors",
         "api.brave",
@@ -84,7 +85,8 @@ class AntiDetectBrowser(SmartSignal):
         seen, found, replaced = view.once(ALL.seen), _CAUSES.seen(view), view.once(FUNCTIONS.seen)
         explained = view.once(noise_explained)
         pictures = view.once(noisy_pictures) & ~explained
-        sound = (found["audio"] | impossible_sum(view.number("audio.sample_sum"))) & ~explained
+        sound = found["audio"] | silent(view.category("sound.noise_hash"))
+        sound = (sound | impossible_sum(view.number("audio.sample_sum"))) & ~explained
         both, in_pictures, in_sound = first_of(pictures & sound, pictures, sound)
         engine, version = first_of(seen["engine_contradicts_user_agent"], seen["version_contradicts_user_agent"])
         worker, gpu = first_of(seen["worker_contradicts_page"], seen["worker_gpu_contradicts_page"])

@@ -169,6 +169,8 @@ TRUE = [
          ("canvas_unstable", "audio_unstable")),
     Case("anti_detect_browser", {"noise_in_pictures_and_sound"},
          {"canvas.readback_errors": 4, "audio.sample_sum": 99.0}),
+    Case("anti_detect_browser", {"noise_in_sound", "version_is_another"}, {"sound.noise_hash": "76fcbc45"}, CHROME,
+         ("features_newer_than_user_agent",)),
     Case("anti_detect_browser", {"functions_hide"}, {"automation.webdriver_altered": True}),
     Case("anti_detect_browser", {"fonts_of_another_system", "gpu_of_another_machine"}, {}, CHROME,
          ("gpu_contradicts_system", "fonts_contradict_system")),
