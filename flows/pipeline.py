@@ -19,6 +19,7 @@ from typing import Any
 from enrichers.address_table import load_address_table
 from enrichers.prevalence_seed import load_prevalence_seed
 from enrichers.stage import Enrich
+from enrichers.versions import data_versions
 from flows.chain import Chain, ChainSession, FollowingStage
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
@@ -102,7 +103,7 @@ def build_pipeline(
         velocity=Velocity(lateness_ms=lateness_ms, salt=_salt_of(entity_key)),
         recognize=Recognize(load_prevalence_seed(), labels),
         relate=Relate(shared or NothingShared(), entity_key),
-        enrich=Enrich(),
+        enrich=Enrich(versions=data_versions()),
         score=ScoreStage(model, policy),
     )
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from enrichers.address_table import load_address_table
 from enrichers.prevalence_seed import load_prevalence_seed
 from enrichers.stage import Enrich
+from enrichers.versions import data_versions
 from flows.lookups.memory_shared import MemorySharedCounts
 from flows.parcel import Parcel, Span
 from flows.run_stage import Monitor, run_session, run_stage
@@ -38,7 +39,7 @@ _ALLOW, _DENY = DECISIONS.index("allow"), DECISIONS.index("deny")
 def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray[np.int8], list[str]]]:
     """Yield what the flow would give its score stage, with the labels and kinds of the rows that came through."""
     monitor = Monitor.silent()
-    decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), Enrich()
+    decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), Enrich(versions=data_versions())
     normalize = Normalize(locate=load_address_table())
     velocity, recognize = Velocity(lateness_ms=_LATENESS_MS), Recognize(load_prevalence_seed())
     relate = Relate(MemorySharedCounts())
