@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.stages.device_state.arrays import Growing
 from flows.stages.recognize.frames import Frame, Records, Whole
 from flows.stages.recognize.kernels import (
     BEGUN,
@@ -48,7 +49,7 @@ class Sizes(NamedTuple):
 
     combinations: int = 1 << 18
     entities: int = 1 << 18
-    copies: int = 1 << 20
+    copies: int = 1 << 19
 
 
 class HalfLives(NamedTuple):
@@ -184,8 +185,13 @@ class RecognitionState:
 
 
 def _empty(sizes: Sizes) -> Tables:
-    """Return empty tables. A record lies together, with its mark: a row that is looked up waits for memory once."""
-    combinations, entities, copies = (np.zeros(size, record) for size, record in zip(sizes, _RECORDS, strict=True))
+    """Return empty tables, in huge pages where the system has them.
+
+    A record lies together, with its mark: a row that is looked up waits for memory once.
+    """
+    combinations, entities, copies = (
+        Growing(record, size).array[:size] for size, record in zip(sizes, _RECORDS, strict=True)
+    )
     places = [np.empty(size, np.int32) for size in sizes]
     kinds = len(COMBINATIONS)
     return Tables(
