@@ -37,10 +37,10 @@ class Headless(SmartSignal):
     question = "The browser runs without a display."
     threshold = 0.6
     held_down = (
-        "Firefox's resist-fingerprinting gives the viewport as screen: not counted. "
-        "Remote desktops, thin clients and fresh Linux desktops have a software renderer, no sound and no task bar: "
-        "those clues together stay under the threshold. A tab in the background may have no window yet, and a page "
-        "that may not ask (insecure, or in another site's frame) is denied notifications everywhere."
+        "Firefox's resist-fingerprinting gives the viewport as screen: not counted. Remote desktops, thin clients and "
+        "fresh Linux desktops have a software renderer, no sound and no task bar: those clues together stay under the "
+        "threshold. Edge lays its scroll bars over the page by itself. A tab in the background may have no window "
+        "yet, and a page that may not ask (insecure, or in another site's frame) is denied notifications everywhere."
     )
     data_kinds = ("known_values",)
     inputs = (
@@ -70,7 +70,7 @@ class Headless(SmartSignal):
         Clue("no_pointer", 0.45, "A desktop without a mouse or finger, as headless Firefox says; 0 of 6,700 honest."),
         Clue("hidden_scroll_bars", 0.35, "Headless Chromium hides them; on Windows and Linux 0 of 1,860 honest did."),
         Clue("software_renderer", 0.25, "SwiftShader or llvmpipe; 3% of honest visitors have a virtual renderer."),
-        Clue("zero_round_trip", 0.25, "Chromium reports a round trip of 0 ms headless; a fast line rounds to 0 too."),
+        Clue("zero_round_trip", 0.15, "Old headless Chromium says a round trip of 0 ms; under 25 ms rounds to it too."),
         Clue("no_chrome_object", 0.35, "Desktop Chromium has window.chrome; old headless Chromium has not."),
         Clue("permissions_inconsistent", 0.3, "Denied by one interface and open by the other, where both may answer."),
         Clue("no_webgl", 0.2, "Headless Firefox has no WebGL; 1% of honest desktops switched it off."),
@@ -108,7 +108,7 @@ class Headless(SmartSignal):
             no_frame,
             (width == 800) & (height == 600) & desktop,
             seen["no_pointer"] & desktop,
-            seen["scroll_bars"] & chrome & view.system("windows", "linux"),
+            seen["scroll_bars"] & chrome & view.system("windows", "linux") & ~view.browser("edge"),
             view.classify("webgl.unmasked_renderer", renderer_kind) == SOFTWARE,
             (view.number("navigator.connection_rtt") == 0) & chrome,
             seen["no_chrome"] & chrome,
