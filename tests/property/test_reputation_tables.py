@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.lookups.labelled_fraud import pack_reputation, unpack_reputation
@@ -42,6 +42,7 @@ def keys_of(counts: Counts) -> np.ndarray:
     return entity_keys(Network(number, counts.asn, none, none, number), counts.address)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_tables_hold_the_sums_of_each_entity(drawn: list[tuple[bytes, int, float, float]]) -> None:
     counts = counts_of(drawn)
@@ -59,6 +60,7 @@ def test_tables_hold_the_sums_of_each_entity(drawn: list[tuple[bytes, int, float
             assert fraud <= events
 
 
+@settings(deadline=None)
 @given(rows)
 def test_the_order_of_the_rows_changes_no_table_and_a_file_brings_them_back(
     drawn: list[tuple[bytes, int, float, float]],

@@ -23,12 +23,14 @@ def made(drawn: list[tuple[int, int]]) -> Ranges:
     return Ranges(firsts, np.cumsum(np.array([size for _, size in drawn], np.uint64), dtype=np.uint64))
 
 
+@settings(deadline=None)
 @given(ranges, st.floats(0, 1, exclude_max=True))
 def test_a_point_is_an_address_of_a_range(drawn: list[tuple[int, int]], point: float) -> None:
     number = made(drawn).at(point)
     assert any(first <= number < first + size for first, size in drawn)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=9))
 def test_every_address_has_its_points(sizes: list[int]) -> None:
     drawn = [(1_000 * row, size) for row, size in enumerate(sizes)]
@@ -37,7 +39,7 @@ def test_every_address_has_its_points(sizes: list[int]) -> None:
     assert found == [first + step for first, size in drawn for step in range(size)]
 
 
-@settings(deadline=None)  # the first one reads the table of countries
+@settings(deadline=None)
 @given(small, st.sampled_from(["hosting", "vpn", "tor", "relay", "gateway"]), st.integers(0, 99))
 def test_what_is_drawn_has_the_class_in_the_file(drawn: list[tuple[int, int]], pool: str, seed: int) -> None:
     values = np.array([0, *(bits for _, bits in drawn), 0], np.uint32)
