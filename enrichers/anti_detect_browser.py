@@ -57,12 +57,12 @@ class AntiDetectBrowser(SmartSignal):
     )
     clues = (
         Clue("engine_is_another", 0.75, "The engine that answers is not the one that the user agent names."),
-        Clue("version_is_another", 0.6, "Features of another version than a profile's user agent: 0 of 6,700 honest."),
+        Clue("version_is_another", 0.6, "Features of another version than a profile's user agent: 0 of 15,017 honest."),
         Clue("worker_was_forgotten", 0.6, "The page's navigator was replaced, the worker's was not."),
         Clue("worker_gpu_was_forgotten", 0.35, "The page's graphics were replaced, the worker's were not; two cards."),
-        Clue("graphics_are_made_up", 0.65, "Limits and formats that the named card does not have: 0 of 6,700 honest."),
+        Clue("graphics_are_made_up", 0.65, "Limits and formats that the named card does not have: 0 of 15,017 honest."),
         Clue("gpu_of_another_machine", 0.45, "Graphics of another system or processor."),
-        Clue("noise_in_pictures_and_sound", 0.75, "Both have noise, in a browser that adds none: 0 of 6,700 honest."),
+        Clue("noise_in_pictures_and_sound", 0.75, "Both have noise, in a browser that adds none: 0 of 15,017 honest."),
         Clue("noise_in_pictures", 0.4, "Pictures have noise; canvas blockers do that for honest people too."),
         Clue("noise_in_sound", 0.35, "Two equal sounds differ, or the sound is none that an engine makes."),
         Clue("functions_hide", 0.65, "Functions were replaced that only somebody replaces who hides something."),

@@ -54,8 +54,8 @@ class CanvasSpoofing(SmartSignal):
         *FUNCTIONS.inputs,
     )
     clues = (
-        Clue("unstable", 0.8, "Two equal drawings differ, in a browser that adds no noise: 0 of 6,700 honest."),
-        Clue("known_pixels_differ", 0.75, "Pixels of known colour come back as another: 0 of 6,700 honest."),
+        Clue("unstable", 0.8, "Two equal drawings differ, in a browser that adds no noise: 0 of 15,017 honest."),
+        Clue("known_pixels_differ", 0.75, "Pixels of known colour come back as another: 0 of 15,017 honest."),
         Clue("differs_elsewhere", 0.65, "A worker, a frame or an offscreen canvas draws the same otherwise."),
         Clue("functions_replaced", 0.55, "Functions that read the canvas are not the browser's own."),
         Clue("text_differs_in_worker", 0.35, "Only text, in a worker, which may know other fonts."),

@@ -44,7 +44,7 @@ class NavigatorMismatch(SmartSignal):
         Clue("hints_contradict_each_other", 0.6, "Client hints of low and high entropy differ."),
         Clue("brand_version_is_wrong", 0.4, "Brand and user agent differ in version; an update may be half-way."),
         Clue("mobile_hint_is_wrong", 0.35, "The mobile hint is not the user agent's; the desktop-site switch does it."),
-        Clue("no_client_hints", 0.45, "A current desktop Chrome in a secure context has client hints: 0 of 6,700."),
+        Clue("no_client_hints", 0.45, "A current desktop Chrome in a secure context has client hints: 0 of 15,017."),
         Clue("worker_platform", 0.8, "The worker names another platform."),
         Clue("worker_cores", 0.65, "The worker counts other cores."),
         Clue("worker_differs", 0.65, "The worker differs in user agent, languages, memory, hints or time zone."),

@@ -10,7 +10,7 @@ from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
 from schemas.batches import Bool, Enriched
 
-_MEASURED = "0 of 6,700 honest visitors of the simulated population"
+_MEASURED = "0 of 15,017 honest events of the simulated population"
 _CONTRADICTIONS = (
     Clue("worker_contradicts_page", 0.7, f"A worker is the same browser; spoofers forget it. {_MEASURED}."),
     Clue("frame_contradicts_page", 0.7, f"A fresh frame is the same browser. {_MEASURED}."),
