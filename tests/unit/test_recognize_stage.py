@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flows.chain import Chain
-from flows.stages.recognize import Recognize, kernels
+from flows.stages.recognize import Recognize, hashes, kernels
 from flows.stages.recognize.reputation import PRIOR, STRENGTH, posterior
 from flows.stages.recognize.stage import DAY, RecognizeSession
 from flows.stages.recognize.state import SEED_WEIGHT, HalfLives, Sizes
@@ -21,9 +21,6 @@ from schemas.catalogue import load_catalogue
 from schemas.recognition import (
     COMBINATIONS,
     REPUTED,
-    SAME_CONTENTS,
-    SAME_LOG,
-    SAME_SEQUENCE,
     LabelTable,
     LabelTables,
     PrevalenceSeed,
@@ -214,61 +211,6 @@ def test_a_wider_share_passes_an_entity_that_is_not_there() -> None:
     assert np.isnan(rests[0, 2])
 
 
-PAGE = {"timing.page_age": 812.25, "navigation.response": 91.5, "navigator.hardware_concurrency": 8}
-
-
-def replayed(
-    events: Sequence[dict[str, Any]], logs: Sequence[Any], sequences: Sequence[int], times: Sequence[int] = ()
-) -> list[int]:
-    batch = counted(events, logs, times=times)
-    if times:
-        batch = replace(batch, origin=replace(batch.origin, appended_at=np.array(times) + 30))
-    one = np.repeat(batch.event.session_id[:1], len(batch), axis=0)
-    batch = replace(batch, event=replace(batch.event, session_id=one, sequence=np.array(sequences, np.uint32)))
-    bits: list[int] = recognition(session(), batch).replayed.tolist()
-    return bits
-
-
-def test_the_same_contents_under_another_id_are_a_copy() -> None:
-    assert replayed([PAGE] * 2, [LONG] * 2, [0, 1]) == [0, SAME_CONTENTS | SAME_LOG]
-    assert replayed([PAGE] * 2, [LONG[:3]] * 2, [0, 1]) == [0, SAME_CONTENTS]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"navigator.hardware_concurrency": 9}, {"navigator.webdriver": True}, {"navigator.platform": "Win32"}],
-)
-def test_a_number_a_boolean_or_a_category_makes_a_difference(change: dict[str, Any]) -> None:
-    assert replayed([PAGE, {**PAGE, **change}], [LONG[:3]] * 2, [0, 1]) == [0, 0]
-
-
-def test_short_logs_are_typed_alike_and_long_ones_are_not() -> None:
-    other = {**PAGE, "timing.page_age": 77.0}
-    assert replayed([PAGE, other], [LONG] * 2, [0, 1]) == [0, SAME_LOG]
-    assert replayed([PAGE, other], [LONG[:11]] * 2, [0, 1]) == [0, 0]
-    assert replayed([PAGE, other], [LONG, [*LONG[:11], {"code": 207, "t": 1_101}]], [0, 1]) == [0, 0]
-    assert replayed([PAGE, other], [LONG, [LONG[1], LONG[0], *LONG[2:]]], [0, 1]) == [0, 0]
-
-
-def test_a_number_comes_again_in_a_second_tab_and_not_in_one_page() -> None:
-    tab = {**PAGE, "timing.page_age": 77.0}
-    grown = {**PAGE, "navigator.hardware_concurrency": 9}
-    assert replayed([PAGE, tab], [[], []], [4, 4]) == [0, 0]
-    assert replayed([PAGE, grown], [[], []], [4, 4]) == [0, SAME_SEQUENCE]
-    assert replayed([PAGE, grown], [[], []], [4, 5]) == [0, 0]
-
-
-def test_events_that_tell_no_age_of_the_page_are_not_compared() -> None:
-    assert replayed([{}, {}], [[], []], [0, 0]) == [0, 0]
-    assert replayed([{}, {}], [LONG, LONG], [0, 0]) == [0, SAME_LOG]
-
-
-def test_copies_are_known_for_a_day() -> None:
-    times = [NOW, NOW + DAY + 2_000]
-    assert replayed([PAGE] * 2, [LONG] * 2, [0, 1], times=[NOW, NOW + DAY]) == [0, SAME_CONTENTS | SAME_LOG]
-    assert replayed([PAGE] * 2, [LONG] * 2, [0, 1], times=times) == [0, 0]
-
-
 def _flood(opened: RecognizeSession, rows: int, first: int) -> None:
     """Let events come whose combinations, networks and contents nobody else has."""
     numbers = np.arange(first, first + rows)
@@ -360,13 +302,8 @@ def test_an_epoch_adds_little_to_the_log() -> None:
 
 def test_a_session_needs_nothing_that_setup_did_not_compile() -> None:
     compile_kernels()
-    found: tuple[Any, ...] = (
-        kernels.recognize_rows,
-        kernels.begin,
-        kernels.rescale,
-        kernels.copy_keys,
-        kernels.combination_keys,
-    )
+    found: list[Any] = [kernels.recognize_rows, kernels.begin, kernels.rescale]
+    found += [hashes.copy_keys, hashes.combination_keys]
     before = [len(kernel.signatures) for kernel in found]
     opened = session(seed=seed_of(session(), counted([{}], environment=[WINDOWS]), [3]))
     opened.remember(scored(opened.apply(counted([{}] * 3)).oks, ["deny"] * 3))

@@ -3,6 +3,7 @@
 ``stage``         the stage and its session
 ``combinations``  the keys of combinations of attributes
 ``reputation``    from counts to the share that is expected to be denied
+``hashes``        keys of contents and combinations, compiled
 ``kernels``       the loop over rows, compiled
 ``state``         the arrays, what changed in them, and their slices
 ``frames``        the bytes of snapshots

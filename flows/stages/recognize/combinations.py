@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from flows.stages.recognize.kernels import combination_keys
+from flows.stages.recognize.hashes import combination_keys
 from schemas.batches import F32, U32, U64, Normalized
 from schemas.catalogue import Catalogue, category_hash
 from schemas.recognition import COMBINATIONS

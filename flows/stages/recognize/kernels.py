@@ -41,11 +41,7 @@ DIRTY_PREVALENCE, DIRTY_REPUTATION, DIRTY_COPIES, WORDS = 6, 7, 8, 9
 _TERMS = tuple(math.log(2) ** power / math.factorial(power) for power in range(9))  # of 2 ** x about 0: 1e-7 at 1
 _LOWEST, _HIGHEST = -1_000, 1_000  # powers of two that a double holds
 _TOP, _MIDDLE, _LOW, _SECONDS = np.uint64(56), np.uint64(24), np.uint64(0xFFFFFFFF), np.uint64(32)
-_EMPTY, _ODD = np.uint64(0), np.uint64(1)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # of SplitMix64, as schemas.recognition
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
-_CODE_SHIFT = np.uint64(8)
+_EMPTY = np.uint64(0)
 
 
 class Tables(NamedTuple):
@@ -75,25 +71,6 @@ class Rows(NamedTuple):
     copies: U64  # [n, 3]
 
 
-class Shown(NamedTuple):
-    """What copies are found by. Floats by their bits."""
-
-    numbers: U32  # [n, N]
-    categories: U32  # [n, C]
-    booleans: U8  # [n, B]
-    aged: Bool  # [n]: the age of the page is told
-    page: I64  # columns of numbers that are measured once a page
-    session: U64  # [n, 2]
-    sequence: U32
-    log_offsets: I64  # [n + 1]
-    log_time: U32
-    log_value: U32
-    log_code: Any  # uint16
-    log_target: U8
-    factors: tuple[U64, U64]  # of numbers and of categories
-    boolean_factors: U32
-
-
 class Known(NamedTuple):
     """What the state says of a batch."""
 
@@ -111,15 +88,6 @@ class Decided(NamedTuple):
     time: I64
     entities: U64  # [m, REPUTED]
     denied: Bool
-
-
-@step
-def _mix(number: Any) -> Any:
-    number ^= number >> _SHIFTS[0]
-    number *= _FIRST
-    number ^= number >> _SHIFTS[1]
-    number *= _SECOND
-    return number ^ (number >> _SHIFTS[2])
 
 
 @step
@@ -383,62 +351,3 @@ def recognize_rows(tables: Tables, rows: Rows, decided: Decided, lag: Any, known
                 copied |= 1 << kind
         known.copied[row] = copied
     return taken
-
-
-@step
-def _hash_of_signals(shown: Shown, row: Any) -> Any:
-    """Return a hash of all that a row shows: a sum of products with odd factors (multilinear hashing)."""
-    total = _GOLDEN
-    for column in range(shown.numbers.shape[1]):
-        total += shown.factors[0][column] * np.uint64(shown.numbers[row, column])
-    for column in range(shown.categories.shape[1]):
-        total += shown.factors[1][column] * np.uint64(shown.categories[row, column])
-    true = np.uint32(0)  # 32 bits tell booleans apart where all numbers are the same, and are twice as fast
-    for column in range(shown.booleans.shape[1]):
-        true += shown.boolean_factors[column] & (np.uint32(0) - np.uint32(shown.booleans[row, column]))
-    return _mix(total + np.uint64(true))
-
-
-@step
-def _hash_of_log(shown: Shown, row: Any) -> Any:
-    """Return a hash of all entries of a row's log and their order."""
-    total, salt = _GOLDEN, _GOLDEN
-    for entry in range(shown.log_offsets[row], shown.log_offsets[row + 1]):
-        salt += _FIRST
-        what = np.uint64(shown.log_code[entry]) << _CODE_SHIFT | np.uint64(shown.log_target[entry])
-        moment = np.uint64(shown.log_time[entry]) << _SECONDS | np.uint64(shown.log_value[entry])
-        total += (moment + salt) * ((what << _SECONDS) + (salt >> _SECONDS) | _ODD)
-    return _mix(total)
-
-
-@kernel
-def copy_keys(shown: Shown, long_log: Any, keys: U64) -> None:
-    """Write the keys of contents, log, and sequence within page and session, uint64[n, 3]; 0: not compared."""
-    numbers, page = shown.numbers, shown.page
-    for row in range(len(numbers)):
-        log = _hash_of_log(shown, row)
-        entries = shown.log_offsets[row + 1] - shown.log_offsets[row]
-        keys[row, 0] = keys[row, 2] = _EMPTY
-        if shown.aged[row]:
-            keys[row, 0] = max(_mix(_hash_of_signals(shown, row) + log), _ODD)
-            number = _mix(shown.session[row, 0] + _mix(shown.session[row, 1] + np.uint64(shown.sequence[row])))
-            for column in page:
-                number = _mix(number + np.uint64(numbers[row, column]))
-            keys[row, 2] = max(_mix(number + _SECOND), _ODD)
-        keys[row, 1] = max(_mix(log + _FIRST), _ODD) if entries >= long_log else _EMPTY
-
-
-@kernel
-def combination_keys(table: U64, members: I64, ends: I64, keys: U64) -> None:
-    """Write the key of each combination, uint64[n, COMBINATIONS]: 0 where its first field is.
-
-    ``table`` uint64[fields, n]; ``members``: the fields of all combinations in turn, each up to its end.
-    """
-    for row in range(table.shape[1]):
-        first = 0
-        for kind in range(len(ends)):
-            total = np.uint64(kind + 1) * _GOLDEN
-            for member in range(first, ends[kind]):
-                total = _mix(total + table[members[member], row])
-            keys[row, kind] = max(total, _ODD) if table[members[first], row] != _EMPTY else _EMPTY
-            first = ends[kind]

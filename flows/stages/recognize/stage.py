@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from flows.stages.recognize.combinations import Combinations
 from flows.stages.recognize.frames import pack, unpack
-from flows.stages.recognize.kernels import Decided, Rows, Shown, copy_keys
+from flows.stages.recognize.hashes import Shown, copy_keys
+from flows.stages.recognize.kernels import Decided, Rows
 from flows.stages.recognize.reputation import posterior
 from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
 from schemas.batches import U64, Counted, Recognition, Recognized, Scored

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from flows.stages.recognize.combinations import MEMBERS
-from flows.stages.recognize.kernels import PROBED, SPAN, Decided, Rows, Shown, combination_keys, copy_keys
+from flows.stages.recognize.hashes import Shown, combination_keys, copy_keys
+from flows.stages.recognize.kernels import PROBED, SPAN, Decided, Rows
 from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
 from schemas.recognition import COMBINATIONS, REPUTED, PrevalenceSeed
 from schemas.velocity import SLICES
