@@ -210,8 +210,9 @@ def _no_hand(view: View) -> Sequence[Bool]:
 
 def tool_of(batch: Enriched, row: int) -> str:
     """Return the name of the tool that left traces on one row, "" where none is known."""
+    traces = _CAUSES.all_names_on(batch, row)
     for trace, tool in _TOOLS.items():
-        if _CAUSES.names_on(batch, row, trace):
+        if traces[trace]:
             return tool
     return word_of(batch, row, "botd.kind", [kind for kind in _KINDS if kind != "headless_chrome"])
 

@@ -55,9 +55,29 @@ class Causes:
 
     def names_on(self, batch: Enriched, row: int, cause: str) -> list[str]:
         """Return the names of what shows a cause on one row, without their family: for details."""
-        return [
-            name.removeprefix(_NOT).partition(".")[2] for name in self._shown_by[cause] if _is_shown(batch, row, name)
-        ]
+        return self.all_names_on(batch, row)[cause]
+
+    def all_names_on(self, batch: Enriched, row: int) -> dict[str, list[str]]:
+        """Return by cause the names of what shows it on one row, without their family: for details."""
+        (trues, _), (falses, _), (checks, _) = self.places
+        value, known = batch.signals.booleans[row], batch.signals.known[row]
+        failed = (batch.environment.checks[row] >> checks.astype(np.uint64)) & np.uint64(1)
+        found: dict[str, list[str]] = {cause: [] for cause in self._shown_by}
+        for shown, told in zip((value[trues], known[falses] & ~value[falses], failed), self._told, strict=True):
+            for at in np.flatnonzero(shown).tolist():
+                cause, name = told[at]
+                found[cause].append(name)
+        return found
+
+    @cached_property
+    def _told(self) -> tuple[list[tuple[str, str]], ...]:
+        """Return cause and name of everything that is looked for, by kind as ``places`` are."""
+        kinds: tuple[list[tuple[str, str]], ...] = ([], [], [])
+        for cause, names in self._shown_by.items():
+            for name in names:
+                kind = 2 if name.startswith(_CHECK) else int(name.startswith(_NOT))
+                kinds[kind].append((cause, name.partition(".")[2]))
+        return kinds
 
     def _positions(
         self, position: Callable[[str], int], of_kind: Callable[[str], bool], prefix: str
@@ -159,12 +179,3 @@ def word_of(batch: Enriched, row: int, name: str, words: Sequence[str]) -> str:
     """Return which of these words a category of one row is, "" where it is none of them: for details."""
     shown = int(batch.signals.categories[row, load_catalogue().category(name)])
     return next((word for word in words if category_hash(word) == shown), "")
-
-
-def _is_shown(batch: Enriched, row: int, name: str) -> bool:
-    if name.startswith(_CHECK):
-        return is_failed(batch, row, name.removeprefix(_CHECK))
-    if not name.startswith(_NOT):
-        return is_true(batch, row, name)
-    position = load_catalogue().boolean(name.removeprefix(_NOT))
-    return bool(batch.signals.known[row, position] and not batch.signals.booleans[row, position])

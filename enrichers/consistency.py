@@ -69,10 +69,11 @@ CONTRADICTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
 ALL: Final = Causes(CONTRADICTIONS)
 
 # Functions and accessors by what somebody replaces them for.
-_HIDING = ("Navigator.webdriver", "Navigator.plugins", "Permissions.query", "HTMLIFrameElement.contentWindow")
+_HIDING = ("Navigator.webdriver", "Permissions.query", "HTMLIFrameElement.contentWindow")
 _PRINTING = ("Function.prototype.toString", "Object.getOwnPropertyDescriptor", "Reflect.ownKeys", "Error.stack")
 _IDENTITY = (
     "Navigator.userAgent", "Navigator.platform", "Navigator.languages", "Navigator.hardwareConcurrency",
+    "Navigator.plugins",
     "Navigator.deviceMemory", "Navigator.userAgentData", "Navigator.maxTouchPoints", "Screen.width", "Screen.height",
     "Window.innerWidth", "Window.outerWidth", "Window.devicePixelRatio", "WebGLRenderingContext.getParameter",
     "WebGLRenderingContext.getExtension", "WebGL2RenderingContext.getParameter", "Date.getTimezoneOffset",
@@ -139,12 +140,11 @@ def said(batch: Enriched, row: int) -> dict[str, str | float]:
 
 def contradictions_on(batch: Enriched, row: int) -> str:
     """Return the names of the failed checks of one row."""
-    return listed(name for cause in CONTRADICTIONS for name in ALL.names_on(batch, row, cause))
+    return listed(name for names in ALL.all_names_on(batch, row).values() for name in names)
 
 
 def altered_on(batch: Enriched, row: int) -> str:
     """Return the names of the replaced functions of one row."""
-    causes = tuple(ALTERED)[:-1]
-    names = [name for cause in causes for name in FUNCTIONS.names_on(batch, row, cause)]
-    other = [name for name in FUNCTIONS.names_on(batch, row, "other_functions_altered") if name in _OTHER]
-    return listed((*names, *other))
+    replaced = FUNCTIONS.all_names_on(batch, row)
+    names = [name for cause in tuple(ALTERED)[:-1] for name in replaced[cause]]
+    return listed((*names, *(name for name in replaced["other_functions_altered"] if name in _OTHER)))
