@@ -29,6 +29,9 @@ _CAUSES = Causes(
 )
 
 
+_NOISE = "noise_functions_altered"
+
+
 class AntiDetectBrowser(SmartSignal):
     """Lies that need a patched browser or an injected script: made-up machines, another engine under the name, noise
     in everything that could tell one machine from another.
@@ -62,7 +65,7 @@ class AntiDetectBrowser(SmartSignal):
         Clue("worker_gpu_was_forgotten", 0.35, "The page's graphics were replaced, the worker's were not; two cards."),
         Clue("graphics_are_made_up", 0.65, "Limits and formats that the named card does not have: 0 of 15,017 honest."),
         Clue("gpu_of_another_machine", 0.45, "Graphics of another system or processor."),
-        Clue("noise_in_pictures_and_sound", 0.75, "Both have noise, in a browser that adds none: 0 of 15,017 honest."),
+        Clue("noise_in_pictures_and_sound", 0.75, "Both have noise, and no function of the page makes it."),
         Clue("noise_in_pictures", 0.4, "Pictures have noise; canvas blockers do that for honest people too."),
         Clue("noise_in_sound", 0.35, "Two equal sounds differ, or the sound is none that an engine makes."),
         Clue("functions_hide", 0.65, "Functions were replaced that only somebody replaces who hides something."),
@@ -87,7 +90,8 @@ class AntiDetectBrowser(SmartSignal):
         pictures = view.once(noisy_pictures) & ~explained
         sound = found["audio"] | silent(view.category("sound.noise_hash"))
         sound = (sound | impossible_sum(view.number("audio.sample_sum"))) & ~explained
-        both, in_pictures, in_sound = first_of(pictures & sound, pictures, sound)
+        # A canvas blocker replaces functions of the page to make its noise; a browser that is built for it does not.
+        both, in_pictures, in_sound = first_of(pictures & sound & ~replaced[_NOISE], pictures, sound)
         engine, version = first_of(seen["engine_contradicts_user_agent"], seen["version_contradicts_user_agent"])
         worker, gpu = first_of(seen["worker_contradicts_page"], seen["worker_gpu_contradicts_page"])
         made_up, other_machine = first_of(seen["webgl_contradicts_itself"], seen["machine_contradicts_gpu"])

@@ -98,6 +98,24 @@ def languages(count: int) -> dict[str, Any]:
     return {f"{place}__languages_count": count for place in ("navigator", "worker_page", "frame_page")}
 
 
+def desktop_site(shown: Signals) -> Signals:
+    """Return a telephone whose owner asked for the desktop's site: it says that it is a Linux computer."""
+    version = str(shown["navigator.user_agent"]).partition("Chrome/")[2].partition(".")[0]
+    said = (
+        f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{version}.0.0.0 Safari/537.36"
+    )
+    hints = ("client_hints", "worker_page__client_hints", "frame_page__client_hints")
+    platforms = {f"{family}{'__' if family == 'client_hints' else '_'}platform": "Linux" for family in hints}
+    return {
+        **dict.fromkeys(("navigator.user_agent", "worker.user_agent", "frame.user_agent"), said),
+        "worker_page.app_version": said.removeprefix("Mozilla/"),
+        **says(**platforms, client_hint__platform_low_entropy="Linux")(shown),
+        "client_hints.mobile": False,
+        "client_hints.model": "",
+        "client_hint.form_factors": "Desktop",
+    }
+
+
 def without_webgl(shown: Signals) -> Signals:
     """Return that WebGL is switched off, in page, worker and frame."""
     families = ("webgl.", "webgl_", "webgl2_", "webgpu.", "worker_page.max_", "worker.webgl_", "frame_page.webgl_")
@@ -178,6 +196,11 @@ KNOWN = (
           "automation__native_code_altered": True, "altered__RTCPeerConnection.createOffer": True})),
     Known("user agent switcher that is off", "chrome", "windows",
           says(**{"altered__Navigator.userAgent": True, "automation__native_code_altered": True})),
+    Known("privacy extension that names another machine", "chrome", "windows", says(
+        **{f"altered__{name}": True for name in ("Navigator.plugins", "Navigator.hardwareConcurrency",
+           "Navigator.deviceMemory", "WebGLRenderingContext.getParameter", "Performance.now")},
+        automation__native_code_altered=True)),
+    Known("telephone that shows desktop sites", "chrome", "android", desktop_site),
     Known("WebGL off in Chrome", "chrome", "windows", without_webgl),
     Known("WebGL off in Firefox", "firefox", "linux", without_webgl),
     Known("Brave", "brave", "windows", facts=HIDES),
