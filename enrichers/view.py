@@ -58,6 +58,7 @@ class View:
         self._true: dict[str, Bool] = {}
         self._categories: dict[str, U32] = {}
         self._answers: dict[Callable[[View], Any], Any] = {}
+        self._names: dict[tuple[str, tuple[str, ...]], Bool] = {}
         self._texts: dict[str, list[bytes | None]] = {}
         self._classified: dict[tuple[str, Callable[[bytes | None], int]], U8] = {}
 
@@ -209,23 +210,30 @@ class View:
 
     def browser(self, *names: str) -> Bool:
         """Return where the browser is one of these, bool[n]."""
-        return _members("browser", names)[self.environment.browser]
+        return self._named("browser", self.environment.browser, names)
 
     def system(self, *names: str) -> Bool:
         """Return where the operating system is one of these, bool[n]."""
-        return _members("system", names)[self.environment.system]
+        return self._named("system", self.environment.system, names)
 
     def device(self, *names: str) -> Bool:
         """Return where the class of device is one of these, bool[n]."""
-        return _members("device", names)[self.environment.device]
+        return self._named("device", self.environment.device, names)
 
     def gpu(self, *names: str) -> Bool:
         """Return where the graphics family is one of these, bool[n]."""
-        return _members("gpu", names)[self.environment.gpu]
+        return self._named("gpu", self.environment.gpu, names)
 
     def engine(self, *names: str) -> Bool:
         """Return where the engine, by what the browser can do, is one of these, bool[n]."""
-        return _members("engine", names)[self.environment.engine]
+        return self._named("engine", self.environment.engine, names)
+
+    def _named(self, field: str, codes: U8, names: tuple[str, ...]) -> Bool:
+        found = self._names.get((field, names))
+        if found is None:  # several signals ask for the same
+            found = self._names[field, names] = _members(field, names)[codes]
+            found.setflags(write=False)
+        return found
 
     @cached_property
     def chromium(self) -> Bool:
