@@ -185,7 +185,7 @@ def test_every_column_is_the_oracles_however_the_stream_is_cut_and_wherever_it_i
 
 
 @settings(deadline=None, max_examples=25)
-@given(said=st.lists(rows(200 * 24 * HOUR), min_size=5, max_size=30), cuts=CUTS, restore=st.booleans())
+@given(said=st.lists(rows(25 * 24 * HOUR), min_size=5, max_size=30), cuts=CUTS, restore=st.booleans())
 def test_years_without_a_restart_change_nothing(said: list[Row], cuts: list[int], restore: bool) -> None:
     said = [row._replace(delay=row.delay * (8 if at % 5 else 1)) for at, row in enumerate(said)]
     batch = stream(said)
