@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -33,6 +34,7 @@ Results = dict[str, list[dict[str, Any]]]  # by event id
 Load = TypeVar("Load", Appending, Browsers)
 PROCESS = Path(__file__).with_name("process.py")
 EPOCH_SECONDS = "0.5"
+KEPT_LOGS = Path(__file__).parents[2] / "build" / "faults"
 _SHOWN = "SELECT lower(hex(event_id)), decision, round(score, 3) FROM events FINAL"
 _OWN = {"ledger"}  # what a second result of an event may show otherwise than the first
 
@@ -131,6 +133,11 @@ class World:
     def log(self, name: str) -> str:
         """Return what a process has logged so far."""
         return self.system.stack.log(name).read_text("utf-8", "replace")
+
+    def keep_logs(self, name: str) -> None:
+        """Copy what all processes have logged to where it outlives the system."""
+        kept = KEPT_LOGS / re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        shutil.copytree(self.system.stack.home / "logs", kept, dirs_exist_ok=True)
 
     def memory(self, name: str) -> int:
         """Return the resident bytes of a process."""
@@ -328,11 +335,15 @@ def _place(record: Message) -> tuple[int, int]:
 
 @contextmanager
 def case(world: World, name: str, note: Any) -> Iterator[Case]:
-    """Run one fault; its line is noted also where an assertion fails, and the next one finds everything running."""
+    """Run one fault; its line is noted also where an assertion fails, and the next one finds everything running.
+
+    Where one fails, the logs of all processes are kept under ``build/faults``.
+    """
     one = Case(world, name)
     try:
         yield one
     except BaseException:
+        world.keep_logs(name)
         world.mend()
         raise
     finally:
