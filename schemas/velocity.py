@@ -15,5 +15,6 @@ HOURS: Final = 24
 SCORE_LAG: Final = 1_024
 """An event sees the scores of its device's events at least so many offsets before it: so what it sees does not depend
 on how a stream is cut into batches, as long as none has more rows of a partition."""
-SLICES: Final = 256
+SLICE_BITS: Final = 10  # of a key, its highest
+SLICES: Final = 1 << SLICE_BITS
 """A state is snapshotted in so many slices, a few at a time; any frames that cover them all hold the whole state."""

@@ -1,4 +1,4 @@
-"""A state of 256 numbers, snapshotted as velocity's is: what changed, and the whole of some slices in turn."""
+"""A state of one number a slice, snapshotted as velocity's is: what changed, and the whole of some slices in turn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from schemas.stage import Snapshot
 from schemas.velocity import SLICES
 
-_PAIR = struct.Struct("<BQ")
+_HEAD = struct.Struct("<HHI")
+_PAIR = struct.Struct("<HQ")
 
 
 class SlicedSums:
@@ -25,8 +26,8 @@ class SlicedSums:
         """Load each slice where it comes, and apply what changed to slices that were loaded before."""
         session, known = cls(), set[int]()
         for data in snapshots:
-            first, slices, changes = struct.unpack_from("<BHI", data)
-            pairs = [_PAIR.unpack_from(data, at) for at in range(7, len(data), _PAIR.size)]
+            first, slices, changes = _HEAD.unpack_from(data)
+            pairs = [_PAIR.unpack_from(data, at) for at in range(_HEAD.size, len(data), _PAIR.size)]
             for number, value in pairs[:changes]:
                 if number in known:
                     session.sums[number] = session.sums.get(number, 0) + value
@@ -53,6 +54,6 @@ class SlicedSums:
         first, self._turn, self._empty = self._turn, (self._turn + slices) % SLICES, False
         fresh = {(first + at) % SLICES for at in range(slices)}
         pairs = [*self._changed, *((number, value) for number, value in self.sums.items() if number in fresh)]
-        data = struct.pack("<BHI", first, slices, len(self._changed)) + b"".join(_PAIR.pack(*pair) for pair in pairs)
+        data = _HEAD.pack(first, slices, len(self._changed)) + b"".join(_PAIR.pack(*pair) for pair in pairs)
         self._changed = []
         return Snapshot(data, first, slices)

@@ -26,12 +26,12 @@ from flows.stages.device_state.layout import (
 )
 from flows.stages.device_state.state import Journal, Pending, event_counts, slice_columns
 from schemas.batches import I64, U64, Bool
-from schemas.velocity import SLICES
+from schemas.velocity import SLICE_BITS, SLICES
 
 _HEAD = struct.Struct("<4sHHHHqQ")
 _SIZE = struct.Struct("<Q")
 _MAGIC = b"CGVS"
-_VERSION = 2
+_VERSION = 3
 _REBUILD = "rebuild the state from Kafka"
 _SHAPES = {
     "journal": ("<i8", JOURNAL_WORDS), "touched": ("<i8", SESSION_WORDS), "pending_offset": ("<i8", 0),
@@ -128,6 +128,6 @@ def _is_sound(frame: Frame) -> bool:
 
 def _are_apart(tags: U64, frame: Frame) -> bool:
     """Return whether tags are those of the frame's slices and none comes twice."""
-    parts: I64 = (tags >> np.uint64(56)).astype(np.int64)
+    parts: I64 = (tags >> np.uint64(64 - SLICE_BITS)).astype(np.int64)
     inside = (parts >= frame.first_slice) & (parts < frame.first_slice + frame.slices)
     return bool(inside.all() and tags.all()) and len(np.unique(tags)) == len(tags)

@@ -22,7 +22,7 @@ from schemas.batches import Activity, Counted, Normalized
 from schemas.dead_letter import Reason
 from schemas.log_codes import load_log_codes
 from schemas.stage import StageOut
-from schemas.velocity import PLACES_KEPT, SCORE_LAG, SCORES_KEPT, WINDOW_MS
+from schemas.velocity import PLACES_KEPT, SCORE_LAG, SCORES_KEPT, SLICES, WINDOW_MS
 from tests.builders import NOW, normalized
 
 BASE = NOW // DAY * DAY
@@ -357,7 +357,7 @@ def restored(frames: Sequence[Any]) -> VelocitySession:
     for frame in reversed(frames):
         chosen.append(frame.data)
         covered |= set(range(frame.first_slice, frame.first_slice + frame.slices))
-        if len(covered) == 256:
+        if len(covered) == SLICES:
             break
     return stage(salt=99).open(chosen[::-1])
 
@@ -381,9 +381,8 @@ def test_every_row_has_the_oracles_answer_however_the_stream_is_cut_and_restored
 
 
 @pytest.fixture
-def one_slice_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.stages.velocity._LEAST_BYTES", 0)
-    monkeypatch.setattr("flows.stages.velocity._MOST_BYTES", 0)
+def few_slices_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VelocitySession, "_slices_for", lambda session, journal: SLICES // 256)
 
 
 def busy_stream(seed: int, turns: int) -> Iterator[list[Row]]:
@@ -414,7 +413,7 @@ def busy_stream(seed: int, turns: int) -> Iterator[list[Row]]:
             now += int(rng.integers(0, 2 * DAY))
 
 
-def test_long_lists_and_many_devices_have_the_oracles_answers_across_restarts(one_slice_at_a_time: None) -> None:
+def test_long_lists_and_many_devices_have_the_oracles_answers_across_restarts(few_slices_at_a_time: None) -> None:
     oracle, driver = Oracle(), Driver(stage().open([]))
     frames = [driver.session.snapshot()]
     for turn, rows in enumerate(busy_stream(7, 16)):
@@ -426,7 +425,7 @@ def test_long_lists_and_many_devices_have_the_oracles_answers_across_restarts(on
             driver.session = restored(frames)
 
 
-def test_frames_that_cover_all_slices_restore_the_state_from_any_point_on(one_slice_at_a_time: None) -> None:
+def test_frames_that_cover_all_slices_restore_the_state_from_any_point_on(few_slices_at_a_time: None) -> None:
     """Slices written between two batches, at different times, give together the state after the last frame."""
     driver = Driver(stage().open([]))
     frames = [driver.session.snapshot()]

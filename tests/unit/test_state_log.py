@@ -27,7 +27,7 @@ def delta(data: bytes) -> Snapshot:
 
 
 def half(data: bytes, number: int) -> Snapshot:
-    return Snapshot(data, number * 128, 128)
+    return Snapshot(data, number * SLICES // 2, SLICES // 2)
 
 
 def opened(directory: Path, **limits: int) -> StateLog:
@@ -100,7 +100,12 @@ def test_the_shortest_frames_in_a_row_that_cover_all_slices_are_loaded(tmp_path:
 
 
 def test_slices_behind_the_last_are_the_first_ones(tmp_path: Path) -> None:
-    snapshots = [Snapshot(b"a", 0, SLICES), Snapshot(b"b", 200, 100), Snapshot(b"c", 44, 156), delta(b"d")]
+    snapshots = [
+        Snapshot(b"a", 0, SLICES),
+        Snapshot(b"b", SLICES - 56, 100),
+        Snapshot(b"c", 44, SLICES - 100),
+        delta(b"d"),
+    ]
     written(tmp_path, snapshots)
     assert loaded(tmp_path) == ([b"b", b"c", b"d"], 40)
 
@@ -148,7 +153,7 @@ def test_a_log_of_many_rounds_stays_as_small_as_two_of_them(tmp_path: Path) -> N
     with opened(tmp_path, segment_bytes=4_000) as log:
         log.append(whole(b""), 1)
         for number in range(1, 640):
-            log.append(Snapshot(noise(500, number), number * 4 % SLICES, 4), 1 + number)
+            log.append(Snapshot(noise(500, number), number * SLICES // 64 % SLICES, SLICES // 64), 1 + number)
             log.mark(1 + number)
             log._cleaner.wait()
         assert sum(path.stat().st_size for path in tmp_path.glob("segment-*")) < (128 + 16) * 570

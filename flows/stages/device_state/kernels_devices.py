@@ -274,7 +274,8 @@ def sweep_devices(state: Any, records: Any) -> None:
         slot += 1
         if slot >= state[DEVICE_END]:
             slot = 0
-        if devices[slot, TAG] == 0 or devices[slot, LAST] > cutoff:
+        # The last time first: it says enough of nearly all, and the tag lies in another cache line.
+        if devices[slot, LAST] > cutoff or devices[slot, TAG] == 0:
             continue
         if is_idle(state, slot):
             _drop_device(state, slot)

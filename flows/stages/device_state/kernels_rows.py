@@ -15,12 +15,12 @@ from flows.stages.device_state.kernels_tables import (
     first_place,
     grow_on,
     insert,
+    is_growing,
     mix,
-    next_swept,
+    places_of,
     remove,
     set_value,
     slice_of,
-    sweep_past,
     tag_at,
     value_at,
     wants_growth,
@@ -28,6 +28,7 @@ from flows.stages.device_state.kernels_tables import (
 from flows.stages.device_state.layout import (
     BY_SESSION,
     BY_TAG,
+    CACHE_LINE,
     CODE_CARD,
     CODE_CATEGORY,
     CODE_COUNTED,
@@ -46,6 +47,7 @@ from flows.stages.device_state.layout import (
     HOUR,
     HOURS_KEPT,
     IDS,
+    IDS_SWEPT,
     IN_DEVICE,
     IN_EVENT,
     IN_MERCHANT,
@@ -84,6 +86,7 @@ from flows.stages.device_state.layout import (
     SESSION_END,
     SESSION_FREE,
     SESSION_LENGTH,
+    SESSION_WORDS,
     START,
     VALUES,
     WATERMARK,
@@ -104,6 +107,9 @@ from flows.stages.device_state.memory import (
     pending_tag_of,
     pool_of,
     scratch_of,
+    sessions_of,
+    tags_of,
+    values_of,
     words_at,
 )
 from schemas.activity_statistics import CodeColumns
@@ -199,14 +205,19 @@ def remember_id(state: Any, tag: Any, hour: Any) -> None:
 
 @step
 def _sweep_ids(state: Any, hour: Any) -> None:
+    if is_growing(state, IDS):
+        return
+    tags, hours = tags_of(state, IDS), values_of(state, IDS)
+    oldest, end = hour - state[HOURS_KEPT], places_of(state, IDS)
+    place = state[IDS_SWEPT]
     for _ in range(_SWEPT_IDS):
-        place = next_swept(state, IDS)
-        if place < 0:
-            return
-        if tag_at(state, IDS, place) != np.uint64(0) and not is_known(state, place, hour):
+        if place >= end:
+            place = 0
+        if tags[place] != np.uint64(0) and np.int64(hours[place]) < oldest:
             remove(state, IDS, place)
         else:
-            sweep_past(state, IDS)
+            place += 1
+    state[IDS_SWEPT] = place
 
 
 @step
@@ -226,7 +237,7 @@ def _fetch(state: Any, first: Any, end: Any) -> None:
     """Touch what rows will need: the loads of many rows wait for memory at the same time, those of one in turn."""
     devices_32 = devices_32_of(state)
     devices = devices_of(state)
-    pool = pool_of(state)
+    pool, sessions = pool_of(state), sessions_of(state)
     events, device_ids, session_ids = in_event_of(state), in_device_of(state), in_session_of(state)
     merchants = in_merchant_of(state)
     salt = np.uint64(state[SALT])
@@ -252,6 +263,11 @@ def _fetch(state: Any, first: Any, end: Any) -> None:
             at = np.int64(devices_32[slot, START])
             if at < state[POOL_LENGTH]:
                 touched ^= pool[at, 0]
+        place = find(state, BY_SESSION, tag_of(session_ids, row, salt ^ tag_of(device_ids, row, salt)))
+        if place >= 0:
+            session = value_at(state, BY_SESSION, place)
+            for word in range(0, SESSION_WORDS, CACHE_LINE):
+                touched ^= sessions[session, word]
     state[FETCHED] = touched
 
 
@@ -359,7 +375,7 @@ def count_rows(words: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, fir
 
 @kernel
 def repeat_journal(words: Any, rows: Any, rows_f: Any, loaded: Any, out: RowsOut, first: Any, end: Any) -> Any:
-    """Do to the slices that are loaded, bool[256], what a journal says; return as ``count_rows`` does."""
+    """Do to the slices that are loaded, bool[SLICES], what a journal says; return as ``count_rows`` does."""
     state = words_at(words.ctypes.data)
     _point_out(state, out)
     for row in range(first, end):

@@ -1,7 +1,7 @@
 """Tables of tags: found, added, removed, and grown a slice at a time.
 
-A place follows from the bits below a tag's top byte by multiplication, so a slice has any number of places and its
-tags lie in the order of their bits. When three quarters of a slice are in use, the table grows: slices move up
+A place follows from the bits below those of a tag's slice by multiplication, so a slice has any number of places and
+its tags lie in the order of their bits. When three quarters of a slice are in use, the table grows: slices move up
 from the last to the first, within the same arrays, one for every so many rows. What is removed leaves no mark: tags
 behind it move back.
 """
@@ -19,17 +19,15 @@ from flows.stages.device_state.layout import (
     COUNTS_AT,
     CREDIT,
     NEXT_CAPACITY,
-    SWEPT,
-    SWEPT_SLICE,
     TABLE_WORDS,
     TABLES,
     USED,
     WANTS,
 )
 from flows.stages.device_state.memory import scratch_of, tags_of, values_of
-from schemas.velocity import SLICES
+from schemas.velocity import SLICE_BITS, SLICES
 
-_TOP, _BELOW, _HALF = np.uint64(56), np.uint64(24), np.uint64(32)
+_TOP, _BELOW, _HALF = np.uint64(64 - SLICE_BITS), np.uint64(32 - SLICE_BITS), np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(33)
 _FIRST, _SECOND = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
@@ -203,20 +201,9 @@ def grow_on(state: Any, table: Any, rows: Any) -> None:
 
 
 @step
-def next_swept(state: Any, table: Any) -> Any:
-    """Return the next place that a sweep looks at, -1 while the table grows."""
-    if is_growing(state, table):
-        return -1
-    return state[word(table, SWEPT_SLICE)] * state[word(table, CAPACITY)] + state[word(table, SWEPT)]
-
-
-@step
-def sweep_past(state: Any, table: Any) -> None:
-    """Let the sweep go on to the place after."""
-    state[word(table, SWEPT)] += 1
-    if state[word(table, SWEPT)] >= state[word(table, CAPACITY)]:
-        state[word(table, SWEPT)] = 0
-        state[word(table, SWEPT_SLICE)] = (state[word(table, SWEPT_SLICE)] + 1) % SLICES
+def places_of(state: Any, table: Any) -> Any:
+    """Return how many places a table has that does not grow now."""
+    return SLICES * state[word(table, CAPACITY)]
 
 
 @step

@@ -12,7 +12,7 @@ A **heavy** device has more than 64 events in its list. They lie in chunks of 64
 ``start, length, first time``; it has counters of its windows, and the table ``values`` says when each value of its last
 24 hours was last seen. There, the bit of an event is set where no event before it has the same value and time.
 
-A **table** finds the number of a tag, by open addressing within 256 slices, the top byte of a tag; 0 is an empty place.
+A **table** finds the number of a tag, by open addressing within slices, the highest bits of a tag; 0 is an empty place.
 All slices have ``CAPACITY`` places; while it grows, slices from ``BOUNDARY`` on have ``NEXT_CAPACITY`` already. There
 are four: device -> its record; event id -> the hour of the watermark in which it was counted; session -> its record;
 value of a heavy device -> when it was last seen, the lower 32 bits.
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from schemas.activity_statistics import COUNTS, SUMS
 from schemas.batches import F32, I64, U8, U16, U32, U64
+from schemas.velocity import SLICES
 
 F64 = NDArray[np.float64]
 SECOND = 1_000
@@ -50,15 +51,16 @@ OUT_COUNTS, OUT_FIRST, OUT_PREVIOUS, OUT_LIFE, OUT_HOURS, OUT_SCORES, OUT_LATITU
     47, 56
 )
 OUT_SESSION_EVENTS, OUT_SESSION_STARTED, OUT_SESSION_COUNTS, OUT_SESSION_SUMS = range(56, 60)
-DEVICE_SWEPT, SESSION_SWEPT = 95, 96
+IDS_SWEPT, DEVICE_SWEPT, SESSION_SWEPT = 94, 95, 96
 FREE = 60  # by class of block: the last that was given back, + 1
 BY_TAG, IDS, BY_SESSION, VALUES = range(4)  # tables
 TABLES, TABLE_WORDS = 100, 16  # where the first one is described; the words of each
 COUNTS_AT = TABLES + 4 * TABLE_WORDS  # by table and slice: how many tags it has
-STATE_WORDS = COUNTS_AT + 4 * 256
+CACHE_LINE = 8  # words
+STATE_WORDS = COUNTS_AT + 4 * SLICES
 
 # A table: where its tags and values lie, and
-CAPACITY, NEXT_CAPACITY, BOUNDARY, CREDIT, SWEPT_SLICE, SWEPT, WANTS, USED, TAGS, VALUES_AT = range(10)
+CAPACITY, NEXT_CAPACITY, BOUNDARY, CREDIT, WANTS, USED, TAGS, VALUES_AT = range(8)
 
 # A device: words, then numbers of 32 bits, then bytes.
 FIRST, LAST, PLACE_AT, TAG = 0, 1, 12, 15

@@ -71,9 +71,9 @@ from flows.stages.device_state.layout import (
 )
 from schemas.activity_statistics import COUNTS, SUMS, code_columns
 from schemas.batches import F32, I64, U32, U64, Bool
-from schemas.velocity import HOURS, KINDS, PLACES_KEPT, SCORES_KEPT, SLICES, WINDOWS
+from schemas.velocity import HOURS, KINDS, PLACES_KEPT, SCORES_KEPT, SLICE_BITS, SLICES, WINDOWS
 
-_LEAST_CAPACITY, _LARGE = 64, 4_096  # places of a slice
+_LEAST_CAPACITY, _LARGE = 16, 1_024  # places of a slice
 _JOURNAL_LIMIT = 262_144
 _SCRATCH = 1 << (10 * (SCANNED + 1)).bit_length()
 
@@ -232,7 +232,7 @@ class DeviceState:
             self._written = _slice_columns(*self._room)
 
     def read(self, watermark: int, columns: SliceColumns, loaded: Bool) -> None:
-        """Add slices, but for those that are here, bool[256]."""
+        """Add slices, but for those that are here, bool[SLICES]."""
         self._words[WATERMARK] = max(self._words[WATERMARK], watermark)
         if loaded.any():
             columns = _without(columns, loaded)
@@ -242,7 +242,7 @@ class DeviceState:
         self._replace(columns)
 
     def replace_sessions(self, sessions: I64, loaded: Bool) -> None:
-        """Put sessions of slices that are here, bool[256], in place of what is known of them."""
+        """Put sessions of slices that are here, bool[SLICES], in place of what is known of them."""
         here = sessions[loaded[_slices_of(sessions[:, S_TAG].view(np.uint64))]]
         self._replace(_slice_columns(0, 0, 0, 0)._replace(sessions=here))
 
@@ -252,7 +252,7 @@ class DeviceState:
             self._make_room()
 
     def repeat(self, rows: I64, loaded: Bool) -> None:
-        """Do to the slices that are here, bool[256], what a journal says."""
+        """Do to the slices that are here, bool[SLICES], what a journal says."""
         at, scores = 0, rows.view(np.float32)
         while at < len(rows):
             at = repeat_journal(self._words, rows, scores, loaded, self._one, at, len(rows))
@@ -346,7 +346,7 @@ def _without(columns: SliceColumns, loaded: Bool) -> SliceColumns:
 
 
 def _slices_of(tags: U64) -> I64:
-    return (tags >> np.uint64(56)).astype(np.int64)
+    return (tags >> np.uint64(64 - SLICE_BITS)).astype(np.int64)
 
 
 def no_journal(pending: Pending) -> Journal:
