@@ -25,9 +25,10 @@ RECORDS = 100_000
 MIB = 1024**2
 QUEUE_BYTES = 32 * MIB
 FETCH_BYTES = 8 * MIB
-# Beside the queues: what the first batches load and compile, the letters of one spilled part as records and in the
-# producers, and what the allocator keeps.
-BESIDE_BYTES = 128 * MIB
+# Beside the queues: what the first batches load, the letters of one spilled part as records and in the producers, and
+# what the allocator keeps. 172 to 187 MiB in all were seen, of which the first 17,000 letters brought 160.
+BESIDE_BYTES = 192 * MIB
+STANDS_STILL_BYTES = 48 * MIB
 
 
 @dataclass
@@ -97,6 +98,7 @@ def flow(stack: LocalStack, namespace: Namespace, topic: str, relay: Relay, tmp_
 
 def test_memory_is_bounded_and_nothing_is_held_back_while_clickhouse_is_silent(flow: Flow) -> None:
     before = most = flow.rss
+    full = 0  # memory when a third of the records is dealt with: the queues are full since long
     most_rows = most_bytes = lag = 0.0
     done = False
     ends = time.monotonic() + 90
@@ -106,10 +108,13 @@ def test_memory_is_bounded_and_nothing_is_held_back_while_clickhouse_is_silent(f
         most_rows = max(most_rows, flow.metric("clickgoose_sink_queue_rows", sink="clickhouse"))
         most_bytes = max(most_bytes, flow.metric("clickgoose_sink_queue_bytes", sink="clickhouse"))
         lag = max(lag, flow.metric("clickgoose_source_lag_events"))
-        done = flow.metric("clickgoose_sink_rows_total", sink="dead_letter", outcome="written") >= RECORDS
+        written = flow.metric("clickgoose_sink_rows_total", sink="dead_letter", outcome="written")
+        full = full or (written > RECORDS / 3 and flow.rss)
+        done = written >= RECORDS
         time.sleep(0.1)
     assert lag > RECORDS / 2
     assert most_bytes <= QUEUE_BYTES
+    assert most - full < STANDS_STILL_BYTES
     assert most - before < QUEUE_BYTES + 2 * FETCH_BYTES + BESIDE_BYTES
     away = [flow.metric("clickgoose_sink_rows_total", sink="clickhouse", outcome=how) for how in ("backup", "spilled")]
     assert sum(away) > RECORDS / 2
