@@ -270,7 +270,7 @@ def test_snapshots_that_cannot_be_used_say_so() -> None:
         ([b"CGVS" + whole.data[4:]], "not a snapshot of recognize"),
         ([whole.data[:-1]], "ends early"),
         ([whole.data + b"\0"], "left over"),
-        ([part], "lack 252 of 256 slices"),
+        ([part], "lack 1020 of 1024 slices"),
         ([other.snapshot().data, part], "of different states"),
         ([whole.data[:6] + b"\xff\xff" + whole.data[8:]], "contradicts itself"),
     ):
@@ -282,7 +282,7 @@ def test_snapshots_that_cannot_be_used_say_so() -> None:
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="at least a day"):
         Recognize(half_lives=HalfLives(DAY - 1, DAY))
-    with pytest.raises(ValueError, match="multiple of 256"):
+    with pytest.raises(ValueError, match="multiple of 1024"):
         Recognize(sizes=Sizes(1_000, 1 << 13, 1 << 13)).open(())
 
 

@@ -1,6 +1,6 @@
 """The loop over rows, compiled. All that it is compiled with stands in this file, so Numba sees every change of it.
 
-**Tables** have 256 slices, the top byte of a key, of equally many places. A key lies in one of ``PROBED`` places that
+**Tables** have slices, the highest bits of a key, of equally many places. A key lies in one of ``PROBED`` places that
 follow each other from its home; where all are taken, the lightest gives way (of copies the oldest). Nothing else is
 ever taken out, so an empty place ends a search.
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from flows.stages.device_state.compiled import kernel, step
 from schemas.batches import F32, I32, I64, U8, U32, U64, Bool
-from schemas.velocity import SLICES
+from schemas.velocity import SLICE_BITS, SLICES
 
 PROBED = 8
 LEVELS = 64
@@ -40,7 +40,8 @@ DIRTY_PREVALENCE, DIRTY_REPUTATION, DIRTY_COPIES, WORDS = 6, 7, 8, 9
 
 _TERMS = tuple(math.log(2) ** power / math.factorial(power) for power in range(9))  # of 2 ** x about 0: 1e-7 at 1
 _LOWEST, _HIGHEST = -1_000, 1_000  # powers of two that a double holds
-_TOP, _MIDDLE, _LOW, _SECONDS = np.uint64(56), np.uint64(24), np.uint64(0xFFFFFFFF), np.uint64(32)
+_TOP, _MIDDLE = np.uint64(64 - SLICE_BITS), np.uint64(32 - SLICE_BITS)
+_LOW, _SECONDS = np.uint64(0xFFFFFFFF), np.uint64(32)
 _EMPTY = np.uint64(0)
 
 
