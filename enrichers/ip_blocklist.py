@@ -29,7 +29,7 @@ class IpBlocklist(ListSignal):
         "honest ones stay under it. Fewer than five events of an address say nothing. A network's or a system's bad "
         "name alone makes nobody's address bad."
     )
-    data_kinds = ("classes",)
+    data_kinds = ("classes", "labels")
     inputs = ("network.classes", "recognition.denied", "recognition.weight")
     clues = (
         Clue("listed", 0.8, "On a list of addresses that attack; addresses change hands, so lists overstay."),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from enrichers.address_table import load_address_table
 from enrichers.behaviour import BEHAVIOUR, VERSION
+from enrichers.network_lists import covering
 from enrichers.registry import SIGNALS
 from enrichers.signal import Jury, SmartSignal
+from enrichers.versions import data_versions
 from enrichers.view import View
 from schemas.batches import Enriched, Related, SmartSignals
 from schemas.columns import widen
@@ -36,6 +39,15 @@ class Enrich:
         """Return the batch with its smart signals, [n, S] each."""
         verdict = self._jury.judge(View(batch))
         return StageOut(widen(Enriched, batch, smart=SmartSignals(self._names, *verdict, self._data)))
+
+
+def load_enrich(**more: str) -> Enrich:
+    """Return the stage with the data of this installation; ``more`` are versions of what else was injected.
+
+    DataFileError where a data file is missing or damaged.
+    """
+    signals = covering(SIGNALS, load_address_table().covers)
+    return Enrich(signals, versions={**data_versions(), **more})
 
 
 def data_of(signal: SmartSignal, versions: Mapping[str, str]) -> str:

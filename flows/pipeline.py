@@ -18,8 +18,7 @@ from typing import Any
 
 from enrichers.address_table import load_address_table
 from enrichers.prevalence_seed import load_prevalence_seed
-from enrichers.stage import Enrich
-from enrichers.versions import data_versions
+from enrichers.stage import load_enrich
 from flows.chain import Chain, ChainSession, FollowingStage
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
@@ -103,7 +102,7 @@ def build_pipeline(
         velocity=Velocity(lateness_ms=lateness_ms, salt=_salt_of(entity_key)),
         recognize=Recognize(load_prevalence_seed(), labels),
         relate=Relate(shared or NothingShared(), entity_key),
-        enrich=Enrich(versions=data_versions()),
+        enrich=load_enrich(**({"labels": labels.version} if labels and labels.version else {})),
         score=ScoreStage(model, policy),
     )
 

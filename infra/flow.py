@@ -23,6 +23,7 @@ from enrichers.address_file import DataFileError
 from enrichers.present import present
 from flows.bind import run_bytewax
 from flows.checkpoints import Checkpoints
+from flows.lookups.labelled_fraud import ReputationFileError, load_labelled_fraud
 from flows.lookups.memory_shared import MemorySharedCounts
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
@@ -229,9 +230,10 @@ def pipeline_of(settings: Settings, model: Model, shared: SharedCounts | None = 
             policy=model.policy,
             lateness_ms=lateness,
             shared=shared,
+            labels=load_labelled_fraud(settings.flow.reputation_file),
             entity_key=entity_key(settings),
         )
-    except DataFileError as error:
+    except (DataFileError, ReputationFileError) as error:
         raise FlowRefused(str(error)) from None
 
 

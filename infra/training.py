@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from enrichers.address_table import load_address_table
 from enrichers.prevalence_seed import load_prevalence_seed
-from enrichers.stage import Enrich
-from enrichers.versions import data_versions
+from enrichers.stage import load_enrich
 from flows.lookups.memory_shared import MemorySharedCounts
 from flows.parcel import Parcel, Span
 from flows.run_stage import Monitor, run_session, run_stage
@@ -33,18 +32,21 @@ from scoring.features import feature_schema, matrix
 from scoring.train import TrainingSet
 
 _LATENESS_MS = 86_400_000
+PACES = (9.0, 480.0, 1_800.0) * 5
+"""Events a minute, one after the other: a model that saw one density takes the crowd of another for an attack. They
+come again and again, because the last part of the time is what the model is judged on."""
 _ALLOW, _DENY = DECISIONS.index("allow"), DECISIONS.index("deny")
 
 
 def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray[np.int8], list[str]]]:
     """Yield what the flow would give its score stage, with the labels and kinds of the rows that came through."""
     monitor = Monitor.silent()
-    decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), Enrich(versions=data_versions())
+    decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), load_enrich()
     normalize = Normalize(locate=load_address_table())
     velocity, recognize = Velocity(lateness_ms=_LATENESS_MS), Recognize(load_prevalence_seed())
     relate = Relate(MemorySharedCounts())
     devices, traffic = velocity.open(()), recognize.open(())
-    for batch, labels, kinds in labelled_batches(events, seed):
+    for batch, labels, kinds in labelled_batches(events, seed, paces=PACES):
         first = int(batch.origin.offset[0])
         parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + len(batch)),), batch, len(batch))
         verified = run_stage(verify_mask, run_stage(decode, parcel, monitor), monitor)

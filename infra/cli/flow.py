@@ -111,7 +111,7 @@ def run(
     wanted = _Wanted(partitions, count, number, state, ready_file, addresses, as_cluster)
     try:
         settings = Settings()
-        data_versions()  # reads and checks every data file: before anything is asked of Kafka, and before processes start
+        data_versions()  # reads and checks every file: before Kafka is asked, and before processes start
         if count > 1 and number is None:
             _run_all(wanted, settings)
         else:

@@ -53,7 +53,7 @@ def codes(*texts: str) -> U8:
         (BINGBOT, "bing"),
         ("Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)", "yandex"),
         ("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", "meta"),
-        ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)", "openai"),
+        ("Mozilla/5.0 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)", "openai"),
         ("Mozilla/5.0 (compatible; Baiduspider/2.0; +http://www.baidu.com/search/spider.html)", "baidu"),
         ("python-requests/2.32.3", "other"),
         ("Mozilla/5.0 (compatible; SomeNewBot/1.0; +https://example.com/bot)", "other"),
