@@ -27,8 +27,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py) schemas/activity_statistics.py schemas/velocity.py
-	@echo "Compiling the velocity stage's kernels: about a minute, once." >&2
+$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py flows/stages/recognize/*.py) schemas/activity_statistics.py schemas/velocity.py
+	@echo "Compiling the kernels of velocity and recognize: about a minute, once." >&2
 	@$(BIN)/python -m flows.stages.device_state.warm
 	@touch $@
 
