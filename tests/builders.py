@@ -218,6 +218,19 @@ def counted(
     return widen(Counted, batch, velocity=section, history=history, session=session)
 
 
+def recognized(
+    events: Dicts,
+    activity: Sequence[Any] = (),
+    velocity: Dicts = (),
+    environment: Dicts = (),
+    times: Sequence[int] = (),
+    recognition: Dicts = (),
+) -> Recognized:
+    """Return a batch with what traffic says of it, as ``related`` describes it."""
+    batch = counted(events, activity, velocity, environment, times)
+    return widen(Recognized, batch, recognition=recognition_of(len(events), recognition))
+
+
 def related(
     events: Dicts,
     activity: Sequence[Any] = (),
@@ -233,11 +246,7 @@ def related(
     ``shared=[{"address_devices_1h": 40}]``, ``network=[{"country": "DE", "asn": 3320, "classes": ["vpn"]}]``,
     ``recognition=[{"tail_graphics": 0.001, "seen_graphics": 0, "denied_asn": 0.4, "weight_asn": 20, "replayed": 1}]``.
     """
-    batch = widen(
-        Recognized,
-        counted(events, activity, velocity, environment, times),
-        recognition=recognition_of(len(events), recognition),
-    )
+    batch = recognized(events, activity, velocity, environment, times, recognition)
     batch = replace(batch, network=network_of(len(events), network))
     counts = unknown(len(events))
     for row, said in enumerate(shared):

@@ -9,10 +9,10 @@ import numpy as np
 
 from flows.lookups.memory_shared import MemorySharedCounts
 from flows.stages.relate import Hashes, Relate, networks
-from schemas.batches import Counted
+from schemas.batches import Recognized
 from schemas.shared import NothingShared, SharedAnswer, SharedQuery, unknown
 from schemas.velocity import ENTITIES
-from tests.builders import NOW, counted
+from tests.builders import NOW, recognized
 
 ADDRESS, NETWORK, ASN, ACCOUNT, FINGERPRINT, CARD = range(len(ENTITIES))
 
@@ -21,9 +21,9 @@ def mapped(*parts: int) -> list[int]:
     return [0] * 10 + [255, 255, *parts]
 
 
-def events(rows: int, **columns: Any) -> Counted:
+def events(rows: int, **columns: Any) -> Recognized:
     """Return rows of one address, merchant and account, but what is said."""
-    batch = counted([{}] * rows)
+    batch = recognized([{}] * rows)
     given: dict[str, Any] = {
         "address": np.array([mapped(192, 0, 2, 1)] * rows, np.uint8),
         "linked_id": ("a",) * rows,
@@ -33,7 +33,7 @@ def events(rows: int, **columns: Any) -> Counted:
     return replace(batch, event=replace(batch.event, **given))
 
 
-def entities(batch: Counted) -> Any:
+def entities(batch: Recognized) -> Any:
     return Relate(NothingShared()).entities(batch)
 
 
