@@ -12,6 +12,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from enrichers.compiled import find_causes
 from enrichers.view import View
 from schemas.batches import U8, Bool, Enriched
 from schemas.catalogue import category_hash, load_catalogue
@@ -104,12 +105,11 @@ def _seen_by_all(groups: int) -> Callable[[View], Bool]:
         tuple(map(np.concatenate, zip(*kind, strict=True)))
         for kind in zip(*(one.places for one in _EVERY[:groups]), strict=True)
     ]
+    places = tuple(column for kind in kinds for column in kind)
 
     def seen(view: View) -> Bool:
         found = np.zeros((size, len(view)), np.bool_)
-        for ask, (places, cause_of) in zip((view.trues, view.falses, view.failed), kinds, strict=True):
-            shown, row = np.divmod(np.flatnonzero(ask(places)), max(len(view), 1))  # few are seen: they alone go on
-            found[cause_of[shown], row] = True
+        find_causes(*view.raw, places, found.view(np.uint8))
         return found
 
     return seen
@@ -136,7 +136,7 @@ def first_of(*clues: Bool) -> list[Bool]:
     kept = [clues[0]]
     before = clues[0]
     for clue in clues[1:]:
-        kept.append(clue & ~before)
+        kept.append(clue > before)
         before = before | clue
     return kept
 

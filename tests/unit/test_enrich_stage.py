@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from enrichers.bot import Bot
+from enrichers.compiled import find_causes, join_clues
 from enrichers.document import document
 from enrichers.graphics import ABSENT, HARDWARE, MACHINE, SOFTWARE, makers, renderer_kind
 from enrichers.present import level, present
@@ -17,6 +18,7 @@ from enrichers.registry import SIGNALS, check_registry
 from enrichers.signal import Clue, SmartSignal
 from enrichers.stage import Enrich
 from enrichers.view import View
+from enrichers.warm import warm
 from schemas.batches import Bool
 from schemas.catalogue import load_catalogue
 from schemas.environment import CHECKS
@@ -123,3 +125,20 @@ def test_renderers_are_told_apart() -> None:
 def test_the_page_of_the_smart_signals_is_current() -> None:
     page = Path(__file__).parents[2] / "docs" / "smart-signals.md"
     assert page.read_text("utf-8") == document(), "run: python -m enrichers.document > docs/smart-signals.md"
+
+
+def test_what_setup_compiles_is_what_the_stage_runs() -> None:
+    warm()
+    Enrich()(related([{"navigator.webdriver": True}] * 3))
+    Enrich()(related([{}] * 5).take(np.arange(0, 5, 2)))
+    assert [len(loop.signatures) for loop in (find_causes, join_clues)] == [1, 1]
+
+
+def test_clues_that_do_not_lie_together_join_the_same() -> None:
+    class Scattered(Bot):
+        def observe(self, view: View) -> Sequence[Bool]:
+            return [np.stack((clue, clue), axis=1)[:, 0] for clue in super().observe(view)]
+
+    view = View(related([{"navigator.webdriver": True}, {}, {"automation.cdc_globals": True}]))
+    for scattered, plain in zip(Scattered().evaluate(view), Bot().evaluate(view), strict=True):
+        assert scattered.tobytes() == plain.tobytes()
