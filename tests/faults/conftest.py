@@ -16,6 +16,15 @@ pytest.register_assert_rewrite("tests.faults.harness")
 from tests.faults.harness import FORMS, Case, Form, World, case  # noqa: E402 - after its asserts are known to pytest
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of the short form what it has no time for."""
+    if config.getoption("--faults") == "whole":
+        return
+    left = [item for item in items if item.get_closest_marker("whole_form")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
 @pytest.fixture(scope="package")
 def form(pytestconfig: pytest.Config) -> Form:
     """How much is done."""

@@ -50,7 +50,7 @@ class Form:
     events: int  # of a usual load
 
 
-SHORT = Form("short", 3, 1, 3.0, 150)
+SHORT = Form("short", 2, 1, 2.0, 150)
 WHOLE = Form("whole", 20, 3, 20.0, 600)
 FORMS = {form.name: form for form in (SHORT, WHOLE)}
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import pytest
+
 from tests.faults.harness import Case, World
 from tests.faults.load import joined
 from tests.faults.small_disk import SmallDisk
@@ -14,6 +16,7 @@ Fault = Callable[[str], AbstractContextManager[Case]]
 MEBIBYTE = 1 << 20
 
 
+@pytest.mark.whole_form
 def test_a_full_spool_promises_nothing_and_loses_nothing(world: World, fault: Fault) -> None:
     disk = SmallDisk(world, "ingest", 2 * MEBIBYTE, world.folder / "spool")
     world.end("ingest")

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import pytest
+
 from tests.faults.harness import Case, World
 from tests.faults.load import Appending, joined
 
@@ -64,6 +66,7 @@ def test_while_clickhouse_is_away_scores_keep_their_latency(world: World, fault:
         assert one.latency_ms(load) < one.latency_ms(well) + SLOWER_MS
 
 
+@pytest.mark.whole_form
 def test_a_slow_clickhouse_holds_nothing_back(world: World, fault: Fault) -> None:
     with fault("ClickHouse slow, 2 s an insert") as one:
         well = before(one)

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import pytest
+
 from tests.faults.harness import Case, World
 from tests.faults.load import joined
 from tests.faults.test_parts_away import SLOWER_MS, before
@@ -26,6 +28,7 @@ def silent(world: World, name: str) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.whole_form
 def test_while_clickhouse_is_silent_scores_keep_their_latency_and_its_rows_come_later(
     world: World, fault: Fault
 ) -> None:
@@ -42,6 +45,7 @@ def test_while_clickhouse_is_silent_scores_keep_their_latency_and_its_rows_come_
         assert one.latency_ms(load) < one.latency_ms(well) + SLOWER_MS
 
 
+@pytest.mark.whole_form
 def test_while_valkey_is_silent_scores_go_on_and_results_come_later(world: World, fault: Fault) -> None:
     with fault("Valkey silent until its sink gives up") as one:
         well = before(one)
