@@ -32,4 +32,3 @@ def let_go_of_compiler() -> None:
         if "llvmlite" in path and "w" not in rights:
             first, end = (int(word, 16) for word in span.split("-"))
             libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), _PAGEOUT)
-
