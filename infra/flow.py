@@ -38,7 +38,6 @@ from infra.flow_layout import StateRoot, process_of
 from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
 from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
-from infra.lean import let_go_of_compiler, load_loops
 from infra.settings import Settings
 from infra.topics import RAW
 from schemas.batches import Normalized, Recognized, Scored
@@ -106,8 +105,6 @@ class FlowProcess:
         model = load_model(self.settings)
         shared = shared_counts(self.settings, self._addresses.redis, stream_name(self._bootstrap, self.topic), metrics)
         pipeline = pipeline_of(self.settings, model, shared)
-        load_loops()
-        let_go_of_compiler()
         checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.keyed, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)

@@ -23,7 +23,6 @@ import psutil
 from flows.stages.velocity import Velocity, VelocitySession
 from flows.state_log import StateLog
 from infra.bench.measure import machine
-from infra.lean import let_go_of_compiler
 from schemas.batches import Activity, Environment, Event, Ledger, Network, Normalized, Origin, Signals, Texts
 from schemas.log_codes import load_log_codes
 
@@ -174,7 +173,6 @@ def _session() -> VelocitySession:
     session = Velocity().open([])
     session.apply(_Stream(Load(devices=1, events=1, batch=1), "uniform").batch())
     Velocity().open([session.snapshot().data])
-    let_go_of_compiler()  # as a flow does
     return Velocity().open([])
 
 
