@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from schemas.batches import RawBatch, Scored
 from schemas.stage import Applies, KeyedStage, Session, Snapshot, StageOut
@@ -109,7 +109,7 @@ class _Part(Sequence[bytes]):
     def __len__(self) -> int:
         return len(self._snapshots)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def] # Sequence's two overloads, both below
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return _Part(self._snapshots[index], self._part)
         return _split(self._snapshots[index])[self._part]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from flows.state_frames import Broken, Frame, Kind, Start, read_frame, read_payload, read_start
 
@@ -51,7 +51,7 @@ class StoredSnapshots(Sequence[bytes]):
         """Return how many there are."""
         return len(self._places)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def] # Sequence's two overloads, both below
+    def __getitem__(self, index: Any) -> Any:
         """Return one snapshot's data, or a sequence of some."""
         if isinstance(index, slice):
             return StoredSnapshots(self._places[index])

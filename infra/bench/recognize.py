@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def bench_recognition(seed: int = 1) -> dict[str, Any]:
     sizes, times = [], []
     for epoch in range(_EPOCHS):
         _step(state, traffic.rows(_EPOCH_EVENTS))
-        took, frame = _timed(lambda at=epoch: pack(state.frame(at, 1)))  # type: ignore[misc]
+        took, frame = _timed(partial(_packed, state, epoch))
         sizes.append(len(frame))
         times.append(took * 1e3)
     load, _ = _timed(lambda: Recognize().open([whole]))
@@ -91,6 +92,10 @@ def bench_recognition(seed: int = 1) -> dict[str, Any]:
         "load_ms": round(load * 1e3, 1),
         "machine": machine(),
     }
+
+
+def _packed(state: RecognitionState, first: int) -> bytes:
+    return pack(state.frame(first, 1))
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

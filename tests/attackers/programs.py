@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -53,8 +54,13 @@ def need_programs() -> dict[str, str]:
 @contextlib.contextmanager
 def running(argv: Sequence[str], env: Mapping[str, str], **streams: int) -> Iterator[subprocess.Popen[str]]:
     """Run a program in a session of its own; at the end it and all of its children are gone."""
-    given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **streams}
-    process = subprocess.Popen(argv, env=dict(env), cwd=FOLDER, text=True, start_new_session=True, **given)  # type: ignore[call-overload] # the streams are named
+    given: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        **streams,
+    }
+    process = subprocess.Popen(argv, env=dict(env), cwd=FOLDER, text=True, start_new_session=True, **given)
     try:
         yield process
     finally:

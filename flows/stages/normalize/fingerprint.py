@@ -20,6 +20,7 @@ import numpy as np
 from schemas.batches import F32, U32, U64, Signals
 from schemas.catalogue import Catalogue
 from schemas.environment import ENGINES
+from schemas.recognition import mix
 
 if TYPE_CHECKING:
     from flows.stages.normalize.seen import Seen
@@ -46,8 +47,7 @@ _NUMBERS = (
 )  # fmt: skip
 _RENDERER = "webgl.unmasked_renderer"
 _PIXELS = 16.0  # device pixels are compared in steps: zoom rounds the screen's lengths
-_GOLDEN = 0x9E3779B97F4A7C15  # of SplitMix64 (Steele, Lea, Flood 2014), as are the two that follow
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_GOLDEN = 0x9E3779B97F4A7C15  # of SplitMix64, as schemas.recognition
 
 
 class Drawn:
@@ -75,7 +75,7 @@ def fingerprint_of(seen: Seen) -> U64:
     known = table[drawn.first] != 0
     known[_NOISY] &= ~np.logical_or.reduce([seen.number(name) > 0 for name in _NOISE])
     table[~known[drawn.part]] = 0
-    found = _mix(_mix(table + drawn.salts).sum(axis=0, dtype=np.uint64))
+    found = mix(mix(table + drawn.salts).sum(axis=0, dtype=np.uint64))
     return np.where(known.sum(axis=0) >= LEAST_PARTS, np.maximum(found, np.uint64(1)), np.uint64(0))
 
 
@@ -93,13 +93,3 @@ def _bits(numbers: F32) -> U32:
     bits = (numbers + np.float32(0)).view(np.uint32) + np.uint32(1)
     bits[np.isnan(numbers)] = 0
     return bits
-
-
-def _mix(numbers: U64) -> U64:
-    """Return numbers whose bits all depend on all bits (SplitMix64's finaliser)."""
-    mixed = numbers ^ (numbers >> np.uint64(30))
-    mixed *= _FIRST
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= _SECOND
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
