@@ -1,6 +1,8 @@
 // Starts the browsers that Debian ships, quiet: a profile of their own, and nothing beyond loopback.
 import puppeteer from "puppeteer-core";
 
+import { FIREFOX_PREFS } from "./quiet.mjs";
+
 const CHROMIUM_ARGS = [
   "--no-first-run",
   "--no-default-browser-check",
@@ -13,23 +15,6 @@ const CHROMIUM_ARGS = [
   "--metrics-recording-only",
   "--password-store=basic",
 ];
-
-const FIREFOX_PREFS = {
-  "network.captive-portal-service.enabled": false,
-  "network.connectivity-service.enabled": false,
-  "network.dns.disablePrefetch": true,
-  "network.prefetch-next": false,
-  "network.trr.mode": 5,
-  "browser.safebrowsing.update.enabled": false,
-  "browser.topsites.contile.enabled": false,
-  "browser.region.update.enabled": false,
-  "browser.search.update": false,
-  "extensions.getAddons.cache.enabled": false,
-  "extensions.systemAddon.update.enabled": false,
-  "media.gmp-manager.updateEnabled": false,
-  "services.settings.server": "data:,",
-  "toolkit.telemetry.enabled": false,
-};
 
 export function launch({ browser, executable, profile, headless = true, insecure = false, args = [], slow = 0 }, proxyPort) {
   const common = { executablePath: executable, userDataDir: profile, headless, acceptInsecureCerts: insecure, slowMo: slow };
