@@ -47,7 +47,12 @@ def test_the_ingest_tier_may_be_killed_under_load(world: World, fault: Fault) ->
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("redis", "Valkey"), ("clickhouse", "the ClickHouse gateway"), ("kafka", "Kafka")]
+    ("part", "name"),
+    [
+        pytest.param("redis", "Valkey", marks=pytest.mark.whole_form),
+        pytest.param("clickhouse", "the ClickHouse gateway", marks=pytest.mark.whole_form),
+        ("kafka", "Kafka"),
+    ],
 )
 def test_a_part_may_be_killed_under_load(world: World, fault: Fault, part: str, name: str) -> None:
     kills = world.form.kills_of_a_part

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
+
 from infra.live.run import flow_child
 from tests.e2e.system import WIRE_KEYS
 from tests.faults.harness import Case, World
@@ -21,6 +23,7 @@ MEBIBYTE = 1 << 20
 SENTENCE = "cannot be written: "
 
 
+@pytest.mark.whole_form
 def test_a_full_disk_under_the_state_does_not_stop_scoring(world: World, fault: Fault) -> None:
     disk = SmallDisk(world, "flow", 32 * MEBIBYTE, world.system.stack.home / "flow")
     world.end("flow")
@@ -82,6 +85,7 @@ def spoil(file: Path) -> None:
     file.write_bytes(data)
 
 
+@pytest.mark.whole_form
 def test_a_second_flow_on_the_same_partitions_refuses_and_the_first_goes_on(
     world: World, fault: Fault, tmp_path: Path
 ) -> None:

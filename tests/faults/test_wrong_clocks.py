@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import pytest
+
 from tests.faults.harness import Case, World
 from tests.faults.load import joined
 
@@ -25,6 +27,7 @@ def test_the_flows_clock_may_jump(world: World, fault: Fault) -> None:
         one.settle()
 
 
+@pytest.mark.whole_form
 def test_the_ingest_tiers_clock_may_jump(world: World, fault: Fault) -> None:
     with fault("the ingest tier's clock a day ahead, then an hour behind") as one:
         for clock_ms in (DAY, -HOUR, 0):
