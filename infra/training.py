@@ -46,7 +46,8 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
     velocity, recognize = Velocity(lateness_ms=_LATENESS_MS), Recognize(load_prevalence_seed())
     relate = Relate(MemorySharedCounts())
     devices, traffic = velocity.open(()), recognize.open(())
-    for batch, labels, kinds in labelled_batches(events, seed, paces=PACES):
+    for made in labelled_batches(events, seed, paces=PACES):
+        batch, labels, kinds = made.raw, made.labels, made.kinds
         first = int(batch.origin.offset[0])
         parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + len(batch)),), batch, len(batch))
         verified = run_stage(verify_mask, run_stage(decode, parcel, monitor), monitor)

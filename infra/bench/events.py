@@ -51,7 +51,7 @@ def traffic_digest() -> str:
 def _make(path: Path, events: int, seed: int) -> None:
     from infra.traffic.dataset import labelled_batches  # noqa: PLC0415 - only the generating process pays for it
 
-    values = [value for batch, _, _ in labelled_batches(events, seed) for value in batch.values]
+    values = [value for made in labelled_batches(events, seed) for value in made.raw.values]
     temporary = path.with_suffix(".tmp")
     temporary.write_bytes(pack_frames(values[:events]))
     temporary.replace(path)

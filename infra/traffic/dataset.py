@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, islice
 from random import Random
 from typing import Final
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from numpy.typing import NDArray
 
 from infra.traffic.attackers import ATTACKERS, UNSCORED
 from infra.traffic.craft import Craft
 from infra.traffic.scenario import EVENTS_PER_ARRIVAL, Due, Mix, Scenario
 from infra.traffic.sealing import bodies, seal_event
 from infra.traffic.visits import Visit
-from schemas.batches import Ledger, Origin, RawBatch
+from schemas.batches import I8, I64, Ledger, Origin, RawBatch
 from schemas.envelope import Attested, wrap
 from schemas.keys import KeyRing
 from schemas.sealed import Codec, Header
@@ -31,6 +31,16 @@ SPAN_MS: Final = 7 * 86_400_000
 CODECS: Mapping[Codec, float] = {Codec.RAW: 0.9, Codec.DEFLATE_RAW: 0.05, Codec.LZ4: 0.05}
 WELL_FORMED: Final = Mix(nuisances=0.0, kinds=tuple(kind for kind in ATTACKERS if kind not in UNSCORED))
 _KEY_ID: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBatch:
+    """A batch as the source would read it, and what is true of each of its n rows."""
+
+    raw: RawBatch
+    labels: I8  # int8[n]: 1 for fraud, 0 for honest
+    kinds: tuple[str, ...]  # n: infra.traffic.attackers, or honest
+    campaigns: I64  # int64[n]: one number for each attack campaign, -1 for honest visitors and nuisances
 
 
 def dataset_keys() -> KeyRing:
@@ -47,8 +57,8 @@ def labelled_batches(
     mix: Mix = WELL_FORMED,
     codecs: Mapping[Codec, float] = CODECS,
     paces: Sequence[float] = (),
-) -> Iterator[tuple[RawBatch, NDArray[np.int8], list[str]]]:
-    """Yield batches in order of event time, with labels int8[n] (1: fraud) and kinds.
+) -> Iterator[LabelledBatch]:
+    """Yield batches in order of event time, with what is true of their rows.
 
     They take about seven days, or come at ``paces``, events a minute: as many at each, one pace after the other. All
     rows are of partition 0, offsets rise by one. ``small`` keeps activity logs to 60 entries.
@@ -83,7 +93,7 @@ class _Sealer:
         self._weights = list(accumulate(codecs.values()))
         self._sessions: dict[str, tuple[bytes, AESGCM]] = {}
 
-    def batch(self, rows: list[Due], offset: int) -> tuple[RawBatch, NDArray[np.int8], list[str]]:
+    def batch(self, rows: list[Due], offset: int) -> LabelledBatch:
         payloads = bodies([due.visit.events[due.number] for due in rows])
         received = [due.at + self._random.randint(8, 120) for due in rows]
         values = [self._record(due, body, at) for due, body, at in zip(rows, payloads, received, strict=True)]
@@ -92,7 +102,9 @@ class _Sealer:
         origin = Origin(TOPIC, np.zeros(len(rows), np.int32), offset + np.arange(len(rows)), appended, polled)
         ledger = Ledger(("appended", "polled"), np.stack((appended, polled), axis=1) * 1000)
         labels = np.array([due.visit.label for due in rows], np.int8)
-        return RawBatch(origin, tuple(values), ledger), labels, [due.visit.kind for due in rows]
+        campaigns = np.array([due.campaign for due in rows], np.int64)
+        kinds = tuple(due.visit.kind for due in rows)
+        return LabelledBatch(RawBatch(origin, tuple(values), ledger), labels, kinds, campaigns)
 
     def _record(self, due: Due, body: bytes, received: int) -> bytes:
         visit = due.visit

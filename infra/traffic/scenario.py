@@ -43,11 +43,12 @@ HONEST_ONLY = Mix(attacks=0.0, nuisances=0.0)
 
 
 class Due(NamedTuple):
-    """One event of a visit, and when it leaves the browser (ms)."""
+    """One event of a visit, when it leaves the browser (ms), and the attack campaign that it is of."""
 
     at: int
     visit: Visit
     number: int
+    campaign: int = -1  # of an attack, from 0; -1 for honest visitors and nuisances
 
 
 class Scenario:
@@ -57,6 +58,7 @@ class Scenario:
         self._craft = craft
         self._mix = mix
         self._start = start
+        self._campaigns = count()
         self._known: list[tuple[Visitor, str, int]] = []  # with the last visit's start
         self.become(gap)
 
@@ -67,23 +69,29 @@ class Scenario:
 
     def events(self) -> Iterator[Due]:
         """Yield events in order of time, for ever."""
-        waiting: list[tuple[int, int, Visit, int]] = []
+        waiting: list[tuple[int, int, Due]] = []
         serials = count()
         at = float(self._start)
         while True:
             at += self._craft.random.expovariate(1 / self._gap)
             while waiting and waiting[0][0] <= at:
-                due, _, visit, number = heapq.heappop(waiting)
-                yield Due(due, visit, number)
-            for offset, visit in self._arrival(int(at)):
+                yield heapq.heappop(waiting)[2]
+            arrived, campaign = self._arrival(int(at))
+            for offset, visit in arrived:
                 for number, event in enumerate(visit.events):
-                    heapq.heappush(waiting, (int(at) + offset + event.offset, next(serials), visit, number))
+                    due = Due(int(at) + offset + event.offset, visit, number, campaign)
+                    heapq.heappush(waiting, (due.at, next(serials), due))
 
-    def _arrival(self, at: int) -> Campaign:
+    def _arrival(self, at: int) -> tuple[Campaign, int]:
+        """Return the visits that begin now, and the number of the attack campaign that they are, or -1."""
         craft, mix = self._craft, self._mix
         point = craft.random.random()
         if point < mix.attacks:
-            return self._one_of(ATTACKERS, mix.kinds)(craft, at)
+            return self._one_of(ATTACKERS, mix.kinds)(craft, at), next(self._campaigns)
+        return self._no_attack(point, at), -1
+
+    def _no_attack(self, point: float, at: int) -> Campaign:
+        craft, mix = self._craft, self._mix
         if point < mix.attacks + mix.nuisances:
             return self._one_of(NUISANCES, mix.nuisance_kinds)(craft, at)
         if point > 1 - mix.shared:

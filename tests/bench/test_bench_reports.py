@@ -21,7 +21,7 @@ KEYS = {"events_per_s", "cpu_us_per_event", "rss_peak_mb", "machine", "events", 
 
 @pytest.fixture(scope="module")
 def values() -> list[bytes]:
-    return [value for batch, _, _ in labelled_batches(EVENTS, 3, small=True) for value in batch.values]
+    return [value for made in labelled_batches(EVENTS, 3, small=True) for value in made.raw.values]
 
 
 def test_the_pipeline_accounts_for_every_event_and_names_every_stage(values: list[bytes], tmp_path: Path) -> None:

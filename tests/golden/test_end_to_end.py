@@ -22,6 +22,7 @@ from flows.sinks.encoded import EncodedParcel, encoder
 from infra.traffic.dataset import labelled_batches
 from schemas.batches import RawBatch
 from schemas.dead_letter import encode_dead_letter
+from scoring.deployment import only
 from scoring.explain import Explainer
 from scoring.model import Model, find_model
 from tests.golden.conftest import Golden
@@ -32,8 +33,8 @@ RECORDS = "records.jsonl"
 
 def generated() -> bytes:
     """Return 40 events of honest visitors and attackers in partition 0, and one of every kind of bad ones in 1."""
-    ((batch, _, _),) = labelled_batches(40, seed=11, small=True)
-    rows = [(0, value) for value in batch.values] + [(1, value) for value in mixture()]
+    (made,) = labelled_batches(40, seed=11, small=True)
+    rows = [(0, value) for value in made.raw.values] + [(1, value) for value in mixture()]
     return b"".join(
         json.dumps({"partition": partition, "value": base64.b64encode(value).decode()}).encode() + b"\n"
         for partition, value in rows
@@ -59,7 +60,7 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def pipeline(model: Model) -> Pipeline:
-    return build_pipeline(RING, model, policy=model.policy, lateness_ms=LATENESS)
+    return build_pipeline(RING, only(model), policy=model.policy, lateness_ms=LATENESS)
 
 
 def parcels(batches: list[RawBatch], rows: int) -> list[Parcel[RawBatch]]:
@@ -91,7 +92,7 @@ def written(done: list[EncodedParcel]) -> tuple[bytes, bytes]:
 
 def by_call(pipeline: Pipeline, model: Model, items: list[Parcel[RawBatch]]) -> tuple[bytes, bytes]:
     sessions = {partition: pipeline.keyed.open(()) for partition in (0, 1)}
-    encode = encoder(Explainer(model), present, "golden")
+    encode = encoder(Explainer(), present, "golden")
     monitor = Monitor.silent()
     return written([encode(pipeline.run(item, sessions[item.spans[0].partition], monitor)) for item in items])
 
@@ -106,7 +107,7 @@ def by_bytewax(
         source=TestingSource(items),
         pipeline=pipeline,
         checkpoints=checkpoints,
-        encode=encoder(Explainer(model), present, "golden"),
+        encode=encoder(Explainer(), present, "golden"),
         sinks={"out": TestingSink(out)},
         monitor=monitor,
     )

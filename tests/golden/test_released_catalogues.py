@@ -25,8 +25,8 @@ EVENTS = 8
 
 def corpus() -> dict[str, Any]:
     """Return the present version's corpus: names in wire order, and what generated events say, by name."""
-    (raw, _, _), *_ = labelled_batches(EVENTS, seed=5, batch=EVENTS, small=True)
-    batch = Decode(dataset_keys())(raw).oks
+    made, *_ = labelled_batches(EVENTS, seed=5, batch=EVENTS, small=True)
+    batch = Decode(dataset_keys())(made.raw).oks
     bodies = encode_payloads(batch.signals, batch.activity)
     said = [as_read(nested_of(batch.signals, batch.activity, row, CATALOGUE)) for row in range(len(batch))]
     return {

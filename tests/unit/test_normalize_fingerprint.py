@@ -107,10 +107,10 @@ def test_the_generators_devices_keep_theirs_and_a_farm_shares_one() -> None:
     devices: dict[bytes, set[int]] = defaultdict(set)
     farms: dict[int, set[bytes]] = defaultdict(set)
     visits: dict[bytes, set[bytes]] = defaultdict(set)
-    for batch, _, kinds in labelled_batches(2_500, seed=5, small=True):
-        kept = normalize(verify(decode(batch).oks).oks).oks
+    for made in labelled_batches(2_500, seed=5, small=True):
+        kept = normalize(verify(decode(made.raw).oks).oks).oks
         rows = zip(kept.event.device_id, kept.event.session_id, kept.environment.fingerprint.tolist(), strict=True)
-        for (device, session, found), kind in zip(rows, [kinds[at] for at in _rows(kept)], strict=True):
+        for (device, session, found), kind in zip(rows, [made.kinds[at] for at in _rows(kept)], strict=True):
             if found and kind == "honest":
                 devices[device.tobytes()].add(found)
                 visits[device.tobytes()].add(session.tobytes())

@@ -159,9 +159,9 @@ def test_a_copier_plays_what_was_recorded_in_sessions_of_its_own_in_other_browse
 
 
 def test_copies_have_event_ids_of_their_own_and_contents_that_came_before() -> None:
-    (batch, _, kinds), *_ = labelled_batches(60, 2, small=True, mix=Mix(1.0, 0.0, kinds=("copier",)))
-    decoded = Decode(dataset_keys())(batch).oks
-    assert len(kinds) == 60 == len({bytes(one) for one in decoded.event.event_id})
+    made, *_ = labelled_batches(60, 2, small=True, mix=Mix(1.0, 0.0, kinds=("copier",)))
+    decoded = Decode(dataset_keys())(made.raw).oks
+    assert len(made.kinds) == 60 == len({bytes(one) for one in decoded.event.event_id})
     bounds, times = decoded.activity.offsets.tolist(), decoded.activity.time
     logs = [times[first:last].tobytes() for first, last in pairwise(bounds)]
     assert len(set(logs)) < 45
