@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from schemas.batches import RawBatch, Scored
+from schemas.batches import Decided, RawBatch
 from schemas.stage import Applies, KeyedStage, Session, Snapshot, StageOut
 
 In = TypeVar("In", bound=RawBatch)
@@ -86,7 +86,7 @@ class ChainSession(Generic[In, Mid, Out]):
         out = self.second.apply(counted.oks)
         return StageOut(out.oks, (*counted.errs, *out.errs), counted.dropped + out.dropped)
 
-    def remember(self, batch: Scored, /) -> None:
+    def remember(self, batch: Decided, /) -> None:
         """Tell both of the scores."""
         self.first.remember(batch)
         self.second.remember(batch)

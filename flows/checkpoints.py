@@ -21,7 +21,7 @@ from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor, run_session
 from flows.state_log import Loaded, StateLog, StateWriteFailed, directory_of
-from schemas.batches import I64, RawBatch, Scored
+from schemas.batches import I64, Decided, RawBatch
 from schemas.columns import widen
 from schemas.stage import Applies, KeyedStage, Session, StageOut
 from schemas.velocity import SCORE_LAG
@@ -137,7 +137,7 @@ class Checkpoints(Generic[In, Out]):
         for turn in zip(*steps.values(), strict=True):
             yield turn[0][0], _ByPartition({at: session for at, (_, session) in zip(steps, turn, strict=True)})
 
-    def remember(self, parcel: Parcel[Scored]) -> Parcel[Scored]:
+    def remember(self, parcel: Parcel[Decided]) -> Parcel[Decided]:
         """Let the sessions take note of a parcel's scores, and hand the parcel on as it is."""
         states = {span.partition: self._open[span.partition] for span in parcel.spans}
         started = self._monitor.clock()

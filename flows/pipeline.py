@@ -2,11 +2,11 @@
 
 ::
 
-                                                           +-----------+----- remember -------------+
-                                                           v           v                            |
-    events.raw -> decode -> verify_mask -> normalize -> velocity -> recognize -> relate -> enrich -> score -> results
-                    |            |             |            |           |          |         |        |
-                    +------------+-------------+------------+-----------+----------+---------+--------+--> dead letters
+                                                   +-----------+---------- remember -----------------+
+                                                   v           v                                     |
+    raw -> decode -> verify_mask -> normalize -> velocity -> recognize -> relate -> enrich -> score -> decide -> results
+             |            |             |            |           |          |         |        |        |
+             +------------+-------------+------------+-----------+----------+---------+--------+--------+-> dead letters
 """
 
 from __future__ import annotations
@@ -28,12 +28,24 @@ from flows.stages.recognize import Recognize
 from flows.stages.relate import NO_KEY, Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
-from schemas.batches import Counted, Decoded, Enriched, Normalized, RawBatch, Recognized, Related, Scored, Verified
+from schemas.batches import (
+    Counted,
+    Decided,
+    Decoded,
+    Enriched,
+    Normalized,
+    RawBatch,
+    Recognized,
+    Related,
+    Scored,
+    Verified,
+)
 from schemas.keys import KeyRing
 from schemas.recognition import LabelledFraud
 from schemas.shared import NothingShared, SharedCounts
 from schemas.stage import KeyedStage, Stage
-from scoring.model import Model
+from scoring.decide import Decide
+from scoring.deployment import CurrentDeployment
 from scoring.policy import Policy
 from scoring.stage import ScoreStage
 
@@ -42,7 +54,7 @@ Keyed = ChainSession[Normalized, Counted, Recognized]
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The eight stages in order. ``velocity`` and ``recognize`` are keyed by Kafka partition; the others hold no state.
+    """The nine stages in order. ``velocity`` and ``recognize`` are keyed by Kafka partition; the others hold no state.
 
     The two keyed ones lie side by side and are saved together: ``keyed`` is both as one stage.
     """
@@ -55,20 +67,22 @@ class Pipeline:
     relate: Stage[Recognized, Related]
     enrich: Stage[Related, Enriched]
     score: Stage[Enriched, Scored]
+    decide: Stage[Scored, Decided]
 
     @property
     def keyed(self) -> Chain[Normalized, Counted, Recognized]:
         """Return the stages with a state as one."""
         return Chain(self.velocity, self.recognize)
 
-    def run(self, parcel: Parcel[RawBatch], session: Keyed, monitor: Monitor) -> Parcel[Scored]:
+    def run(self, parcel: Parcel[RawBatch], session: Keyed, monitor: Monitor) -> Parcel[Decided]:
         """Run all stages on one parcel without Bytewax: what tests, replays, training and benchmarks do.
 
         The session remembers the scores: give it parcels of at most ``schemas.velocity.SCORE_LAG`` rows.
         """
         scored = run_stage(self.score, self.featured(parcel, session, monitor), monitor)
-        session.remember(scored.batch)
-        return scored
+        decided = run_stage(self.decide, scored, monitor)
+        session.remember(decided.batch)
+        return decided
 
     def featured(self, parcel: Parcel[RawBatch], session: Keyed, monitor: Monitor) -> Parcel[Enriched]:
         """Run all stages before the score: what a model is trained on. The session is told no scores."""
@@ -86,7 +100,7 @@ class Pipeline:
 
 def build_pipeline(
     keys: KeyRing,
-    model: Model,
+    deployment: CurrentDeployment,
     *,
     policy: Policy,
     lateness_ms: int,
@@ -103,7 +117,8 @@ def build_pipeline(
         recognize=Recognize(load_prevalence_seed(), labels),
         relate=Relate(shared or NothingShared(), entity_key),
         enrich=load_enrich(**({"labels": labels.version} if labels and labels.version else {})),
-        score=ScoreStage(model, policy),
+        score=ScoreStage(deployment),
+        decide=Decide(policy),
     )
 
 

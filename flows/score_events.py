@@ -16,7 +16,7 @@ from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.pipeline import Pipeline
 from flows.run_stage import Monitor
-from schemas.batches import Normalized, RawBatch, Recognized, Scored
+from schemas.batches import Decided, Normalized, RawBatch, Recognized
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Parts:
     source: Source[Parcel[RawBatch]]
     pipeline: Pipeline
     checkpoints: Checkpoints[Normalized, Recognized]
-    encode: Callable[[Parcel[Scored]], Any]
+    encode: Callable[[Parcel[Decided]], Any]
     sinks: Mapping[str, Sink[Any]]
     monitor: Monitor
 
@@ -43,7 +43,8 @@ def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
     related = bind_stage(recognized, stages.relate, monitor)
     enriched = bind_stage(related, stages.enrich, monitor)
     scored = bind_stage(enriched, stages.score, monitor)
-    remembered = bind_remember(scored, parts.checkpoints)
+    decided = bind_stage(scored, stages.decide, monitor)
+    remembered = bind_remember(decided, parts.checkpoints)
     encoded: Stream[Any] = op.map("encode", remembered, parts.encode)
     for name, sink in parts.sinks.items():
         op.output(name, encoded, sink)

@@ -40,8 +40,9 @@ from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
 from infra.settings import Settings
 from infra.topics import RAW
-from schemas.batches import Normalized, Recognized, Scored
+from schemas.batches import Decided, Normalized, Recognized
 from schemas.shared import SharedCounts
+from scoring.deployment import only
 from scoring.explain import Explainer
 from scoring.model import Model, ModelError, find_model
 
@@ -182,7 +183,7 @@ class FlowProcess:
         sinks: FlowSinks,
         monitor: Monitor,
     ) -> Parts:
-        encode = encoder(Explainer(model), present, f"clickgoose {version('clickgoose')}")
+        encode = encoder(Explainer(), present, f"clickgoose {version('clickgoose')}")
         return Parts(
             source=source,
             pipeline=pipeline,
@@ -194,11 +195,11 @@ class FlowProcess:
 
 
 def _timed(
-    encode: Callable[[Parcel[Scored]], EncodedParcel], monitor: Monitor
-) -> Callable[[Parcel[Scored]], EncodedParcel]:
+    encode: Callable[[Parcel[Decided]], EncodedParcel], monitor: Monitor
+) -> Callable[[Parcel[Decided]], EncodedParcel]:
     """Observe the age of each parcel's oldest event where its results are ready for the sinks."""
 
-    def timed(parcel: Parcel[Scored]) -> EncodedParcel:
+    def timed(parcel: Parcel[Decided]) -> EncodedParcel:
         encoded = encode(parcel)
         if len(parcel.batch):
             age = monitor.clock() / 1e6 - int(parcel.batch.origin.appended_at.min())
@@ -226,7 +227,7 @@ def pipeline_of(settings: Settings, model: Model, shared: SharedCounts | None = 
     try:
         return build_pipeline(
             keys,
-            model,
+            only(model),
             policy=model.policy,
             lateness_ms=lateness,
             shared=shared,
@@ -316,12 +317,12 @@ def _end_at_once(seconds: float) -> None:
     os._exit(1)
 
 
-def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Scored]], EncodedParcel]]:
+def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Decided]], EncodedParcel]]:
     """Return the pipeline of the shipped model with the generator's keys, and its encoder: for benchmarks."""
     from infra.traffic.dataset import dataset_keys  # noqa: PLC0415 - the generator is not part of a running flow
 
     model = Model.load(find_model())
     pipeline = build_pipeline(
-        dataset_keys(), model, policy=model.policy, lateness_ms=86_400_000, shared=MemorySharedCounts()
+        dataset_keys(), only(model), policy=model.policy, lateness_ms=86_400_000, shared=MemorySharedCounts()
     )
-    return pipeline, encoder(Explainer(model), present, "bench")
+    return pipeline, encoder(Explainer(), present, "bench")

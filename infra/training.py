@@ -25,7 +25,7 @@ from flows.stages.relate import Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.dataset import dataset_keys, labelled_batches
-from schemas.batches import Enriched, RawBatch, Score, Scored
+from schemas.batches import Decided, Decision, Enriched, RawBatch, Score
 from schemas.columns import widen
 from schemas.result import DECISIONS
 from scoring.features import feature_schema, matrix
@@ -59,13 +59,12 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
         yield kept, labels[rows], [kinds[row] for row in rows.tolist()]
 
 
-def _as_decisions(batch: Enriched, labels: NDArray[np.int8]) -> Scored:
+def _as_decisions(batch: Enriched, labels: NDArray[np.int8]) -> Decided:
     """Return the batch as if each label had been the decision."""
-    rows, fraud = len(batch), labels == 1
+    fraud = labels == 1
     decision = np.where(fraud, _DENY, _ALLOW).astype(np.uint8)
-    factor, contribution = np.empty((rows, 0), np.int8), np.empty((rows, 0), np.float32)
-    score = Score("labels", np.where(fraud, 100, 0).astype(np.float32), decision, factor, contribution)
-    return widen(Scored, batch, score=score)
+    score = Score.of("labels", np.where(fraud, 100, 0).astype(np.float32))
+    return widen(Decided, batch, score=score, decision=Decision.of(decision))
 
 
 def training_set(events: int, seed: int, progress: Callable[[int], None] | None = None) -> TrainingSet:

@@ -23,6 +23,7 @@ def _fits(text: str) -> str:
 Name = Annotated[str, AfterValidator(_fits)]
 # One byte a character, in JSON too: with the longest names a session's token must still fit its 2,048 bytes.
 CARD_FORM = r"^[!#-\[\]-~]{0,128}$"
+EVENT_TYPE_FORM = r"^([a-z][a-z0-9_]{0,31})?$"
 _ID = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
 
 
@@ -43,12 +44,25 @@ class SessionRequest(Model):
         description="Your own or your processor's token of the card, if you know it, the same for the same card; never "
         "its number. Visible ASCII without quotation marks and backslashes",
     )
+    event_type: str = Field(
+        default="",
+        pattern=EVENT_TYPE_FORM,
+        description="What the visit is for, in your own words: payment, login, sign_up, pay_out. Thresholds and rules "
+        "may differ by it",
+    )
     device_id: str | None = Field(
         default=None, pattern=r"^[0-9a-f]{32}$", description="If set, only events of this device are accepted"
     )
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"transaction": "order-1001", "linked_id": "customer-42", "card_token": "card_9f8e7d6c"}]
+            "examples": [
+                {
+                    "transaction": "order-1001",
+                    "linked_id": "customer-42",
+                    "card_token": "card_9f8e7d6c",
+                    "event_type": "payment",
+                }
+            ]
         }
     )
 

@@ -83,7 +83,7 @@ def _open(parts: Parts, merchant: str, wanted: SessionRequest) -> SessionRespons
     config = parts.config
     session_id = secrets.token_bytes(16)
     expires_at = parts.clock() // 1_000 + config.session_ttl_seconds
-    attested = Attested(merchant, wanted.transaction, wanted.linked_id, wanted.card_token)
+    attested = Attested(merchant, wanted.transaction, wanted.linked_id, wanted.card_token, wanted.event_type)
     device_id = bytes.fromhex(wanted.device_id) if wanted.device_id else None
     seal_key, sign_key = _key(parts, session_id, "seal"), _key(parts, session_id, "sign")
     return SessionResponse(

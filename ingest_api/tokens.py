@@ -73,6 +73,8 @@ class Tokens:
         }
         if attested.card_token:
             claims["crd"] = attested.card_token
+        if attested.event_type:
+            claims["evt"] = attested.event_type
         if device_id is not None:
             claims["dev"] = device_id.hex()
         key = self._key(key_id) or b""
@@ -141,6 +143,6 @@ class Tokens:
         if sign_key is None:
             raise ApiError(Code.TOKEN_INVALID)
         device = claims.get("dev")
-        attested = Attested(claims["mer"], claims["txn"], claims["lid"], claims.get("crd", ""))
+        attested = Attested(claims["mer"], claims["txn"], claims["lid"], claims.get("crd", ""), claims.get("evt", ""))
         device_id = bytes.fromhex(device) if device else None
         return Session(session_id, key_id, attested, device_id, claims["exp"], sign_key)

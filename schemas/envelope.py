@@ -1,12 +1,13 @@
 """The ingest envelope: what the ingest tier attests about a sealed event, in front of its opaque bytes.
 
-Layout, little-endian, 32 bytes and then four short UTF-8 strings and the sealed event::
+Layout, little-endian, 32 bytes and then five short UTF-8 strings and the sealed event::
 
-    0  "CE" | 2 version u8 | 3 reserved u8 | 4 received_at u64 ms | 12 address 16 bytes
+    0  "CE" | 2 version u8 | 3 event_type length u8 | 4 received_at u64 ms | 12 address 16 bytes
     28 merchant length u8 | 29 transaction length u8 | 30 linked_id length u8 | 31 card_token length u8
-    32 merchant | transaction | linked_id | card_token | sealed event
+    32 merchant | transaction | linked_id | card_token | event_type | sealed event
 
-Byte 31 was reserved and 0 before there were card tokens: such a record reads as one without, in the same version.
+Bytes 31 and 3 were reserved and 0 before there were card tokens and event types: such a record reads as one without,
+in the same version.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ENVELOPE_DTYPE = np.dtype(
     [
         ("magic", "S2"),
         ("version", "u1"),
-        ("reserved", "u1"),
+        ("event_type_length", "u1"),
         ("received_at", "<u8"),
         ("address", "u1", (16,)),
         ("merchant_length", "u1"),
@@ -34,7 +35,8 @@ ENVELOPE_DTYPE = np.dtype(
     ]
 )
 _PACK = struct.Struct("<2sBBQ16sBBBB")
-NAME_LENGTHS = ("merchant_length", "transaction_length", "linked_id_length", "card_token_length")
+NAME_LENGTHS = ("merchant_length", "transaction_length", "linked_id_length", "card_token_length", "event_type_length")
+_EVENT_TYPE_LENGTH_AT = 3
 _LENGTHS_AT = slice(28, 32)
 MAX_NAME_BYTES = 255
 
@@ -46,6 +48,7 @@ class Attested(NamedTuple):
     transaction: str
     linked_id: str = ""
     card_token: str = ""
+    event_type: str = ""  # what the visit is for, in the merchant's words: payment, login, sign_up, pay_out
 
 
 def address_bytes(text: str) -> bytes:
@@ -66,11 +69,12 @@ def wrap(attested: Attested, received_at: int, address: bytes, sealed: bytes) ->
     """Return the record for ``events.raw``. ValueError where a name has over 255 bytes."""
     names = [name.encode() for name in attested]
     if any(len(name) > MAX_NAME_BYTES for name in names):
-        raise ValueError("merchant, transaction, linked_id and card_token may have at most 255 bytes each")
-    head = _PACK.pack(ENVELOPE_MAGIC, ENVELOPE_VERSION, 0, received_at, address, *(len(name) for name in names))
+        raise ValueError("merchant, transaction, linked_id, card_token and event_type may have at most 255 bytes each")
+    *lengths, event_type = map(len, names)
+    head = _PACK.pack(ENVELOPE_MAGIC, ENVELOPE_VERSION, event_type, received_at, address, *lengths)
     return b"".join((head, *names, sealed))
 
 
 def sealed_start(record: bytes) -> int:
     """Return where the sealed event starts in a record that has a whole envelope."""
-    return ENVELOPE_BYTES + sum(record[_LENGTHS_AT])
+    return ENVELOPE_BYTES + record[_EVENT_TYPE_LENGTH_AT] + sum(record[_LENGTHS_AT])

@@ -12,3 +12,4 @@ LABELS: Final = (
 )
 FRAUD_LABELS: Final = ("chargeback", "confirmed_fraud")
 HALF_LIFE_DAYS: Final = 30.0  # of what a labelled event says of its address, network and AS: addresses change hands
+RETENTION_DAYS: Final = 400  # after labelled_at, as the table ``labels`` keeps them

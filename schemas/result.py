@@ -102,6 +102,7 @@ class Versions(msgspec.Struct, frozen=True):
     catalogue: int
     build: str
     ruleset: str | None = None
+    policy: str | None = None  # digest of the thresholds in force
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from schemas.batches import RawBatch, Scored
+from schemas.batches import Decided, RawBatch
 from schemas.dead_letter import DeadLetter
 
 In = TypeVar("In", bound=RawBatch, contravariant=True)
@@ -56,7 +56,7 @@ class Snapshot(NamedTuple):
 class Session(Applies[In, Out], Protocol[In, Out]):
     """The open state of one key (a Kafka partition) of a keyed stage."""
 
-    def remember(self, batch: Scored, /) -> None:
+    def remember(self, batch: Decided, /) -> None:
         """Take note of the scores of rows that were applied, in the order of their offsets."""
         ...
 

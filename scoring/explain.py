@@ -7,33 +7,35 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.batches import Scored
 from schemas.result import Factor
-from scoring.features import feature_schema, matrix
+from scoring.features import feature_schema
 from scoring.groups import GROUPS
-from scoring.model import Model, ModelError
 
 _ABSENT = np.float32(-3e38)  # stands for NaN in the keys of the cache: NaN is not equal to itself
 _ABSENT_VALUE = float(_ABSENT)
 _DIGITS = 4  # of a contribution
+_OBSERVED = tuple(sorted({name for group in GROUPS for name in group.observed}))
+
+
+def observed_columns() -> NDArray[np.intp]:
+    """Return the features whose values ``Score.observed`` keeps for the sentences, as columns of the matrix."""
+    position = feature_schema().position
+    return np.array([position[name] for name in _OBSERVED], np.intp)
 
 
 class Explainer:
-    """Turns the factor indices of one model into what merchants read."""
+    """Turns factor indices into what merchants read."""
 
-    def __init__(self, model: Model) -> None:
-        self._version = model.version
-        observed = sorted({name for group in GROUPS for name in group.observed})
-        self._columns = np.array([feature_schema().position[name] for name in observed], np.intp)
-        at = {name: index for index, name in enumerate(observed)}
+    def __init__(self) -> None:
+        at = {name: index for index, name in enumerate(_OBSERVED)}
         self._pick = [_picker([at[name] for name in group.observed]) for group in GROUPS]
 
     def __call__(self, batch: Scored) -> list[list[Factor]]:
         """Return the factors of every row, strongest first; each raises the score."""
-        if batch.score.model != self._version:
-            raise ModelError(f"the batch was scored by {batch.score.model}, and {self._version} cannot explain it")
-        table = matrix(batch)[:, self._columns]
+        table = batch.score.observed
         values = np.where(np.isnan(table), _ABSENT, table).tolist()
         rows = zip(values, batch.score.factor.tolist(), batch.score.contribution.tolist(), strict=True)
         pick = self._pick

@@ -1,4 +1,4 @@
-"""score: the stage that gives every event its score, its decision and its top factors."""
+"""score: the stage that gives every event its score and its top factors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import numpy as np
 from schemas.batches import Enriched, Score, Scored
 from schemas.columns import widen
 from schemas.stage import StageOut
+from scoring.deployment import CurrentDeployment
+from scoring.explain import observed_columns
 from scoring.features import matrix
-from scoring.model import Model
-from scoring.policy import Policy
 
 
 class ScoreStage:
@@ -17,19 +17,25 @@ class ScoreStage:
 
     name = "score"
 
-    def __init__(self, model: Model, policy: Policy | None = None) -> None:
-        self._model = model
-        self._policy = policy or model.policy
+    def __init__(self, deployment: CurrentDeployment) -> None:
+        self._deployment = deployment
+        self._observed = observed_columns()
 
     def __call__(self, batch: Enriched, /) -> StageOut[Scored]:
         """Return the batch with its scores; factors are those that raise the score, -1 where fewer than K do."""
-        verdict = self._model.run(matrix(batch))
+        deployment, rows = self._deployment(), len(batch)
+        table = matrix(batch)
+        verdict = deployment.live.run(table)
         raising = verdict.top_contribution > 0
         section = Score(
-            model=self._model.version,
+            versions=(deployment.live.version,),
+            model=np.zeros(rows, np.uint8),
             score=verdict.score,
-            decision=self._policy.decide(verdict.score),
             factor=np.where(raising, verdict.top_factor, -1).astype(np.int8),
             contribution=np.where(raising, verdict.top_contribution, np.float32(0)),
+            shadows=(),
+            shadow_score=np.empty((rows, 0), np.float32),
+            observed=table[:, self._observed],
+            features=np.empty((rows, 0), np.uint8),
         )
         return StageOut(widen(Scored, batch, score=section))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from schemas.batches import RawBatch, Scored
+from schemas.batches import Decided, RawBatch
 from schemas.stage import Snapshot, StageOut
 from schemas.velocity import SLICES
 
@@ -42,7 +42,7 @@ class AddingSession:
         kept = np.flatnonzero([value != b"gone" for value in batch.values])
         return StageOut(batch.take(kept), dropped=len(batch) - len(kept))
 
-    def remember(self, batch: Scored, /) -> None:
+    def remember(self, batch: Decided, /) -> None:
         self.scored += batch.origin.offset.tolist()
         self._fresh += [b"s%d" % offset for offset in batch.origin.offset.tolist()]
 

@@ -93,6 +93,7 @@ def event(rows: int, times: Sequence[int] = ()) -> Event:
         transaction=("t",) * rows,
         linked_id=("",) * rows,
         card_token=("",) * rows,
+        event_type=("",) * rows,
     )
 
 

@@ -1,4 +1,4 @@
-"""Scored parcels for the tests of sinks: fixed, small, with every column different from its default."""
+"""Decided parcels for the tests of sinks: fixed, small, with every column different from its default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from enrichers.present import present
 from flows.parcel import Parcel, Span
 from flows.sinks.encoded import EncodedParcel, encoder
-from schemas.batches import History, Ledger, Network, Score, Scored
+from schemas.batches import Decided, Decision, History, Ledger, Network, Score
 from schemas.columns import widen
 from schemas.countries import COUNTRIES
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
@@ -22,7 +22,7 @@ BUILD = "0.1.0"
 DATA = tuple("vpn 1.4; relay 2026.6.1" if name == "vpn" else "" for name in SMART_SIGNALS)
 
 
-def explain(batch: Scored) -> list[list[Factor]]:
+def explain(batch: Decided) -> list[list[Factor]]:
     """Return up to two factors a row, none for every third."""
     return [
         [Factor("velocity", f"{row} events from this device, in 5 minutes", 0.5), Factor("bot", "a robot", -0.25)][
@@ -70,7 +70,7 @@ def _history(section: History) -> History:
     )
 
 
-def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int | None = None) -> Scored:
+def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int | None = None) -> Decided:
     """Return rows with ids made from their offsets; one session for all if its number is given."""
     activity = [[{"code": 200 + row % 3, "t": 10 * at, "value": 0.5} for at in range(row % 4)] for row in range(rows)]
     base = enriched(
@@ -109,7 +109,7 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
         sessions[:] = session
     scores = (np.arange(rows) * 37 % 101).astype(np.float32)
     return widen(
-        Scored,
+        Decided,
         replace(
             base,
             origin=replace(base.origin, partition=np.full(rows, partition, np.int32), offset=offsets),
@@ -127,17 +127,16 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
             smart=replace(base.smart, data=DATA),
             shared=replace(base.shared, degraded=np.arange(rows) % 4 == 3),
         ),
-        score=Score(
-            "test-model",
-            scores,
-            np.digitize(scores, [60, 85]).astype(np.uint8),
-            np.zeros((rows, 2), np.int8),
-            np.zeros((rows, 2), np.float32),
+        score=replace(
+            Score.of("test-model", scores),
+            factor=np.zeros((rows, 2), np.int8),
+            contribution=np.zeros((rows, 2), np.float32),
         ),
+        decision=Decision.of(np.digitize(scores, [60, 85]).astype(np.uint8)),
     )
 
 
-def letters_of(batch: Scored, rows: list[int], reason: Reason = Reason.OUT_OF_RANGE) -> tuple[DeadLetter, ...]:
+def letters_of(batch: Decided, rows: list[int], reason: Reason = Reason.OUT_OF_RANGE) -> tuple[DeadLetter, ...]:
     """Return dead letters for rows of a batch."""
     return tuple(dead_letters(batch, rows, reason, "normalize", "too far"))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from flows.parcel import Parcel, Span
 from flows.sinks.results import Explain, Present, results_of
-from schemas.batches import Scored, Texts
+from schemas.batches import Decided, Texts
 from schemas.result import Result, encode_result
 
 # A row's columns, its result as objects and its parts of the activity log: measured on the generator's events.
@@ -21,7 +21,7 @@ LETTER_BYTES = 2_000  # a dead letter as an object
 class EncodedParcel:
     """``results`` and ``records`` (their JSON) have one item a row of the parcel's batch."""
 
-    parcel: Parcel[Scored]
+    parcel: Parcel[Decided]
     results: tuple[Result, ...]
     records: tuple[bytes, ...]
 
@@ -43,10 +43,10 @@ class EncodedParcel:
         return received + sum(map(len, self.records)) + beside
 
 
-def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[Scored]], EncodedParcel]:
+def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[Decided]], EncodedParcel]:
     """Return the step between the last stage and the fan-out. ``build`` is the version that the results name."""
 
-    def encode(parcel: Parcel[Scored]) -> EncodedParcel:
+    def encode(parcel: Parcel[Decided]) -> EncodedParcel:
         results = tuple(results_of(parcel.batch, explain, present, build))
         records = tuple(encode_result(result) for result in results)
         return EncodedParcel(replace(parcel, batch=_without_signals(parcel.batch)), results, records)
@@ -54,7 +54,7 @@ def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[
     return encode
 
 
-def _without_signals(batch: Scored) -> Scored:
+def _without_signals(batch: Decided) -> Decided:
     """Let go of the signal columns, which no sink writes: a queue then holds what was received, not thrice that."""
     rows = len(batch)
     empty = batch.signals.numbers[:, :0]

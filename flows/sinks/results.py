@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.batches import U8, History, Scored, SessionSummary, Shared, Velocity
+from schemas.batches import U8, Decided, History, SessionSummary, Shared, Velocity
 from schemas.result import (
     DECISIONS,
     SHARED_COUNTS,
@@ -27,17 +27,17 @@ from schemas.result import (
 )
 from schemas.velocity import KINDS, MEASURES, WINDOWS
 
-Explain = Callable[[Scored], list[list[Factor]]]
-Present = Callable[[Scored], list[dict[str, SmartSignal]]]
+Explain = Callable[[Decided], list[list[Factor]]]
+Present = Callable[[Decided], list[dict[str, SmartSignal]]]
 DECIMALS = 4
 
 
-def results_of(batch: Scored, explain: Explain, present: Present, build: str) -> list[Result]:
+def results_of(batch: Decided, explain: Explain, present: Present, build: str) -> list[Result]:
     """Return one result a row; ``explain`` and ``present`` give the factors and the smart signals of each."""
     if not len(batch):
         return []
     columns = _columns(batch, explain, present)
-    versions: dict[int, Versions] = {}
+    versions = _Versions(batch, build)
     return [
         Result(
             event_id=event_id,
@@ -52,7 +52,7 @@ def results_of(batch: Scored, explain: Explain, present: Present, build: str) ->
             factors=factors,
             smart_signals=smart,
             velocity=counts,
-            versions=versions.setdefault(catalogue, Versions(batch.score.model, catalogue, build)),
+            versions=versions[model, catalogue],
             origin=Place(batch.origin.topic, partition, offset),
             ledger=dict(zip(batch.ledger.marks, micros, strict=True)),
             shared=shared,
@@ -62,12 +62,24 @@ def results_of(batch: Scored, explain: Explain, present: Present, build: str) ->
         )
         for (
             event_id, session_id, device_id, merchant, transaction, occurred_at, received_at, score, decision,
-            factors, smart, counts, catalogue, partition, offset, micros, shared, history, session, degraded,
+            factors, smart, counts, model, catalogue, partition, offset, micros, shared, history, session, degraded,
         ) in columns
     ]  # fmt: skip
 
 
-def _columns(batch: Scored, explain: Explain, present: Present) -> Iterator[tuple[Any, ...]]:
+class _Versions(dict[tuple[int, int], Versions]):
+    """Objects by model and catalogue: few a batch."""
+
+    def __init__(self, batch: Decided, build: str) -> None:
+        super().__init__()
+        self._models, self._build, self._policy = batch.score.versions, build, batch.decision.policy
+
+    def __missing__(self, key: tuple[int, int]) -> Versions:
+        found = self[key] = Versions(self._models[key[0]], key[1], self._build, policy=self._policy or None)
+        return found
+
+
+def _columns(batch: Decided, explain: Explain, present: Present) -> Iterator[tuple[Any, ...]]:
     """Yield the rows as plain Python values; NumPy converts a whole column at once."""
     event = batch.event
     return zip(
@@ -79,10 +91,11 @@ def _columns(batch: Scored, explain: Explain, present: Present) -> Iterator[tupl
         event.occurred_at.tolist(),
         event.received_at.tolist(),
         np.round(batch.score.score.astype(np.float64), DECIMALS).tolist(),
-        batch.score.decision.tolist(),
+        batch.decision.decision.tolist(),
         explain(batch),
         present(batch),
         velocities(batch.velocity),
+        batch.score.model.tolist(),
         batch.signals.catalogue.tolist(),
         batch.origin.partition.tolist(),
         batch.origin.offset.tolist(),

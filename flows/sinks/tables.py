@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.sinks.encoded import EncodedParcel
-from schemas.batches import Scored
+from schemas.batches import Decided
 from schemas.card_tokens import hashed_card_token
 from schemas.countries import COUNTRIES
 from schemas.dead_letter import DeadLetter
@@ -77,7 +77,7 @@ def _optional_milliseconds(values: NDArray[np.int64]) -> Column:
     return np.where(values < 0, np.datetime64("NaT", "ms"), values.astype("datetime64[ms]"))
 
 
-def event_columns(batch: Scored, results: Sequence[Result]) -> Table:
+def event_columns(batch: Decided, results: Sequence[Result]) -> Table:
     """Return the columns of ``events``, one row an event."""
     return {
         **_identity(batch),
@@ -91,7 +91,7 @@ def event_columns(batch: Scored, results: Sequence[Result]) -> Table:
     }
 
 
-def _identity(batch: Scored) -> Table:
+def _identity(batch: Decided) -> Table:
     event = batch.event
     return {
         "event_id": _rows_as_bytes(event.event_id),
@@ -112,7 +112,7 @@ def _identity(batch: Scored) -> Table:
     }
 
 
-def _origin(batch: Scored) -> Table:
+def _origin(batch: Decided) -> Table:
     origin = batch.origin
     return {
         "topic": _shared(origin.topic, len(batch)),
@@ -123,7 +123,7 @@ def _origin(batch: Scored) -> Table:
     }
 
 
-def _environment(batch: Scored) -> Table:
+def _environment(batch: Decided) -> Table:
     seen = batch.environment
     return {
         "browser": _named(BROWSERS, seen.browser),
@@ -146,7 +146,7 @@ def _environment(batch: Scored) -> Table:
     }
 
 
-def _counts(batch: Scored) -> Table:
+def _counts(batch: Decided) -> Table:
     """Return what was counted; events as they are, the others as bytes that the table unpacks."""
     velocity, shared = batch.velocity, batch.shared.counts
     return {
@@ -159,7 +159,7 @@ def _counts(batch: Scored) -> Table:
     }
 
 
-def _history(batch: Scored) -> Table:
+def _history(batch: Decided) -> Table:
     velocity, history, session = batch.velocity, batch.history, batch.session
     known = ~np.isnan(history.scores)
     ends = np.cumsum(known.sum(axis=1)).tolist()
@@ -174,13 +174,13 @@ def _history(batch: Scored) -> Table:
     }
 
 
-def _verdict(batch: Scored, results: Sequence[Result]) -> Table:
+def _verdict(batch: Decided, results: Sequence[Result]) -> Table:
     smart, rows = batch.smart, len(batch)
     contributions = [np.array([factor.contribution for factor in r.factors], "<f4").tobytes() for r in results]
     return {
         "score": batch.score.score,
-        "decision": _named(DECISIONS, batch.score.decision),
-        "model": _shared(batch.score.model, rows),
+        "decision": _named(DECISIONS, batch.decision.decision),
+        "model": _texts(batch.score.versions)[batch.score.model],
         "build": _texts(result.versions.build for result in results),
         "ruleset": _texts(result.versions.ruleset or "" for result in results),
         "factors_text": _texts(SEPARATOR.join([factor.code for factor in r.factors]) for r in results),
@@ -196,7 +196,7 @@ def _verdict(batch: Scored, results: Sequence[Result]) -> Table:
     }
 
 
-def _activity(batch: Scored) -> Table:
+def _activity(batch: Decided) -> Table:
     activity = batch.activity
     offsets = activity.offsets.tolist()
     return {
@@ -207,14 +207,14 @@ def _activity(batch: Scored) -> Table:
     }
 
 
-def _ledger(batch: Scored) -> Table:
+def _ledger(batch: Decided) -> Table:
     return {
         "ledger_marks": _shared(SEPARATOR.join(batch.ledger.marks), len(batch)),
         "ledger_micros_bytes": _rows_as_bytes(batch.ledger.micros),
     }
 
 
-def archive_columns(batch: Scored) -> Table:
+def archive_columns(batch: Decided) -> Table:
     """Return the columns of ``raw_archive``: the records as received, for replays past Kafka's retention."""
     origin = _origin(batch)
     del origin["polled_at"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -174,17 +175,15 @@ def _read_headers(values: Sequence[bytes], sealed_at: list[int], failures: _Fail
 
 
 @lru_cache(maxsize=65_536)
-def _split(names: bytes, merchant: int, transaction: int, linked_id: int) -> tuple[str, str, str, str]:
-    """Return four names; the ingest tier wrote UTF-8, anything else is shown, not raised."""
-    second, third = merchant + transaction, merchant + transaction + linked_id
-    parts = names[:merchant], names[merchant:second], names[second:third], names[third:]
-    one, two, three, four = (part.decode("utf-8", "replace") for part in parts)
-    return one, two, three, four
+def _split(names: bytes, *lengths: int) -> tuple[str, ...]:
+    """Return the names of these lengths; the ingest tier wrote UTF-8, anything else is shown, not raised."""
+    ends = tuple(accumulate(lengths))
+    return tuple(names[end - size : end].decode("utf-8", "replace") for size, end in zip(lengths, ends, strict=True))
 
 
 def _names(values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int]) -> list[tuple[str, ...]]:
-    """Return merchants, transactions, linked ids and card tokens, a tuple of n each."""
-    lengths = (envelopes[field].tolist() for field in NAME_LENGTHS[:-1])
+    """Return merchants, transactions, linked ids, card tokens and event types, a tuple of n each."""
+    lengths = (envelopes[field].tolist() for field in NAME_LENGTHS)
     spans = zip(values, sealed_at, *lengths, strict=True)
     rows = [_split(value[ENVELOPE_BYTES:end], *sizes) for value, end, *sizes in spans]
     return list(zip(*rows, strict=True)) if rows else [()] * len(NAME_LENGTHS)
@@ -198,7 +197,7 @@ def _times(column: NDArray[np.uint64]) -> NDArray[np.int64]:
 def _event(
     values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int], headers: NDArray[np.void]
 ) -> Event:
-    merchant, transaction, linked_id, card_token = _names(values, envelopes, sealed_at)
+    merchant, transaction, linked_id, card_token, event_type = _names(values, envelopes, sealed_at)
     return Event(
         event_id=np.ascontiguousarray(headers["event_id"]),
         session_id=np.ascontiguousarray(headers["session_id"]),
@@ -212,4 +211,5 @@ def _event(
         transaction=transaction,
         linked_id=linked_id,
         card_token=card_token,
+        event_type=event_type,
     )

@@ -33,7 +33,7 @@ from flows.stages.device_state.tags import TextTags, tags_of
 from flows.stages.velocity_frames import Frame, pack, unpack
 from schemas import batches
 from schemas.activity_statistics import Accumulators
-from schemas.batches import Counted, Normalized, Scored
+from schemas.batches import Counted, Decided, Normalized
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.stage import Snapshot, StageOut
@@ -159,7 +159,7 @@ class VelocitySession:
             log_target=_plain(log.target, np.uint8),
         )
 
-    def remember(self, batch: Scored, /) -> None:
+    def remember(self, batch: Decided, /) -> None:
         """Take note of the scores of rows that were applied, in the order of their offsets."""
         if len(batch):
             tags = tags_of(_words(batch.event.device_id), self._state.salt)

@@ -24,9 +24,9 @@ from flows.sinks.background import CountingSink, Counts
 from flows.sinks.encoded import EncodedParcel
 from infra.bench.events import parcels
 from infra.bench.measure import Figures, RowsLost, measured
-from schemas.batches import RawBatch, Scored
+from schemas.batches import Decided, RawBatch
 
-Encode = Callable[[Parcel[Scored]], EncodedParcel]
+Encode = Callable[[Parcel[Decided]], EncodedParcel]
 
 
 class _Recorded(FixedPartitionedSource[Parcel[RawBatch], None]):

@@ -217,6 +217,7 @@ class _Stream:
             transaction=("",) * rows,
             linked_id=tuple(f"account {number}" if number % 5 else "" for number in (device % 100_000).tolist()),
             card_token=("",) * rows,
+            event_type=("",) * rows,
         )
         nothing = np.zeros((rows, 0))
         texts = Texts((b"",) * rows, nothing.astype(np.int32), nothing.astype(np.int32))

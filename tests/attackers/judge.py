@@ -14,6 +14,7 @@ from schemas.envelope import Attested, address_bytes, wrap
 from schemas.nested import Entry, NestedEvent, columns_of
 from schemas.payload import encode_payloads
 from schemas.sealed import Codec, Header, seal
+from scoring.deployment import only
 from scoring.model import Model, find_model
 from tests.attackers.clients import BY_NAME, CLIENTS
 from tests.attackers.corpus import Recorded, Shown
@@ -62,7 +63,7 @@ class Judged:
 def pipeline() -> Pipeline:
     """Return the pipeline as it is deployed."""
     model = Model.load(find_model())
-    return build_pipeline(RING, model, policy=model.policy, lateness_ms=LATENESS)
+    return build_pipeline(RING, only(model), policy=model.policy, lateness_ms=LATENESS)
 
 
 def judge(recorded: Recorded, stages: Pipeline) -> Judged:

@@ -10,6 +10,7 @@ import pytest
 from flows.pipeline import Pipeline, build_pipeline
 from schemas.batches import RawBatch
 from schemas.stage import StageOut
+from scoring.deployment import only
 from scoring.model import Model, find_model
 from tests.wire import LATENESS, RING, mixture, raw_batch
 
@@ -25,7 +26,7 @@ def outcome(stage: Any, batch: Any) -> StageOut[Any]:
 def pipeline() -> Pipeline:
     """Return the eight stages with the shipped model."""
     model = Model.load(find_model())
-    return build_pipeline(RING, model, policy=model.policy, lateness_ms=LATENESS)
+    return build_pipeline(RING, only(model), policy=model.policy, lateness_ms=LATENESS)
 
 
 @pytest.fixture(scope="session")

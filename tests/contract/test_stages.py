@@ -19,7 +19,7 @@ from tests.contract.conftest import STAGES, outcome
 from tests.strategies import same
 from tests.wire import BAD
 
-OUT = ("Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored")
+OUT = ("Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored", "Decided")
 EACH = pytest.mark.parametrize("name", STAGES)
 KEYED = pytest.mark.parametrize("name", ["velocity", "recognize", "keyed"])  # the last: both as the flow saves them
 Given = Mapping[str, RawBatch]
@@ -34,9 +34,9 @@ def cuts(rows: int) -> Iterator[tuple[Any, Any]]:
         yield np.arange(at), np.arange(at, rows)
 
 
-def test_the_pipeline_has_eight_stages_that_name_themselves(pipeline: Pipeline) -> None:
+def test_the_pipeline_has_nine_stages_that_name_themselves(pipeline: Pipeline) -> None:
     assert tuple(stage.name for stage in pipeline) == STAGES
-    assert len(STAGES) == len(OUT) == 8
+    assert len(STAGES) == len(OUT) == 9
 
 
 @EACH

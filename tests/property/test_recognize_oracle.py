@@ -14,7 +14,7 @@ from flows.stages.recognize import Recognize
 from flows.stages.recognize.reputation import posterior
 from flows.stages.recognize.stage import HALF_LIVES, RecognizeSession
 from flows.stages.recognize.state import Sizes
-from schemas.batches import Counted, Recognition, Score, Scored, Shared, SmartSignals
+from schemas.batches import Counted, Decided, Decision, Recognition, Score, Shared, SmartSignals
 from schemas.recognition import COMBINATIONS, PrevalenceSeed
 from schemas.result import DECISIONS
 from schemas.shared import unknown
@@ -101,14 +101,16 @@ def stream(said: Sequence[Row]) -> Counted:
     return replace(batch, event=event, origin=origin, network=network)
 
 
-def decided(batch: Any, denied: Sequence[bool]) -> Scored:
+def decided(batch: Any, denied: Sequence[bool]) -> Decided:
     rows = len(batch)
     none = np.empty((rows, 0))
     smart = SmartSignals((), none.astype(np.int8), none.astype(np.float32), none.astype(np.uint32))
     decision = np.where(denied, DECISIONS.index("deny"), DECISIONS.index("review")).astype(np.uint8)
-    score = Score("test", np.zeros(rows, np.float32), decision, none.astype(np.int8), none.astype(np.float32))
+    score, decision = Score.of("test", np.zeros(rows, np.float32)), Decision.of(decision)
     sections: Any = {name: getattr(batch, name) for name in type(batch).__dataclass_fields__}
-    return Scored(**sections, shared=Shared(unknown(rows), np.zeros(rows, np.bool_)), smart=smart, score=score)
+    return Decided(
+        **sections, shared=Shared(unknown(rows), np.zeros(rows, np.bool_)), smart=smart, score=score, decision=decision
+    )
 
 
 def cuts_of(said: Sequence[Row], wanted: Sequence[int]) -> list[slice]:

@@ -39,7 +39,7 @@ def origin(rows: int) -> b.Origin:
 def event(rows: int) -> b.Event:
     ids = [_ints(rows, np.uint8, 16) for _ in range(4)]
     counts = (_ints(rows, np.uint32), _ints(rows, np.uint32), _ints(rows, np.int64), _ints(rows, np.int64))
-    return b.Event(*ids, *counts, _names(rows), _names(rows), ("",) * rows, _names(rows))
+    return b.Event(*ids, *counts, _names(rows), _names(rows), ("",) * rows, _names(rows), _names(rows))
 
 
 def environment(rows: int) -> b.Environment:
@@ -105,8 +105,21 @@ def smart(rows: int) -> b.SmartSignals:
 
 def score(rows: int) -> b.Score:
     return b.Score(
-        "m1", _ints(rows, np.float32), _ints(rows, np.uint8), _ints(rows, np.int8, 3), _ints(rows, np.float32, 3)
+        ("m1", "m2"),
+        _ints(rows, np.uint8) % 2,
+        _ints(rows, np.float32),
+        _ints(rows, np.int8, 3),
+        _ints(rows, np.float32, 3),
+        ("m3",),
+        _ints(rows, np.float32, 1),
+        _ints(rows, np.float32, 4),
+        _ints(rows, np.uint8, 5),
     )
+
+
+def decision(rows: int) -> b.Decision:
+    thresholds = (_ints(rows, np.float32) for _ in range(3))
+    return b.Decision("p1", _ints(rows, np.uint8), _ints(rows, np.uint8), *thresholds, _ints(rows, np.uint8, 1))
 
 
 def ledger(rows: int) -> b.Ledger:
@@ -150,14 +163,18 @@ def scored(rows: int) -> b.Scored:
     return widen(b.Scored, enriched(rows), score=score(rows))
 
 
+def decided(rows: int) -> b.Decided:
+    return widen(b.Decided, scored(rows), decision=decision(rows))
+
+
 MAKERS: dict[type[Columns], Callable[[int], Columns]] = {
     b.Origin: origin, b.Ledger: ledger, b.Event: event, b.Environment: environment, b.Velocity: velocity,
-    b.SmartSignals: smart, b.Score: score, b.Texts: lambda rows: signals(RECIPE, rows).texts,
+    b.SmartSignals: smart, b.Score: score, b.Decision: decision, b.Texts: lambda rows: signals(RECIPE, rows).texts,
     b.Signals: lambda rows: signals(RECIPE, rows), b.Activity: lambda rows: activities(RECIPE, rows),
     b.RawBatch: raw, b.Decoded: decoded, b.Verified: verified, b.Normalized: normalized, b.Counted: counted,
     b.Network: network, b.History: history, b.SessionSummary: session, b.Shared: shared, b.Related: related,
     b.Recognition: recognition, b.Recognized: recognized,
-    b.Enriched: enriched, b.Scored: scored,
+    b.Enriched: enriched, b.Scored: scored, b.Decided: decided,
 }  # fmt: skip
 ALL = pytest.mark.parametrize("make", MAKERS.values(), ids=[kind.__name__ for kind in MAKERS])
 

@@ -20,7 +20,7 @@ from flows.stages.recognize import Recognize
 from flows.stages.recognize.state import Sizes
 from flows.stages.velocity import Velocity
 from flows.state_log import StateLocked
-from schemas.batches import Counted, Normalized, RawBatch, Recognized, Scored
+from schemas.batches import Counted, Decided, Normalized, RawBatch, Recognized
 from schemas.stage import StageOut
 from schemas.velocity import SCORE_LAG
 from tests.adding_stage import Adding, AddingSession
@@ -51,7 +51,7 @@ class World:
         return self.remember(done) if score else done
 
     def remember(self, done: Parcel[RawBatch]) -> Parcel[RawBatch]:
-        return cast(Parcel[RawBatch], self.checkpoints.remember(cast(Parcel[Scored], done)))
+        return cast(Parcel[RawBatch], self.checkpoints.remember(cast(Parcel[Decided], done)))
 
     def held(
         self, first: int, rows: int = 2, partition: int = 3, sinks: Sequence[str] = ("redis", "clickhouse")
@@ -322,7 +322,7 @@ def test_a_state_torn_while_it_remembered_is_never_written(tmp_path: Path, monke
     world.checkpoints.snapshot()
     done = world.apply(2, score=False)
 
-    def fail(batch: Scored) -> None:
+    def fail(batch: Decided) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(world.session(), "remember", fail)

@@ -16,7 +16,7 @@ from flows.stages.recognize.stage import DAY, RecognizeSession
 from flows.stages.recognize.state import SEED_WEIGHT, HalfLives, Sizes
 from flows.stages.recognize.warm import compile_kernels
 from flows.stages.velocity import Velocity
-from schemas.batches import Counted, Recognition, Score, Scored, Shared, SmartSignals
+from schemas.batches import Counted, Decided, Decision, Recognition, Score, Shared, SmartSignals
 from schemas.catalogue import load_catalogue
 from schemas.recognition import (
     COMBINATIONS,
@@ -61,14 +61,16 @@ def addressed(batch: Counted, addresses: Sequence[str], asn: int = 0, first_offs
     )
 
 
-def scored(batch: Any, decisions: Sequence[str]) -> Scored:
+def scored(batch: Any, decisions: Sequence[str]) -> Decided:
     rows = len(batch)
     none = np.empty((rows, 0))
     smart = SmartSignals((), none.astype(np.int8), none.astype(np.float32), none.astype(np.uint32))
     numbers = np.array([DECISIONS.index(name) for name in decisions], np.uint8)
-    score = Score("test", np.zeros(rows, np.float32), numbers, none.astype(np.int8), none.astype(np.float32))
+    score, decision = Score.of("test", np.zeros(rows, np.float32)), Decision.of(numbers)
     sections: Any = {name: getattr(batch, name) for name in type(batch).__dataclass_fields__}
-    return Scored(**sections, shared=Shared(unknown(rows), np.zeros(rows, np.bool_)), smart=smart, score=score)
+    return Decided(
+        **sections, shared=Shared(unknown(rows), np.zeros(rows, np.bool_)), smart=smart, score=score, decision=decision
+    )
 
 
 def decide(opened: RecognizeSession, address: str, decisions: Sequence[str], first: int = 0) -> None:

@@ -40,14 +40,14 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 def test_an_envelope_reads_back_as_one_structured_row() -> None:
-    said = Attested("h\u00e4ndler", "order-1", "", "card_7")
+    said = Attested("h\u00e4ndler", "order-1", "", "card_7", "login")
     record = wrap(said, 1_790_000_000_123, address_bytes("2001:db8::9"), b"sealed")
     row = np.frombuffer(record[:ENVELOPE_BYTES], ENVELOPE_DTYPE)[0]
     assert ENVELOPE_DTYPE.itemsize == ENVELOPE_BYTES
     assert (row["magic"], row["version"], row["received_at"]) == (b"CE", 1, 1_790_000_000_123)
     assert address_text(row["address"].tobytes()) == "2001:db8::9"
-    assert [row[name] for name in NAME_LENGTHS] == [8, 7, 0, 6]
-    assert record[ENVELOPE_BYTES:] == "h\u00e4ndlerorder-1card_7".encode() + b"sealed"
+    assert [row[name] for name in NAME_LENGTHS] == [8, 7, 0, 6, 5]
+    assert record[ENVELOPE_BYTES:] == "h\u00e4ndlerorder-1card_7login".encode() + b"sealed"
     assert record[sealed_start(record) :] == b"sealed"
 
 

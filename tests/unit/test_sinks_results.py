@@ -39,7 +39,7 @@ def test_a_result_says_what_its_row_says() -> None:
         assert (result.merchant, result.transaction) == ("demo", "t")
         assert (result.occurred_at, result.received_at) == (NOW + 1000 * row, NOW + 1000 * row + 10)
         assert result.score == pytest.approx(float(batch.score.score[row]))
-        assert result.decision == DECISIONS[batch.score.decision[row]]
+        assert result.decision == DECISIONS[batch.decision.decision[row]]
         assert len(result.factors) == row % 3
         assert result.velocity.events == Windows(1 + row, 1, 1)
         assert (result.velocity.addresses, result.velocity.countries) == (Windows(1, 1, 2 + row), Windows(1, 3, 1))

@@ -75,9 +75,10 @@ def test_records_with_and_without_a_card_token_are_read_side_by_side() -> None:
 
 
 def test_names_of_any_length_and_script_are_read() -> None:
-    names = Attested("h\u00e4ndler" * 20, "", "\u5ba2" * 85, "card_7")
+    names = Attested("h\u00e4ndler" * 20, "", "\u5ba2" * 85, "card_7", "sign_up")
     event = DECODE(raw_batch([wrap(names, NOW, ADDRESS, sealed(0, payload())), record(1)])).oks.event
-    assert (event.merchant[0], event.transaction[0], event.linked_id[0], event.card_token[0]) == names
+    read = (event.merchant[0], event.transaction[0], event.linked_id[0], event.card_token[0], event.event_type[0])
+    assert read == names
     broken = bytearray(record(2))
     broken[ENVELOPE_BYTES] = 0xFF
     assert DECODE(raw_batch([bytes(broken)])).oks.event.merchant == ("\ufffdhop-1",)

@@ -31,7 +31,8 @@ from flows.stages.recognize.hashes import Shown, copy_keys
 from flows.stages.recognize.kernels import Decided, Rows
 from flows.stages.recognize.reputation import posterior
 from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
-from schemas.batches import U64, Counted, Recognition, Recognized, Scored
+from schemas.batches import U64, Counted, Recognition, Recognized
+from schemas.batches import Decided as DecidedBatch
 from schemas.catalogue import load_catalogue
 from schemas.columns import widen
 from schemas.event_time import event_time
@@ -174,11 +175,11 @@ class RecognizeSession:
         copy_keys(shown, LONG_LOG, keys)
         return keys
 
-    def remember(self, batch: Scored, /) -> None:
+    def remember(self, batch: DecidedBatch, /) -> None:
         """Take note of the decisions on rows that were applied, in the order of their offsets."""
         if len(batch):
             keys = entity_keys(batch.network, batch.event.address)
-            denied = batch.score.decision == _DENY
+            denied = batch.decision.decision == _DENY
             self._state.decide(Decided(batch.origin.offset.astype(np.int64), event_time(batch), keys, denied))
 
     def snapshot(self, *, whole: bool = False) -> Snapshot:
