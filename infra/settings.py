@@ -71,6 +71,7 @@ class IngestSettings(Section):
     session_events_per_minute: int = Field(default=600, ge=1)
     merchant_events_per_second: int = Field(default=20_000, ge=1)
     address_requests_per_minute: int = Field(default=6_000, ge=1)
+    merchant_labels_per_minute: int = Field(default=60_000, ge=1_000)
     produce_timeout_ms: int = Field(default=2_000, ge=100)
     spool_max_bytes: int = Field(default=4 * 1024**3, ge=1024**2)
     trusted_proxies: tuple[str, ...] = Field(

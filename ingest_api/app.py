@@ -19,10 +19,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ingest_api import errors
 from ingest_api.agent_files import agent_router
+from ingest_api.clickhouse_link import Connect
 from ingest_api.config import IngestConfig
 from ingest_api.delivery import Appender
 from ingest_api.direct import Direct
 from ingest_api.events import events_router
+from ingest_api.labels import labels_router
 from ingest_api.metrics import Metrics
 from ingest_api.operations import operations_router
 from ingest_api.parts import Clock, Parts, assemble
@@ -33,6 +35,7 @@ from ingest_api.signature import SIGNATURE_HEADER
 _ROUTES = {
     "/v1/sessions": "sessions",
     "/v1/events": "events",
+    "/v1/labels": "labels",
     "/healthz": "healthz",
     "/readyz": "readyz",
     "/metrics": "metrics",
@@ -47,7 +50,7 @@ _HEADERS = [
     (b"strict-transport-security", b"max-age=31536000"),
 ]
 _UNCACHED = [*_HEADERS, (b"cache-control", b"no-store")]
-_ROUTERS = (sessions_router, events_router, scores_router, operations_router, agent_router)
+_ROUTERS = (sessions_router, events_router, scores_router, labels_router, operations_router, agent_router)
 _SECURITY = {
     "apiKey": {"type": "http", "scheme": "bearer", "description": "The merchant's API key; for servers only"},
     "token": {"type": "http", "scheme": "bearer", "description": "The session's token"},
@@ -129,9 +132,10 @@ def create_app(
     registry: CollectorRegistry | None = None,
     appender: Appender | None = None,
     redis: Callable[[], Redis] | None = None,
+    clickhouse: Connect | None = None,
 ) -> IngestApp:
     """Return the application. BundleError or SpoolError where the agent or the spool directory cannot be used."""
-    parts = assemble(config, clock, registry or CollectorRegistry(), appender, redis)
+    parts = assemble(config, clock, registry or CollectorRegistry(), appender, redis, clickhouse)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

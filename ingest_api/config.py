@@ -26,6 +26,7 @@ class IngestConfig:
     redis_url: str = field(repr=False)
     spool_dir: Path
     public_url: str
+    clickhouse_url: str | None = field(default=None, repr=False)  # None: no labels
     topic: str = "events.raw"
     session_ttl_seconds: int = 1_800
     max_event_bytes: int = 65_536
@@ -36,6 +37,7 @@ class IngestConfig:
     session_events_per_minute: int = 600
     merchant_events_per_second: int = 20_000
     address_requests_per_minute: int = 6_000
+    merchant_labels_per_minute: int = 60_000
     produce_timeout_ms: int = 2_000
     spool_max_bytes: int = 4 * 1024**3
     pending_seconds: int = 120

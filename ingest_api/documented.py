@@ -47,4 +47,17 @@ def either(status: int, description: str, **models: type[BaseModel]) -> Response
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """Document a JSON body that the route reads itself."""
-    return {"schema": model.model_json_schema(), "example": example_of(model)}
+    schema = model.model_json_schema()
+    return {"schema": _inlined(schema, schema.pop("$defs", {})), "example": example_of(model)}
+
+
+def _inlined(schema: Any, models: dict[str, Any]) -> Any:
+    """Put models where they are referred to: within the whole document such a reference would lead nowhere."""
+    if isinstance(schema, list):
+        return [_inlined(one, models) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = schema.get("$ref", "").rpartition("/")[2]
+    if name:
+        return _inlined(models[name], models)
+    return {key: _inlined(value, models) for key, value in schema.items()}

@@ -33,6 +33,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
     TOO_MANY_EVENTS = "too_many_events"
+    TOO_MANY_LABELS = "too_many_labels"
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
     CONTENT_ENCODING_UNSUPPORTED = "content_encoding_unsupported"
     INVALID_REQUEST = "invalid_request"
@@ -42,6 +43,8 @@ class Code(StrEnum):
     SPOOL_FULL = "spool_full"
     SPOOL_UNAVAILABLE = "spool_unavailable"
     RESULTS_UNAVAILABLE = "results_unavailable"
+    LABELS_UNAVAILABLE = "labels_unavailable"
+    CLICKHOUSE_UNSET = "clickhouse_unset"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 
@@ -71,6 +74,7 @@ FAULTS: dict[Code, Fault] = {
     Code.METHOD_NOT_ALLOWED: Fault(405, "This method is not available here; see the Allow header."),
     Code.BODY_TOO_LARGE: Fault(413, "The body is too large; send fewer events at a time."),
     Code.TOO_MANY_EVENTS: Fault(413, "There are too many events in one request; send fewer at a time."),
+    Code.TOO_MANY_LABELS: Fault(413, "There are too many labels in one request; send at most 1,000 at a time."),
     Code.CONTENT_TYPE_UNSUPPORTED: Fault(415, "Send one of the content types that the documentation names."),
     Code.CONTENT_ENCODING_UNSUPPORTED: Fault(415, "Send the body without Content-Encoding."),
     Code.INVALID_REQUEST: Fault(422, "The request does not have the documented form."),
@@ -84,6 +88,8 @@ FAULTS: dict[Code, Fault] = {
     Code.SPOOL_FULL: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),
     Code.SPOOL_UNAVAILABLE: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),
     Code.RESULTS_UNAVAILABLE: Fault(503, "Results cannot be read for the moment; ask again after Retry-After."),
+    Code.LABELS_UNAVAILABLE: Fault(503, "Labels cannot be stored for the moment; send them again after Retry-After."),
+    Code.CLICKHOUSE_UNSET: Fault(503, "This server knows no ClickHouse, which this call needs; ask who runs it."),
     Code.SHUTTING_DOWN: Fault(503, "This server is being replaced; send the request again."),
     Code.INTERNAL: Fault(500, "Something went wrong on our side; send the request again later."),
 }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ingest_api.checks import STATUS_OF, Reason
+from ingest_api.label_items import Refusal
 from ingest_api.spool import SpoolState
 
-ROUTES = ("sessions", "events", "score", "healthz", "readyz", "metrics", "openapi", "agent", "other")
-SCOPES = ("session", "merchant", "address", "credential")
+ROUTES = ("sessions", "events", "score", "labels", "healthz", "readyz", "metrics", "openapi", "agent", "other")
+SCOPES = ("session", "merchant", "address", "credential", "labels")
 _STATUSES = (200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
 _LATENCY = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 4.0)
 
@@ -27,6 +29,12 @@ class Metrics:
         self._events = {reason: events.labels(status, reason) for reason, status in STATUS_OF.items()}
         self._produce = Histogram(
             "clickgoose_ingest_produce_seconds", "From queueing to Kafka's answer", buckets=_LATENCY, registry=registry
+        )
+        labels = Counter("clickgoose_ingest_labels", "Labels", ["status", "reason"], registry=registry)
+        self._stored_labels = labels.labels("stored", "")
+        self._refused_labels = {reason: labels.labels("refused", reason.value) for reason in Refusal}
+        self._labels_write = Histogram(
+            "clickgoose_ingest_labels_write_seconds", "One insert of labels", buckets=_LATENCY, registry=registry
         )
         limited = Counter("clickgoose_ingest_rate_limited", "Requests over a limit", ["scope"], registry=registry)
         self._limited = {scope: limited.labels(scope) for scope in SCOPES}
@@ -52,6 +60,16 @@ class Metrics:
     def produced(self, seconds: float) -> None:
         """Note how long Kafka took for a request's events."""
         self._produce.observe(seconds)
+
+    def labels(self, stored: int, refused: Mapping[Refusal, int]) -> None:
+        """Count labels that were answered."""
+        self._stored_labels.inc(stored)
+        for reason, count in refused.items():
+            self._refused_labels[reason].inc(count)
+
+    def labels_written(self, seconds: float) -> None:
+        """Note how long ClickHouse took for one insert of labels."""
+        self._labels_write.observe(seconds)
 
     def limited(self, scope: str) -> None:
         """Count a refusal."""

@@ -13,16 +13,20 @@ from ingest_api.access import Access
 from ingest_api.agent_bundle import ServedFile, load_bundle
 from ingest_api.appender import KafkaAppender
 from ingest_api.checks import Checks
+from ingest_api.clickhouse_link import ClickHouseLink, Connect, connector
 from ingest_api.config import IngestConfig
 from ingest_api.delivery import Appender, Delivery
+from ingest_api.label_store import LabelStore
 from ingest_api.metrics import Metrics
 from ingest_api.rates import Rates
-from ingest_api.redis_link import RedisLink, connect
+from ingest_api.redis_link import RedisLink
+from ingest_api.redis_link import connect as connect_redis
 from ingest_api.results import Results
 from ingest_api.spool import Spool
 from ingest_api.tokens import Tokens
 
 Clock = Callable[[], int]
+_LABELS_ANSWER_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class Parts:
     results: Results
     links: tuple[RedisLink, RedisLink]
     agent: Mapping[str, ServedFile]
+    labels: LabelStore | None  # None: no ClickHouse is known
+    clickhouse: tuple[ClickHouseLink, ...]
     draining: bool = False
 
     def drain(self) -> None:
@@ -51,7 +57,9 @@ class Parts:
         """Stop everything: what is queued goes to Kafka or to disk."""
         await self.results.close()
         await self.delivery.close()
-        await asyncio.gather(*(link.close() for link in self.links))
+        if self.labels is not None:
+            await self.labels.close()
+        await asyncio.gather(*(link.close() for link in self.links), *(link.close() for link in self.clickhouse))
 
 
 def assemble(
@@ -60,16 +68,18 @@ def assemble(
     registry: CollectorRegistry,
     appender: Appender | None = None,
     redis: Callable[[], Redis] | None = None,
+    clickhouse: Connect | None = None,
 ) -> Parts:
     """Make the parts; BundleError or SpoolError where the agent or the spool cannot be used."""
     agent = load_bundle(config.agent_dir)
-    make_redis = redis or (lambda: connect(config.redis_url))
+    make_redis = redis or (lambda: connect_redis(config.redis_url))
     writes, reads = RedisLink(make_redis()), RedisLink(make_redis())
     metrics = Metrics(registry)
     spool = Spool(config.spool_dir, config.spool_max_bytes)
     kafka = appender or KafkaAppender(config.bootstrap, config.topic, config.produce_timeout_ms)
     tokens = Tokens(config.keys, config.max_age_seconds)
     rates = Rates(config, writes, metrics)
+    writing = _link("labels", config, clickhouse, _LABELS_ANSWER_SECONDS, threads=1, waiting=0)
     return Parts(
         config=config,
         clock=clock,
@@ -82,4 +92,15 @@ def assemble(
         results=Results(reads, config.max_waiting_polls, writes),
         links=(writes, reads),
         agent=agent,
+        labels=LabelStore(writing, clock, metrics) if writing else None,
+        clickhouse=(writing,) if writing else (),
     )
+
+
+def _link(
+    name: str, config: IngestConfig, connect: Connect | None, answer_seconds: float, threads: int, waiting: int
+) -> ClickHouseLink | None:
+    """Return a way to ClickHouse, or None where its address is not known."""
+    if connect is None and config.clickhouse_url is not None:
+        connect = connector(config.clickhouse_url, answer_seconds)
+    return ClickHouseLink(name, connect, threads, waiting) if connect else None
