@@ -1,7 +1,9 @@
 """A model directory, and the model that is loaded from it: checked before it is trusted.
 
-``<version>/``: ``model.onnx`` (all that scoring needs), ``booster.ubj`` (what it was exported from: `model verify`
-compares the two), ``manifest.json``, ``card.md``. The version is named after the digest of ``model.onnx``.
+``<version>/``: ``model.onnx`` (all that scoring needs), ``golden.npz`` (rows with what XGBoost gave for them: the graph
+must give the same here), ``booster.ubj`` (what it was exported from: `model verify` compares the two), ``card.md``,
+``manifest.json`` with the digests of them all, and ``manifest.sig`` where it is signed. The version is named after the
+digest of ``model.onnx``.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from numpy.typing import NDArray
 from schemas.batches import F32
 from schemas.catalogue import load_catalogue
 from scoring.features import feature_schema
+from scoring.golden import GOLDEN_FILE, Golden, beyond
 from scoring.groups import GROUP_CODES
 from scoring.policy import Policy
 
 MODELS = Path(__file__).parent / "models"
 CURRENT = "current"
 MODEL_FILE, BOOSTER_FILE, MANIFEST_FILE, CARD_FILE = "model.onnx", "booster.ubj", "manifest.json", "card.md"
+FORMAT = 2  # of the manifest; 1 had no golden rows
 _NAMED = 5  # names in one sentence
 
 
@@ -53,7 +57,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     data: str
     metrics: dict[str, Any]
-    format: int = 1
+    data_window: tuple[int, int] | None = None  # event times of the first and the last event, ms since the epoch
+    format: int = FORMAT
 
 
 class Verdict(NamedTuple):
@@ -104,8 +109,9 @@ def read_manifest(directory: Path) -> Manifest:
         raise ModelError(f"{path} cannot be read; name a model directory") from error
     except msgspec.DecodeError as error:
         raise ModelError(f"{path} is damaged or of another form ({error}); restore it or train again") from error
-    if manifest.format != 1:
-        raise ModelError(f"{path} is of format {manifest.format}, and this build reads format 1; take a newer build")
+    if manifest.format != FORMAT:
+        other = "take a newer build" if manifest.format > FORMAT else "train again"
+        raise ModelError(f"{path} is of format {manifest.format}, and this build reads format {FORMAT}; {other}")
     return manifest
 
 
@@ -131,6 +137,19 @@ def check_fit(manifest: Manifest) -> None:
         raise ModelError(f"model {manifest.version} explains by other factor groups: {names}; train again")
     if manifest.catalogue_digest != load_catalogue().digest():
         raise ModelError(f"model {manifest.version} was trained on another signal catalogue; train again")
+
+
+def check_golden(directory: Path, manifest: Manifest, session: onnxruntime.InferenceSession) -> None:
+    """Refuse a graph that does not give here what XGBoost gave for the golden rows when the model was made."""
+    try:
+        golden = Golden.decode(read_file(directory, manifest, GOLDEN_FILE))
+        wrong = beyond(golden.differences(session))
+    except ModelError:
+        raise
+    except Exception as error:  # ONNX Runtime raises its own classes, which have no common public base
+        raise ModelError(f"the golden rows of {manifest.version} cannot be run ({error}); restore it") from error
+    if wrong:
+        raise ModelError(f"model {manifest.version} computes otherwise on this machine: {wrong}; do not use it here")
 
 
 def _differ(theirs: Sequence[str], ours: Sequence[str]) -> str:
@@ -163,7 +182,9 @@ class Model:
             raise ModelError(
                 f"{directory} calls itself {manifest.version}, but its graph is {version_of(data)}; restore it"
             )
-        return cls(directory, manifest, open_session(data))
+        session = open_session(data)
+        check_golden(directory, manifest, session)
+        return cls(directory, manifest, session)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by directory."""

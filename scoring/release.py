@@ -10,7 +10,9 @@ import msgspec
 from schemas.catalogue import load_catalogue
 from scoring.export import export
 from scoring.features import feature_schema
+from scoring.golden import GOLDEN_FILE
 from scoring.groups import GROUP_CODES, feature_groups
+from scoring.leaf_factors import saabas_factors
 from scoring.model import (
     BOOSTER_FILE,
     CARD_FILE,
@@ -26,7 +28,7 @@ from scoring.model import (
 )
 from scoring.train import Calibration, Plan, Trained
 from scoring.trees import load_booster, read_forest
-from scoring.verify import Parity, verify
+from scoring.verify import Parity, golden_of, verify
 
 SEMI_SYNTHETIC = (
     "Semi-synthetic: browsers drawn from a repaired real population, behaviour and attackers simulated. "
@@ -42,8 +44,11 @@ def release(trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHET
     schema, catalogue = feature_schema(), load_catalogue()
     forest = read_forest(load_booster(trained.booster))
     facts = {"features": schema.digest(), "catalogue": catalogue.digest(), "groups": ",".join(GROUP_CODES)}
-    graph = export(forest, trained.calibration, feature_groups(), len(GROUP_CODES), facts)
+    factors = saabas_factors(forest, feature_groups(), len(GROUP_CODES))
+    graph = export(forest, factors, trained.calibration, len(schema), facts)
     parity = verify(graph, trained.booster, trained.calibration, feature_groups(), len(GROUP_CODES))
+    booster = load_booster(trained.booster)
+    golden = golden_of(booster, trained.calibration, feature_groups(), len(GROUP_CODES)).encode()
     manifest = Manifest(
         version=version_of(graph),
         features=schema.names,
@@ -56,7 +61,7 @@ def release(trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHET
         offset=trained.calibration.offset,
         review=plan.policy.review,
         deny=plan.policy.deny,
-        files={MODEL_FILE: digest(graph), BOOSTER_FILE: digest(trained.booster)},
+        files={MODEL_FILE: digest(graph), BOOSTER_FILE: digest(trained.booster), GOLDEN_FILE: digest(golden)},
         trees=trained.trees,
         depth=plan.depth,
         seed=plan.seed,
@@ -66,6 +71,7 @@ def release(trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHET
     contents = {
         MODEL_FILE: graph,
         BOOSTER_FILE: trained.booster,
+        GOLDEN_FILE: golden,
         MANIFEST_FILE: msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n",
         CARD_FILE: card(manifest).encode(),
     }
