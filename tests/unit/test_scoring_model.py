@@ -15,6 +15,7 @@ from schemas.result import DECISIONS
 from scoring.deployment import only
 from scoring.explain import Explainer
 from scoring.features import matrix
+from scoring.golden import GOLDEN_FILE
 from scoring.groups import GROUP_CODES, GROUPS
 from scoring.model import (
     BOOSTER_FILE,
@@ -57,7 +58,8 @@ def rewrite(directory: Path, **changes: object) -> None:
 
 
 def test_a_release_holds_all_files_and_is_named_after_its_graph(shipped: Path) -> None:
-    assert {path.name for path in shipped.iterdir()} == {MODEL_FILE, BOOSTER_FILE, MANIFEST_FILE, CARD_FILE}
+    files = {MODEL_FILE, BOOSTER_FILE, GOLDEN_FILE, MANIFEST_FILE, CARD_FILE}
+    assert {path.name for path in shipped.iterdir()} >= files
     model = Model.load(shipped)
     assert model.version == shipped.name == f"goose-{model.manifest.files[MODEL_FILE][:8]}"
     assert "Semi-synthetic" in (shipped / CARD_FILE).read_text("utf-8")
@@ -144,8 +146,8 @@ def test_a_truncated_manifest_is_refused(broken: Path, keep: int) -> None:
 
 
 def test_a_newer_manifest_format_is_refused(broken: Path) -> None:
-    rewrite(broken, format=2)
-    with pytest.raises(ModelError, match="format 2"):
+    rewrite(broken, format=3)
+    with pytest.raises(ModelError, match="format 3"):
         Model.load(broken)
 
 
