@@ -1,8 +1,7 @@
 """From merchants' labels in ClickHouse to the file of labelled fraud that flows read.
 
-A label is of an event, or of all events of a session or a transaction; of several that an event has, the one that was
-received last says how it ended, and of labels received together the narrowest. A labelled event counts less the longer
-ago it happened, by half every 30 days.
+Which label counts of several is said in infra/labels.py. A labelled event counts less the longer ago it happened, by
+half every 30 days.
 """
 
 from __future__ import annotations
@@ -21,46 +20,25 @@ from numpy.typing import NDArray
 from flows.lookups.labelled_fraud import pack_reputation, unpack_reputation
 from flows.sinks.clickhouse import client_url
 from infra.clickhouse.migrate import one_line
+from infra.labels import labelled_events
 from schemas.batches import F32, U8, U32, U64, Network
-from schemas.labels import FRAUD_LABELS, HALF_LIFE_DAYS, TARGETS
+from schemas.labels import HALF_LIFE_DAYS
 from schemas.recognition import REPUTED, LabelTable, entity_keys
 
 F64 = NDArray[np.float64]
 DAY_MS = 86_400_000
 _CONNECT_SECONDS, _SECONDS = 10.0, 600.0
-_ID_OF = {
-    "event": "lower(hex(event_id))",
-    "session": "lower(hex(session_id))",
-    "transaction": "transaction",
-}
-_FRAUD = ", ".join(f"'{label}'" for label in FRAUD_LABELS)
-_LABELS = """
-SELECT merchant, id, label IN ({fraud}) AS fraud, received_at FROM labels FINAL WHERE target = '{target}'
-"""
-# The sorting key of events finds transactions; the Bloom filters of event and session ids find those.
-_FOUND = {
-    "event": "event_id IN (SELECT toFixedString(unhex(id), 16) FROM labels WHERE target = 'event' AND {hex})",
-    "session": "session_id IN (SELECT toFixedString(unhex(id), 16) FROM labels WHERE target = 'session' AND {hex})",
-    "transaction": "(merchant, transaction) IN (SELECT merchant, id FROM labels WHERE target = 'transaction')",
-}
-_HEX = "match(id, '^[0-9a-f]{32}$')"
-_OF_TARGET = """
-SELECT e.merchant AS merchant, e.event_id AS event_id, e.address AS address, e.asn AS asn, e.at AS at,
-       l.fraud AS fraud, l.received_at AS received_at, toUInt8({rank}) AS rank
-FROM (
-    SELECT merchant, event_id, address, asn, happened_at AS at, {id} AS id FROM events FINAL
-    WHERE occurred_at >= fromUnixTimestamp64Milli(toInt64(%(since)s))
-      AND happened_at >= fromUnixTimestamp64Milli(toInt64(%(since)s)) AND {found}
-) AS e
-INNER JOIN ({labels}) AS l ON e.merchant = l.merchant AND e.id = l.id
-"""
+_SINCE = (
+    "occurred_at >= fromUnixTimestamp64Milli(toInt64(%(since)s))"
+    " AND happened_at >= fromUnixTimestamp64Milli(toInt64(%(since)s))"
+)
 _COUNTS = """
 SELECT reinterpretAsUInt64(substring(address, 1, 8)) AS high, reinterpretAsUInt64(substring(address, 9, 8)) AS low, asn,
        sum(weight), sum(weight * fraud), count(), sum(fraud)
 FROM (
-    SELECT any(address) AS address, any(asn) AS asn, argMax(fraud, (received_at, rank)) AS fraud,
-           exp2(-greatest(0, %(now)s - toUnixTimestamp64Milli(any(at))) / %(half_life)s) AS weight
-    FROM ({all}) GROUP BY merchant, event_id
+    SELECT address, asn, fraud,
+           exp2(-greatest(0, %(now)s - toUnixTimestamp64Milli(happened_at)) / %(half_life)s) AS weight
+    FROM ({labelled})
 )
 GROUP BY address, asn
 """
@@ -128,14 +106,7 @@ def read_counts(url: str, now: int, since: int) -> Counts:
 
 
 def _query() -> str:
-    parts = [
-        _OF_TARGET.format(
-            rank=len(TARGETS) - place, id=_ID_OF[target], found=_FOUND[target].format(hex=_HEX),
-            labels=_LABELS.format(fraud=_FRAUD, target=target),
-        )
-        for place, target in enumerate(TARGETS)
-    ]  # fmt: skip
-    return _COUNTS.replace("{all}", " UNION ALL ".join(parts))
+    return _COUNTS.replace("{labelled}", labelled_events(_SINCE, "address", "asn", "happened_at"))
 
 
 def tables_of(counts: Counts) -> tuple[LabelTable, ...]:
