@@ -42,8 +42,8 @@ def labelled_events(where: str, *columns: str) -> str:
     """
     parts = [
         _OF_TARGET.format(
-            rank=len(TARGETS) - place, id=_ID_OF[target], found=_FOUND[target].format(hex=_HEX), fraud=_FRAUD, target=target,
-            where=where, inner=_list(columns), outer=_list([f"e.{name} AS {name}" for name in columns]),
+            rank=len(TARGETS) - place, target=target, id=_ID_OF[target], found=_FOUND[target].format(hex=_HEX),
+            fraud=_FRAUD, where=where, inner=_list(columns), outer=_list([f"e.{name} AS {name}" for name in columns]),
         )
         for place, target in enumerate(TARGETS)
     ]  # fmt: skip
