@@ -64,7 +64,7 @@ test-faults: $(KERNELS) ## Every fault in its whole form, with a table; ARGS="--
 test-attackers: $(KERNELS) $(ATTACKERS_READY) ## Real automated browsers against the demo shop, live, with a table; ARGS="puppeteer selenium" takes some
 	@$(BIN)/python -m tests.attackers.live $(ARGS)
 
-record-attackers: $(KERNELS) $(ATTACKERS_READY) ## The same, and what was collected becomes tests/attackers/corpus
+record-attackers: $(KERNELS) $(ATTACKERS_READY) ## The same, and what was collected becomes infra/traffic/recorded/clients
 	@$(BIN)/python -m tests.attackers.live --record $(ARGS)
 
 check: $(READY) $(AGENT_READY) ## Lint, format, types, imports between rooms, generated documentation, the agent's bundle

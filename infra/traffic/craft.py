@@ -46,6 +46,7 @@ class Craft:
         self.wallets = Wallets(seed)
         self.population = Population(seed, self.whereabouts)
         self.small = small
+        self.latecomers = True  # recorded attackers that take part late, or never, where a model is trained
         self._merchants = tuple(merchants)
         self._normals = Normals(self.random)
 
@@ -191,14 +192,23 @@ class Craft:
         return Planned(age if offset < 0 else offset, signals, {**self.page(merchant, age), **extra}, log)
 
     def fraud(
-        self, kind: str, visitor: Visitor, events: Sequence[Planned], merchant: str, **fields: object
+        self,
+        kind: str,
+        visitor: Visitor,
+        events: Sequence[Planned],
+        merchant: str,
+        opening: float = FRAUD_SHARE,
+        **fields: object,
     ) -> Visit:  # fields: any of Visit's own
-        """Return an attacker's visit; what is paid is paid with a stolen card, unless another is named."""
+        """Return an attacker's visit; what is paid is paid with a stolen card, unless another is named.
+
+        ``opening`` is the chance that it begins with a page's first events.
+        """
         values: dict[str, object] = {
             "linked_id": "", "transaction": self.transaction(), "device_id": visitor.device_id,
             "address": visitor.address, **fields,
         }  # fmt: skip
         if "card_token" not in fields:
             values["card_token"] = self.wallets.stolen(events)
-        events = opened(events, self.random, FRAUD_SHARE)
+        events = opened(events, self.random, opening)
         return Visit(kind=kind, label=FRAUD, merchant=merchant, events=events, **values)  # type: ignore[arg-type] # names are checked by the constructor

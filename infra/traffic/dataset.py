@@ -30,6 +30,8 @@ START_MS: Final = 1_780_272_000_000  # 2026-06-01 00:00 UTC: no clock is changed
 SPAN_MS: Final = 7 * 86_400_000
 CODECS: Mapping[Codec, float] = {Codec.RAW: 0.9, Codec.DEFLATE_RAW: 0.05, Codec.LZ4: 0.05}
 WELL_FORMED: Final = Mix(nuisances=0.0, kinds=tuple(kind for kind in ATTACKERS if kind not in UNSCORED))
+LATE: Final = 0.85
+"""From this share of the events on, recorded attackers take part that did not before: what a model is judged on."""
 _KEY_ID: Final = 1
 
 
@@ -41,6 +43,7 @@ class LabelledBatch:
     labels: I8  # int8[n]: 1 for fraud, 0 for honest
     kinds: tuple[str, ...]  # n: infra.traffic.attackers, or honest
     campaigns: I64  # int64[n]: one number for each attack campaign, -1 for honest visitors and nuisances
+    clients: tuple[str, ...]  # n: the recorded client that visits, "" where the visitor is simulated
 
 
 def dataset_keys() -> KeyRing:
@@ -61,12 +64,14 @@ def labelled_batches(
     """Yield batches in order of event time, with what is true of their rows.
 
     They take about seven days, or come at ``paces``, events a minute: as many at each, one pace after the other. All
-    rows are of partition 0, offsets rise by one. ``small`` keeps activity logs to 60 entries.
+    rows are of partition 0, offsets rise by one. Some recorded attackers are in the last events only (``LATE``).
+    ``small`` keeps activity logs to 60 entries.
     """
     craft = Craft(seed, small=small)
     gaps = [60_000 * EVENTS_PER_ARRIVAL / pace for pace in paces] or [SPAN_MS * EVENTS_PER_ARRIVAL / max(events, 1)]
     sealer = _Sealer(seed, codecs)
-    stream = _at_paces(Scenario(craft, mix, START_MS, gaps[0]), events, gaps)
+    craft.latecomers = False
+    stream = _with_latecomers(craft, _at_paces(Scenario(craft, mix, START_MS, gaps[0]), events, gaps), events)
     offset = 0
     while rows := list(islice(stream, batch)):
         yield sealer.batch(rows, offset)
@@ -81,6 +86,13 @@ def _at_paces(scenario: Scenario, events: int, gaps: Sequence[float]) -> Iterato
         until = events * number // len(gaps)
         yield from islice(stream, until - done)
         done = until
+
+
+def _with_latecomers(craft: Craft, stream: Iterator[Due], events: int) -> Iterator[Due]:
+    """Yield the same, and let the recorded attackers that come late take part from then on."""
+    for number, due in enumerate(stream):
+        craft.latecomers = number >= events * LATE
+        yield due
 
 
 class _Sealer:
@@ -104,7 +116,8 @@ class _Sealer:
         labels = np.array([due.visit.label for due in rows], np.int8)
         campaigns = np.array([due.campaign for due in rows], np.int64)
         kinds = tuple(due.visit.kind for due in rows)
-        return LabelledBatch(RawBatch(origin, tuple(values), ledger), labels, kinds, campaigns)
+        clients = tuple(due.visit.client for due in rows)
+        return LabelledBatch(RawBatch(origin, tuple(values), ledger), labels, kinds, campaigns, clients)
 
     def _record(self, due: Due, body: bytes, received: int) -> bytes:
         visit = due.visit

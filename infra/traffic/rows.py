@@ -46,7 +46,7 @@ def _cell(kind: int, value: Any) -> Any:
     if value is None:
         return _EMPTY[kind]
     if kind == _CATEGORY:
-        return _hash(value)
+        return value if isinstance(value, int) else _hash(value)  # of what was recorded, the hash is all there is
     return str(value).encode() if kind == _TEXT else value
 
 
@@ -89,7 +89,7 @@ class _Layouts:
         numbers, booleans, categories, texts = (_picked(places, values) for places in plan)
         cells.numbers[plan[0].at] = np.array(numbers, np.float64)  # None becomes NaN
         cells.booleans[plan[1].at] = [_UNKNOWN if value is None else value for value in booleans]
-        cells.categories[plan[2].at] = [0 if value is None else _hash(value) for value in categories]
+        cells.categories[plan[2].at] = [_cell(_CATEGORY, value) for value in categories]
         for at, value in zip(plan[3].at.tolist(), texts, strict=True):
             cells.texts[at] = None if value is None else str(value).encode()
         if len(self._known) >= self._kept:

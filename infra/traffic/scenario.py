@@ -11,7 +11,8 @@ from typing import NamedTuple
 from infra.traffic.attackers import ATTACKERS, NUISANCES, Attacker
 from infra.traffic.craft import Craft
 from infra.traffic.population import Visitor
-from infra.traffic.visits import Campaign, Visit
+from infra.traffic.recorded.play import by_hand
+from infra.traffic.visits import FRAUD, Campaign, Visit
 
 EVENTS_PER_ARRIVAL = 3.9
 _KNOWN_VISITORS = 2_000
@@ -28,6 +29,7 @@ class Mix:
     attacks: float = 0.13
     nuisances: float = 0.02
     returning: float = 0.25
+    by_hand: float = 0.015  # recorded browsers that people use, so that the recording machine is no tell
     shared: float = 0.008  # devices that many honest people use: a kiosk, a family's tablet
     kinds: tuple[str, ...] = tuple(ATTACKERS)
     nuisance_kinds: tuple[str, ...] = tuple(NUISANCES)
@@ -78,8 +80,9 @@ class Scenario:
                 yield heapq.heappop(waiting)[2]
             arrived, campaign = self._arrival(int(at))
             for offset, visit in arrived:
+                of = campaign if visit.label == FRAUD else -1
                 for number, event in enumerate(visit.events):
-                    due = Due(int(at) + offset + event.offset, visit, number, campaign)
+                    due = Due(int(at) + offset + event.offset, visit, number, of)
                     heapq.heappush(waiting, (due.at, next(serials), due))
 
     def _arrival(self, at: int) -> tuple[Campaign, int]:
@@ -96,6 +99,8 @@ class Scenario:
             return self._one_of(NUISANCES, mix.nuisance_kinds)(craft, at)
         if point > 1 - mix.shared:
             return self._shared_device(at)
+        if point > 1 - mix.shared - mix.by_hand:
+            return [(0, by_hand(craft, at))]
         return [(0, self._honest(at))]
 
     def _shared_device(self, at: int) -> Campaign:

@@ -38,6 +38,7 @@ class Visit:
     address: bytes
     events: tuple[Planned, ...]
     card_token: str = ""
+    client: str = ""  # the recorded client that this is: infra.traffic.recorded
     spoil: str | None = None  # infra.traffic.attackers.malformed: how the events are spoilt
     repeats: int = 0  # how often each sealed event is sent again, byte for byte
     together: int = field(default=1)  # how many events the agent sends in one request

@@ -9,6 +9,7 @@ from typing import Any
 
 from enrichers.present import present
 from flows.pipeline import Pipeline, build_pipeline
+from infra.traffic.recorded.corpus import Recorded, Shown
 from schemas.catalogue import load_catalogue
 from schemas.envelope import Attested, address_bytes, wrap
 from schemas.nested import Entry, NestedEvent, columns_of
@@ -17,7 +18,6 @@ from schemas.sealed import Codec, Header, seal
 from scoring.deployment import only
 from scoring.model import Model, find_model
 from tests.attackers.clients import BY_NAME, CLIENTS
-from tests.attackers.corpus import Recorded, Shown
 from tests.wire import LATENESS, RING, digest, raw_batch
 
 TELLING = ("bot", "headless", "tampering", "anti_detect_browser")

@@ -15,12 +15,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from infra.traffic.recorded.corpus import Recorded, Shown, write
 from tests.attackers.clients import BY_NAME, CLIENTS, Client
 from tests.attackers.collector import Collector, collecting
-from tests.attackers.corpus import Recorded, shown_of, write
 from tests.attackers.judge import Judged, judge, pipeline, table
 from tests.attackers.programs import ProgramError, closed_port, display, need_programs
 from tests.attackers.visits import Live, Visited, visit
+from tests.e2e.opened import Opened
 
 VISITS = 2
 LEAST_CAUGHT = 0.9
@@ -31,7 +32,7 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="make test-attackers", description=__doc__)
     parser.add_argument("clients", nargs="*", metavar="CLIENT", help="names of clients; none: all")
-    parser.add_argument("--record", action="store_true", help="write tests/attackers/corpus/ anew")
+    parser.add_argument("--record", action="store_true", help="write infra/traffic/recorded/clients/ anew")
     parser.add_argument("--visits", type=int, default=VISITS, help="visits a client")
     parser.add_argument("--minutes", type=float, default=40.0, help="begin no client after this time")
     parser.add_argument("--attackers-table", type=Path, metavar="FILE", help="write the table there as well")
@@ -84,6 +85,11 @@ def record(client: Client, live: Live, collector: Collector, visits: int) -> Rec
     """Visit several times, each with a seed of its own. ProgramError where a visit fails twice."""
     done = [_visit(client, live, collector, seed) for seed in range(1, visits + 1)]
     return Recorded(client.name, client.kind, done[-1].version, [shown_of(one.events) for one in done])
+
+
+def shown_of(events: Sequence[Opened]) -> list[Shown]:
+    """Return opened events of one visit as they are recorded."""
+    return [Shown(one.header.sent_at, one.header.sequence, one.signals, one.entries) for one in events]
 
 
 def _visit(client: Client, live: Live, collector: Collector, seed: int, tries: int = _TRIES) -> Visited:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 
-from tests.attackers.corpus import FOLDER, Recorded, read
+from infra.traffic.recorded.corpus import FOLDER, Recorded, read
 
 
 def full(recorded: Recorded) -> list[dict[str, object]]:

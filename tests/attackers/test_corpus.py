@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from enrichers.registry import SIGNALS
+from infra.traffic.recorded.corpus import FOLDER, Recorded, read, read_all, write
 from tests.attackers.clients import BY_NAME, CLIENTS
-from tests.attackers.corpus import FOLDER, Recorded, read, read_all, write
 from tests.attackers.judge import TELLING, Judged, judge, ordered, pipeline, table
 
 _CAUGHT = 0.9

@@ -16,6 +16,7 @@ from infra.traffic.attackers.replayer import replayer, retrier
 from infra.traffic.attackers.spoofer import spoofer
 from infra.traffic.attackers.stealth import stealth
 from infra.traffic.craft import Craft
+from infra.traffic.recorded.play import recorded
 from infra.traffic.visits import Campaign
 
 Attacker = Callable[[Craft, int], Campaign]
@@ -31,6 +32,7 @@ ATTACKERS: Mapping[str, tuple[Attacker, float]] = {
     "anti_detect": (anti_detect, 2.0),
     "patched": (patched, 0.6),
     "copier": (copier, 0.3),
+    "recorded": (recorded, 1.4),
     "replayer": (replayer, 0.4),
 }
 NUISANCES: Mapping[str, tuple[Attacker, float]] = {"malformed": (malformed, 1.0), "retrier": (retrier, 1.0)}

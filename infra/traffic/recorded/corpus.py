@@ -1,22 +1,20 @@
-"""The recorded corpus: what our own agent collected in every client, one file a client, ``corpus/<name>.json.xz``.
+"""The recorded corpus: what our own agent collected in every client, one file a client, ``clients/<name>.json.xz``.
 
 ``{"name": ..., "kind": "attacker", "version": ..., "visits": [[{"sent_at": ms, "sequence": 0, "signals": {...},
 "activity": [...]}, ...], ...]}``: events in nested form (``schemas.nested``), as they were opened, nothing left out.
-To read one: ``python -m tests.attackers.show CLIENT``.
+Who the clients are and how they are recorded: ``docs/attackers.md``.
 """
 
 from __future__ import annotations
 
 import json
 import lzma
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tests.e2e.opened import Opened
-
-FOLDER = Path(__file__).parent / "corpus"
+FOLDER: Final = Path(__file__).parent / "clients"
+CONTROL: Final = "control"  # the kind of those who were used by hand
 _SUFFIX = ".json.xz"
 
 
@@ -38,11 +36,6 @@ class Recorded:
     kind: str
     version: str
     visits: list[list[Shown]]
-
-
-def shown_of(events: Sequence[Opened]) -> list[Shown]:
-    """Return opened events of one visit as they are recorded."""
-    return [Shown(one.header.sent_at, one.header.sequence, one.signals, one.entries) for one in events]
 
 
 def write(recorded: Recorded, folder: Path = FOLDER) -> Path:
