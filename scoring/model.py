@@ -9,6 +9,7 @@ digest of ``model.onnx``.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,14 @@ from scoring.features import feature_schema
 from scoring.golden import GOLDEN_FILE, Golden, beyond
 from scoring.groups import GROUP_CODES
 from scoring.policy import Policy
+from scoring.rollout import ROLLOUT_FILE
+from scoring.rollout import decode as decode_rollout
+from scoring.signing import ANYBODY, SIGNATURE_FILE, BadSignature, Trust
 
 MODELS = Path(__file__).parent / "models"
-CURRENT = "current"
 MODEL_FILE, BOOSTER_FILE, MANIFEST_FILE, CARD_FILE = "model.onnx", "booster.ubj", "manifest.json", "card.md"
 FORMAT = 2  # of the manifest; 1 had no golden rows
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NAMED = 5  # names in one sentence
 
 
@@ -61,6 +65,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int = FORMAT
 
 
+class _Form(msgspec.Struct, frozen=True):
+    """What every form of a manifest says."""
+
+    format: int = 1
+
+
 class Verdict(NamedTuple):
     """One pass over n events."""
 
@@ -80,38 +90,54 @@ def version_of(model: bytes) -> str:
 
 
 def current_version(models: Path = MODELS) -> str:
-    """Return the version that the directory names as its default."""
+    """Return the version that the directory's roll-out names as live."""
+    path = models / ROLLOUT_FILE
     try:
-        version = (models / CURRENT).read_text("utf-8").strip()
+        version = decode_rollout(path.read_bytes()).roles.live
     except OSError as error:
-        raise ModelError(
-            f"no default model: {models / CURRENT} cannot be read; run `clickgoose model train`"
-        ) from error
-    if not version or not (models / version).is_dir():
-        raise ModelError(f"{models / CURRENT} names {version!r}, which is not in {models}; name one that is")
+        raise ModelError(f"no model is live: {path} cannot be read; run `clickgoose model promote VERSION`") from error
+    except ValueError as error:
+        raise ModelError(f"{path} cannot be used: {error}") from error
+    if not (models / version).is_dir():
+        raise ModelError(f"{path} names {version!r}, which is not in {models}; promote one that is")
     return version
 
 
 def find_model(version: str | None = None, models: Path = MODELS) -> Path:
-    """Return the directory of a version, or of the default one."""
+    """Return the directory of a version, or of the live one."""
     directory = models / (version or current_version(models))
     if not directory.is_dir():
-        raise ModelError(f"model {version!r} is not in {models}; see `clickgoose model show`")
+        raise ModelError(f"model {version!r} is not in {models}; see `clickgoose model list`")
     return directory
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Read the manifest. ModelError where it is missing, cut short or of another form."""
-    path = directory / MANIFEST_FILE
+def read_manifest(directory: Path, trust: Trust = ANYBODY) -> Manifest:
+    """Read the manifest. ModelError where it is missing, damaged, of another form or not signed as trust wants."""
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        data = (directory / MANIFEST_FILE).read_bytes()
+        signature = (directory / SIGNATURE_FILE).read_bytes() if (directory / SIGNATURE_FILE).exists() else None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read; name a model directory") from error
+        raise ModelError(f"{directory / MANIFEST_FILE} cannot be read; name a model directory") from error
+    try:
+        trust.check(directory.name, data, signature)
+    except BadSignature as error:
+        raise ModelError(str(error)) from error
+    return decode_manifest(data, str(directory))
+
+
+def decode_manifest(data: bytes, where: str) -> Manifest:
+    """Return what a manifest says. ModelError where it is cut short, of another form or names files elsewhere."""
+    path = f"{where}/{MANIFEST_FILE}"
+    try:
+        form = msgspec.json.decode(data, type=_Form).format
+        if form != FORMAT:
+            other = "take a newer build" if form > FORMAT else "train again"
+            raise ModelError(f"{path} is of format {form}, and this build reads format {FORMAT}; {other}")
+        manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError as error:
         raise ModelError(f"{path} is damaged or of another form ({error}); restore it or train again") from error
-    if manifest.format != FORMAT:
-        other = "take a newer build" if manifest.format > FORMAT else "train again"
-        raise ModelError(f"{path} is of format {manifest.format}, and this build reads format {FORMAT}; {other}")
+    if not all(_FILE_NAME.fullmatch(name) for name in manifest.files):
+        raise ModelError(f"{path} names a file outside its directory; do not use this model")
     return manifest
 
 
@@ -173,9 +199,9 @@ class Model:
     session: onnxruntime.InferenceSession
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
+    def load(cls, directory: Path, trust: Trust = ANYBODY) -> Self:
         """Load and check a model directory. ModelError says in one sentence why it is refused."""
-        manifest = read_manifest(directory)
+        manifest = read_manifest(directory, trust)
         check_fit(manifest)
         data = read_file(directory, manifest, MODEL_FILE)
         if manifest.version != version_of(data):

@@ -16,7 +16,6 @@ from scoring.leaf_factors import saabas_factors
 from scoring.model import (
     BOOSTER_FILE,
     CARD_FILE,
-    CURRENT,
     MANIFEST_FILE,
     MODEL_FILE,
     Manifest,
@@ -26,18 +25,26 @@ from scoring.model import (
     read_manifest,
     version_of,
 )
+from scoring.registry import DirectoryStorage, Registry
+from scoring.rollout import Author, promoted
+from scoring.signing import SIGNATURE_FILE, Signer
 from scoring.train import Calibration, Plan, Trained
 from scoring.trees import load_booster, read_forest
 from scoring.verify import Parity, golden_of, verify
 
+TRAINING = Author("clickgoose model train", "")
 SEMI_SYNTHETIC = (
     "Semi-synthetic: browsers drawn from a repaired real population, behaviour and attackers simulated. "
     "No real payment and no real fraud was seen; the figures say how well the simulation is told apart, nothing more."
 )
 
 
-def release(trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHETIC) -> tuple[Path, Parity]:
-    """Write ``models/<version>/`` and return it with its parity. ParityError: nothing was written.
+def release(
+    trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHETIC, signer: Signer | None = None
+) -> tuple[Path, Parity]:
+    """Write ``models/<version>/``, signed where a signer is given, and return it with its parity.
+
+    ParityError: nothing was written.
 
     Training twice with one seed gives the same version; the directory is then replaced by an equal one.
     """
@@ -61,7 +68,7 @@ def release(trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHET
         offset=trained.calibration.offset,
         review=plan.policy.review,
         deny=plan.policy.deny,
-        files={MODEL_FILE: digest(graph), BOOSTER_FILE: digest(trained.booster), GOLDEN_FILE: digest(golden)},
+        files={},  # digests, once all files are made
         trees=trained.trees,
         depth=plan.depth,
         seed=plan.seed,
@@ -72,9 +79,12 @@ def release(trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHET
         MODEL_FILE: graph,
         BOOSTER_FILE: trained.booster,
         GOLDEN_FILE: golden,
-        MANIFEST_FILE: msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n",
         CARD_FILE: card(manifest).encode(),
     }
+    whole = msgspec.structs.replace(manifest, files={name: digest(file) for name, file in contents.items()})
+    contents[MANIFEST_FILE] = msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+    if signer is not None:
+        contents[SIGNATURE_FILE] = signer.sign(contents[MANIFEST_FILE])
     return _write(models / manifest.version, contents), parity
 
 
@@ -91,11 +101,9 @@ def _write(directory: Path, contents: dict[str, bytes]) -> Path:
     return beside.rename(directory)
 
 
-def name_current(models: Path, version: str) -> None:
-    """Make a version the default one."""
-    beside = models / f".{CURRENT}.new"
-    beside.write_text(f"{version}\n", "utf-8")
-    beside.replace(models / CURRENT)
+def name_current(models: Path, version: str, author: Author = TRAINING) -> None:
+    """Make a version the live one of a directory, for all devices."""
+    Registry(DirectoryStorage(models)).change(lambda before: promoted(before, version, author))
 
 
 def verify_directory(directory: Path) -> tuple[Manifest, Parity]:
