@@ -8,9 +8,9 @@ are better here than a shop's own will be. Velocity is told no scores: what a mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrichers.address_table import load_address_table
 from enrichers.prevalence_seed import load_prevalence_seed
@@ -25,21 +25,32 @@ from flows.stages.relate import Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.dataset import dataset_keys, labelled_batches
-from schemas.batches import Decided, Decision, Enriched, RawBatch, Score
+from schemas.batches import I8, I64, Decided, Decision, Enriched, RawBatch, Score
 from schemas.columns import widen
 from schemas.result import DECISIONS
 from scoring.features import feature_schema, matrix
-from scoring.train import TrainingSet
+from scoring.training_set import TrainingSet
 
 _LATENESS_MS = 86_400_000
 PACES = (9.0, 480.0, 1_800.0) * 5
 """Events a minute, one after the other: a model that saw one density takes the crowd of another for an attack. They
 come again and again, because the last part of the time is what the model is judged on."""
+SIMULATED, RECORDED = "simulated", "recorded"  # sources: RECORDED plays what a real client showed
 _ALLOW, _DENY = DECISIONS.index("allow"), DECISIONS.index("deny")
 
 
-def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray[np.int8], list[str]]]:
-    """Yield what the flow would give its score stage, with the labels and kinds of the rows that came through."""
+class Labelled(NamedTuple):
+    """What the flow would give its score stage, and what is true of the n rows that came through."""
+
+    batch: Enriched
+    labels: I8  # [n]: 1 is fraud
+    kinds: list[str]
+    campaigns: I64  # [n]: -1 where the event belongs to none
+    sources: list[str]
+
+
+def enriched_batches(events: int, seed: int) -> Iterator[Labelled]:
+    """Yield the simulated traffic as the score stage would get it."""
     monitor = Monitor.silent()
     decode, verify_mask, enrich = Decode(dataset_keys()), VerifyMask(), load_enrich()
     normalize = Normalize(locate=load_address_table())
@@ -47,19 +58,20 @@ def enriched_batches(events: int, seed: int) -> Iterator[tuple[Enriched, NDArray
     relate = Relate(MemorySharedCounts())
     devices, traffic = velocity.open(()), recognize.open(())
     for made in labelled_batches(events, seed, paces=PACES):
-        batch, labels, kinds = made.raw, made.labels, made.kinds
-        first = int(batch.origin.offset[0])
-        parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + len(batch)),), batch, len(batch))
+        first, read = int(made.raw.origin.offset[0]), len(made.raw)
+        parcel: Parcel[RawBatch] = Parcel((Span(0, first, first + read),), made.raw, read)
         verified = run_stage(verify_mask, run_stage(decode, parcel, monitor), monitor)
         counted = run_session(velocity.name, devices, run_stage(normalize, verified, monitor), monitor)
         recognized = run_session(recognize.name, traffic, counted, monitor)
         kept = run_stage(enrich, run_stage(relate, recognized, monitor), monitor).batch
         rows = kept.origin.offset - first
-        traffic.remember(_as_decisions(kept, labels[rows]))
-        yield kept, labels[rows], [kinds[row] for row in rows.tolist()]
+        traffic.remember(_as_decisions(kept, made.labels[rows]))
+        places = rows.tolist()
+        sources = [RECORDED if made.clients[row] else SIMULATED for row in places]
+        yield Labelled(kept, made.labels[rows], [made.kinds[row] for row in places], made.campaigns[rows], sources)
 
 
-def _as_decisions(batch: Enriched, labels: NDArray[np.int8]) -> Decided:
+def _as_decisions(batch: Enriched, labels: I8) -> Decided:
     """Return the batch as if each label had been the decision."""
     fraud = labels == 1
     decision = np.where(fraud, _DENY, _ALLOW).astype(np.uint8)
@@ -71,13 +83,27 @@ def training_set(events: int, seed: int, progress: Callable[[int], None] | None 
     """Return the labelled matrix; ``progress`` is told the number of events done."""
     schema = feature_schema()
     features = np.empty((events, len(schema)), np.float32)
-    labels, times, kinds, done = [], [], [], 0
-    for batch, label, kind in enriched_batches(events, seed):
-        matrix(batch, features[done:])
-        done += len(batch)
-        labels.append(label)
-        times.append(batch.event.occurred_at)
-        kinds += kind
+    labels, times, campaigns = [], [], []
+    kinds: list[str] = []
+    sources: list[str] = []
+    done = 0
+    for one in enriched_batches(events, seed):
+        matrix(one.batch, features[done:])
+        done += len(one.batch)
+        labels.append(one.labels)
+        times.append(one.batch.event.occurred_at)
+        campaigns.append(one.campaigns)
+        kinds += one.kinds
+        sources += one.sources
         if progress:
             progress(done)
-    return TrainingSet(features[:done], np.concatenate(labels), np.concatenate(times), tuple(kinds), schema.names)
+    return TrainingSet(
+        features[:done],
+        np.concatenate(labels),
+        np.concatenate(times),
+        tuple(kinds),
+        schema.names,
+        np.concatenate(campaigns),
+        tuple(sources),
+        np.ones(done),
+    )

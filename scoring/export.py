@@ -1,11 +1,12 @@
 """Export to one ONNX graph: margin, calibrated score, every group's contribution, and the top factors.
 
-The leaves of the single TreeEnsembleRegressor carry G + 1 targets: target 0 is the margin, targets 1..G are Saabas'
-contributions of the groups, which are constant per leaf. So one native pass gives score and factors.
+The leaves of the single TreeEnsembleRegressor carry G + 1 targets: target 0 is the margin, targets 1..G are what each
+group adds there (``scoring.leaf_factors``), constant per leaf. So one native pass gives score and factors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from schemas.batches import I64
+from schemas.batches import F32
+from scoring.leaf_factors import LeafFactors
 from scoring.train import Calibration
-from scoring.trees import Forest, Tree, contributions
+from scoring.trees import Forest, Tree
 
 TOP_FACTORS = 5
 _OPSET = 17
@@ -23,13 +25,16 @@ _ML_OPSET = 3
 _IR_VERSION = 8
 
 
-def export(forest: Forest, calibration: Calibration, group_of: I64, groups: int, facts: dict[str, str]) -> bytes:
+def export(
+    forest: Forest, factors: LeafFactors, calibration: Calibration, features: int, facts: Mapping[str, str]
+) -> bytes:
     """Return the serialised graph; ``facts`` become its metadata, so the file's digest covers them."""
-    ensemble = _ensemble(forest, group_of, groups)
+    groups = factors[0].shape[1]
+    ensemble = _ensemble(forest, factors)
     graph = helper.make_graph(
         [ensemble, *_calculations()],
         "clickgoose",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", len(group_of)])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", features])],
         [
             helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"]),
             helper.make_tensor_value_info("margin", TensorProto.FLOAT, ["n"]),
@@ -45,7 +50,7 @@ def export(forest: Forest, calibration: Calibration, group_of: I64, groups: int,
         opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid("ai.onnx.ml", _ML_OPSET)],
         ir_version=_IR_VERSION,
     )
-    helper.set_model_props(model, facts)
+    helper.set_model_props(model, dict(facts))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -78,10 +83,11 @@ def _calculations() -> list[onnx.NodeProto]:
     ]
 
 
-def _ensemble(forest: Forest, group_of: I64, groups: int) -> onnx.NodeProto:
+def _ensemble(forest: Forest, factors: LeafFactors) -> onnx.NodeProto:
+    groups = factors[0].shape[1]
     columns: dict[str, list[Any]] = {}
-    for number, tree in enumerate(forest.trees):
-        for key, values in _tree_attributes(number, tree, group_of, groups).items():
+    for number, (tree, table) in enumerate(zip(forest.trees, factors, strict=True)):
+        for key, values in _tree_attributes(number, tree, table).items():
             columns.setdefault(key, []).extend(values)
     columns["base_values"] = [forest.base] + [0.0] * groups
     node = helper.make_node("TreeEnsembleRegressor", ["features"], ["ensemble"], domain="ai.onnx.ml")
@@ -95,13 +101,13 @@ def _ensemble(forest: Forest, group_of: I64, groups: int) -> onnx.NodeProto:
     return node
 
 
-def _tree_attributes(number: int, tree: Tree, group_of: I64, groups: int) -> dict[str, list[Any]]:
+def _tree_attributes(number: int, tree: Tree, table: F32) -> dict[str, list[Any]]:
     nodes = len(tree.left)
     leaf = tree.left < 0
     targets: list[tuple[int, int, float]] = []
-    for node, added in sorted(contributions(tree, group_of, groups).items()):
+    for node in np.flatnonzero(leaf).tolist():
         targets.append((node, 0, float(tree.threshold[node])))
-        targets += [(node, 1 + int(group), float(added[group])) for group in np.flatnonzero(added)]
+        targets += [(node, 1 + group, float(table[node, group])) for group in np.flatnonzero(table[node]).tolist()]
     return {
         "nodes_treeids": [number] * nodes,
         "nodes_nodeids": list(range(nodes)),
@@ -117,3 +123,19 @@ def _tree_attributes(number: int, tree: Tree, group_of: I64, groups: int) -> dic
         "target_ids": [target for _, target, _ in targets],
         "target_weights": [weight for _, _, weight in targets],
     }
+
+
+def exported_factors(graph: bytes, forest: Forest, groups: int) -> LeafFactors:
+    """Return what a graph's leaves say that each group adds. ValueError where they are not leaves of the forest."""
+    ensemble = onnx.load_from_string(graph).graph.node[0]
+    held = {attribute.name: helper.get_attribute_value(attribute) for attribute in ensemble.attribute}
+    names = ("target_treeids", "target_nodeids", "target_ids", "target_weights")
+    trees, nodes, targets, weights = (np.asarray(held[name]) for name in names)
+    found = tuple(np.zeros((len(tree.left), groups), np.float32) for tree in forest.trees)
+    sizes = np.array([len(tree.left) for tree in forest.trees])
+    if trees.max() >= len(found) or (nodes >= sizes[trees]).any() or targets.max() > groups:
+        raise ValueError("the graph has other trees than the booster; restore the model or train again")
+    for number, table in enumerate(found):
+        mine = (trees == number) & (targets > 0)
+        table[nodes[mine], targets[mine] - 1] = weights[mine]
+    return found

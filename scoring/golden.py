@@ -18,7 +18,7 @@ from schemas.batches import F32
 
 GOLDEN_FILE = "golden.npz"
 TOLERANCE = 1e-5
-# Scores are of 0 to 100; contributions are sums of float32 node means, in another order than xgboost's: ten times.
+# Scores are of 0 to 100; contributions are sums of as many float32 as there are trees, in another order: ten times.
 ROOM = {"margin": 1.0, "score": 100.0, "contribution": 10.0, "sum_of_contributions": 10.0}
 
 F64 = NDArray[np.float64]

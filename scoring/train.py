@@ -10,23 +10,19 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from schemas.batches import F32, I8, I64
+from schemas.batches import F32, I8
+from scoring.features import feature_schema
+from scoring.groups import GROUP_CODES, feature_groups
+from scoring.leaf_factors import LeafFactors, mean_factors
 from scoring.metrics import measure
 from scoring.policy import Policy
+from scoring.training_set import Rows, Split, TrainingSet, split
+from scoring.trees import read_forest
 
 _STEPS = 50  # of Newton's method; it converges in under 10
 _BINS = 128
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """Labelled events: features [n, F], labels 0 or 1, event times in ms, and the kind of visitor."""
-
-    features: F32
-    labels: I8
-    times: I64
-    kinds: tuple[str, ...]
-    names: tuple[str, ...]  # [F]
+_EXPLAINED = 20_000  # events that the contributions at leaves are means of
+_TOLD = 10  # features in the metrics; the report has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,58 +54,66 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training gives: the booster as UBJSON, its calibration, and figures of the test part."""
+    """What training gives: the booster as UBJSON, what its leaves explain, its calibration, and figures."""
 
     booster: bytes
+    factors: LeafFactors
     calibration: Calibration
     trees: int
-    metrics: dict[str, Any]
+    split: Split
+    metrics: dict[str, Any]  # of the hold-out
 
 
-def train(data: TrainingSet, plan: Plan | None = None, progress: Callable[[int], None] | None = None) -> Trained:
+Progress = Callable[[str, int, int], None]
+"""Is told a step's name, how much of it is done, and how much there is."""
+
+
+def train(data: TrainingSet, plan: Plan | None = None, progress: Progress | None = None) -> Trained:
     """Train, calibrate and measure. ValueError where a part of the split lacks one of the labels."""
     plan = plan or Plan()
-    fit, validate, test = split_by_time(data.times, plan)
-    for part, rows in (("training", fit), ("validation", validate), ("test", test)):
+    if data.names != feature_schema().names:
+        raise ValueError("the training set has other features than this build; make it anew")
+    parts = split(data, plan.validation_share, plan.test_share)
+    for part, rows in (("training", parts.fit), ("validation", parts.validate), ("hold-out", parts.test)):
         if len(np.unique(data.labels[rows])) != 2:
             raise ValueError(f"the {part} part of the time split lacks fraud or honest events; train on more events")
-    booster = _boost(data, fit, validate, plan, progress)
-    margins = booster.inplace_predict(data.features, predict_type="margin").astype(np.float64)
-    calibration = platt(margins[validate], data.labels[validate])
+    booster = _boost(data, parts, plan, progress)
+    forest = read_forest(booster)
+
+    def explained(trees: int) -> None:
+        if progress:
+            progress("explaining leaves", trees, len(forest.trees))
+
+    seen = parts.fit[:: max(1, len(parts.fit) // _EXPLAINED)]
+    factors = mean_factors(
+        forest, data.features[seen], data.weights[seen], feature_groups(), len(GROUP_CODES), explained
+    )
+    held, test = parts.validate, parts.test
+    calibration = platt(margins_of(booster, data.features[held]), data.labels[held], data.weights[held])
+    score = calibration.score(margins_of(booster, data.features[test]))
     kinds = [data.kinds[row] for row in test.tolist()]
-    score = calibration.score(margins[test])
-    metrics = measure(data.labels[test], score, kinds, plan.policy.review)
-    metrics["gain_by_feature"] = _gain(booster, data.names)
-    return Trained(bytes(booster.save_raw("ubj")), calibration, booster.num_boosted_rounds(), metrics)
+    metrics = measure(data.labels[test], score, kinds, plan.policy.review, data.weights[test])
+    metrics["gain_by_feature"] = dict(gains(booster, data.names)[:_TOLD])
+    return Trained(bytes(booster.save_raw("ubj")), factors, calibration, len(forest.trees), parts, metrics)
 
 
-def _gain(booster: xgboost.Booster, names: Sequence[str]) -> dict[str, float]:
-    """Return the share of the total gain of the ten features that gained most: where to look for a leak."""
+def margins_of(booster: xgboost.Booster, rows: F32) -> NDArray[np.float64]:
+    """Return the margins float64[n] of rows float32[n, F]."""
+    return booster.inplace_predict(rows, predict_type="margin").astype(np.float64)
+
+
+def gains(booster: xgboost.Booster, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the features that split, with their share of the total gain, largest first: where to look for a leak."""
     gain = {name: float(np.sum(value)) for name, value in booster.get_score(importance_type="total_gain").items()}
     total = sum(gain.values())
-    largest = sorted(gain.items(), key=lambda item: (-item[1], item[0]))[:10]
-    return {names[int(key[1:])]: round(value / total, 4) for key, value in largest}
+    largest = sorted(gain.items(), key=lambda item: (-item[1], item[0]))
+    return [(names[int(key[1:])], round(value / total, 4)) for key, value in largest]
 
 
-def split_by_time(times: I64, plan: Plan) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return the rows of training, validation and test: each part is later than the one before."""
-    order = np.argsort(times, kind="stable")
-    test = len(order) - int(len(order) * plan.test_share)
-    validation = test - int(len(order) * plan.validation_share)
-    return order[:validation], order[validation:test], order[test:]
-
-
-def _boost(
-    data: TrainingSet,
-    fit: NDArray[np.intp],
-    validate: NDArray[np.intp],
-    plan: Plan,
-    progress: Callable[[int], None] | None,
-) -> xgboost.Booster:
-    labels = data.labels.astype(np.float32)
-    positive = float(labels[fit].sum())
-    columns = xgboost.QuantileDMatrix(data.features[fit], labels[fit], nthread=1, max_bin=_BINS)
-    held_out = xgboost.QuantileDMatrix(data.features[validate], labels[validate], ref=columns, nthread=1, max_bin=_BINS)
+def _boost(data: TrainingSet, parts: Split, plan: Plan, progress: Progress | None) -> xgboost.Booster:
+    columns = _columns(data, parts.fit, None)
+    held_out = _columns(data, parts.validate, columns)
+    weights, fraud = data.weights[parts.fit], data.labels[parts.fit] == 1
     parameters = {
         "objective": "binary:logistic",
         "eval_metric": "logloss",
@@ -125,7 +129,7 @@ def _boost(
         "min_child_weight": 6,
         "reg_lambda": 2.0,
         "base_score": 0.5,
-        "scale_pos_weight": (len(fit) - positive) / positive,
+        "scale_pos_weight": float(weights[~fraud].sum() / weights[fraud].sum()),
         "monotone_constraints": f"({','.join(map(str, monotone(data.names)))})",
         "seed": plan.seed,
         # One thread: the order of sums, and so the model's digest, is the same on every machine.
@@ -139,19 +143,26 @@ def _boost(
         verbose_eval=False,
         callbacks=[
             xgboost.callback.EarlyStopping(rounds=plan.patience, save_best=True, data_name="validation"),
-            *([_Progress(progress)] if progress else []),
+            *([_Rounds(progress, plan.trees)] if progress else []),
         ],
     )
 
 
-class _Progress(xgboost.callback.TrainingCallback):
-    def __init__(self, tell: Callable[[int], None]) -> None:
+def _columns(data: TrainingSet, rows: Rows, bins_of: xgboost.QuantileDMatrix | None) -> xgboost.QuantileDMatrix:
+    labels = data.labels[rows].astype(np.float32)
+    return xgboost.QuantileDMatrix(
+        data.features[rows], labels, weight=data.weights[rows], ref=bins_of, nthread=1, max_bin=_BINS
+    )
+
+
+class _Rounds(xgboost.callback.TrainingCallback):
+    def __init__(self, tell: Progress, rounds: int) -> None:
         super().__init__()
-        self._tell = tell
+        self._tell, self._rounds = tell, rounds
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Tell the round; never stop."""
-        self._tell(epoch + 1)
+        self._tell("growing trees", epoch + 1, self._rounds)
         return False
 
 
@@ -186,21 +197,21 @@ def monotone(names: Sequence[str]) -> list[int]:
     return [int(name.startswith(_RISING)) for name in names]
 
 
-def platt(margins: NDArray[np.float64], labels: I8) -> Calibration:
+def platt(margins: NDArray[np.float64], labels: I8, weights: NDArray[np.float64]) -> Calibration:
     """Fit Platt's map by Newton's method, with his smoothed targets. The slope is positive, or ValueError."""
     positive, negative = float((labels == 1).sum()), float((labels == 0).sum())
     targets = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
     design = np.stack((margins, np.ones_like(margins)))
-    weights = np.array([1.0, 0.0])
+    found = np.array([1.0, 0.0])
     for _ in range(_STEPS):
-        probability = 1 / (1 + np.exp(-np.clip(weights @ design, -60, 60)))
-        gradient = design @ (probability - targets)
-        curvature = (design * (probability * (1 - probability))) @ design.T + 1e-9 * np.eye(2)
+        probability = 1 / (1 + np.exp(-np.clip(found @ design, -60, 60)))
+        gradient = design @ (weights * (probability - targets))
+        curvature = (design * (weights * probability * (1 - probability))) @ design.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         # A long step can overshoot where all events are far from the border.
-        weights = weights - step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
+        found = found - step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12))
         if float(np.abs(step).max()) < 1e-10:
             break
-    if not weights[0] > 0:
+    if not found[0] > 0:
         raise ValueError("the model ranks the validation part backwards; train on more events")
-    return Calibration(float(np.float32(weights[0])), float(np.float32(weights[1])))
+    return Calibration(float(np.float32(found[0])), float(np.float32(found[1])))

@@ -23,7 +23,8 @@ class Tree:
     feature: I32
     threshold: F32  # the leaf's value at a leaf
     default_left: Bool
-    mean: NDArray[np.float64]  # of the leaves below, weighted by the sum of Hessians
+    mean: NDArray[np.float64]  # of the leaves below, weighted by cover
+    cover: NDArray[np.float64]  # sum of the Hessians of the training events that came by
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +80,24 @@ def _tree(tree: Mapping[str, Any]) -> Tree:
         threshold,
         np.array(tree["default_left"], np.bool_),
         mean,
+        weight,
     )
 
 
-def contributions(tree: Tree, group_of: I64, groups: int) -> dict[int, NDArray[np.float64]]:
-    """Return for each leaf what each group added on its path, float64[groups]; they sum to leaf value - root mean."""
-    found: dict[int, NDArray[np.float64]] = {}
-    stack: list[tuple[int, NDArray[np.float64]]] = [(0, np.zeros(groups))]
-    while stack:
-        node, sums = stack.pop()
-        if tree.left[node] < 0:
-            found[node] = sums
-            continue
-        group = int(group_of[tree.feature[node]])
+def saabas(tree: Tree, group_of: I64, groups: int) -> NDArray[np.float64]:
+    """Return what each group added on the way to each leaf, float64[nodes, groups]; they sum to value - root mean.
+
+    Rows of other nodes are 0.
+    """
+    sums = np.zeros((len(tree.left), groups))
+    inner = np.flatnonzero(tree.left >= 0).tolist()
+    # Parents always have lower ids than their children.
+    for node in inner:
         for child in (int(tree.left[node]), int(tree.right[node])):
-            below = sums.copy()
-            below[group] += tree.mean[child] - tree.mean[node]
-            stack.append((child, below))
-    return found
+            sums[child] = sums[node]
+            sums[child, group_of[tree.feature[node]]] += tree.mean[child] - tree.mean[node]
+    sums[inner] = 0.0
+    return sums
 
 
 def thresholds(forest: Forest, features: int) -> Sequence[F32]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import xgboost
 
-from schemas.batches import F32, I64
+from schemas.batches import F32
 from scoring.golden import ROOM, Golden, beyond, largest
+from scoring.leaf_factors import LeafFactors, at_leaves
 from scoring.model import open_session
 from scoring.train import Calibration
 from scoring.trees import load_booster, read_forest, thresholds
@@ -49,25 +50,28 @@ def golden_rows(booster: xgboost.Booster, features: int, rows: int = GOLDEN_ROWS
 
 
 def golden_of(
-    booster: xgboost.Booster, calibration: Calibration, group_of: I64, groups: int, rows: F32 | None = None
+    booster: xgboost.Booster, calibration: Calibration, factors: LeafFactors, features: int, rows: F32 | None = None
 ) -> Golden:
-    """Return what the booster gives for the golden rows, or for ``rows``: contributions by group, Saabas'."""
-    golden = golden_rows(booster, len(group_of), GOLDEN_KEPT) if rows is None else rows
+    """Return what is right for the golden rows, or for ``rows``: contributions of the leaves that XGBoost finds."""
+    golden = golden_rows(booster, features, GOLDEN_KEPT) if rows is None else rows
     columns = xgboost.DMatrix(golden, nthread=1)
     margin = booster.predict(columns, output_margin=True).astype(np.float64)
-    shares = booster.predict(columns, pred_contribs=True, approx_contribs=True).astype(np.float64)
-    grouped = np.zeros((len(golden), groups))
-    np.add.at(grouped.T, group_of, shares[:, :-1].T)
-    return Golden(golden, margin, calibration.score(margin), grouped.astype(np.float32))
+    leaves = booster.predict(columns, pred_leaf=True).astype(np.intp).reshape(len(golden), -1)
+    return Golden(golden, margin, calibration.score(margin), at_leaves(factors, leaves).astype(np.float32))
 
 
 def measure_parity(
-    graph: bytes, booster_file: bytes, calibration: Calibration, group_of: I64, groups: int, rows: F32 | None = None
+    graph: bytes,
+    booster_file: bytes,
+    calibration: Calibration,
+    factors: LeafFactors,
+    features: int,
+    rows: F32 | None = None,
 ) -> Parity:
     """Compare graph and booster on the golden rows, or on ``rows``. Never raises for a difference."""
     booster = load_booster(booster_file)
-    tried = golden_rows(booster, len(group_of)) if rows is None else rows
-    golden = golden_of(booster, calibration, group_of, groups, tried)
+    tried = golden_rows(booster, features) if rows is None else rows
+    golden = golden_of(booster, calibration, factors, features, tried)
     session = open_session(graph)
     (found,) = session.run(["contributions"], {"features": tried})
     total = found.astype(np.float64).sum(axis=1) + read_forest(booster).bias()
@@ -79,9 +83,9 @@ def measure_parity(
     )
 
 
-def verify(graph: bytes, booster_file: bytes, calibration: Calibration, group_of: I64, groups: int) -> Parity:
+def verify(graph: bytes, booster_file: bytes, calibration: Calibration, factors: LeafFactors, features: int) -> Parity:
     """Return the parity, or raise ParityError where the model must not be used."""
-    parity = measure_parity(graph, booster_file, calibration, group_of, groups)
+    parity = measure_parity(graph, booster_file, calibration, factors, features)
     if wrong := beyond({name: getattr(parity, name) for name in ROOM}):
         raise ParityError(f"the graph's {wrong}")
     return parity

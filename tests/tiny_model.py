@@ -9,7 +9,8 @@ import numpy as np
 
 from schemas.batches import Enriched
 from scoring.features import feature_schema, matrix
-from scoring.train import Plan, Trained, TrainingSet, train
+from scoring.train import Plan, Trained, train
+from scoring.training_set import TrainingSet
 from tests.builders import NOW, enriched
 
 TINY = Plan(seed=3, trees=12, depth=4, learning_rate=0.3, patience=12)
@@ -47,7 +48,16 @@ def tiny_set() -> TrainingSet:
     """Return 700 labelled events."""
     batch, labels = visitors(700, 5)
     kinds = tuple("bot" if label else "honest" for label in labels.tolist())
-    return TrainingSet(matrix(batch), labels, batch.event.occurred_at, kinds, feature_schema().names)
+    return TrainingSet(
+        matrix(batch),
+        labels,
+        batch.event.occurred_at,
+        kinds,
+        feature_schema().names,
+        campaigns=np.full(len(labels), -1, np.int64),
+        sources=("test",) * len(labels),
+        weights=np.ones(len(labels)),
+    )
 
 
 @cache

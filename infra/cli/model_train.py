@@ -10,7 +10,8 @@ import typer
 from infra.cli.model_parts import Json, Models, Version, errors, needs_training, print_figures
 
 if TYPE_CHECKING:
-    from scoring.train import Plan, TrainingSet
+    from scoring.train import Plan
+    from scoring.training_set import TrainingSet
 
 
 def register(group: typer.Typer) -> None:
@@ -25,7 +26,7 @@ def train(
     ] = 90_000,
     seed: Annotated[int, typer.Option(help="Of traffic and training: one seed, one model")] = 7,
     trees: Annotated[int, typer.Option(min=1, max=2_000, help="At most; training stops early")] = 300,
-    depth: Annotated[int, typer.Option(min=1, max=12)] = 6,
+    depth: Annotated[int, typer.Option(min=1, max=8)] = 6,
     out: Annotated[Path | None, typer.Option(help="Directory of models; unset: clickgoose's own")] = None,
     default: Annotated[bool, typer.Option(help="Make it the default version of the directory")] = True,
     as_json: Json = False,
@@ -100,5 +101,10 @@ def _fitted(data: TrainingSet, plan: Plan, fit: Any) -> Any:
     from rich.progress import Progress
 
     with Progress(console=errors()) as progress:
-        bar = progress.add_task("growing trees", total=plan.trees)
-        return fit(data, plan, lambda done: progress.update(bar, completed=done))
+        bars: dict[str, Any] = {}
+
+        def tell(step: str, done: int, of: int) -> None:
+            bar = bars[step] = bars[step] if step in bars else progress.add_task(step, total=of)
+            progress.update(bar, completed=done)
+
+        return fit(data, plan, tell)

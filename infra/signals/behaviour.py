@@ -43,7 +43,7 @@ def learn(events: int, seed: int, progress: Callable[[int], None] = lambda event
     """Count the clues of so many events' sessions; the same events and seed give the same counts."""
     signal = ScriptedInput()
     sessions: dict[bytes, tuple[int, bytes]] = {}
-    for batch, labels, _ in enriched_batches(events, seed):
+    for batch, labels, *_ in enriched_batches(events, seed):
         clues = np.stack(signal.observe(View(batch)), axis=1).astype(np.uint8)
         for session, label, shown in zip(batch.event.session_id, labels.tolist(), clues, strict=True):
             sessions[session.tobytes()] = (label, shown.tobytes())

@@ -67,7 +67,7 @@ def _cost(related: Related) -> dict[str, Any]:
 def _until(honest: int, seed: int) -> Iterator[tuple[Enriched, NDArray[np.int8], list[str]]]:
     """Yield batches until exactly so many honest events came; the last batch is cut."""
     left = honest
-    for batch, labels, kinds in enriched_batches(int(honest / _HONEST_SHARE), seed):
+    for batch, labels, kinds, *_ in enriched_batches(int(honest / _HONEST_SHARE), seed):
         ends = np.cumsum(labels == 0)
         if ends.size and ends[-1] >= left:
             rows = np.arange(int(np.searchsorted(ends, left)) + 1)

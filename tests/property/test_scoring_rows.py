@@ -6,12 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoring.export import export
 from scoring.features import feature_schema, matrix
-from scoring.groups import GROUP_CODES, feature_groups
 from scoring.metrics import roc_auc
 from scoring.model import open_session
 from scoring.policy import Policy
-from scoring.release import export
 from scoring.trees import load_booster, read_forest
 from tests.tiny_model import tiny_model, tiny_set, visitors
 
@@ -23,9 +22,8 @@ scores = st.floats(0, 100, width=32)
 def test_order_and_batch_size_do_not_change_a_feature_or_a_score(order: list[int], cut: int) -> None:
     batch, _ = visitors(24, 8)
     trained = tiny_model()
-    graph = export(
-        read_forest(load_booster(trained.booster)), trained.calibration, feature_groups(), len(GROUP_CODES), {}
-    )
+    forest = read_forest(load_booster(trained.booster))
+    graph = export(forest, trained.factors, trained.calibration, len(feature_schema()), {})
     session, whole = open_session(graph), matrix(batch)
     rows = np.array(order, np.intp)
     assert matrix(batch.take(rows)).tobytes() == whole[rows].tobytes()

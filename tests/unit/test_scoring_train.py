@@ -10,22 +10,24 @@ import pytest
 import xgboost
 
 from scoring.export import export
+from scoring.features import feature_schema
 from scoring.groups import GROUP_CODES, feature_groups
+from scoring.leaf_factors import saabas_factors
 from scoring.metrics import calibration_error, measure, pr_auc, recall_at, roc_auc, threshold_at
 from scoring.model import open_session
-from scoring.train import Calibration, Plan, monotone, platt, split_by_time, train
+from scoring.train import Calibration, monotone, platt, train
 from scoring.trees import base_margin, load_booster, read_forest, thresholds
 from scoring.verify import ParityError, golden_rows, measure_parity, verify
 from tests.tiny_model import TINY, tiny_model, tiny_set
 
-GROUPS = len(GROUP_CODES)
+GROUPS, FEATURES = len(GROUP_CODES), len(feature_schema())
 
 
 def graph_of(calibration: Calibration | None = None) -> bytes:
     """Return the tiny model's graph."""
     trained = tiny_model()
     forest = read_forest(load_booster(trained.booster))
-    return export(forest, calibration or trained.calibration, feature_groups(), GROUPS, {"made": "for a test"})
+    return export(forest, trained.factors, calibration or trained.calibration, FEATURES, {"made": "for a test"})
 
 
 def test_the_same_seed_gives_the_same_bytes_twice() -> None:
@@ -36,9 +38,9 @@ def test_the_same_seed_gives_the_same_bytes_twice() -> None:
 
 
 def test_training_tells_the_rounds_and_finds_the_attackers() -> None:
-    rounds: list[int] = []
-    trained = train(tiny_set(), replace(TINY, trees=3), rounds.append)
-    assert rounds == [1, 2, 3]
+    told: list[tuple[str, int, int]] = []
+    trained = train(tiny_set(), replace(TINY, trees=3), lambda *step: told.append(step))
+    assert told == [(step, done, 3) for step in ("growing trees", "explaining leaves") for done in (1, 2, 3)]
     assert trained.trees == 3
     assert tiny_model().metrics["roc_auc"] > 0.8
     assert set(tiny_model().metrics["recall_by_attacker"]) == {"bot"}
@@ -51,13 +53,6 @@ def test_a_split_without_both_labels_is_refused() -> None:
     data = tiny_set()
     with pytest.raises(ValueError, match="lacks fraud or honest"):
         train(replace(data, labels=np.zeros_like(data.labels)), TINY)
-
-
-def test_parts_of_the_split_follow_each_other_in_time() -> None:
-    times = np.array([5, 1, 4, 2, 3, 9, 8, 7, 6, 10], np.int64)
-    fit, validate, test = split_by_time(times, Plan(validation_share=0.2, test_share=0.3))
-    assert times[fit].max() < times[validate].min() <= times[validate].max() < times[test].min()
-    assert (len(fit), len(validate), len(test)) == (5, 2, 3)
 
 
 def test_more_of_what_is_risky_never_lowers_the_score() -> None:
@@ -77,15 +72,15 @@ def test_platt_finds_the_map_that_made_the_labels() -> None:
     rng = np.random.default_rng(0)
     margins = rng.normal(0, 3, 20_000)
     labels = (rng.random(20_000) < 1 / (1 + np.exp(-(0.7 * margins - 1.0)))).astype(np.int8)
-    found = platt(margins, labels)
+    found = platt(margins, labels, np.ones(20_000))
     assert (found.slope, found.offset) == (pytest.approx(0.7, abs=0.05), pytest.approx(-1.0, abs=0.08))
 
 
 def test_platt_converges_on_separable_margins_and_refuses_reversed_ones() -> None:
     margins, labels = np.array([-9.0, -8.0, 8.0, 9.0] * 30), np.array([0, 0, 1, 1] * 30, np.int8)
-    assert platt(margins, labels).slope > 0
+    assert platt(margins, labels, np.ones(120)).slope > 0
     with pytest.raises(ValueError, match="backwards"):
-        platt(-margins, labels)
+        platt(-margins, labels, np.ones(120))
 
 
 def test_metrics_agree_with_hand_counted_ones() -> None:
@@ -110,7 +105,7 @@ def test_recall_is_given_by_attacker() -> None:
 
 def test_the_graph_scores_like_xgboost_also_at_thresholds_and_without_values() -> None:
     trained = tiny_model()
-    parity = verify(graph_of(), trained.booster, trained.calibration, feature_groups(), GROUPS)
+    parity = verify(graph_of(), trained.booster, trained.calibration, trained.factors, FEATURES)
     assert parity.margin < 1e-5
     assert parity.contribution < 1e-5
     assert parity.sum_of_contributions < 1e-5
@@ -118,10 +113,10 @@ def test_the_graph_scores_like_xgboost_also_at_thresholds_and_without_values() -
 
 def test_golden_rows_hit_thresholds_their_neighbours_and_nan() -> None:
     booster = load_booster(tiny_model().booster)
-    rows = golden_rows(booster, len(feature_groups()))
+    rows = golden_rows(booster, FEATURES)
     assert np.isnan(rows[0]).all()
-    assert rows.tobytes() == golden_rows(booster, len(feature_groups())).tobytes()
-    for column, borders in enumerate(thresholds(read_forest(booster), len(feature_groups()))):
+    assert rows.tobytes() == golden_rows(booster, FEATURES).tobytes()
+    for column, borders in enumerate(thresholds(read_forest(booster), FEATURES)):
         for border in borders:
             assert (rows[:, column] == border).any()
             assert (rows[:, column] == np.nextafter(border, np.float32(-np.inf))).any()
@@ -145,20 +140,20 @@ def test_a_graph_that_scores_otherwise_is_refused(attribute: str, change: object
             held.CopyFrom(changed)
     trained = tiny_model()
     with pytest.raises(ParityError, match="differs from xgboost's"):
-        verify(model.SerializeToString(), trained.booster, trained.calibration, feature_groups(), GROUPS)
+        verify(model.SerializeToString(), trained.booster, trained.calibration, trained.factors, FEATURES)
 
 
 def test_a_wrong_calibration_is_refused() -> None:
     trained = tiny_model()
     other = graph_of(Calibration(trained.calibration.slope, trained.calibration.offset + 0.1))
     with pytest.raises(ParityError, match="score"):
-        verify(other, trained.booster, trained.calibration, feature_groups(), GROUPS)
+        verify(other, trained.booster, trained.calibration, trained.factors, FEATURES)
 
 
 def test_group_sums_and_bias_make_the_margin_on_ordinary_events() -> None:
     trained = tiny_model()
     parity = measure_parity(
-        graph_of(), trained.booster, trained.calibration, feature_groups(), GROUPS, tiny_set().features
+        graph_of(), trained.booster, trained.calibration, trained.factors, FEATURES, tiny_set().features
     )
     assert parity.rows == 700
     assert max(parity.margin, parity.contribution, parity.sum_of_contributions) < 1e-5
@@ -187,14 +182,16 @@ def test_both_spellings_of_the_base_score_are_read(text: str, margin: float) -> 
 
 def test_a_booster_with_another_base_score_is_exported_right() -> None:
     rng = np.random.default_rng(1)
-    features = rng.random((300, len(feature_groups())), np.float32)
+    features = rng.random((300, FEATURES), np.float32)
     labels = (features[:, 0] > 0.8).astype(np.float32)
     columns = xgboost.DMatrix(features, labels, nthread=1)
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, columns, 4)
     data, calibration = bytes(booster.save_raw("ubj")), Calibration(1.0, 0.0)
-    graph = export(read_forest(booster), calibration, feature_groups(), GROUPS, {})
-    assert read_forest(booster).base != 0
-    verify(graph, data, calibration, feature_groups(), GROUPS)
+    forest = read_forest(booster)
+    factors = saabas_factors(forest, feature_groups(), GROUPS)
+    graph = export(forest, factors, calibration, FEATURES, {})
+    assert forest.base != 0
+    verify(graph, data, calibration, factors, FEATURES)
 
 
 def test_bytes_that_are_no_booster_are_refused_in_one_sentence() -> None:

@@ -40,7 +40,7 @@ class Judged:
 @pytest.fixture(scope="module")
 def judged() -> Judged:
     batches, kinds = [], []
-    for batch, _, names in enriched_batches(EVENTS, 7):
+    for batch, _, names, *_ in enriched_batches(EVENTS, 7):
         batches.append(batch)
         kinds += names
     return Judged(batches, kinds)
