@@ -107,6 +107,7 @@ def build_pipeline(
     shared: SharedCounts | None = None,
     labels: LabelledFraud | None = None,
     entity_key: bytes = NO_KEY,
+    store_features: bool = False,
 ) -> Pipeline:
     """Put the stages together. DataFileError where a data file of the look-ups is missing or damaged."""
     return Pipeline(
@@ -117,7 +118,7 @@ def build_pipeline(
         recognize=Recognize(load_prevalence_seed(), labels),
         relate=Relate(shared or NothingShared(), entity_key),
         enrich=load_enrich(**({"labels": labels.version} if labels and labels.version else {})),
-        score=ScoreStage(deployment),
+        score=ScoreStage(deployment, store_features=store_features),
         decide=Decide(policy),
     )
 

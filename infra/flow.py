@@ -233,6 +233,7 @@ def pipeline_of(settings: Settings, model: Model, shared: SharedCounts | None = 
             shared=shared,
             labels=load_labelled_fraud(settings.flow.reputation_file),
             entity_key=entity_key(settings),
+            store_features=settings.flow.store_features,
         )
     except (DataFileError, ReputationFileError) as error:
         raise FlowRefused(str(error)) from None

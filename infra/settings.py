@@ -108,6 +108,11 @@ class FlowSettings(Section):
     reputation_file: Path | None = Field(
         default=None, description="Labelled fraud, as `clickgoose reputation build` writes it; unset: no labels"
     )
+    store_features: bool = Field(
+        default=True,
+        description="Keep the features of every event in ClickHouse for 120 days, 0.5 to 1 KB an event: explaining an "
+        "event and comparing models later needs them",
+    )
     clickhouse_block_rows: int = Field(default=10_000, ge=1)
     clickhouse_block_seconds: float = Field(default=1.0, gt=0)
     clickhouse_slow_block_rows: int = Field(

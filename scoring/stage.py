@@ -10,6 +10,7 @@ from schemas.stage import StageOut
 from scoring.deployment import CurrentDeployment
 from scoring.explain import observed_columns
 from scoring.features import matrix
+from scoring.stored_features import pack
 
 
 class ScoreStage:
@@ -17,8 +18,9 @@ class ScoreStage:
 
     name = "score"
 
-    def __init__(self, deployment: CurrentDeployment) -> None:
+    def __init__(self, deployment: CurrentDeployment, *, store_features: bool = False) -> None:
         self._deployment = deployment
+        self._store_features = store_features
         self._observed = observed_columns()
 
     def __call__(self, batch: Enriched, /) -> StageOut[Scored]:
@@ -36,6 +38,6 @@ class ScoreStage:
             shadows=(),
             shadow_score=np.empty((rows, 0), np.float32),
             observed=table[:, self._observed],
-            features=np.empty((rows, 0), np.uint8),
+            features=pack(table) if self._store_features else np.empty((rows, 0), np.uint8),
         )
         return StageOut(widen(Scored, batch, score=section))

@@ -59,6 +59,12 @@ def row_type() -> np.dtype[np.void]:
     )
 
 
+@cache
+def schema_digest() -> str:
+    """Return what is stored beside the rows: the digest of this build's feature schema."""
+    return feature_schema().digest()
+
+
 def row_bytes() -> int:
     """Return the bytes of a packed row."""
     return row_type().itemsize

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enrichers.present import present
 from flows.parcel import Parcel, Span
@@ -16,9 +17,12 @@ from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.result import Factor
 from schemas.smart_signals import SMART_SIGNALS
 from schemas.velocity import MEASURES, WINDOWS
+from scoring.features import feature_schema
+from scoring.stored_features import pack
 from tests.builders import NOW, enriched
 
 BUILD = "0.1.0"
+MODELS = ("test-model", "test-candidate")
 DATA = tuple("vpn 1.4; relay 2026.6.1" if name == "vpn" else "" for name in SMART_SIGNALS)
 
 
@@ -107,7 +111,6 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
     sessions = base.event.session_id.copy()
     if session is not None:
         sessions[:] = session
-    scores = (np.arange(rows) * 37 % 101).astype(np.float32)
     return widen(
         Decided,
         replace(
@@ -119,6 +122,7 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
                 base.event,
                 event_id=ids,
                 session_id=sessions,
+                event_type=tuple(("payment", "login", "")[row % 3] for row in range(rows)),
                 card_token=tuple("" if row % 2 else f"card_{row // 4}" for row in range(rows)),
             ),
             network=_network(base.network),
@@ -127,12 +131,43 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
             smart=replace(base.smart, data=DATA),
             shared=replace(base.shared, degraded=np.arange(rows) % 4 == 3),
         ),
-        score=replace(
-            Score.of("test-model", scores),
-            factor=np.zeros((rows, 2), np.int8),
-            contribution=np.zeros((rows, 2), np.float32),
-        ),
-        decision=Decision.of(np.digitize(scores, [60, 85]).astype(np.uint8)),
+        score=_score(rows),
+        decision=_decision(_score(rows).score),
+    )
+
+
+def _score(rows: int) -> Score:
+    """Return scores of a live model and a candidate, two shadows of which one failed on every fifth row, and features.
+
+    Of the features, every number is its row's.
+    """
+    scores = (np.arange(rows) * 37 % 101).astype(np.float32)
+    shadows = np.stack((100 - scores, scores / 2), axis=1)
+    shadows[::5, 1] = np.nan
+    features = np.full((rows, len(feature_schema())), np.nan, np.float32)
+    features[:, feature_schema().numbers] = np.arange(rows)[:, None]
+    return replace(
+        Score.of(MODELS[0], scores),
+        versions=MODELS,
+        model=np.arange(rows, dtype=np.uint8) % 2,
+        factor=np.zeros((rows, 2), np.int8),
+        contribution=np.zeros((rows, 2), np.float32),
+        shadows=("shadow-1", "shadow-2"),
+        shadow_score=shadows,
+        features=pack(features),
+    )
+
+
+def _decision(scores: NDArray[np.float32]) -> Decision:
+    rows = np.arange(len(scores))
+    return Decision(
+        policy="policy-digest",
+        decision=np.digitize(scores, [60, 85]).astype(np.uint8),
+        before=(rows % 3).astype(np.uint8),
+        review=(60 + rows % 2).astype(np.float32),
+        deny=(85 + rows % 2).astype(np.float32),
+        margin=(3 + rows % 2).astype(np.float32),
+        shadow=np.stack((rows % 3, (rows + 1) % 3), axis=1).astype(np.uint8),
     )
 
 

@@ -13,7 +13,7 @@ from clickhouse_driver.errors import Error, ServerException, TypeMismatchError
 from flows.sinks.destination import DestinationError, RowsRefused
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
-from flows.sinks.tables import Table, archive_columns, event_columns, letter_columns, pack_rows, tables_of, unpack_rows
+from flows.sinks.tables import Table, letter_columns, pack_rows, scored_tables, tables_of, unpack_rows
 from schemas.dead_letter import DeadLetter, Reason
 
 # A block may hold events of many days: late ones, and those of a replay.
@@ -38,7 +38,10 @@ def client_url(url: str, connect_seconds: float, answer_seconds: float) -> str:
 
 
 class ClickHouse:
-    """Writes events, the raw archive and dead letters. A row written again replaces itself (see infra/clickhouse)."""
+    """Writes events, their features, the raw archive and dead letters.
+
+    A row written again replaces itself (see infra/clickhouse).
+    """
 
     name = "clickhouse"
 
@@ -87,12 +90,8 @@ class ClickHouse:
         why = Undelivered(Reason.SINK_CLICKHOUSE, self.name, detail, "rows")
         found: list[DeadLetter] = []
         for item in parcels:
-            batch = item.parcel.batch
-            if len(batch):
-                tables = {"events": event_columns(batch, item.results)}
-                if self._archive:
-                    tables["raw_archive"] = archive_columns(batch)
-                found += why.scored(item, pack_rows(tables))
+            if len(item.parcel.batch):
+                found += why.scored(item, pack_rows(scored_tables(item, self._archive)))
             if item.parcel.errs:
                 packed = pack_rows({"dead_letters": letter_columns(item.parcel.errs)})
                 found += map(why.dead, item.parcel.errs, packed)

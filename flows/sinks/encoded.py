@@ -49,13 +49,13 @@ def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[
     def encode(parcel: Parcel[Decided]) -> EncodedParcel:
         results = tuple(results_of(parcel.batch, explain, present, build))
         records = tuple(encode_result(result) for result in results)
-        return EncodedParcel(replace(parcel, batch=_without_signals(parcel.batch)), results, records)
+        return EncodedParcel(replace(parcel, batch=_without_inputs(parcel.batch)), results, records)
 
     return encode
 
 
-def _without_signals(batch: Decided) -> Decided:
-    """Let go of the signal columns, which no sink writes: a queue then holds what was received, not thrice that."""
+def _without_inputs(batch: Decided) -> Decided:
+    """Let go of what no sink writes, signals and observed values: a queue holds what was received, not thrice that."""
     rows = len(batch)
     empty = batch.signals.numbers[:, :0]
     none = np.empty((rows, 0), np.int32)
@@ -67,4 +67,4 @@ def _without_signals(batch: Decided) -> Decided:
         categories=np.empty((rows, 0), np.uint32),
         texts=Texts((b"",) * rows, none, none),
     )
-    return replace(batch, signals=signals)
+    return replace(batch, signals=signals, score=replace(batch.score, observed=np.empty((rows, 0), np.float32)))

@@ -23,6 +23,7 @@ from schemas.environment import BROWSERS, DENSITIES, DEVICES, ENGINES, GPU_DRIVE
 from schemas.event_time import event_time
 from schemas.result import DECISIONS, Result
 from schemas.travel import travel_kmh
+from scoring.stored_features import schema_digest
 
 Column = NDArray[Any]
 Table = dict[str, Column]
@@ -86,6 +87,8 @@ def event_columns(batch: Decided, results: Sequence[Result]) -> Table:
         **_counts(batch),
         **_history(batch),
         **_verdict(batch, results),
+        **_grounds(batch),
+        **_shadows(batch),
         **_activity(batch),
         **_ledger(batch),
     }
@@ -102,6 +105,7 @@ def _identity(batch: Decided) -> Table:
         "transaction": _texts(event.transaction),
         "linked_id": _texts(event.linked_id),
         "card": _texts(map(hashed_card_token, event.merchant, event.card_token)),
+        "event_type": _texts(event.event_type),
         "country": _COUNTRIES[batch.network.country],
         "asn": batch.network.asn,
         "key_id": event.key_id,
@@ -196,6 +200,33 @@ def _verdict(batch: Decided, results: Sequence[Result]) -> Table:
     }
 
 
+def _grounds(batch: Decided) -> Table:
+    """Return what the decision rests on besides the score."""
+    decision = batch.decision
+    return {
+        "policy": _shared(decision.policy, len(batch)),
+        "review": decision.review,
+        "deny": decision.deny,
+        "margin": decision.margin,
+        "before": _named(DECISIONS, decision.before),
+    }
+
+
+def _shadows(batch: Decided) -> Table:
+    """Return what each shadow model said; one that failed has no decision."""
+    scores = batch.score.shadow_score
+    if scores.shape[1]:
+        names = np.where(np.isnan(scores), "", np.array(DECISIONS)[batch.decision.shadow])
+        decisions = _texts(map(SEPARATOR.join, names.tolist()))
+    else:
+        decisions = _shared("", len(batch))
+    return {
+        "shadow_models_text": _shared(SEPARATOR.join(batch.score.shadows), len(batch)),
+        "shadow_scores_bytes": _rows_as_bytes(scores),
+        "shadow_decisions_text": decisions,
+    }
+
+
 def _activity(batch: Decided) -> Table:
     activity = batch.activity
     offsets = activity.offsets.tolist()
@@ -220,6 +251,30 @@ def archive_columns(batch: Decided) -> Table:
     del origin["polled_at"]
     identity = {"event_id": _rows_as_bytes(batch.event.event_id), "merchant": _texts(batch.event.merchant)}
     return {**origin, **identity, "payload": objects(batch.values)}
+
+
+def feature_columns(batch: Decided) -> Table:
+    """Return the columns of ``features``: what the events were scored by, packed by scoring.stored_features."""
+    score = batch.score
+    return {
+        "merchant": _texts(batch.event.merchant),
+        "occurred_at": _milliseconds(batch.event.occurred_at),
+        "event_id": _rows_as_bytes(batch.event.event_id),
+        "schema": _shared(schema_digest(), len(batch)),
+        "model": _texts(score.versions)[score.model],
+        "packed": _rows_as_bytes(score.features),
+    }
+
+
+def scored_tables(item: EncodedParcel, archive: bool) -> dict[str, Table]:
+    """Return the columns of the tables that hold scored events, all of the same number of rows."""
+    batch = item.parcel.batch
+    found = {"events": event_columns(batch, item.results)}
+    if batch.score.features.shape[1]:
+        found["features"] = feature_columns(batch)
+    if archive:
+        found["raw_archive"] = archive_columns(batch)
+    return found
 
 
 _LETTER_COLUMNS: Mapping[str, Callable[[DeadLetter], bytes]] = {
@@ -250,13 +305,11 @@ def letter_columns(letters: Sequence[DeadLetter]) -> Table:
 
 def tables_of(parcels: Sequence[EncodedParcel], archive: bool = True) -> dict[str, Table]:
     """Return the columns of every table that has rows, by table."""
-    found: dict[str, list[Table]] = {"events": [], "raw_archive": [], "dead_letters": []}
+    found: dict[str, list[Table]] = {"events": [], "features": [], "raw_archive": [], "dead_letters": []}
     for item in parcels:
-        batch = item.parcel.batch
-        if len(batch):
-            found["events"].append(event_columns(batch, item.results))
-            if archive:
-                found["raw_archive"].append(archive_columns(batch))
+        if len(item.parcel.batch):
+            for name, table in scored_tables(item, archive).items():
+                found[name].append(table)
         if item.parcel.errs:
             found["dead_letters"].append(letter_columns(item.parcel.errs))
     return {name: join(parts) for name, parts in found.items() if parts}

@@ -11,10 +11,13 @@ from infra.clickhouse.migrate import MigrationError, said_plainly
 # What a row's age is counted from, by table.
 _AGES = {
     "events": "occurred_at",
+    "features": "occurred_at",
     "raw_archive": "appended_at",
     "dead_letters": "received_at",
     "events_per_minute": "minute",
 }
+# Days after which a table's rows are deleted whatever the tiers say: its migration says why.
+_KEPT_AT_MOST = {"features": 120}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,14 @@ class Tiers:
 
     def _of(self, table: str, column: str) -> list[str]:
         age = f"toDateTime({column}) + INTERVAL"
+        kept = min((days for days in (self.keep_days, _KEPT_AT_MOST.get(table)) if days is not None), default=None)
         moves = [
             f"{age} {days} DAY {action}"
-            for days, action in (
-                (self.warm_days, "TO VOLUME 'warm'"),
-                (self.cold_days, "TO VOLUME 'cold'"),
-                (self.keep_days, "DELETE"),
-            )
-            if days is not None
+            for days, action in ((self.warm_days, "TO VOLUME 'warm'"), (self.cold_days, "TO VOLUME 'cold'"))
+            if days is not None and (kept is None or days < kept)
         ]
+        if kept is not None:
+            moves.append(f"{age} {kept} DAY DELETE")
         found = []
         if self.policy is not None:
             found.append(f"ALTER TABLE {table} MODIFY SETTING storage_policy = '{self.policy}'")

@@ -26,7 +26,7 @@ from schemas.smart_signals import SMART_SIGNALS
 from schemas.travel import travel_kmh
 from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 from tests.builders import NOW
-from tests.scored_parcels import BUILD, DATA, encoded_parcel
+from tests.scored_parcels import BUILD, DATA, MODELS, encoded_parcel
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack
@@ -89,7 +89,8 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     previous = int(velocity.previous_at[row])
     assert found["previous_at"] == (None if previous < 0 else moment(previous))
     assert (found["score"], found["decision"]) == (pytest.approx(result.score), result.decision)
-    assert (found["model"], found["build"], found["ruleset"]) == ("test-model", BUILD, "")
+    assert (found["model"], found["build"], found["ruleset"]) == (MODELS[row % 2], BUILD, "")
+    _check_decision(found, item, row)
     assert found["factors"] == [factor.code for factor in result.factors]
     assert found["factor_texts"] == [factor.text for factor in result.factors]
     assert found["contributions"] == pytest.approx([factor.contribution for factor in result.factors])
@@ -102,6 +103,18 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     for name in ("time", "code", "target", "value"):
         assert found[f"activity_{name}"] == getattr(log, name)[first:last].tolist(), name
     assert found["ledger"] == result.ledger
+
+
+def _check_decision(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
+    grounds, score = item.parcel.batch.decision, item.parcel.batch.score
+    assert found["event_type"] == ("payment", "login", "")[row % 3]
+    assert (found["policy"], found["before"]) == (grounds.policy, DECISIONS[row % 3])
+    assert (found["review"], found["deny"], found["margin"]) == (60 + row % 2, 85 + row % 2, 3 + row % 2)
+    assert found["shadow_models"] == list(score.shadows)
+    np.testing.assert_array_equal(np.float32(found["shadow_scores"]), score.shadow_score[row])
+    assert math.isnan(found["shadow_scores"][1]) == (row % 5 == 0)
+    would = [DECISIONS[decision] for decision in grounds.shadow[row]]
+    assert found["shadow_decisions"] == ([would[0], ""] if row % 5 == 0 else would)
 
 
 def _check_counts(found: dict[str, Any], item: EncodedParcel, row: int) -> None:

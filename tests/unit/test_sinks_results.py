@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from msgspec import structs
 
 from flows.sinks.results import entities, velocities
-from flows.sinks.tables import Table, archive_columns, event_columns, letter_columns, pack_rows, tables_of, unpack_rows
+from flows.sinks.tables import Table, event_columns, letter_columns, pack_rows, scored_tables, tables_of, unpack_rows
 from schemas.batches import Shared, Velocity
 from schemas.result import (
     DECISIONS,
@@ -25,8 +26,10 @@ from schemas.result import (
 )
 from schemas.shared import unknown
 from schemas.velocity import KINDS
+from scoring.features import feature_schema
+from scoring.stored_features import row_bytes, unpack
 from tests.builders import NOW
-from tests.scored_parcels import BUILD, encoded_parcel
+from tests.scored_parcels import BUILD, MODELS, encoded_parcel
 
 
 def test_a_result_says_what_its_row_says() -> None:
@@ -46,7 +49,8 @@ def test_a_result_says_what_its_row_says() -> None:
         assert result.velocity.sessions == Windows(1, 1, 9)
         assert result.session == SessionSoFar(3, NOW + 1000 * row - 9)
         assert result.origin == Place("events.raw", 3, 40 + row)
-        assert (result.versions.model, result.versions.build) == ("test-model", BUILD)
+        assert (result.versions.model, result.versions.build) == (MODELS[row % 2], BUILD)
+        assert result.versions.policy == "policy-digest"
         assert result.ledger == {"received": NOW * 1000 + 40 + row, "polled": NOW * 1000 + 45 + row}
 
 
@@ -102,6 +106,12 @@ def test_smart_signals_that_are_not_computable_are_null() -> None:
     assert known.smart_signals["bot"].confidence == pytest.approx(0.9)
 
 
+def test_merchants_are_told_nothing_of_shadow_models() -> None:
+    item = encoded_parcel(5)
+    for record in item.records:
+        assert b"shadow" not in record and b"before" not in record and b"features" not in record
+
+
 def test_records_are_the_results_as_json() -> None:
     item = encoded_parcel(5)
     assert tuple(map(decode_result, item.records)) == item.results
@@ -117,6 +127,8 @@ def test_an_encoded_parcel_lets_go_of_the_signals_and_keeps_the_rest() -> None:
     assert len(batch) == len(batch.signals) == 4
     assert batch.signals.numbers.size == batch.signals.categories.size == 0
     assert batch.signals.texts.column is not None
+    assert batch.score.observed.shape == (4, 0) and batch.score.observed.base is None
+    assert batch.score.features.shape == (4, row_bytes())
     assert len(batch.take(np.array([2, 0]))) == 2
 
 
@@ -136,10 +148,11 @@ def _same(left: Table, right: Table) -> None:
 
 def test_rows_packed_for_the_backup_come_back_as_the_same_columns() -> None:
     item = encoded_parcel(7, dead=3)
-    events, archive = event_columns(item.parcel.batch, item.results), archive_columns(item.parcel.batch)
-    (found,) = unpack_rows(pack_rows({"events": events, "raw_archive": archive}))
-    _same(found["events"], events)
-    _same(found["raw_archive"], archive)
+    tables = scored_tables(item, archive=True)
+    assert set(tables) == {"events", "features", "raw_archive"}
+    (found,) = unpack_rows(pack_rows(tables))
+    for name, table in tables.items():
+        _same(found[name], table)
     letters = letter_columns(item.parcel.errs)
     (found,) = unpack_rows(pack_rows({"dead_letters": letters}))
     _same(found["dead_letters"], letters)
@@ -163,6 +176,26 @@ def test_columns_of_many_parcels_are_joined_in_order() -> None:
     assert tables["raw_archive"]["payload"].tolist() == [b"sealed\0%d\0" % n for n in (0, 1, 10, 11, 12)]
     assert tables["dead_letters"]["offset"].tolist() == [13]
     assert "raw_archive" not in tables_of([encoded_parcel(2)], archive=False)
+    assert unpack(tables["features"]["packed"].tolist())[:, 0].tolist() == [0, 1, 0, 1, 2]
+    assert set(tables["features"]["schema"]) == {feature_schema().digest().encode()}
+    assert tables["features"]["model"].tolist() == [MODELS[n].encode() for n in (0, 1, 0, 1, 0)]
+
+
+def test_features_that_are_not_kept_are_not_written() -> None:
+    whole = encoded_parcel(2)
+    score = replace(whole.parcel.batch.score, features=np.empty((2, 0), np.uint8))
+    bare = replace(whole, parcel=replace(whole.parcel, batch=replace(whole.parcel.batch, score=score)))
+    assert set(tables_of([bare])) == {"events", "raw_archive"}
+    assert len(tables_of([bare, whole])["features"]["packed"]) == 2
+
+
+def test_a_shadow_that_failed_has_no_decision() -> None:
+    item = encoded_parcel(6)
+    table = event_columns(item.parcel.batch, item.results)
+    assert table["shadow_models_text"].tolist() == [b"shadow-1,shadow-2"] * 6
+    assert table["shadow_decisions_text"].tolist() == [
+        b"allow,", b"review,deny", b"deny,allow", b"allow,review", b"review,deny", b"deny,",
+    ]  # fmt: skip
 
 
 def test_a_window_that_is_not_known_is_null_beside_those_that_are() -> None:
