@@ -54,7 +54,7 @@ class LabelOutcome(Model):
 
     index: int = Field(ge=0, description="Its place in the request")
     status: Literal["stored", "refused"]
-    reason: Refusal | None = Field(description="Why it is refused; null where it is stored")
+    reason: Refusal | None = Field(default=None, description="Why it is refused; left out where it is stored")
 
 
 class LabelsResponse(Model):
@@ -70,7 +70,7 @@ class LabelsResponse(Model):
                     "stored": 1,
                     "refused": 1,
                     "results": [
-                        {"index": 0, "status": "stored", "reason": None},
+                        {"index": 0, "status": "stored"},
                         {"index": 1, "status": "refused", "reason": "too_old"},
                     ],
                 }

@@ -17,7 +17,7 @@ _MOST_ROWS = 20_000  # of one insert
 _MOST_WAITING = 50_000  # rows, of a few hundred bytes each
 _COLUMNS = "merchant, target, id, label, labelled_at, received_at"
 _INSERT = f"INSERT INTO labels ({_COLUMNS}) VALUES"
-Row = tuple[str, str, str, str, int, int]
+Row = tuple[bytes, bytes, bytes, bytes, int, int]
 
 
 class _Waiting(NamedTuple):
@@ -55,7 +55,8 @@ class LabelStore:
         """Stamp every label with a microsecond of its own: of two for one target the later one stays."""
         first = max(self._clock() * 1_000, self._last_stamp + 1)
         self._last_stamp = first + len(labels) - 1
-        return [(merchant, one.target, one.id, one.label, one.labelled_at, first + at) for at, one in enumerate(labels)]
+        named = ((merchant.encode(), one.target.encode(), one.id.encode(), one.label.encode()) for one in labels)
+        return [(*name, one.labelled_at, first + at) for at, (name, one) in enumerate(zip(named, labels, strict=True))]
 
     async def _flush(self) -> None:
         while self._queue:

@@ -9,7 +9,7 @@ import json
 import os
 import struct
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,39 @@ class _MemoryPipeline:
         return [self._redis.run(*command) for command in self._commands]
 
 
+class MemoryClickHouse:
+    """Takes statements, or fails as the test says; ``answers`` maps the beginning of a query to what it gives."""
+
+    def __init__(self) -> None:
+        self.executed: list[tuple[str, Any]] = []
+        self.error: Exception | None = None
+        self.answers: dict[str, Any] = {}
+        self.connections = 0
+        self.before: Callable[[], None] = lambda: None
+
+    def __call__(self) -> MemoryClickHouse:
+        """Stand in for the function that connects."""
+        self.connections += 1
+        return self
+
+    def execute(self, query: str, params: Any = None, **options: Any) -> Any:
+        """Note the statement."""
+        self.before()
+        if self.error is not None:
+            raise self.error
+        self.executed.append((query, params))
+        return next((found for beginning, found in self.answers.items() if query.lstrip().startswith(beginning)), [])
+
+    def disconnect(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def labels(self) -> list[tuple[Any, ...]]:
+        """The rows that were inserted into ``labels``."""
+        rows = [row for query, rows in self.executed if query.startswith("INSERT INTO labels") for row in rows]
+        return [tuple(value.decode() if isinstance(value, bytes) else value for value in row) for row in rows]
+
+
 @dataclass
 class Page:
     """A page with an open session."""
@@ -252,15 +285,16 @@ class Tier:
     client: httpx.AsyncClient
     kafka: MemoryAppender
     redis: MemoryRedis
+    clickhouse: MemoryClickHouse
 
 
 @contextlib.asynccontextmanager
 async def tier(directory: Path, *, clock: Clock = now_ms, **changes: Any) -> AsyncIterator[Tier]:
     """Serve a tier in memory, with changes to its configuration and, if need be, a clock of its own (Unix ms)."""
-    kafka, redis = MemoryAppender(), MemoryRedis()
-    app = create_app(config(directory, **changes), clock=clock, appender=kafka, redis=redis)
+    kafka, redis, clickhouse = MemoryAppender(), MemoryRedis(), MemoryClickHouse()
+    app = create_app(config(directory, **changes), clock=clock, appender=kafka, redis=redis, clickhouse=clickhouse)
     async with running(app) as client:
-        yield Tier(app, client, kafka, redis)
+        yield Tier(app, client, kafka, redis, clickhouse)
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:
