@@ -142,6 +142,27 @@ class FlowSettings(Section):
     drain_seconds: float = Field(default=25.0, gt=0, description="A drain that takes longer ends as on kill -9")
 
 
+class ModelSettings(Section):
+    """Where models come from, and whose are taken."""
+
+    root: str | None = Field(
+        default=None, description="A directory, or s3://, gs:// or az://; unset: the models that came with clickgoose"
+    )
+    cache: Path | None = Field(
+        default=None, description="Where those of an object store are kept; unset: <home>/models"
+    )
+    trusted_keys: tuple[str, ...] = Field(
+        default=(), description="Public keys whose signatures are believed, as `clickgoose model keygen` prints them"
+    )
+    require_signature: bool | None = Field(
+        default=None, description="Refuse unsigned models; unset: everywhere but in the shipped directory"
+    )
+    signing_key_file: Path | None = Field(
+        default=None, description="Private key that `clickgoose model train` signs with"
+    )
+    watch_seconds: float = Field(default=1.0, gt=0, le=3600, description="How often the flow looks at the roll-out")
+
+
 class StackSettings(Section):
     """The local stack's own choices; a part whose address is set above is not started at all."""
 
@@ -167,7 +188,10 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     flow: FlowSettings = FlowSettings()
     stack: StackSettings = StackSettings()
-    model_version: str | None = Field(default=None, description="Unset: the version that scoring/models/current names")
+    models: ModelSettings = ModelSettings()
+    model_version: str | None = Field(
+        default=None, description="Pins one version: the roll-out is not looked at; unset: what rollout.json names"
+    )
     master_keys: dict[int, SecretStr] = Field(
         default_factory=dict, description="key id -> 32 bytes in hex; the highest id seals new sessions"
     )

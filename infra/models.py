@@ -1,0 +1,76 @@
+"""The registry of the settings: where models lie, whose are taken, and who it is that changes the roll-out."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from infra.object_storage import SCHEMES, ObjectStorage, open_object_store
+from infra.settings import Settings
+from scoring.model import MODELS, ModelError
+from scoring.registry import DirectoryStorage, Registry, Storage
+from scoring.rollout import Author
+from scoring.signing import TRUSTED_KEYS_FILE, BadKey, Signer, Trust, read_keys
+
+
+def registry_of(settings: Settings, root: str | None = None) -> Registry:
+    """Return the registry of the settings, or at another root. ModelError where an address or a key is wrong."""
+    address = root or settings.models.root or str(MODELS)
+    storage = _storage(address)
+    cache = None if isinstance(storage, DirectoryStorage) else _cache(settings, storage.address)
+    return Registry(storage, trust_of(settings, shipped=_is_shipped(address)), cache)
+
+
+def trust_of(settings: Settings, *, shipped: bool) -> Trust:
+    """Return whose models are taken. Models that came with the program are its own files: they need no signature."""
+    wanted = settings.models.require_signature
+    try:
+        keys = read_keys((MODELS / TRUSTED_KEYS_FILE).read_text("utf-8").splitlines())
+    except FileNotFoundError:
+        keys = ()
+    try:
+        return Trust((*settings.models.trusted_keys, *keys), (not shipped) if wanted is None else wanted)
+    except BadKey as error:
+        raise ModelError(f"CLICKGOOSE_MODELS__TRUSTED_KEYS: {error}") from error
+
+
+def signer_of(file: Path | None) -> Signer | None:
+    """Return the signer of a key file, or none where none is named. ModelError where it cannot be used."""
+    if file is None:
+        return None
+    try:
+        return Signer.from_pem(file.read_bytes())
+    except (OSError, BadKey) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"{file} cannot be used to sign: {reason}") from error
+
+
+def author() -> Author:
+    """Return who runs this, and the time."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        user = f"uid {os.getuid()}"
+    return Author(f"{user}@{socket.gethostname()}", datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _storage(address: str) -> Storage:
+    if address.startswith(SCHEMES):
+        return ObjectStorage(address, open_object_store(address))
+    plain = address.removeprefix("file://")
+    if "://" in plain:
+        raise ModelError(f"{address} is no root of models: name a directory, or one of {', '.join(SCHEMES)}")
+    return DirectoryStorage(Path(plain))
+
+
+def _cache(settings: Settings, address: str) -> Path:
+    """Return a directory of this address's own."""
+    return (settings.models.cache or settings.home / "models") / hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+def _is_shipped(address: str) -> bool:
+    return not address.startswith(SCHEMES) and Path(address.removeprefix("file://")).resolve() == MODELS.resolve()
