@@ -231,6 +231,11 @@ class Model:
         found = self.session.run(list(Verdict._fields), {"features": features})
         return Verdict(*found)
 
+    def score(self, features: F32) -> F32:
+        """Score float32[n, F] without factors: float32[n], 0 to 100, the same as of ``run``."""
+        (found,) = self.session.run(["score"], {"features": features})
+        return np.asarray(found)
+
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """Return a session on one thread: the flow runs one process a core, and sums keep their order."""
