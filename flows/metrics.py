@@ -1,12 +1,14 @@
-"""The flow's metrics: names as in docs/operations.md, labels from closed sets only."""
+"""The flow's metrics: names as in docs/operations.md, labels from closed sets, and the models in use."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from flows.sinks.writer import Report, Writer
+from schemas.batches import Score
 
 _SECONDS = (0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _EVENT_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
@@ -28,6 +30,9 @@ class FlowMetrics:
         )
         self.dead_letters = Counter(
             "clickgoose_dead_letters", "Dead letters by reason", ("stage", "reason"), registry=registry
+        )
+        self.model_rows = Counter(
+            "clickgoose_model_rows", "Rows that each model scored", ("model", "outcome"), registry=registry
         )
         self.event_seconds = Histogram(
             "clickgoose_event_latency_seconds",
@@ -107,6 +112,15 @@ class FlowMetrics:
             registry=registry,
         )
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
+
+    def on_score(self, score: Score) -> None:
+        """Count the rows of each model: scored for the merchant, shadowed beside it, or failed in the shadow."""
+        for version, rows in zip(score.versions, np.bincount(score.model).tolist(), strict=False):
+            self.model_rows.labels(version, "scored").inc(rows)
+        failed = np.isnan(score.shadow_score).sum(axis=0).tolist()
+        for version, rows in zip(score.shadows, failed, strict=True):
+            self.model_rows.labels(version, "shadowed").inc(len(score) - rows)
+            self.model_rows.labels(version, "failed").inc(rows)
 
     def watch_queue(self, writer: Writer[Any]) -> None:
         """Show a writer's queue at every scrape."""

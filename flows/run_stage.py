@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
-from schemas.batches import RawBatch
+from schemas.batches import RawBatch, Scored
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.stage import Applies, Stage, StageOut
 
@@ -105,6 +105,8 @@ def _count(name: str, before: Parcel[In], after: Parcel[Out], seconds: float, me
     metrics.stage_rows.labels(name, "ok").inc(len(after.batch))
     if after.dropped > before.dropped:
         metrics.stage_rows.labels(name, "dropped").inc(after.dropped - before.dropped)
+    if isinstance(after.batch, Scored) and not isinstance(before.batch, Scored):
+        metrics.on_score(after.batch.score)
     fresh = after.errs[len(before.errs) :]
     if fresh:
         metrics.stage_rows.labels(name, "dead").inc(len(fresh))
