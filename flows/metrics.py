@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,13 @@ class FlowMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.model_info = Gauge(
+            "clickgoose_model_info", "1 for each model in use", ("version", "role"), registry=registry
+        )
+        self.model_swaps = Counter("clickgoose_model_swaps", "Times that other models took over", registry=registry)
+        self.model_refused = Counter(
+            "clickgoose_model_refused", "Reasons not to use a model of the roll-out, each once", registry=registry
+        )
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
 
     def on_score(self, score: Score) -> None:
@@ -121,6 +129,13 @@ class FlowMetrics:
         for version, rows in zip(score.shadows, failed, strict=True):
             self.model_rows.labels(version, "shadowed").inc(len(score) - rows)
             self.model_rows.labels(version, "failed").inc(rows)
+
+    def show_models(self, roles: Mapping[str, Sequence[str]]) -> None:
+        """State which versions are in use, by role."""
+        self.model_info.clear()
+        for role, versions in roles.items():
+            for version in versions:
+                self.model_info.labels(version, role).set(1)
 
     def watch_queue(self, writer: Writer[Any]) -> None:
         """Show a writer's queue at every scrape."""

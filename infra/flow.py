@@ -38,11 +38,13 @@ from infra.flow_layout import StateRoot, process_of
 from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
 from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
+from infra.model_watch import ModelWatch, roles_of
+from infra.models import registry_of
 from infra.settings import Settings
 from infra.topics import RAW
 from schemas.batches import Decided, Normalized, Recognized
 from schemas.shared import SharedCounts
-from scoring.deployment import only
+from scoring.deployment import CurrentDeployment, only
 from scoring.explain import Explainer
 from scoring.model import Model, ModelError, find_model
 
@@ -103,9 +105,9 @@ class FlowProcess:
         metrics = FlowMetrics(self.registry)
         monitor = Monitor(time.time_ns, metrics, self.settings.flow.bug_share_limit)
         progress = Progress(SINKS)
-        model = load_model(self.settings)
+        models = watch_models(self.settings, metrics)
         shared = shared_counts(self.settings, self._addresses.redis, stream_name(self._bootstrap, self.topic), metrics)
-        pipeline = pipeline_of(self.settings, model, shared)
+        pipeline = pipeline_of(self.settings, models, shared)
         checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.keyed, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)
@@ -115,13 +117,15 @@ class FlowProcess:
             SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, fence.check, epoch, ready)
         )
         sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
-        flow = build_flow(self._parts(source, pipeline, model, checkpoints, sinks, monitor))
-        log.info("flow starts", extra={"resume": resume, "model": model.version})
+        flow = build_flow(self._parts(source, pipeline, checkpoints, sinks, monitor))
+        log.info("flow starts", extra={"resume": resume, **roles_of(models())})
+        models.start()
         sinks.start_redrive()
         try:
             epochs = timedelta(seconds=self.settings.flow.epoch_seconds)
             run_bytewax(flow, epochs, self.place.ordinal, self.place.addresses)
         finally:
+            models.close()
             sinks.stop_redrive()
             shared.close()
             checkpoints.finish()
@@ -178,7 +182,6 @@ class FlowProcess:
         self,
         source: RawEvents,
         pipeline: Pipeline,
-        model: Model,
         checkpoints: Checkpoints[Normalized, Recognized],
         sinks: FlowSinks,
         monitor: Monitor,
@@ -210,14 +213,23 @@ def _timed(
 
 
 def load_model(settings: Settings) -> Model:
-    """Return the model that the settings name, or the shipped one."""
+    """Return the model that the settings pin, or the live one of their registry."""
     try:
-        return Model.load(find_model(settings.model_version))
+        registry = registry_of(settings)
+        return registry.load(settings.model_version or registry.rollout().roles.live)
     except ModelError as error:
         raise FlowRefused(str(error)) from error
 
 
-def pipeline_of(settings: Settings, model: Model, shared: SharedCounts | None = None) -> Pipeline:
+def watch_models(settings: Settings, metrics: FlowMetrics) -> ModelWatch:
+    """Return the models of the settings' registry, and who keeps them current; FlowRefused where none can be used."""
+    try:
+        return ModelWatch(registry_of(settings), metrics, settings.models.watch_seconds, settings.model_version)
+    except ModelError as error:
+        raise FlowRefused(str(error)) from error
+
+
+def pipeline_of(settings: Settings, models: CurrentDeployment, shared: SharedCounts | None = None) -> Pipeline:
     """Return the pipeline of these settings; FlowRefused where their master keys or a data file cannot be used."""
     try:
         keys = key_ring(settings)
@@ -227,8 +239,8 @@ def pipeline_of(settings: Settings, model: Model, shared: SharedCounts | None = 
     try:
         return build_pipeline(
             keys,
-            only(model),
-            policy=model.policy,
+            models,
+            policy=models().live.policy,
             lateness_ms=lateness,
             shared=shared,
             labels=load_labelled_fraud(settings.flow.reputation_file),

@@ -6,6 +6,7 @@ GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY, ...) or the machine's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -103,4 +104,6 @@ class ObjectStorage:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """Return what it says without how long that took, so that the same failure reads the same."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r" in [0-9.]+[mµn]?s.*", "", line)[:200]

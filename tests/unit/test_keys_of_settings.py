@@ -13,6 +13,7 @@ from enrichers.address_file import DataFileError
 from infra.flow import FlowRefused, pipeline_of
 from infra.keys import key_ring
 from infra.settings import Settings
+from scoring.deployment import only
 from scoring.model import Model, find_model
 
 
@@ -35,7 +36,7 @@ def test_a_wrong_key_is_named_by_its_id_and_refused_by_the_flow_too(keys: dict[s
     with pytest.raises(ValueError, match=sentence):
         key_ring(settings(**keys))
     with pytest.raises(FlowRefused, match=sentence):
-        pipeline_of(settings(**keys), Model.load(find_model()))
+        pipeline_of(settings(**keys), only(Model.load(find_model())))
 
 
 def test_a_flow_without_its_data_files_is_refused_with_their_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,4 +45,4 @@ def test_a_flow_without_its_data_files_is_refused_with_their_sentence(monkeypatc
 
     monkeypatch.setattr(flows.pipeline, "load_address_table", damaged)
     with pytest.raises(FlowRefused, match=r"^The data file x is damaged\.$"):
-        pipeline_of(settings(k1="11" * 32), Model.load(find_model()))
+        pipeline_of(settings(k1="11" * 32), only(Model.load(find_model())))
