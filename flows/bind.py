@@ -13,7 +13,7 @@ from bytewax.dataflow import Dataflow, Stream
 from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_stage
-from schemas.batches import Decided, RawBatch
+from schemas.batches import Decided, RawBatch, Scored
 from schemas.stage import Stage
 
 In = TypeVar("In", bound=RawBatch)
@@ -34,8 +34,13 @@ def bind_keyed(up: Stream[Parcel[In]], name: str, checkpoints: Checkpoints[In, O
     return op.map(name, up, checkpoints.apply)
 
 
+def bind_decide(up: Stream[Parcel[Scored]], name: str, checkpoints: Checkpoints[Any, Any]) -> Stream[Parcel[Decided]]:
+    """Decide with the state that lies in the same log, on the same worker, as ``bind_keyed`` says."""
+    return op.map(name, up, checkpoints.decide)
+
+
 def bind_remember(up: Stream[Parcel[Decided]], checkpoints: Checkpoints[Any, Any]) -> Stream[Parcel[Decided]]:
-    """Hand scores back to the keyed stages, on the same worker.
+    """Hand scores and decisions back to the keyed stages, on the same worker.
 
     A worker runs one parcel through all steps before its source polls again or ends an epoch (a test watches it), so a
     parcel finds every earlier one remembered, and a snapshot finds every applied row scored.

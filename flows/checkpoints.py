@@ -21,10 +21,11 @@ from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor, run_session
 from flows.state_log import Loaded, StateLog, StateWriteFailed, directory_of
-from schemas.batches import I64, Decided, RawBatch
+from schemas.batches import I64, Decided, RawBatch, Scored
 from schemas.columns import widen
 from schemas.stage import Applies, KeyedStage, Session, StageOut
 from schemas.velocity import SCORE_LAG
+from scoring.decide import DecideSession, Together
 
 In = TypeVar("In", bound=RawBatch)
 Out = TypeVar("Out", bound=RawBatch)
@@ -137,6 +138,18 @@ class Checkpoints(Generic[In, Out]):
         for turn in zip(*steps.values(), strict=True):
             yield turn[0][0], _ByPartition({at: session for at, (_, session) in zip(steps, turn, strict=True)})
 
+    def decide(self, parcel: Parcel[Scored]) -> Parcel[Decided]:
+        """Run the last keyed stage on a parcel that has its scores, each row with the state of its partition.
+
+        A state is torn by what it raises as in ``apply``. Between this and ``remember`` no frame is written.
+        """
+        states = {span.partition: self._open[span.partition] for span in parcel.spans}
+        _tear(states.values(), torn=True)
+        together = Together({partition: _last_of(state.session) for partition, state in states.items()})
+        done = run_session(together.name, together, parcel, self._monitor)
+        _tear(states.values(), torn=False)
+        return done
+
     def remember(self, parcel: Parcel[Decided]) -> Parcel[Decided]:
         """Let the sessions take note of a parcel's scores, and hand the parcel on as it is."""
         states = {span.partition: self._open[span.partition] for span in parcel.spans}
@@ -209,6 +222,12 @@ def _tear(states: Iterable[_Open[In, Out]], *, torn: bool) -> None:
 
 def _steps_of(session: Session[Any, Any], name: str) -> Sequence[tuple[str, Applies[Any, Any]]]:
     return session.steps if isinstance(session, ChainSession) else ((name, session),)
+
+
+def _last_of(session: Session[Any, Any]) -> DecideSession:
+    if not isinstance(session, ChainSession):
+        raise TypeError("this flow has no stage behind its scores")
+    return session.last
 
 
 def _set_aside(directory: Path, next_offset: int, end: int) -> None:

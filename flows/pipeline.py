@@ -2,11 +2,11 @@
 
 ::
 
-                                                   +-----------+---------- remember -----------------+
-                                                   v           v                                     |
+                                                     +-----------+---------------- remember ------------------+
+                                                     v           v                                            |
     raw -> decode -> verify_mask -> normalize -> velocity -> recognize -> relate -> enrich -> score -> decide -> results
-             |            |             |            |           |          |         |        |        |
-             +------------+-------------+------------+-----------+----------+---------+--------+--------+-> dead letters
+              |           |             |            |           |           |         |        |
+              +-----------+-------------+------------+-----------+-----------+---------+--------+-------> dead letters
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from schemas.recognition import LabelledFraud
 from schemas.shared import NothingShared, SharedCounts
 from schemas.stage import KeyedStage, Stage
 from scoring.decide import Decide
-from scoring.deployment import CurrentDeployment
-from scoring.policy import Policy
+from scoring.deployment import CurrentDeployment, LastTaken
+from scoring.policy import CurrentPolicies, FixedPolicies
 from scoring.stage import ScoreStage
 
 Keyed = ChainSession[Normalized, Counted, Recognized]
@@ -54,9 +54,9 @@ Keyed = ChainSession[Normalized, Counted, Recognized]
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The nine stages in order. ``velocity`` and ``recognize`` are keyed by Kafka partition; the others hold no state.
+    """The nine stages in order. ``velocity``, ``recognize`` and ``decide`` are keyed by Kafka partition.
 
-    The two keyed ones lie side by side and are saved together: ``keyed`` is both as one stage.
+    The others hold no state. The keyed ones are saved together: ``keyed`` is all three as one.
     """
 
     decode: Stage[RawBatch, Decoded]
@@ -67,12 +67,12 @@ class Pipeline:
     relate: Stage[Recognized, Related]
     enrich: Stage[Related, Enriched]
     score: Stage[Enriched, Scored]
-    decide: Stage[Scored, Decided]
+    decide: Decide
 
     @property
     def keyed(self) -> Chain[Normalized, Counted, Recognized]:
         """Return the stages with a state as one."""
-        return Chain(self.velocity, self.recognize)
+        return Chain(self.velocity, self.recognize, self.decide)
 
     def run(self, parcel: Parcel[RawBatch], session: Keyed, monitor: Monitor) -> Parcel[Decided]:
         """Run all stages on one parcel without Bytewax: what tests, replays, training and benchmarks do.
@@ -80,7 +80,7 @@ class Pipeline:
         The session remembers the scores: give it parcels of at most ``schemas.velocity.SCORE_LAG`` rows.
         """
         scored = run_stage(self.score, self.featured(parcel, session, monitor), monitor)
-        decided = run_stage(self.decide, scored, monitor)
+        decided = run_session(self.decide.name, session.last, scored, monitor)
         session.remember(decided.batch)
         return decided
 
@@ -102,14 +102,18 @@ def build_pipeline(
     keys: KeyRing,
     deployment: CurrentDeployment,
     *,
-    policy: Policy,
     lateness_ms: int,
+    policies: CurrentPolicies | None = None,
     shared: SharedCounts | None = None,
     labels: LabelledFraud | None = None,
     entity_key: bytes = NO_KEY,
     store_features: bool = False,
 ) -> Pipeline:
-    """Put the stages together. DataFileError where a data file of the look-ups is missing or damaged."""
+    """Put the stages together; without policies, by each model's own thresholds.
+
+    DataFileError where a data file of the look-ups is missing or damaged.
+    """
+    taken = LastTaken(deployment)
     return Pipeline(
         decode=Decode(keys),
         verify_mask=VerifyMask(),
@@ -118,8 +122,8 @@ def build_pipeline(
         recognize=Recognize(load_prevalence_seed(), labels),
         relate=Relate(shared or NothingShared(), entity_key),
         enrich=load_enrich(**({"labels": labels.version} if labels and labels.version else {})),
-        score=ScoreStage(deployment, store_features=store_features),
-        decide=Decide(policy),
+        score=ScoreStage(taken, store_features=store_features),
+        decide=Decide(policies or FixedPolicies(), taken.own_policy),
     )
 
 

@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow, Stream
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from flows.bind import bind_keyed, bind_remember, bind_stage
+from flows.bind import bind_decide, bind_keyed, bind_remember, bind_stage
 from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.pipeline import Pipeline
@@ -32,7 +32,7 @@ class Parts:
 
 
 def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
-    """Return the dataflow. Step ids are names of stages and sinks; the keyed stages are one step."""
+    """Return the dataflow. Step ids are names of stages and sinks; velocity and recognize are one step."""
     flow = Dataflow(flow_id)
     stages, monitor = parts.pipeline, parts.monitor
     raw = op.input("raw_events", flow, parts.source)
@@ -43,7 +43,7 @@ def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
     related = bind_stage(recognized, stages.relate, monitor)
     enriched = bind_stage(related, stages.enrich, monitor)
     scored = bind_stage(enriched, stages.score, monitor)
-    decided = bind_stage(scored, stages.decide, monitor)
+    decided = bind_decide(scored, stages.decide.name, parts.checkpoints)
     remembered = bind_remember(decided, parts.checkpoints)
     encoded: Stream[Any] = op.map("encode", remembered, parts.encode)
     for name, sink in parts.sinks.items():

@@ -240,7 +240,6 @@ def pipeline_of(settings: Settings, models: CurrentDeployment, shared: SharedCou
         return build_pipeline(
             keys,
             models,
-            policy=models().live.policy,
             lateness_ms=lateness,
             shared=shared,
             labels=load_labelled_fraud(settings.flow.reputation_file),
@@ -335,7 +334,5 @@ def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Decided]], EncodedParcel]]
     from infra.traffic.dataset import dataset_keys  # noqa: PLC0415 - the generator is not part of a running flow
 
     model = Model.load(find_model())
-    pipeline = build_pipeline(
-        dataset_keys(), only(model), policy=model.policy, lateness_ms=86_400_000, shared=MemorySharedCounts()
-    )
+    pipeline = build_pipeline(dataset_keys(), only(model), lateness_ms=86_400_000, shared=MemorySharedCounts())
     return pipeline, encoder(Explainer(), present, "bench")

@@ -1,33 +1,142 @@
-"""decide: the stage that turns scores into decisions by the thresholds of the policy."""
+"""decide: the stage that turns scores into decisions. Rules will be asked here, before the model's score is.
+
+**What a row sees** of its session depends on the rows of its partition before it, in the order of their offsets, and on
+nothing else, however rows are cut into batches: a session that comes several times in a batch is decided one row after
+the other. The policies are read once for a batch, of however many partitions, so none is decided by two.
+
+A session that shows itself on two devices may lie in two partitions; each of them remembers what it decided.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
 import numpy as np
 
-from schemas.batches import Decided, Decision, Scored
+from schemas.batches import F32, I32, Decided, Decision, Score, Scored
 from schemas.columns import widen
-from schemas.stage import StageOut
-from scoring.policy import Policy
+from schemas.event_time import event_time
+from schemas.stage import Snapshot, StageOut
+from schemas.velocity import SLICES
+from scoring.policy import ALLOW, DENY, LIMITS, CurrentPolicies, OwnPolicy, decide, decide_apart
+from scoring.standing import Sessions, Standing, restored
+
+IDLE_MS: Final = 1_800_000  # as velocity's sessions
+MOST_SESSIONS: Final = 1 << 16
+_LEAST_BYTES: Final = 16 << 10  # of the slices in a snapshot
+_EACH: Final = np.arange(ALLOW, DENY + 1, dtype=np.uint8)  # every standing decision
 
 
 class Decide:
-    """Compares every score with the thresholds. Every row goes on."""
+    """The stage, keyed by partition. Every row goes on.
 
-    name = "decide"
+    ``policies`` gives those in force, ``own`` the thresholds of a model for what they say nothing of. A session is
+    forgotten after ``idle_ms`` of event time; of more than ``most`` in a partition the oldest are.
+    """
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(
+        self, policies: CurrentPolicies, own: OwnPolicy, idle_ms: int = IDLE_MS, most: int = MOST_SESSIONS
+    ) -> None:
+        if idle_ms < 0 or most < 1:
+            raise ValueError("decide: idle_ms must not be negative, and most at least 1")
+        self._policies = policies
+        self._own = own
+        self._idle = idle_ms
+        self._most = most
 
-    def __call__(self, batch: Scored, /) -> StageOut[Decided]:
-        """Return the batch with its decisions."""
-        rows, policy = len(batch), self._policy
-        section = Decision(
-            policy="",
-            decision=policy.decide(batch.score.score),
-            before=np.zeros(rows, np.uint8),
-            review=np.full(rows, policy.review, np.float32),
-            deny=np.full(rows, policy.deny, np.float32),
-            margin=np.zeros(rows, np.float32),
-            shadow=np.zeros(batch.score.shadow_score.shape, np.uint8),
-        )
+    @property
+    def name(self) -> str:
+        """Return the stage's name."""
+        return "decide"
+
+    def open(self, snapshots: Sequence[bytes], /) -> DecideSession:
+        """Return the session of a partition after the given snapshots; without any, an empty one.
+
+        ValueError where one is not a snapshot of this build, or they do not cover all slices.
+        """
+        if not len(snapshots):
+            return DecideSession(self, Standing(self._idle, self._most), begun=False, next_slice=0)
+        state, next_slice = restored(snapshots, self._idle, self._most)
+        return DecideSession(self, state, begun=True, next_slice=next_slice)
+
+    def decided(self, batch: Scored, states: Iterator[tuple[Standing, slice]]) -> StageOut[Decided]:
+        """Decide a batch, each of its parts after what is standing in its state."""
+        policies, score, event = self._policies(), batch.score, batch.event
+        limits = policies.limits(event.merchant, event.event_type, self._own_limits(score))
+        review, deny, margin = np.ascontiguousarray(limits.T)
+        decision = decide(score.score, review, deny, margin, ALLOW)
+        before = np.zeros(len(batch), np.uint8)
+        sessions: list[bytes] = np.ascontiguousarray(event.session_id).view("V16").ravel().tolist()
+        times = event_time(batch)
+        for state, part in states:
+            now = state.times(times[part])
+            rows = np.array(state.asked(sessions[part], decision[part]), np.intp)
+            if len(rows):
+                at = rows + part.start
+                outcome = decide(score.score[at, None], review[at, None], deny[at, None], margin[at, None], _EACH)
+                of_rows = Sessions(
+                    [sessions[row] for row in at.tolist()],
+                    now[rows].tolist(),
+                    batch.origin.offset[at].tolist(),
+                    outcome.tolist(),
+                )
+                before[at], decision[at] = state.follow(of_rows)
+        apart = decide_apart(score.shadow_score, review, deny)
+        section = Decision(policies.digest, decision, before, review, deny, margin, apart)
         return StageOut(widen(Decided, batch, decision=section))
+
+    def _own_limits(self, score: Score) -> F32:
+        """Return the thresholds of the model that scored each row, float32[n, 3]."""
+        own = [self._own(version) for version in score.versions]
+        table = np.array([[getattr(policy, name) for name in LIMITS] for policy in own], np.float32)
+        return table.reshape(-1, len(LIMITS))[score.model]
+
+
+class DecideSession:
+    """The state of one partition."""
+
+    def __init__(self, stage: Decide, state: Standing, *, begun: bool, next_slice: int) -> None:
+        self.stage = stage
+        self.state = state
+        self._begun = begun  # a snapshot covered all slices
+        self._next_slice = next_slice
+
+    def apply(self, batch: Scored, /) -> StageOut[Decided]:
+        """Decide a batch in order. Every row goes on."""
+        return self.stage.decided(batch, iter([(self.state, slice(0, len(batch)))]))
+
+    def snapshot(self, *, whole: bool = False) -> Snapshot:
+        """Return the next snapshot: of all slices where ``whole`` says so and for a session that began empty."""
+        if whole or not self._begun:
+            return self.snapshot_of(0, SLICES)
+        slices = max(1, _LEAST_BYTES // max(1, self.state.bytes_per_slice))
+        return self.snapshot_of(self._next_slice, min(slices, SLICES - self._next_slice))
+
+    def snapshot_of(self, first_slice: int, slices: int) -> Snapshot:
+        """Return the next snapshot, with these slices whole. The first one must cover all of them."""
+        self._begun = self._begun or slices == SLICES
+        self._next_slice = (first_slice + slices) % SLICES
+        return Snapshot(self.state.pack(first_slice, slices), first_slice, slices)
+
+
+class Together:
+    """Sessions of several partitions as one, for batches in which the rows of each lie together."""
+
+    def __init__(self, sessions: Mapping[int, DecideSession]) -> None:
+        self._sessions = sessions
+        self._stage = next(iter(sessions.values())).stage
+
+    @property
+    def name(self) -> str:
+        """Return the stage's name."""
+        return self._stage.name
+
+    def apply(self, batch: Scored, /) -> StageOut[Decided]:
+        """Decide all rows by the same policies, each after what is standing in its partition."""
+        return self._stage.decided(batch, self._parts(batch.origin.partition))
+
+    def _parts(self, partition: I32) -> Iterator[tuple[Standing, slice]]:
+        starts = np.flatnonzero(np.diff(partition, prepend=-1)).tolist()
+        for start, stop in zip(starts, [*starts[1:], len(partition)], strict=True):
+            yield self._sessions[int(partition[start])].state, slice(start, stop)

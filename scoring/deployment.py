@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scoring.model import Model
+from scoring.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,3 +46,22 @@ class Fixed:
 def only(model: Model) -> Fixed:
     """Return the deployment of one model alone."""
     return Fixed(Deployment(model))
+
+
+@dataclass(slots=True, eq=False)
+class LastTaken:
+    """What the score stage takes its deployment from, and remembers: decisions go by the models that scored."""
+
+    current: CurrentDeployment
+    last: Deployment | None = None
+
+    def __call__(self) -> Deployment:
+        """Take the current one."""
+        self.last = self.current()
+        return self.last
+
+    def own_policy(self, version: str) -> Policy:
+        """Return the thresholds that a model was measured at; of one that is not deployed, the live model's."""
+        last = self.last or self()
+        candidate = last.candidate
+        return candidate.policy if candidate is not None and candidate.version == version else last.live.policy

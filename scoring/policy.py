@@ -1,32 +1,166 @@
-"""Policy: from a score to a decision."""
+"""Policy: from a score to a decision, by thresholds of the merchant and of what the visit is for.
+
+**Hysteresis.** Each threshold is a Schmitt trigger: a score at or above it switches the stricter decision on, and only
+one below it by more than ``margin`` switches it off again. So a session whose score moves to and fro about a threshold
+is decided once, not with every event. A session's standing decision is what its last event was given.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.batches import F32, U8
 from schemas.result import DECISIONS
 
-_ALLOW, _REVIEW, _DENY = (DECISIONS.index(name) for name in ("allow", "review", "deny"))
+ALLOW, REVIEW, DENY = (DECISIONS.index(name) for name in ("allow", "review", "deny"))
+USUAL_MARGIN: Final = 5.0  # points of the score, where nobody says another one
+LIMITS: Final = ("review", "deny", "margin")
+_DIGITS: Final = 16  # of a digest, in hexadecimal
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Thresholds on the score: from ``review`` on a person looks, from ``deny`` on the payment is refused."""
+    """Thresholds on the score: from ``review`` on a person looks, from ``deny`` on the payment is refused.
+
+    ``margin``: how far below a threshold the score must fall to leave the stricter decision of before.
+    """
 
     review: float = 40.0
     deny: float = 80.0
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that decide nothing."""
+        """Refuse thresholds that decide nothing, and a margin that keeps a decision for good."""
         if not 0 < self.review < self.deny <= 100:
             raise ValueError(f"policy: review {self.review:g} and deny {self.deny:g} must rise inside 0 to 100")
+        if not 0 <= self.margin <= self.widest_margin(self.review, self.deny):
+            raise ValueError(
+                f"policy: margin {self.margin:g} must be from 0 to half of review {self.review:g}, and not more than "
+                f"lies between review and deny {self.deny:g}"
+            )
+
+    @staticmethod
+    def widest_margin(review: float, deny: float) -> float:
+        """Return the widest margin that leaves both decisions: deny ends above review, and review above 0."""
+        return min(review / 2, deny - review)
+
+    @classmethod
+    def usual(cls, review: float, deny: float) -> Self:
+        """Return the policy with the usual margin, or the widest where that is less."""
+        return cls(review, deny, max(0.0, min(USUAL_MARGIN, cls.widest_margin(review, deny))))
 
     def decide(self, score: F32) -> U8:
-        """Return decisions uint8[n] for scores float32[n]; a threshold itself belongs to the stricter side."""
-        if np.isnan(score).any():
-            raise ValueError("a score is not a number: the model is broken")
-        stricter = np.where(score >= np.float32(self.deny), _DENY, _REVIEW)
-        return np.where(score >= np.float32(self.review), stricter, _ALLOW).astype(np.uint8)
+        """Return decisions uint8[n] for scores float32[n] of sessions that nothing is known of."""
+        return decide(score, self.review, self.deny, self.margin, ALLOW)
+
+
+def decide(score: Any, review: Any, deny: Any, margin: Any, before: Any) -> U8:
+    """Return decisions uint8, given scores, thresholds and standing decisions of one shape, or that broadcast to it.
+
+    All is compared in float32, whatever it comes as, so that what was stored gives the same again. A threshold itself
+    belongs to the stricter side. ValueError where a score is not a number.
+    """
+    score = np.asarray(score, np.float32)
+    if np.isnan(score).any():
+        raise ValueError("a score is not a number: the model is broken")
+    return _decide(score, review, deny, margin, before)
+
+
+def decide_apart(score: F32, review: F32, deny: F32) -> U8:
+    """Return what scores float32[n, S] of S models would decide by thresholds [n], each event looked at alone.
+
+    A score that is not a number, of a model that failed, is decided as 0 is; the score itself says so.
+    """
+    return _decide(score, review[:, None], deny[:, None], np.float32(0), np.uint8(ALLOW))
+
+
+def _decide(score: F32, review: Any, deny: Any, margin: Any, before: Any) -> U8:
+    review, deny, margin = (np.asarray(limit, np.float32) for limit in (review, deny, margin))
+    before = np.asarray(before)
+    denied = score >= np.where(before >= DENY, deny - margin, deny)
+    reviewed = score >= np.where(before >= REVIEW, review - margin, review)
+    return np.where(denied, DENY, np.where(reviewed, REVIEW, ALLOW)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """Policies by merchant and event type. The most specific one decides, whole: nothing is taken from another.
+
+    In this order: of the merchant and the event type, of the merchant, of the event type, the default; where there is
+    none of these, the model's own thresholds.
+    """
+
+    default: Policy | None = None
+    of_event_type: Mapping[str, Policy] = field(default_factory=dict)
+    of_merchant: Mapping[str, Policy] = field(default_factory=dict)
+    of_both: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
+
+    def find(self, merchant: str, event_type: str) -> Policy | None:
+        """Return the policy that decides, None for the model's own thresholds."""
+        return (
+            self.of_both.get((merchant, event_type))
+            or self.of_merchant.get(merchant)
+            or self.of_event_type.get(event_type)
+            or self.default
+        )
+
+    def limits(self, merchants: Sequence[str], event_types: Sequence[str], own: F32) -> F32:
+        """Return review, deny and margin of each event, float32[n, 3]; ``own``: those of the model, the same shape."""
+        if not (self.of_both or self.of_merchant or self.of_event_type):
+            return own if self.default is None else np.broadcast_to(_row(self.default), own.shape)
+        pairs = list(zip(merchants, event_types, strict=True))
+        found = {pair: self.find(*pair) for pair in set(pairs)}
+        places = {pair: place for place, pair in enumerate(found)}
+        table = np.array([_row(policy) for policy in found.values()], np.float32).reshape(-1, len(LIMITS))
+        which = np.array([places[pair] for pair in pairs], np.intp)
+        chosen = table[which]
+        return np.where(np.isnan(chosen), own, chosen)
+
+    def content(self) -> list[dict[str, Any]]:
+        """Return all policies in a fixed order and form; a merchant or event type of None stands for every one."""
+        said: list[tuple[str | None, str | None, Policy]] = [
+            *((merchant, event_type, policy) for (merchant, event_type), policy in sorted(self.of_both.items())),
+            *((merchant, None, policy) for merchant, policy in sorted(self.of_merchant.items())),
+            *((None, event_type, policy) for event_type, policy in sorted(self.of_event_type.items())),
+            *([(None, None, self.default)] if self.default else []),
+        ]
+        return [
+            {"merchant": merchant, "event_type": event_type}
+            | {name: float(str(limit)) for name, limit in zip(LIMITS, _row(policy), strict=True)}
+            for merchant, event_type, policy in said
+        ]
+
+    @cached_property
+    def digest(self) -> str:
+        """Return what names the content, 16 hexadecimal digits: files that decide alike have the same."""
+        canonical = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
+        return sha256(canonical.encode()).hexdigest()[:_DIGITS]
+
+
+def _row(policy: Policy | None) -> NDArray[np.float32]:
+    return np.array((np.nan,) * 3 if policy is None else (policy.review, policy.deny, policy.margin), np.float32)
+
+
+CurrentPolicies = Callable[[], Policies]
+"""Gives the policies to decide the next batch by. It must not block."""
+OwnPolicy = Callable[[str], Policy]
+"""Gives the thresholds of a model itself, by its version."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPolicies:
+    """The same policies for every batch: tests, benchmarks and replays."""
+
+    policies: Policies = field(default_factory=Policies)
+
+    def __call__(self) -> Policies:
+        """Return them."""
+        return self.policies

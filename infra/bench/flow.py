@@ -126,7 +126,7 @@ def parcels_before(name: str, values: Sequence[bytes], pipeline: Pipeline, batch
 
 
 def _runner(stage: Any, pipeline: Pipeline, monitor: Monitor) -> Callable[[Parcel[Any]], Parcel[Any]]:
-    if stage in (pipeline.velocity, pipeline.recognize):
+    if stage in (pipeline.velocity, pipeline.recognize, pipeline.decide):
         session = stage.open([])
         return lambda parcel: run_session(stage.name, session, parcel, monitor)
     return lambda parcel: run_stage(stage, parcel, monitor)

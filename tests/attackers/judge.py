@@ -63,7 +63,7 @@ class Judged:
 def pipeline() -> Pipeline:
     """Return the pipeline as it is deployed."""
     model = Model.load(find_model())
-    return build_pipeline(RING, only(model), policy=model.policy, lateness_ms=LATENESS)
+    return build_pipeline(RING, only(model), lateness_ms=LATENESS)
 
 
 def judge(recorded: Recorded, stages: Pipeline) -> Judged:

@@ -26,7 +26,7 @@ def outcome(stage: Any, batch: Any) -> StageOut[Any]:
 def pipeline() -> Pipeline:
     """Return the eight stages with the shipped model."""
     model = Model.load(find_model())
-    return build_pipeline(RING, only(model), policy=model.policy, lateness_ms=LATENESS)
+    return build_pipeline(RING, only(model), lateness_ms=LATENESS)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from tests.wire import BAD
 
 OUT = ("Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored", "Decided")
 EACH = pytest.mark.parametrize("name", STAGES)
-KEYED = pytest.mark.parametrize("name", ["velocity", "recognize", "keyed"])  # the last: both as the flow saves them
+KEYED = pytest.mark.parametrize("name", ["velocity", "recognize", "decide", "keyed"])  # the last: as the flow saves them
 Given = Mapping[str, RawBatch]
 
 

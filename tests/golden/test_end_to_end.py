@@ -60,7 +60,7 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def pipeline(model: Model) -> Pipeline:
-    return build_pipeline(RING, only(model), policy=model.policy, lateness_ms=LATENESS)
+    return build_pipeline(RING, only(model), lateness_ms=LATENESS)
 
 
 def parcels(batches: list[RawBatch], rows: int) -> list[Parcel[RawBatch]]:

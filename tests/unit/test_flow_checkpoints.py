@@ -25,6 +25,7 @@ from schemas.stage import StageOut
 from schemas.velocity import SCORE_LAG
 from tests.adding_stage import Adding, AddingSession
 from tests.builders import NOW, normalized
+from tests.deciding import decide_stage
 from tests.full_disk import full_disk
 from tests.strategies import same
 from tests.wire import raw_batch
@@ -453,7 +454,7 @@ def two_partitions() -> Normalized:
 
 def test_two_keyed_stages_are_measured_apart_and_saved_together(tmp_path: Path) -> None:
     batch, tables = two_partitions(), Sizes(1 << 13, 1 << 13, 1 << 13)
-    chain = Chain(Velocity(), Recognize(sizes=tables))
+    chain = Chain(Velocity(), Recognize(sizes=tables), decide_stage())
     monitor = Monitor.silent()
     checkpoints = Checkpoints(tmp_path, chain, Progress(["out"]), monitor)
     checkpoints.open({3: 100, 0: 100})
@@ -477,8 +478,8 @@ def test_a_state_of_velocity_alone_is_refused_by_a_flow_that_recognizes(tmp_path
         state.scored = state.applied
     alone._progress.acknowledge("out", done.spans)
     alone.finish()
-    both = Checkpoints(tmp_path, Chain(Velocity(), Recognize()), Progress(["out"]), Monitor.silent())
-    with pytest.raises(StateRefused, match="not a snapshot of velocity and recognize together"):
+    both = Checkpoints(tmp_path, Chain(Velocity(), Recognize(), decide_stage()), Progress(["out"]), Monitor.silent())
+    with pytest.raises(StateRefused, match="not a snapshot of velocity, recognize and decide together"):
         both.open({3: 100})
 
 

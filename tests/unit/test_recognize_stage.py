@@ -30,6 +30,7 @@ from schemas.result import DECISIONS
 from schemas.shared import unknown
 from schemas.velocity import SCORE_LAG, SLICES
 from tests.builders import NOW, counted, network_of, normalized
+from tests.deciding import decide_stage
 
 SMALL = Sizes(1 << 13, 1 << 13, 1 << 13)
 WINDOWS = {"browser": "chrome", "browser_version": 140, "system": "windows", "system_version": 10, "device": "desktop"}
@@ -315,8 +316,8 @@ def test_a_session_needs_nothing_that_setup_did_not_compile() -> None:
     assert [len(kernel.signatures) for kernel in found] == before
 
 
-def test_two_stages_are_saved_in_one_frame_and_neither_alone_can_be_read_as_both() -> None:
-    chain = Chain(Velocity(), Recognize(sizes=SMALL))
+def test_all_keyed_stages_are_saved_in_one_frame_and_none_alone_can_be_read_as_all() -> None:
+    chain = Chain(Velocity(), Recognize(sizes=SMALL), decide_stage())
     assert chain.name == "velocity+recognize"
     opened = chain.open(())
     batch = normalized([{"timing.page_age": 5.0}] * 3, environment=[WINDOWS] * 3)
