@@ -223,8 +223,8 @@ class Model:
 
     @property
     def policy(self) -> Policy:
-        """Return the thresholds that the model was measured at."""
-        return Policy(self.manifest.review, self.manifest.deny)
+        """Return the thresholds that the model was measured at, with the usual margin."""
+        return Policy.usual(self.manifest.review, self.manifest.deny)
 
     def run(self, features: F32) -> Verdict:
         """Score float32[n, F]."""
