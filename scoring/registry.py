@@ -12,10 +12,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from scoring.model import MANIFEST_FILE, Manifest, Model, ModelError, decode_manifest, digest
+from scoring.model import MANIFEST_FILE, Manifest, Model, ModelError, check_fit, decode_manifest, digest
 from scoring.rollout import ROLLOUT_FILE, Rollout, decode, encode, is_version
 from scoring.signing import ANYBODY, SIGNATURE_FILE, BadSignature, Signer, Trust
 
@@ -142,9 +143,19 @@ class Registry:
         found = (name for name in self._storage.folders() if is_version(name))
         return tuple(name for name in found if self._storage.read(f"{name}/{MANIFEST_FILE}"))
 
-    def manifest(self, version: str) -> Manifest:
-        """Return a version's manifest. ModelError where it is missing, damaged or not signed by a trusted key."""
-        return self._manifest(version)[0]
+    def manifest(self, version: str, *, trusted: bool = True) -> Manifest:
+        """Return a version's manifest. ModelError where it is missing, damaged or, if it must be, not signed."""
+        if trusted:
+            return self._manifest(version, self._trust)[0]
+        return decode_manifest(self._read(version, MANIFEST_FILE), f"{self.address}/{version}")
+
+    def problem(self, version: str) -> str | None:
+        """Return why a version cannot be used by this build, by its manifest alone, or none."""
+        try:
+            check_fit(self.manifest(version))
+        except ModelError as error:
+            return str(error)
+        return None
 
     def signed_by(self, version: str) -> str | None:
         """Return the id of the trusted key that signed the version, or none."""
@@ -152,10 +163,19 @@ class Registry:
         signature = self._storage.read(f"{version}/{SIGNATURE_FILE}")
         return self._trust.signed_by(manifest.data, signature.data if signature else None) if manifest else None
 
-    def path(self, version: str) -> Path:
+    def signature_of(self, version: str) -> str | None:
+        """Return the id of the key that signed, none where nobody did. ModelError where no trusted key did."""
+        signature = self._storage.read(f"{version}/{SIGNATURE_FILE}")
+        if signature is None:
+            return None
+        with _as_model_error():
+            replace(self._trust, required=True).check(version, self._read(version, MANIFEST_FILE), signature.data)
+        return self.signed_by(version)
+
+    def path(self, version: str, *, trusted: bool = True) -> Path:
         """Return a local directory of the version; from an object store, fetched and checked. Else ModelError."""
         try:
-            manifest, data, signature = self._manifest(version)
+            manifest, data, signature = self._manifest(version, self._trust if trusted else ANYBODY)
         except StorageAway:
             kept = self._kept(version)
             if kept is None or not (kept / MANIFEST_FILE).is_file():
@@ -249,12 +269,12 @@ class Registry:
             self._storage.write(f"{version}/{name}", (directory / name).read_bytes())
         return version
 
-    def _manifest(self, version: str) -> tuple[Manifest, bytes, bytes | None]:
+    def _manifest(self, version: str, trust: Trust) -> tuple[Manifest, bytes, bytes | None]:
         """Return a manifest, its bytes and its signature, once it is trusted."""
         with _as_model_error():
             data = self._read(version, MANIFEST_FILE)
             signature = self._storage.read(f"{version}/{SIGNATURE_FILE}")
-            self._trust.check(version, data, signature.data if signature else None)
+            trust.check(version, data, signature.data if signature else None)
         return decode_manifest(data, f"{self.address}/{version}"), data, signature.data if signature else None
 
     def _read(self, version: str, name: str) -> bytes:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from scoring.registry import Registry
+
 Models = Annotated[Path | None, typer.Option(help="Directory of models; unset: clickgoose's own")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output")]
-Version = Annotated[str | None, typer.Argument(help="Version, as goose-1a2b3c4d; unset: the default one")]
+Version = Annotated[str | None, typer.Argument(help="Version, as goose-1a2b3c4d; unset: the live one")]
+WantedVersion = Annotated[str, typer.Argument(help="Version, as goose-1a2b3c4d")]
+Root = Annotated[
+    str | None,
+    typer.Option("--models", help="Root of models: a directory, or s3://, gs://, az://; unset: of the settings"),
+]
 
 
 def needs_training() -> None:
@@ -21,6 +31,26 @@ def needs_training() -> None:
     if missing:
         typer.echo(f"this needs {' and '.join(missing)}: pip install 'clickgoose[train]'", err=True)
         raise typer.Exit(2)
+
+
+def opened(root: str | None) -> Registry:
+    """Return the registry of a root, else of the settings."""
+    from infra.models import registry_of
+    from infra.settings import Settings
+
+    return registry_of(Settings(), root)
+
+
+@contextmanager
+def told(code: int = 1) -> Iterator[None]:
+    """End with one sentence where a model or a registry is refused."""
+    from scoring.model import ModelError
+
+    try:
+        yield
+    except ModelError as refused:
+        typer.echo(str(refused), err=True)
+        raise typer.Exit(code) from None
 
 
 def errors() -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.cli.model_parts import Json, Models, Version, errors, needs_training, print_figures
+from infra.cli.model_parts import Json, Root, Version, errors, needs_training, opened, print_figures, told
 
 if TYPE_CHECKING:
     from scoring.train import Plan
@@ -28,30 +28,34 @@ def train(
     trees: Annotated[int, typer.Option(min=1, max=2_000, help="At most; training stops early")] = 300,
     depth: Annotated[int, typer.Option(min=1, max=8)] = 6,
     out: Annotated[Path | None, typer.Option(help="Directory of models; unset: clickgoose's own")] = None,
-    default: Annotated[bool, typer.Option(help="Make it the default version of the directory")] = True,
+    default: Annotated[bool, typer.Option(help="Make it the live version of the directory")] = True,
     as_json: Json = False,
 ) -> None:
     """Train on simulated traffic, calibrate, export to ONNX, compare with XGBoost, and write the model.
 
-    The data is semi-synthetic, and the model card says so.
+    The data is semi-synthetic, and the model card says so. CLICKGOOSE_MODELS__SIGNING_KEY_FILE signs it.
     """
     needs_training()
+    from infra.models import author, signer_of
+    from infra.settings import Settings
     from scoring.model import MODELS
     from scoring.release import name_current, release
     from scoring.train import Plan
     from scoring.train import train as fit
     from scoring.verify import ParityError
 
+    with told(code=2):
+        signer = signer_of(Settings().models.signing_key_file)
     plan = Plan(seed=seed, trees=trees, depth=depth)
     try:
         data = _prepared(events, seed)
         trained = _fitted(data, plan, fit)
-        directory, parity = release(trained, plan, out or MODELS)
+        directory, parity = release(trained, plan, out or MODELS, signer=signer)
     except (ParityError, ValueError) as refused:
         typer.echo(f"no model was written: {refused}", err=True)
         raise typer.Exit(1) from None
     if default:
-        name_current(out or MODELS, directory.name)
+        name_current(out or MODELS, directory.name, author())
     size = (directory / "model.onnx").stat().st_size
     figures = {
         "version": directory.name,
@@ -64,18 +68,24 @@ def train(
     print_figures(figures, as_json)
 
 
-def verify(version: Version = None, models: Models = None, as_json: Json = False) -> None:
-    """Check a model's files, and compare its graph with XGBoost on missing values and exact thresholds."""
+def verify(version: Version = None, models: Root = None, as_json: Json = False) -> None:
+    """Check a model's files and signature, and compare its graph with XGBoost on missing values and exact thresholds.
+
+    Exit codes: 0 all is well; 1 something is not; 2 wrong use, or the training extra is missing.
+    """
     needs_training()
-    from scoring.model import MODELS, ModelError, find_model
     from scoring.release import verify_directory
     from scoring.verify import ParityError
 
-    try:
-        manifest, parity = verify_directory(find_model(version, models or MODELS))
-    except (ModelError, ParityError) as refused:
-        typer.echo(str(refused), err=True)
-        raise typer.Exit(1) from None
+    with told():
+        registry = opened(models)
+        name = version or registry.rollout().roles.live
+        signed_by = registry.signature_of(name)
+        try:
+            manifest, parity = verify_directory(registry.path(name, trusted=False))
+        except ParityError as refused:
+            typer.echo(f"model {name} is not what was trained: {refused}; train again", err=True)
+            raise typer.Exit(1) from None
     figures = {
         "version": manifest.version,
         "rows": parity.rows,
@@ -83,6 +93,7 @@ def verify(version: Version = None, models: Models = None, as_json: Json = False
         "score": parity.score,
         "contribution": parity.contribution,
         "sum_of_contributions": parity.sum_of_contributions,
+        "signed_by": signed_by,
     }
     print_figures(figures, as_json)
 
