@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from enrichers.causes import Causes, Counted, first_of, is_true, listed, text_of, word_of
+from enrichers.causes import Causes, is_true, listed, text_of, word_of
+from enrichers.compiled_clues import BOT_BOOLEANS, BOT_NUMBERS, BOT_STATISTICS, bot_clues
 from enrichers.crawlers import KIND, crawler_family, crawler_name, verifiable, verified
 from enrichers.signal import Clue, SmartSignal
-from enrichers.view import View
+from enrichers.view import CHROMIUM, View, members
+from schemas.activity_statistics import STATISTICS
 from schemas.batches import Bool, Enriched
+from schemas.catalogue import category_hash, load_catalogue
 
 # Each tool by what only it leaves on the page, and the name that people know it by.
 _TOOLS = {
@@ -61,13 +66,25 @@ _CAUSES = Causes(
     }
 )  # fmt: skip
 # Functions that stealth plugins replace and that no extension for privacy or video has a use for.
-_HIDING = Counted(
+_HIDING = (
     "altered.Navigator.webdriver", "altered.Navigator.plugins", "altered.Permissions.query",
     "altered.HTMLIFrameElement.contentWindow", "altered.HTMLMediaElement.canPlayType", "altered.Window.outerWidth",
 )  # fmt: skip
-_LEAST_HOLD = 10  # ms: a tap on a touch pad takes 20, a tool's click 0 to 5
-_FIELDS = 3  # set by script: fewer are a manager's name and password
-_EVAL_LENGTHS = (33, 37)  # eval.toString().length: 33 in Chromium, 37 in Firefox and Safari
+_NAMED_ANYWHERE = _CAUSES.causes.index("bot_name_anywhere")
+_TABLES = members("browser", ("headless_chrome",)), members("browser", CHROMIUM), members("device", ("desktop",))
+_HASHES = np.uint32(category_hash("electron")), np.array([category_hash(kind) for kind in _KINDS], np.uint32)
+
+
+@cache
+def _columns() -> tuple[Any, ...]:
+    catalogue = load_catalogue()
+    return (
+        np.array([catalogue.number(name) for name in BOT_NUMBERS], np.intp),
+        np.array([catalogue.boolean(name) for name in BOT_BOOLEANS], np.intp),
+        np.array([STATISTICS.index(name) for name in BOT_STATISTICS], np.intp),
+        catalogue.category("botd.kind"),
+        np.array([catalogue.boolean(name) for name in _HIDING], np.intp),
+    )
 
 
 class Bot(SmartSignal):
@@ -105,7 +122,7 @@ class Bot(SmartSignal):
         "activity.keys",
         "activity.autofilled",
         *_CAUSES.inputs,
-        *_HIDING.inputs,
+        *_HIDING,
     )
     clues = (
         Clue("webdriver", 0.97, "The WebDriver standard sets it, and only automation does."),
@@ -139,43 +156,12 @@ class Bot(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Look at flags, globals, the user agent, replaced functions and the engine's habits."""
-        seen = _CAUSES.seen(view)
-        desktop, named_bot = view.desktop, view.browser("bot")
-        flags = first_of(seen["webdriver"], seen["hidden_webdriver"], seen["webdriver_redefined"])
-        tools = [seen[tool] for tool in _TOOLS]
-        named_tool = np.logical_or.reduce(tools)
-        other_tool = seen["distinctive"] & ~named_tool & ~seen["webdriver"]
-        headless = view.browser("headless_chrome") | (seen["headless_name"] & ~view.is_one_of("botd.kind", "electron"))
-        crawlers = _crawlers(view, named_bot | view.browser("unknown") | seen["bot_name_anywhere"])
-        # The rule of fpscanner reads user agents for "bot", which a maker of phones has in its name.
-        elsewhere = seen["bot_name_anywhere"] & desktop & ~headless & ~np.logical_or.reduce(crawlers)
-        hiding = (_HIDING.count(view) >= 2) & ~flags[2]
-        forged, tampered = first_of(hiding, seen["forged_objects"] & desktop)
-        may_ask = ~view.false("page.secure_context") & ~view.true("page.in_frame")
-        length = view.number("timing.eval_length")
-        odd_length = ~np.isnan(length) & (length != _EVAL_LENGTHS[0]) & (length != _EVAL_LENGTHS[1])
-        viewer_on = ~view.false("navigator.pdf_viewer_enabled")
-        no_plugins = (view.number("navigator.plugins_count") == 0) & view.chromium & desktop & viewer_on
-        return (
-            *flags,
-            seen["webdriver_attribute"],
-            *tools,
-            other_tool & view.is_one_of("botd.kind", *_KINDS) if other_tool.any() else other_tool,
-            headless,
-            elsewhere,
-            *crawlers,
-            seen["source_url_marker"],
-            seen["error_stack_marker"],
-            forged,
-            tampered,
-            seen["permissions_inconsistent"] & desktop & may_ask,
-            view.number("navigator.languages_count") == 0,
-            view.true("automation.cdp_runtime") & ~view.true("automation.devtools_open"),
-            *_no_hand(view),
-            seen["runs_in_application"],
-            odd_length,
-            no_plugins,
-        )
+        seen = _CAUSES.table(view)
+        named_bot = view.browser("bot")
+        crawlers = _crawlers(view, named_bot | view.browser("unknown") | seen[_NAMED_ANYWHERE])
+        found = np.empty((len(self.clues), len(view)), np.uint8)
+        bot_clues(view.raw, _columns(), _TABLES, _HASHES, seen.view(np.uint8), crawlers, found)
+        return list(found.view(np.bool_))
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return whether it is a good bot, the tool, and which functions hide it."""
@@ -190,22 +176,14 @@ class Bot(SmartSignal):
         }
 
 
-def _crawlers(view: View, suspect: Bool) -> Sequence[Bool]:
-    """Return where a crawler is at its operator's addresses, where it is not, and where nobody can say."""
+def _crawlers(view: View, suspect: Bool) -> Bool:
+    """Return where a crawler is at its operator's addresses, where it is not, and where nobody can say, bool[3, n]."""
     family = np.zeros(len(view), np.uint8)
     rows = np.flatnonzero(suspect)
     if len(rows):  # few: the strings of all others are not read
         family[rows] = [crawler_family(agent) for agent in view.texts_at("navigator.user_agent", rows)]
     good, claims = verified(family, view.network), verifiable(family)
-    return good, claims & ~good, (view.browser("bot") | (family != 0)) & ~claims
-
-
-def _no_hand(view: View) -> Sequence[Bool]:
-    """Return where the session's clicks have no length, and else where all of it was set by script."""
-    column = view.activity.column
-    clicked = (column("clicks") >= 2) & (column("click_hold_mean") < _LEAST_HOLD) & (column("pointer_travel") > 0)
-    by_script = (column("set_by_script") >= _FIELDS) & (column("keys") == 0) & (column("autofilled") == 0)
-    return first_of(clicked, by_script & (column("clicks_without_trail") > 0) & (column("clicks") == 0))
+    return np.stack((good, claims & ~good, (view.browser("bot") | (family != 0)) & ~claims))
 
 
 def tool_of(batch: Enriched, row: int) -> str:
@@ -218,4 +196,4 @@ def tool_of(batch: Enriched, row: int) -> str:
 
 
 def _hidden(batch: Enriched, row: int) -> str:
-    return listed(name.removeprefix("altered.") for name in _HIDING.inputs if is_true(batch, row, name))
+    return listed(name.removeprefix("altered.") for name in _HIDING if is_true(batch, row, name))

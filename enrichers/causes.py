@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from enrichers.compiled import find_causes
 from enrichers.view import View
-from schemas.batches import U8, Bool, Enriched
+from schemas.batches import Bool, Enriched
 from schemas.catalogue import category_hash, load_catalogue
 from schemas.environment import CHECKS
 
@@ -51,8 +51,11 @@ class Causes:
 
     def seen(self, view: View) -> dict[str, Bool]:
         """Return where each cause is seen, bool[n] by name."""
-        found = view.once(_seen_by_all(len(_EVERY)))[self._first : self._first + len(self._shown_by)]
-        return dict(zip(self._shown_by, found, strict=True))
+        return dict(zip(self._shown_by, self.table(view), strict=True))
+
+    def table(self, view: View) -> Bool:
+        """Return where each cause is seen, bool[causes, n] in their order."""
+        return view.once(_seen_by_all(len(_EVERY)))[self._first : self._first + len(self._shown_by)]
 
     def names_on(self, batch: Enriched, row: int, cause: str) -> list[str]:
         """Return the names of what shows a cause on one row, without their family: for details."""
@@ -109,26 +112,11 @@ def _seen_by_all(groups: int) -> Callable[[View], Bool]:
 
     def seen(view: View) -> Bool:
         found = np.zeros((size, len(view)), np.bool_)
-        find_causes(*view.raw, places, found.view(np.uint8))
+        raw = view.raw
+        find_causes(raw.booleans, raw.known, raw.checks, places, found.view(np.uint8))
         return found
 
     return seen
-
-
-class Counted:
-    """A group of booleans of which it matters how many are true."""
-
-    def __init__(self, *names: str) -> None:
-        self.inputs = names
-
-    def count(self, view: View) -> U8:
-        """Return how many are known to be true, uint8[n]."""
-        found: U8 = view.trues(self._columns).sum(axis=0, dtype=np.uint8)
-        return found
-
-    @cached_property
-    def _columns(self) -> Positions:
-        return np.array([load_catalogue().boolean(name) for name in self.inputs], np.intp)
 
 
 def first_of(*clues: Bool) -> list[Bool]:

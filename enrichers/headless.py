@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from enrichers.causes import Causes, first_of, number_of
+from enrichers.causes import Causes, number_of
+from enrichers.compiled_clues import HEADLESS_NUMBERS, headless_clues
 from enrichers.graphics import SOFTWARE, renderer_kind
 from enrichers.signal import Clue, SmartSignal
-from enrichers.view import View
+from enrichers.view import CHROMIUM, View, members
 from schemas.batches import Bool, Enriched
+from schemas.catalogue import category_hash, load_catalogue
 
-_RESIST_STEP = 16  # ms: the clock's step when Firefox resists fingerprinting
 _CAUSES = Causes(
     {
         "name": ("botd.UserAgent", "botd.AppVersion"),
@@ -27,6 +30,20 @@ _CAUSES = Causes(
         "in_background": ("!viewport.has_focus", "!viewport.visible"),
     }
 )
+_TABLES = (
+    members("browser", ("headless_chrome",)),
+    members("browser", CHROMIUM),
+    members("browser", ("edge",)),
+    members("system", ("windows", "linux")),
+    members("device", ("desktop",)),
+)
+_ELECTRON = np.uint32(category_hash("electron"))
+
+
+@cache
+def _columns() -> NDArray[np.intp]:
+    catalogue = load_catalogue()
+    return np.array([*map(catalogue.number, HEADLESS_NUMBERS), catalogue.category("botd.kind")], np.intp)
 
 
 class Headless(SmartSignal):
@@ -87,39 +104,10 @@ class Headless(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Rate window, renderer and interfaces; a phone has no window frame, so those ask for a desktop."""
-        seen = _CAUSES.seen(view)
-        desktop, chrome = view.desktop, view.desktop & view.chromium
-        width, height = view.number("screen.width"), view.number("screen.height")
-        inner_width, inner_height = view.number("screen.inner_width"), view.number("screen.inner_height")
-        outer_width, outer_height = view.number("screen.outer_width"), view.number("screen.outer_height")
-        # Resist-fingerprinting gives the viewport as window and screen; its clock gives it away.
-        plain = desktop & ~seen["full_screen"] & ~(view.number("timing.resolution") >= _RESIST_STEP)
-        frameless = (inner_width == outer_width) & (inner_height == outer_height) & (outer_height > 0) & plain
-        no_task_bar = (view.number("screen.avail_height") == height) & desktop
-        covered = (outer_width == width) & (outer_height == height) & no_task_bar & plain
-        emulated, no_frame, covers = first_of(
-            frameless & (inner_width == width) & (inner_height == height), frameless, covered
-        )
-        named = seen["name"] & ~view.is_one_of("botd.kind", "electron")
-        return (
-            view.browser("headless_chrome") | named,
-            (outer_width == 0) & (outer_height == 0) & ~seen["in_background"],
-            emulated,
-            no_frame,
-            (width == 800) & (height == 600) & desktop,
-            seen["no_pointer"] & desktop,
-            seen["scroll_bars"] & chrome & view.system("windows", "linux") & ~view.browser("edge"),
-            view.classify("webgl.unmasked_renderer", renderer_kind) == SOFTWARE,
-            (view.number("navigator.connection_rtt") == 0) & chrome,
-            seen["no_chrome"] & chrome,
-            seen["permissions"] & chrome & ~seen["may_not_ask"],
-            seen["no_webgl"] & desktop,
-            covers,
-            (view.number("navigator.plugins_count") == 0) & chrome & ~seen["plugins_off"],
-            (view.number("media.voices_count") == 0) & desktop,
-            (view.number("media.audio_outputs") == 0) & desktop,
-            no_task_bar,
-        )
+        found = np.empty((len(self.clues), len(view)), np.uint8)
+        software = view.classify("webgl.unmasked_renderer", renderer_kind) == SOFTWARE
+        headless_clues(view.raw, _columns(), _TABLES, _ELECTRON, _CAUSES.table(view).view(np.uint8), software, found)
+        return list(found.view(np.bool_))
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the sizes of screen and viewport, in CSS pixels."""

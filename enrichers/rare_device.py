@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from enrichers.compiled_clues import rare_parts
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
 from schemas.batches import Bool, Enriched
@@ -23,7 +24,7 @@ _COARSE_CLOCK = 16.0  # ms: Firefox that resists fingerprinting
 _ALL = (_SOFTWARE, *_PARTS)
 _PART_OF = np.array([next(at for at, part in enumerate(_ALL) if name in part) for name in COMBINATIONS])
 _IS_TELLING = np.array([name in _TELLING for name in COMBINATIONS])
-_COUNT = np.array([(bits >> 1).bit_count() for bits in range(1 << len(_ALL))], np.uint8)  # of parts, not of software
+_LIMITS = tuple(np.float32(limit) for limit in (_UNUSUAL, _RARE, _EXTREME, _UNSEEN))
 
 
 class RareDevice(SmartSignal):
@@ -55,29 +56,15 @@ class RareDevice(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Compare the tails with the shares, part by part; a tail that is not known never is rare."""
-        tail, seen = view.recognition.tail, view.recognition.seen
-        # Few combinations are unusual, and only they are asked: the bits of a row are the parts that are rare, unseen.
-        each = np.flatnonzero(tail <= _UNUSUAL)
-        row, combination = np.divmod(each, len(COMBINATIONS))
-        share, part = tail.reshape(-1)[each], np.left_shift(1, _PART_OF[combination])
-        is_rare, is_unseen = share <= _RARE, seen.reshape(-1)[each] < _UNSEEN
-        rare, unseen = np.zeros((2, len(view)), np.int64)
-        np.bitwise_or.at(rare, row, np.where(is_rare, part, 0))
-        np.bitwise_or.at(unseen, row, np.where(is_unseen, part, 0))
-        extreme = np.zeros(len(view), np.bool_)
-        extreme[row[(share <= _EXTREME) & _IS_TELLING[combination]]] = True
         made_up = view.true("api.brave") | (
             view.browser("firefox") & (view.number("timing.resolution") >= _COARSE_CLOCK)
         )
-        parts = np.where(made_up, np.uint8(0), _COUNT[rare])
-        return (
-            (rare & 1) != 0,
-            parts >= 1,
-            parts >= 2,
-            parts >= 4,
-            extreme & ~made_up,
-            (_COUNT[unseen] >= 3) & ~made_up,
+        found = np.zeros((len(self.clues), len(view)), np.uint8)
+        tail, seen = (
+            np.require(column, np.float32, ("C", "W")) for column in (view.recognition.tail, view.recognition.seen)
         )
+        rare_parts(tail, seen, _PART_OF, _IS_TELLING, _LIMITS, made_up, found)
+        return list(found.view(np.bool_))
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the rarest combinations with the percentage of traffic that is as rare or rarer, and those unseen."""

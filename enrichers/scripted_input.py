@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from enrichers.behaviour import BEHAVIOUR, learned
+from enrichers.compiled_clues import INPUT_STATISTICS, input_clues
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
+from schemas.activity_statistics import STATISTICS
 from schemas.batches import Bool
 
-_FEW_KEYS = 10  # below this, a mean or a deviation says nothing
-_ENOUGH_KEYS = 20  # for how even a hand is
-_KEYS_A_FIELD = 4
-_EVENTS_A_FIELD = 4  # a password manager sends focus, input, change and blur for each field that it sets
+_COLUMNS = np.array([STATISTICS.index(name) for name in INPUT_STATISTICS], np.intp)
 
 
 class ScriptedInput(SmartSignal):
@@ -87,84 +86,16 @@ class ScriptedInput(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """There was some input to judge in the session: a key, a click, a touch, travel, a paste or a submit."""
-        activity = view.activity
-        names = ("keys", "clicks", "touches", "pointer_travel", "pasted", "autofilled", "focused")
-        judged = sum(activity.column(name) for name in names)
-        return np.asarray(judged > 0) | ~np.isnan(activity.column("submitted_after"))
+        judged: Bool = view.once(_judged)[-1]
+        return judged
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Judge origin, trail, cadence, pace, clicks and pasting; of two steps of one thing only one is shown."""
-        return (*_origin(view), *_cadence(view), *_pace(view), *_clicks(view), *_pasting(view))
+        return list(view.once(_judged)[:-1])
 
 
-def _origin(view: View) -> Sequence[Bool]:
-    column = view.activity.column
-    untrusted, trailless, scripted = column("untrusted"), column("clicks_without_trail"), column("set_by_script")
-    clicks, focused = column("clicks") + trailless, column("focused")
-    many = (clicks >= 3) & (trailless >= 0.3 * clicks)
-    return (
-        untrusted >= 1,
-        untrusted - _EVENTS_A_FIELD * scripted >= 8,
-        (trailless >= 1) & ~many,
-        many,
-        (column("set_by_script_card") > 0) & (column("autofilled") == 0),
-        (focused >= 4) & (scripted >= 0.8 * focused),
-    )
-
-
-def _cadence(view: View) -> Sequence[Bool]:
-    column = view.activity.column
-    keys, mean, deviation = column("keys"), column("key_interval_mean"), column("key_interval_deviation")
-    typed, long = keys >= _FEW_KEYS, keys >= _ENOUGH_KEYS
-    machine = typed & (deviation < 6)
-    even = long & (deviation < 0.25 * mean)
-    return (
-        machine,
-        even & ~machine,
-        long & (deviation < 0.45 * mean) & ~even & ~machine,
-        typed & (mean < 30),
-        typed & (mean >= 30) & (mean < 60),
-    )
-
-
-def _pace(view: View) -> Sequence[Bool]:
-    column = view.activity.column
-    focused, submitted = column("focused"), column("submitted_after")
-    by_hand = (column("autofilled") == 0) & (column("set_by_script") == 0)
-    # Who goes through fields by tab fills none: a field counts for what came into it.
-    fields = np.minimum(focused, column("pasted") + column("keys") / _KEYS_A_FIELD)
-    # Pages count their own time: the sum is too long where there is one page, and never too short where there are more.
-    spent = column("duration") + (view.time - view.session.started_at) - column("time_away")
-    several = by_hand & (fields >= 3)
-    at_once = several & (spent < 500 * fields)
-    return (
-        at_once,
-        several & (spent < 900 * fields) & ~at_once,
-        by_hand & (submitted < 1_500),
-        by_hand & (focused >= 2) & (submitted >= 1_500) & (submitted < 3_000),
-    )
-
-
-def _clicks(view: View) -> Sequence[Bool]:
-    column = view.activity.column
-    clicks, hold, travel = column("clicks"), column("click_hold_mean"), column("pointer_travel")
-    pointed = column("touches") == 0
-    no_pointer = (clicks >= 2) & pointed & (travel == 0)
-    return (
-        (clicks >= 2) & (hold < 2),
-        (clicks >= 2) & (hold >= 2) & (hold < 10),
-        (clicks >= 3) & pointed & (travel > 0) & (travel < 60 * clicks),
-        no_pointer,
-    )
-
-
-def _pasting(view: View) -> Sequence[Bool]:
-    column = view.activity.column
-    pasted, on_card, focused = column("pasted"), column("pasted_card"), column("focused")
-    all_pasted = (focused >= 4) & (pasted >= 0.8 * focused)
-    return (
-        all_pasted,
-        (on_card >= 2) & (column("keys") == 0) & ~all_pasted,
-        (on_card >= 1) & (column("tab_left") >= 1),
-        column("close_attempted") >= 1,
-    )
+def _judged(view: View) -> Bool:
+    """Return the clues, and then where there is something to judge, bool[clues + 1, n]."""
+    found = np.empty((len(ScriptedInput.clues) + 1, len(view)), np.uint8)
+    input_clues(view.raw.statistics, _COLUMNS, view.time - view.session.started_at, found)
+    return found.view(np.bool_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,20 @@ T = TypeVar("T")
 CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
 _CHECK_POSITION = {name: index for index, name in enumerate(CHECKS)}
 _CLOSED = {"browser": BROWSERS, "system": SYSTEMS, "device": DEVICES, "gpu": GPUS, "engine": ENGINES}
+
+
+class Raw(NamedTuple):
+    """What compiled loops read of n rows."""
+
+    booleans: U8  # [n, B], 1 where known to be true
+    known: U8  # [n, B]
+    checks: U64
+    numbers: F32  # [n, N]
+    categories: U32  # [n, C]
+    browser: U8
+    system: U8
+    device: U8
+    statistics: F32  # [n, schemas.activity_statistics.STATISTICS] of the session so far
 
 
 class View:
@@ -134,15 +148,22 @@ class View:
         bits = np.ascontiguousarray(self.environment.checks, "<u8").view(np.uint8).reshape(-1, 8)
         return np.ascontiguousarray(np.unpackbits(bits, axis=1, bitorder="little").T).view(np.bool_)
 
-    @property
-    def raw(self) -> tuple[U8, U8, U64]:
-        """Return booleans, where they are known, and checks, uint8[n, B] twice and uint64[n]: for compiled loops."""
-        booleans, known = (np.require(one, None, ("C", "W")) for one in (self._signals.booleans, self._signals.known))
-        return booleans.view(np.uint8), known.view(np.uint8), np.require(self.environment.checks, None, ("C", "W"))
-
-    def trues(self, columns: NDArray[np.intp]) -> Bool:
-        """Return where booleans are known to be true, by their columns in the catalogue, bool[columns, n]."""
-        return self._signals.booleans.T[columns]
+    @cached_property
+    def raw(self) -> Raw:
+        """Return the columns as compiled loops take them: contiguous, and of memory that may be written."""
+        signals, seen = self._signals, self.environment
+        columns: tuple[Any, ...] = (
+            signals.booleans.view(np.uint8),
+            signals.known.view(np.uint8),
+            seen.checks,
+            signals.numbers,
+            signals.categories,
+            seen.browser,
+            seen.system,
+            seen.device,
+            self.session.statistics,
+        )
+        return Raw(*(np.require(column, None, ("C", "W")) for column in columns))
 
     def once(self, ask: Callable[[View], T]) -> T:
         """Return what a function says of this batch. It is asked once; do not change what it gives."""
@@ -230,7 +251,7 @@ class View:
     def _named(self, field: str, codes: U8, names: tuple[str, ...]) -> Bool:
         found = self._names.get((field, names))
         if found is None:  # several signals ask for the same
-            found = self._names[field, names] = _members(field, names)[codes]
+            found = self._names[field, names] = members(field, names)[codes]
             found.setflags(write=False)
         return found
 
@@ -251,7 +272,7 @@ def _class_mask(names: tuple[str, ...]) -> np.uint16:
 
 
 @cache
-def _members(field: str, names: tuple[str, ...]) -> Bool:
+def members(field: str, names: tuple[str, ...]) -> Bool:
     """Return which codes of a field of the environment have one of these names, bool[256]."""
     table = np.zeros(256, np.bool_)
     table[[_CLOSED[field].index(name) for name in names]] = True

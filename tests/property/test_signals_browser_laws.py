@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enrichers.causes import Causes, Counted, first_of
+from enrichers.causes import Causes, first_of
 from enrichers.consistency import ALTERED, CONTRADICTIONS
 from enrichers.signal import SmartSignal
 from enrichers.view import View
@@ -163,8 +163,3 @@ def test_causes_are_seen_where_any_of_what_shows_them_is(rows: list[Row]) -> Non
                 view.check(rest) if kind == "check" else view.false(name[1:]) if name[0] == "!" else view.true(name)
             )
         assert (seen[cause] == plain).all(), cause
-    counted = Counted("automation.cdc_globals", "navigator.webdriver").count(view)
-    assert (
-        counted.tolist()
-        == (view.true("automation.cdc_globals").astype(int) + view.true("navigator.webdriver")).tolist()
-    )

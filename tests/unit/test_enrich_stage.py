@@ -11,6 +11,7 @@ import pytest
 
 from enrichers.bot import Bot
 from enrichers.compiled import find_causes, join_clues
+from enrichers.compiled_clues import bot_clues, headless_clues, input_clues, over_limits, rare_parts
 from enrichers.document import document
 from enrichers.graphics import ABSENT, HARDWARE, MACHINE, SOFTWARE, makers, renderer_kind
 from enrichers.present import level, present
@@ -131,7 +132,8 @@ def test_what_setup_compiles_is_what_the_stage_runs() -> None:
     warm()
     Enrich()(related([{"navigator.webdriver": True}] * 3))
     Enrich()(related([{}] * 5).take(np.arange(0, 5, 2)))
-    assert [len(loop.signatures) for loop in (find_causes, join_clues)] == [1, 1]
+    loops = (find_causes, join_clues, bot_clues, headless_clues, input_clues, over_limits, rare_parts)
+    assert [len(loop.signatures) for loop in loops] == [1] * len(loops)
 
 
 def test_clues_that_do_not_lie_together_join_the_same() -> None:
