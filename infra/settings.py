@@ -72,6 +72,7 @@ class IngestSettings(Section):
     merchant_events_per_second: int = Field(default=20_000, ge=1)
     address_requests_per_minute: int = Field(default=6_000, ge=1)
     merchant_labels_per_minute: int = Field(default=60_000, ge=1_000)
+    merchant_explanations_per_minute: int = Field(default=60, ge=1)
     produce_timeout_ms: int = Field(default=2_000, ge=100)
     spool_max_bytes: int = Field(default=4 * 1024**3, ge=1024**2)
     trusted_proxies: tuple[str, ...] = Field(
@@ -107,6 +108,11 @@ class FlowSettings(Section):
     lateness_seconds: int = Field(default=86_400, ge=0, description="Older events are velocity.too_late")
     reputation_file: Path | None = Field(
         default=None, description="Labelled fraud, as `clickgoose reputation build` writes it; unset: no labels"
+    )
+    policies_file: Path | None = Field(
+        default=None,
+        description="Thresholds by merchant and event type (`clickgoose policies check`); a change is taken within a "
+        "second; unset: those of each model",
     )
     store_features: bool = Field(
         default=True,

@@ -24,6 +24,7 @@ from ingest_api.config import IngestConfig
 from ingest_api.delivery import Appender
 from ingest_api.direct import Direct
 from ingest_api.events import events_router
+from ingest_api.explain import explain_router
 from ingest_api.labels import labels_router
 from ingest_api.metrics import Metrics
 from ingest_api.operations import operations_router
@@ -50,7 +51,15 @@ _HEADERS = [
     (b"strict-transport-security", b"max-age=31536000"),
 ]
 _UNCACHED = [*_HEADERS, (b"cache-control", b"no-store")]
-_ROUTERS = (sessions_router, events_router, scores_router, labels_router, operations_router, agent_router)
+_ROUTERS = (
+    sessions_router,
+    events_router,
+    scores_router,
+    explain_router,
+    labels_router,
+    operations_router,
+    agent_router,
+)
 _SECURITY = {
     "apiKey": {"type": "http", "scheme": "bearer", "description": "The merchant's API key; for servers only"},
     "token": {"type": "http", "scheme": "bearer", "description": "The session's token"},
@@ -109,7 +118,7 @@ def _family(path: str) -> str:
     """Return the name under which a path with values in it is counted."""
     if path.startswith("/agent/"):
         return "agent"
-    return "score" if path.endswith("/score") else "other"
+    return {"score": "score", "explain": "explain"}.get(path.rpartition("/")[2], "other")
 
 
 def _events_headers(config: IngestConfig) -> list[tuple[bytes, bytes]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ingest_api.merchants import Merchants
 from schemas.keys import KeyRing
+
+if TYPE_CHECKING:
+    from scoring.registry import Registry
 
 AgentCodec = Literal["raw", "deflate-raw"]
 AGENT_DIR = Path(__file__).parent / "agent" / "bundle"
@@ -26,7 +30,8 @@ class IngestConfig:
     redis_url: str = field(repr=False)
     spool_dir: Path
     public_url: str
-    clickhouse_url: str | None = field(default=None, repr=False)  # None: no labels
+    clickhouse_url: str | None = field(default=None, repr=False)  # None: no labels, no explanations
+    model_registry: Callable[[], Registry] | None = None  # None: the models that came with clickgoose
     topic: str = "events.raw"
     session_ttl_seconds: int = 1_800
     max_event_bytes: int = 65_536
@@ -38,6 +43,7 @@ class IngestConfig:
     merchant_events_per_second: int = 20_000
     address_requests_per_minute: int = 6_000
     merchant_labels_per_minute: int = 60_000
+    merchant_explanations_per_minute: int = 60
     produce_timeout_ms: int = 2_000
     spool_max_bytes: int = 4 * 1024**3
     pending_seconds: int = 120

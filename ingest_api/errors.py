@@ -43,6 +43,10 @@ class Code(StrEnum):
     SPOOL_FULL = "spool_full"
     SPOOL_UNAVAILABLE = "spool_unavailable"
     RESULTS_UNAVAILABLE = "results_unavailable"
+    EXPLANATIONS_UNAVAILABLE = "explanations_unavailable"
+    FEATURES_GONE = "features_gone"
+    MODEL_GONE = "model_gone"
+    EXPLAIN_NOT_INSTALLED = "explain_not_installed"
     LABELS_UNAVAILABLE = "labels_unavailable"
     CLICKHOUSE_UNSET = "clickhouse_unset"
     SHUTTING_DOWN = "shutting_down"
@@ -72,6 +76,8 @@ FAULTS: dict[Code, Fault] = {
     Code.MERCHANT_FORBIDDEN: Fault(403, "This token's merchant may not send events any more."),
     Code.NOT_FOUND: Fault(404, "There is nothing here; check the path and the id."),
     Code.METHOD_NOT_ALLOWED: Fault(405, "This method is not available here; see the Allow header."),
+    Code.FEATURES_GONE: Fault(410, "The features of this event are not kept any more, so nothing can explain it."),
+    Code.MODEL_GONE: Fault(410, "The model or the features behind this score are of a build that is gone from here."),
     Code.BODY_TOO_LARGE: Fault(413, "The body is too large; send fewer events at a time."),
     Code.TOO_MANY_EVENTS: Fault(413, "There are too many events in one request; send fewer at a time."),
     Code.TOO_MANY_LABELS: Fault(413, "There are too many labels in one request; send at most 1,000 at a time."),
@@ -88,9 +94,13 @@ FAULTS: dict[Code, Fault] = {
     Code.SPOOL_FULL: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),
     Code.SPOOL_UNAVAILABLE: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),
     Code.RESULTS_UNAVAILABLE: Fault(503, "Results cannot be read for the moment; ask again after Retry-After."),
+    Code.EXPLANATIONS_UNAVAILABLE: Fault(
+        503, "Explanations cannot be made for the moment; ask again after Retry-After."
+    ),
     Code.LABELS_UNAVAILABLE: Fault(503, "Labels cannot be stored for the moment; send them again after Retry-After."),
     Code.CLICKHOUSE_UNSET: Fault(503, "This server knows no ClickHouse, which this call needs; ask who runs it."),
     Code.SHUTTING_DOWN: Fault(503, "This server is being replaced; send the request again."),
+    Code.EXPLAIN_NOT_INSTALLED: Fault(501, "This server cannot explain: it runs without clickgoose[train]."),
     Code.INTERNAL: Fault(500, "Something went wrong on our side; send the request again later."),
 }
 _BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}

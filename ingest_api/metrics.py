@@ -11,9 +11,21 @@ from ingest_api.checks import STATUS_OF, Reason
 from ingest_api.label_items import Refusal
 from ingest_api.spool import SpoolState
 
-ROUTES = ("sessions", "events", "score", "labels", "healthz", "readyz", "metrics", "openapi", "agent", "other")
-SCOPES = ("session", "merchant", "address", "credential", "labels")
-_STATUSES = (200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
+ROUTES = (
+    "sessions",
+    "events",
+    "score",
+    "explain",
+    "labels",
+    "healthz",
+    "readyz",
+    "metrics",
+    "openapi",
+    "agent",
+    "other",
+)
+SCOPES = ("session", "merchant", "address", "credential", "labels", "explain")
+_STATUSES = (200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 410, 413, 415, 422, 429, 500, 501, 503)
 _LATENCY = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 4.0)
 
 

@@ -16,6 +16,7 @@ from ingest_api.checks import Checks
 from ingest_api.clickhouse_link import ClickHouseLink, Connect, connector
 from ingest_api.config import IngestConfig
 from ingest_api.delivery import Appender, Delivery
+from ingest_api.explanations import Explanations
 from ingest_api.label_store import LabelStore
 from ingest_api.metrics import Metrics
 from ingest_api.rates import Rates
@@ -27,6 +28,8 @@ from ingest_api.tokens import Tokens
 
 Clock = Callable[[], int]
 _LABELS_ANSWER_SECONDS = 5.0
+_EXPLAIN_ANSWER_SECONDS = 6.0
+_EXPLAIN_THREADS, _EXPLAIN_WAITING = 2, 6
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class Parts:
     links: tuple[RedisLink, RedisLink]
     agent: Mapping[str, ServedFile]
     labels: LabelStore | None  # None: no ClickHouse is known
+    explanations: Explanations | None
     clickhouse: tuple[ClickHouseLink, ...]
     draining: bool = False
 
@@ -80,6 +84,7 @@ def assemble(
     tokens = Tokens(config.keys, config.max_age_seconds)
     rates = Rates(config, writes, metrics)
     writing = _link("labels", config, clickhouse, _LABELS_ANSWER_SECONDS, threads=1, waiting=0)
+    asking = _link("explain", config, clickhouse, _EXPLAIN_ANSWER_SECONDS, _EXPLAIN_THREADS, _EXPLAIN_WAITING)
     return Parts(
         config=config,
         clock=clock,
@@ -93,7 +98,8 @@ def assemble(
         links=(writes, reads),
         agent=agent,
         labels=LabelStore(writing, clock, metrics) if writing else None,
-        clickhouse=(writing,) if writing else (),
+        explanations=Explanations(asking, config.model_registry) if asking else None,
+        clickhouse=tuple(link for link in (writing, asking) if link is not None),
     )
 
 

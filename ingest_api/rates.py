@@ -124,6 +124,7 @@ class Rates:
         self._merchant = RateLimitItemPerSecond(config.merchant_events_per_second, namespace="rate")
         self._address = RateLimitItemPerMinute(config.address_requests_per_minute, namespace="rate")
         self._labels = RateLimitItemPerMinute(config.merchant_labels_per_minute, namespace="rate")
+        self._explanations = RateLimitItemPerMinute(config.merchant_explanations_per_minute, namespace="rate")
         self._failures = RateLimitItemPerMinute(_FAILURES_PER_MINUTE, namespace="rate")
         self._storage = LinkStorage(link)
         self._shared = FixedWindowRateLimiter(self._storage)
@@ -157,6 +158,10 @@ class Rates:
     async def labels(self, merchant: str, labels: int) -> None:
         """Count labels against the merchant's rate of them, which is apart from that of events."""
         await self._charge(_Hit("labels", self._labels, f"l:{merchant}", labels))
+
+    async def explanation(self, merchant: str) -> None:
+        """Count an explanation, which costs a thousand times what a score costs."""
+        await self._charge(_Hit("explain", self._explanations, f"x:{merchant}", 1))
 
     async def failure(self, address: bytes) -> None:
         """Count a wrong credential; ApiError 429 where an address tries too many."""

@@ -12,10 +12,12 @@ from typing import Any, Final, Self
 import numpy as np
 
 from schemas.batches import F32, I8
+from schemas.result import DECISIONS
+from scoring.policy import decide
 
 MAX_FOUND: Final = 5  # merchants whose events have one id: more than one is somebody's attack or accident
 _MS = "toUnixTimestamp64Milli"
-_COLUMNS: Mapping[str, str] = {
+COLUMNS: Mapping[str, str] = {
     "event_id": "lower(hex(event_id))",
     "session_id": "lower(hex(session_id))",
     "occurred_at": f"{_MS}(occurred_at)",
@@ -91,7 +93,7 @@ class StoredDecision:
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> Self:
         """Return a row of ``event_query``; text may come as bytes."""
-        said = dict(zip(_COLUMNS, map(_plain, row), strict=True))
+        said = dict(zip(COLUMNS, map(_plain, row), strict=True))
         for name in ("score", "review", "deny", "margin"):
             said[name] = np.float32(said[name])
         said["smart_names"] = tuple(said["smart_names"].split(",")) if said["smart_names"] else ()
@@ -122,10 +124,27 @@ class StoredFeatures:
         return cls(_plain(schema), _plain(model), packed)
 
 
+def decide_again(stored: StoredDecision, score: np.float32) -> str | None:
+    """Return the decision that a score gets by the stored thresholds; None where a build before stored none."""
+    if stored.before not in DECISIONS or np.isnan([stored.review, stored.deny, stored.margin]).any():
+        return None
+    before = DECISIONS.index(stored.before)
+    return DECISIONS[int(decide(score, stored.review, stored.deny, stored.margin, before))]
+
+
+def same_bits(one: F32 | np.float32, other: F32 | np.float32) -> bool:
+    """Return whether float32 values are the same bit for bit; NaN is NaN, of whatever kind."""
+    left, right = np.asarray(one, np.float32), np.asarray(other, np.float32)
+    absent = np.isnan(left)
+    if left.shape != right.shape or not np.array_equal(absent, np.isnan(right)):
+        return False
+    return bool(((left.view(np.uint32) == right.view(np.uint32)) | absent).all())
+
+
 def event_query(event_id: str, merchant: str | None) -> tuple[str, dict[str, str]]:
     """Return the query for an event of one merchant, or of anybody, and its parameters; a row a merchant."""
     whose = _OF_ANYBODY if merchant is None else _OF_MERCHANT
-    query = _EVENT_QUERY.format(selected=", ".join(_COLUMNS.values()), whose=whose, most=MAX_FOUND)
+    query = _EVENT_QUERY.format(selected=", ".join(COLUMNS.values()), whose=whose, most=MAX_FOUND)
     return query, {"event_id": event_id, **({} if merchant is None else {"merchant": merchant})}
 
 

@@ -158,7 +158,10 @@ class _MemoryPipeline:
 
 
 class MemoryClickHouse:
-    """Takes statements, or fails as the test says; ``answers`` maps the beginning of a query to what it gives."""
+    """Takes statements, or fails as the test says.
+
+    ``answers`` maps a query's beginning to what it gives, or to a function of its parameters that says so.
+    """
 
     def __init__(self) -> None:
         self.executed: list[tuple[str, Any]] = []
@@ -178,7 +181,8 @@ class MemoryClickHouse:
         if self.error is not None:
             raise self.error
         self.executed.append((query, params))
-        return next((found for beginning, found in self.answers.items() if query.lstrip().startswith(beginning)), [])
+        found = next((one for beginning, one in self.answers.items() if query.lstrip().startswith(beginning)), [])
+        return found(params) if callable(found) else found
 
     def disconnect(self) -> None:
         """Nothing is open."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from infra.settings import Settings
     from ingest_api.config import IngestConfig
     from ingest_api.server import Tls
+    from scoring.registry import Registry
 
 group = typer.Typer(help="Run the HTTP tier that takes events and answers scores.", no_args_is_help=True)
 
@@ -75,6 +76,7 @@ def ingest_config(settings: Settings, public_url: str, spool: Path | None = None
         spool_dir=spool or settings.home / "spool",
         public_url=public_url.rstrip("/"),
         clickhouse_url=settings.clickhouse.url,
+        model_registry=lambda: _models(settings),
         session_ttl_seconds=ingest.session_ttl_seconds,
         max_event_bytes=ingest.max_event_bytes,
         max_request_bytes=ingest.max_request_bytes,
@@ -85,12 +87,19 @@ def ingest_config(settings: Settings, public_url: str, spool: Path | None = None
         merchant_events_per_second=ingest.merchant_events_per_second,
         address_requests_per_minute=ingest.address_requests_per_minute,
         merchant_labels_per_minute=ingest.merchant_labels_per_minute,
+        merchant_explanations_per_minute=ingest.merchant_explanations_per_minute,
         produce_timeout_ms=ingest.produce_timeout_ms,
         spool_max_bytes=ingest.spool_max_bytes,
         trusted_proxies=ingest.trusted_proxies,
         cors_origins=ingest.cors_origins,
         agent_codec=ingest.agent_codec,
     )
+
+
+def _models(settings: Settings) -> Registry:
+    from infra.models import registry_of
+
+    return registry_of(settings)
 
 
 def _tls(settings: Settings) -> Tls | None:
