@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.velocity import WINDOWS
 from scoring.sentences import Sentence, Values, age, count, known, whole
 
@@ -11,6 +12,25 @@ _SAID = dict(zip(WINDOWS, ("5 minutes", "1 hour", "24 hours"), strict=True))
 _SHORT = {said: window for window, said in _SAID.items()}
 _FEW = 0.1  # share of the events of a device
 _HABIT = 10  # events that make a habit
+_USUAL = 0.02  # share of traffic that is as rare or rarer: fewer are unusual
+_ALIKE = dict(
+    zip(
+        COMBINATIONS,
+        (
+            "browser, version and system",
+            "system, its version and kind of device",
+            "graphics and system",
+            "screen and kind of device",
+            "cores, memory, touch and system",
+            "fonts and system",
+            "drawing, sound, browser and system",
+            "time zone, languages and country",
+            "all that the machine draws, plays and names",
+        ),
+        strict=True,
+    )
+)
+_FROM = dict(zip(REPUTED, ("this address", "this network", "the network operator of this address"), strict=True))
 
 
 def busiest(values: Values, prefix: str) -> tuple[float, str]:
@@ -103,3 +123,31 @@ def shared(entity: str, on: str, of: str, nothing: str, *, devices_first: bool) 
         return f"{count(events, 'event')} {of} in {window}, by {count(devices, 'device')}"
 
     return say
+
+
+def share(value: float) -> str:
+    """Return a share in per cent, with as many digits as it needs to differ from 0."""
+    digits = 0 if value >= 0.095 else 1 if value >= 0.0095 else 2
+    return f"{value:.{digits}%}"
+
+
+def rare_attributes(values: Values) -> str:
+    """Name the rarest combination, and how rare it is."""
+    found = [(values[f"prevalence.{name}"], name) for name in COMBINATIONS if known(values[f"prevalence.{name}"])]
+    if not found:
+        return "Not known yet how usual this device is"
+    tail, name = min(found)
+    if tail > _USUAL:
+        return f"Usual in every respect; the least usual is {_ALIKE[name]}"
+    return f"Unusual: {_ALIKE[name]}; only {share(tail)} of all events show what is as rare"
+
+
+def reputation(values: Values) -> str:
+    """Say what is to be expected of events from the address, by what came of earlier ones; of the worst kind."""
+    found = [(values[f"reputation.{name}"], -at) for at, name in enumerate(REPUTED)]
+    worst, at = max((pair for pair in found if known(pair[0])), default=(float("nan"), 0))
+    if not known(worst):
+        return "Not known what came of earlier events from this address"
+    return (
+        f"{share(worst)} of events from {_FROM[REPUTED[-at]]} are expected to be denied, by what came of earlier ones"
+    )

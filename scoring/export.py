@@ -2,6 +2,8 @@
 
 The leaves of the single TreeEnsembleRegressor carry G + 1 targets: target 0 is the margin, targets 1..G are what each
 group adds there (``scoring.leaf_factors``), constant per leaf. So one native pass gives score and factors.
+
+The same trees are also outputs of the graph, as the flat tables that ``scoring.evaluation`` walks through.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from schemas.batches import F32
+from scoring.evaluation import PREFIX, TOP_FACTORS, Tables
+from scoring.flat_trees import flat_trees
 from scoring.leaf_factors import LeafFactors
 from scoring.train import Calibration
 from scoring.trees import Forest, Tree
 
-TOP_FACTORS = 5
 _OPSET = 17
 _ML_OPSET = 3
 _IR_VERSION = 8
@@ -31,6 +34,7 @@ def export(
     """Return the serialised graph; ``facts`` become its metadata, so the file's digest covers them."""
     groups = factors[0].shape[1]
     ensemble = _ensemble(forest, factors)
+    tables = _tables(flat_trees(forest, factors, calibration.slope, calibration.offset))
     graph = helper.make_graph(
         [ensemble, *_calculations()],
         "clickgoose",
@@ -41,8 +45,9 @@ def export(
             helper.make_tensor_value_info("contributions", TensorProto.FLOAT, ["n", groups]),
             helper.make_tensor_value_info("top_contribution", TensorProto.FLOAT, ["n", TOP_FACTORS]),
             helper.make_tensor_value_info("top_factor", TensorProto.INT64, ["n", TOP_FACTORS]),
+            *(helper.make_tensor_value_info(table.name, table.data_type, table.dims) for table in tables),
         ],
-        initializer=_constants(calibration, groups),
+        initializer=[*_constants(calibration, groups), *tables],
     )
     model = helper.make_model(
         graph,
@@ -67,6 +72,10 @@ def _constants(calibration: Calibration, groups: int) -> list[onnx.TensorProto]:
         "hundred": np.array(100.0, np.float32),
     }
     return [numpy_helper.from_array(value, name) for name, value in values.items()]
+
+
+def _tables(tables: Tables) -> list[onnx.TensorProto]:
+    return [numpy_helper.from_array(table, PREFIX + name) for name, table in tables._asdict().items()]
 
 
 def _calculations() -> list[onnx.NodeProto]:

@@ -1,8 +1,8 @@
 """The model's features: one ordered schema with a hash, and the matrix of a batch.
 
 Absent is NaN throughout. Columns in order: numbers, booleans, categories, environment, checks, smart signals,
-velocity, history, session, shared, activity. Names of catalogue signals stand as they are; the others are
-``environment.``, ``check.``, ``smart.``, ``velocity.`` and so on.
+velocity, history, session, shared, prevalence, reputation, activity. Names of catalogue signals stand as they are; the
+others are ``environment.``, ``check.``, ``smart.``, ``velocity.`` and so on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from schemas.batches import F32, Enriched
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.environment import CHECKS
 from schemas.event_time import event_time
+from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.smart_signals import SMART_SIGNALS
 from scoring.counted import HISTORY, SESSION, SHARED, VELOCITY, put_history, put_session, put_shared, put_velocity
 
@@ -47,6 +48,8 @@ class FeatureSchema:
     history: slice
     session: slice
     shared: slice
+    prevalence: slice
+    reputation: slice
     activity: slice
 
     def __len__(self) -> int:
@@ -72,6 +75,8 @@ def make_schema(catalogue: Catalogue) -> FeatureSchema:
         "history": [f"history.{name}" for name in HISTORY],
         "session": [f"session.{name}" for name in SESSION],
         "shared": [f"shared.{name}" for name in SHARED],
+        "prevalence": [f"prevalence.{name}" for name in COMBINATIONS],
+        "reputation": [f"reputation.{name}" for name in REPUTED],
         "activity": [f"activity.{name}" for name in STATISTICS],
     }
     names = tuple(name for block in blocks.values() for name in block)
@@ -116,6 +121,8 @@ def matrix(batch: Enriched, out: F32 | None = None) -> F32:
     put_history(table[:, schema.history], batch, time)
     put_session(table[:, schema.session], batch, time)
     put_shared(table[:, schema.shared], batch)
+    table[:, schema.prevalence] = batch.recognition.tail
+    table[:, schema.reputation] = batch.recognition.denied
     table[:, schema.activity] = activity_statistics(batch.activity).table.T
     return table
 

@@ -73,10 +73,10 @@ def largest(values: NDArray[Any]) -> float:
     return float(np.nan_to_num(values, nan=np.inf).max())
 
 
-def beyond(differences: dict[str, float]) -> str:
+def beyond(differences: dict[str, float], reference: str = "xgboost") -> str:
     """Return what differs by more than it may, in words; empty where nothing does."""
     over = {name: value for name, value in differences.items() if value > TOLERANCE * ROOM[name]}
     return "; ".join(
-        f"{name} differs from xgboost's by {value:.2g}, over {TOLERANCE * ROOM[name]:.0e}"
+        f"{name} differs from {reference}'s by {value:.2g}, over {TOLERANCE * ROOM[name]:.0e}"
         for name, value in over.items()
     )

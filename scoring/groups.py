@@ -14,6 +14,7 @@ import numpy as np
 from schemas.batches import I64
 from schemas.catalogue import load_catalogue
 from schemas.environment import CHECKS, GPUS
+from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.smart_signals import SMART_SIGNALS
 from schemas.velocity import WINDOWS
 from scoring import count_sentences, sentences
@@ -179,6 +180,11 @@ def _shared(entity: str) -> FeatureGroup:
     return FeatureGroup(f"shared_{entity}", members, observed, say)
 
 
+def _of_all(code: str, family: str, names: tuple[str, ...], say: Sentence) -> FeatureGroup:
+    members = tuple(f"{family}.{name}" for name in names)
+    return FeatureGroup(code, members, members, say)
+
+
 # Exact names go before prefixes, so "navigator.webdriver" is a trace of automation although "navigator." is not.
 GROUPS: tuple[FeatureGroup, ...] = (
     *(_smart(name) for name in SMART_SIGNALS),
@@ -204,6 +210,8 @@ GROUPS: tuple[FeatureGroup, ...] = (
         count_sentences.session,
     ),
     *(_shared(entity) for entity in SHARED_ENTITIES),
+    _of_all("rare_attributes", "prevalence", COMBINATIONS, count_sentences.rare_attributes),
+    _of_all("reputation", "reputation", REPUTED, count_sentences.reputation),
     *(_activity(code) for code in _ACTIVITY),
     _check_group("identity_checks", _IDENTITY, "Browser, worker and frame agree"),
     _check_group("place_checks", _PLACE, "Time zone and language agree"),

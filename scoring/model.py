@@ -13,15 +13,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import msgspec
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from schemas.batches import F32
 from schemas.catalogue import load_catalogue
+from scoring.evaluation import Evaluation, Verdict
 from scoring.features import feature_schema
 from scoring.golden import GOLDEN_FILE, Golden, beyond
 from scoring.groups import GROUP_CODES
@@ -29,6 +28,7 @@ from scoring.policy import Policy
 from scoring.rollout import ROLLOUT_FILE
 from scoring.rollout import decode as decode_rollout
 from scoring.signing import ANYBODY, SIGNATURE_FILE, BadSignature, Trust
+from scoring.training_set import Window
 
 MODELS = Path(__file__).parent / "models"
 MODEL_FILE, BOOSTER_FILE, MANIFEST_FILE, CARD_FILE = "model.onnx", "booster.ubj", "manifest.json", "card.md"
@@ -61,7 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     data: str
     metrics: dict[str, Any]
-    data_window: tuple[int, int] | None = None  # event times of the first and the last event, ms since the epoch
+    data_window: Window | None = None
     format: int = FORMAT
 
 
@@ -69,14 +69,6 @@ class _Form(msgspec.Struct, frozen=True):
     """What every form of a manifest says."""
 
     format: int = 1
-
-
-class Verdict(NamedTuple):
-    """One pass over n events."""
-
-    score: F32  # [n], 0 to 100
-    top_contribution: F32  # [n, K], log-odds, largest first
-    top_factor: NDArray[np.int64]  # [n, K]
 
 
 def digest(data: bytes) -> str:
@@ -165,17 +157,22 @@ def check_fit(manifest: Manifest) -> None:
         raise ModelError(f"model {manifest.version} was trained on another signal catalogue; train again")
 
 
-def check_golden(directory: Path, manifest: Manifest, session: onnxruntime.InferenceSession) -> None:
-    """Refuse a graph that does not give here what XGBoost gave for the golden rows when the model was made."""
+def check_golden(directory: Path, manifest: Manifest, session: onnxruntime.InferenceSession) -> Evaluation:
+    """Return the evaluation of a graph that gives here what XGBoost gave for the golden rows, in both its forms.
+
+    ModelError where the graph's operators give something else, or its tables something else than its operators.
+    """
     try:
         golden = Golden.decode(read_file(directory, manifest, GOLDEN_FILE))
-        wrong = beyond(golden.differences(session))
+        evaluation = Evaluation.of(session)
+        wrong = beyond(golden.differences(session)) or beyond(evaluation.differences(session, golden.rows), "the graph")
     except ModelError:
         raise
     except Exception as error:  # ONNX Runtime raises its own classes, which have no common public base
         raise ModelError(f"the golden rows of {manifest.version} cannot be run ({error}); restore it") from error
     if wrong:
         raise ModelError(f"model {manifest.version} computes otherwise on this machine: {wrong}; do not use it here")
+    return evaluation
 
 
 def _differ(theirs: Sequence[str], ours: Sequence[str]) -> str:
@@ -197,6 +194,7 @@ class Model:
     directory: Path
     manifest: Manifest
     session: onnxruntime.InferenceSession
+    evaluation: Evaluation  # the same trees as the session's, compiled
 
     @classmethod
     def load(cls, directory: Path, trust: Trust = ANYBODY) -> Self:
@@ -209,8 +207,7 @@ class Model:
                 f"{directory} calls itself {manifest.version}, but its graph is {version_of(data)}; restore it"
             )
         session = open_session(data)
-        check_golden(directory, manifest, session)
-        return cls(directory, manifest, session)
+        return cls(directory, manifest, session, check_golden(directory, manifest, session))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by directory."""
@@ -228,13 +225,11 @@ class Model:
 
     def run(self, features: F32) -> Verdict:
         """Score float32[n, F]."""
-        found = self.session.run(list(Verdict._fields), {"features": features})
-        return Verdict(*found)
+        return self.evaluation(features)
 
     def score(self, features: F32) -> F32:
         """Score float32[n, F] without factors: float32[n], 0 to 100, the same as of ``run``."""
-        (found,) = self.session.run(["score"], {"features": features})
-        return np.asarray(found)
+        return self.evaluation.score(features)
 
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:

@@ -185,6 +185,7 @@ _RISING = (
     "shared.card_devices_5m",
     "shared.card_devices_1h",
     "shared.card_devices_24h",
+    "reputation.",
     "activity.untrusted",
     "activity.declined",
     "session.untrusted",

@@ -122,6 +122,16 @@ def test_what_is_shared_is_counted_and_compared_where_it_is_known() -> None:
     assert int(known.sum()) == 3
 
 
+def test_how_usual_and_how_reputed_an_event_is_are_features_and_how_much_traffic_there_was_is_none() -> None:
+    said = {"recognition": [{"tail_fonts": 0.004, "seen_fonts": 12, "denied_asn": 0.4, "weight_asn": 20}]}
+    assert value("prevalence.fonts", **said) == pytest.approx(0.004)
+    assert value("reputation.asn", **said) == pytest.approx(0.4)
+    for name in ("prevalence.machine", "reputation.address"):
+        assert np.isnan(value(name, **said)), name
+    many = {"recognition": [said["recognition"][0] | {"seen_fonts": 9e6, "weight_asn": 9e6}]}
+    assert matrix(enriched([{}], **said)).tobytes() == matrix(enriched([{}], **many)).tobytes()
+
+
 def test_the_activity_log_becomes_statistics() -> None:
     log = [
         entry("page_opened", 0),
