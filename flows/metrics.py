@@ -119,6 +119,15 @@ class FlowMetrics:
         self.model_refused = Counter(
             "clickgoose_model_refused", "Reasons not to use a model of the roll-out, each once", registry=registry
         )
+        self.policies_info = Gauge(
+            "clickgoose_policies_info", "1 for the policies that decide", ("digest",), registry=registry
+        )
+        self.policies_loads = Counter(
+            "clickgoose_policies_loads", "Changes of the policies file", ("outcome",), registry=registry
+        )
+        self.policies_refused = Gauge(
+            "clickgoose_policies_refused", "1 while the policies file as it is now cannot be used", registry=registry
+        )
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
 
     def on_score(self, score: Score) -> None:
@@ -136,6 +145,11 @@ class FlowMetrics:
         for role, versions in roles.items():
             for version in versions:
                 self.model_info.labels(version, role).set(1)
+
+    def show_policies(self, digest: str) -> None:
+        """State which policies decide."""
+        self.policies_info.clear()
+        self.policies_info.labels(digest).set(1)
 
     def watch_queue(self, writer: Writer[Any]) -> None:
         """Show a writer's queue at every scrape."""

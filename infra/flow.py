@@ -40,6 +40,7 @@ from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
 from infra.model_watch import ModelWatch, roles_of
 from infra.models import registry_of
+from infra.policies import PoliciesRefused, WatchedPolicies
 from infra.settings import Settings
 from infra.topics import RAW
 from schemas.batches import Decided, Normalized, Recognized
@@ -47,6 +48,7 @@ from schemas.shared import SharedCounts
 from scoring.deployment import CurrentDeployment, only
 from scoring.explain import Explainer
 from scoring.model import Model, ModelError, find_model
+from scoring.policy import CurrentPolicies
 
 log = logging.getLogger("clickgoose.flow")
 _METADATA_SECONDS = 10.0
@@ -107,7 +109,8 @@ class FlowProcess:
         progress = Progress(SINKS)
         models = watch_models(self.settings, metrics)
         shared = shared_counts(self.settings, self._addresses.redis, stream_name(self._bootstrap, self.topic), metrics)
-        pipeline = pipeline_of(self.settings, models, shared)
+        policies = watch_policies(self.settings, metrics)
+        pipeline = pipeline_of(self.settings, models, shared, policies)
         checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.keyed, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)
@@ -118,13 +121,15 @@ class FlowProcess:
         )
         sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
         flow = build_flow(self._parts(source, pipeline, checkpoints, sinks, monitor))
-        log.info("flow starts", extra={"resume": resume, **roles_of(models())})
+        log.info("flow starts", extra={"resume": resume, **roles_of(models()), "policy": policies().digest})
         models.start()
+        policies.start()
         sinks.start_redrive()
         try:
             epochs = timedelta(seconds=self.settings.flow.epoch_seconds)
             run_bytewax(flow, epochs, self.place.ordinal, self.place.addresses)
         finally:
+            policies.close()
             models.close()
             sinks.stop_redrive()
             shared.close()
@@ -229,7 +234,20 @@ def watch_models(settings: Settings, metrics: FlowMetrics) -> ModelWatch:
         raise FlowRefused(str(error)) from error
 
 
-def pipeline_of(settings: Settings, models: CurrentDeployment, shared: SharedCounts | None = None) -> Pipeline:
+def watch_policies(settings: Settings, metrics: FlowMetrics) -> WatchedPolicies:
+    """Return the policies of the settings, which follow their file; FlowRefused where it cannot be used."""
+    try:
+        return WatchedPolicies(settings.flow.policies_file, metrics)
+    except PoliciesRefused as error:
+        raise FlowRefused(str(error)) from error
+
+
+def pipeline_of(
+    settings: Settings,
+    models: CurrentDeployment,
+    shared: SharedCounts | None = None,
+    policies: CurrentPolicies | None = None,
+) -> Pipeline:
     """Return the pipeline of these settings; FlowRefused where their master keys or a data file cannot be used."""
     try:
         keys = key_ring(settings)
@@ -245,6 +263,7 @@ def pipeline_of(settings: Settings, models: CurrentDeployment, shared: SharedCou
             labels=load_labelled_fraud(settings.flow.reputation_file),
             entity_key=entity_key(settings),
             store_features=settings.flow.store_features,
+            policies=policies,
         )
     except (DataFileError, ReputationFileError) as error:
         raise FlowRefused(str(error)) from None

@@ -103,14 +103,19 @@ class Policies:
     of_merchant: Mapping[str, Policy] = field(default_factory=dict)
     of_both: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
 
+    def which(self, merchant: str, event_type: str) -> tuple[str, Policy | None]:
+        """Return of what the policy is that decides, and the policy, None for the model's own thresholds."""
+        steps = (
+            ("merchant and event type", self.of_both.get((merchant, event_type))),
+            ("merchant", self.of_merchant.get(merchant)),
+            ("event type", self.of_event_type.get(event_type)),
+            ("default", self.default),
+        )
+        return next(((of, policy) for of, policy in steps if policy is not None), ("model", None))
+
     def find(self, merchant: str, event_type: str) -> Policy | None:
         """Return the policy that decides, None for the model's own thresholds."""
-        return (
-            self.of_both.get((merchant, event_type))
-            or self.of_merchant.get(merchant)
-            or self.of_event_type.get(event_type)
-            or self.default
-        )
+        return self.which(merchant, event_type)[1]
 
     def limits(self, merchants: Sequence[str], event_types: Sequence[str], own: F32) -> F32:
         """Return review, deny and margin of each event, float32[n, 3]; ``own``: those of the model, the same shape."""

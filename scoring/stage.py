@@ -58,6 +58,8 @@ class ScoreStage:
 
     def _score(self, deployment: Deployment, batch: Enriched, features: F32) -> Score:
         versions, model, verdict = _judge(deployment, batch.event.device_id, features)
+        if not np.isfinite(verdict.score).all():  # such a row ends here: decide, which has a state, must never fail
+            raise ValueError(f"a score of {' or '.join(versions)} is not a number: the model is broken")
         raising = verdict.top_contribution > 0
         return Score(
             versions=versions,

@@ -95,6 +95,25 @@ def test_a_shadow_that_fails_is_nan_is_said_once_and_disturbs_nothing(
         assert score.score.tobytes() == score_of(of(LIVE), batch).score.tobytes()
 
 
+class Partial(Double):
+    """Gives no number for some rows, the same ones in any batch."""
+
+    def _scores(self, features: F32) -> F32:
+        scores = super()._scores(features)
+        scores[scores < 10] = np.nan
+        return scores
+
+
+def test_rows_whose_live_score_is_no_number_end_as_dead_letters_before_they_reach_a_state(batch: Enriched) -> None:
+    parcel: Parcel[Enriched] = Parcel((Span(0, 0, 200),), batch, 200)
+    scored = run_stage(ScoreStage(of(Partial("live"))), parcel, Monitor.silent())
+    lost = np.flatnonzero(LIVE.score(matrix(batch)) < 10)
+    assert 0 < len(lost) < 200
+    assert [letter.offset for letter in scored.errs] == batch.origin.offset[lost].tolist()
+    assert {letter.reason.value for letter in scored.errs} == {"internal.bug"}
+    assert np.isfinite(scored.batch.score.score).all() and len(scored.batch) == 200 - len(lost)
+
+
 def test_rows_are_counted_by_model(batch: Enriched) -> None:
     registry = CollectorRegistry()
     monitor = Monitor(lambda: 0, FlowMetrics(registry))
