@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from schemas.batches import F32, I8, I64, U8, U64
 from schemas.columns import Columns
 from schemas.result import DECISIONS
+from scoring.policy import decide
 
 Floats = NDArray[np.float64]
-ALLOW, REVIEW, DENY = (DECISIONS.index(name) for name in ("allow", "review", "deny"))
 FRAUD, GENUINE, NOT_LABELLED = 1, 0, -1
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-HISTOGRAM_BINS = 50
+HISTOGRAM_BINS, JOINT_BINS = 50, 25
 PARTS_SHOWN = 50  # merchants and event types, those with the most flips first
 EVENTS_SHOWN = 20
 SMALLEST_PART = 100  # rows of a merchant or an event type whose flip share a gate may rest on
@@ -64,14 +64,11 @@ class Pairs(Events):
 
 def decisions(events: Events, score: F32) -> U8:
     """Return what each event's own thresholds and its session's standing decision make of scores, uint8[n]."""
-    nothing = np.float32(0)
-    review = events.review - np.where(events.before >= REVIEW, events.margin, nothing)
-    deny = events.deny - np.where(events.before >= DENY, events.margin, nothing)
-    return np.where(score >= deny, DENY, np.where(score >= review, REVIEW, ALLOW)).astype(np.uint8)
+    return decide(score, events.review, events.deny, events.margin, events.before)
 
 
 def scores_of(pairs: Pairs) -> dict[str, Any]:
-    """Return mean and quantiles of each model's score, and both histograms, in events."""
+    """Return mean and quantiles of each model's score, both histograms and the joint one, in events."""
     edges = np.linspace(0, 100, HISTOGRAM_BINS + 1)
     found: dict[str, Any] = {"histogram": {"edges": edges.tolist()}}
     for side, score in (("a", pairs.a), ("b", pairs.b)):
@@ -82,6 +79,8 @@ def scores_of(pairs: Pairs) -> dict[str, Any]:
         }
         counts, _ = np.histogram(score, edges, weights=pairs.weight)
         found["histogram"][side] = counts.tolist()
+    joint, *_ = np.histogram2d(pairs.a, pairs.b, JOINT_BINS, ((0, 100), (0, 100)), weights=pairs.weight)
+    found["joint"] = joint.tolist()  # [of A][of B]
     return found
 
 
@@ -212,14 +211,14 @@ class FactorChanges:
         self._a += weight @ a
         self._b += weight @ b
         self._change += weight @ np.abs(b - a)
-        top_a, top_b = a.argmax(axis=1), b.argmax(axis=1)
-        self._top_a += np.bincount(top_a, weight, len(self._groups))
-        self._top_b += np.bincount(top_b, weight, len(self._groups))
+        top_a, top_b = _raising_most(a), _raising_most(b)
+        self._top_a += np.bincount(top_a, weight, len(self._groups) + 1)[:-1]
+        self._top_b += np.bincount(top_b, weight, len(self._groups) + 1)[:-1]
         self._same_top += float(weight[top_a == top_b].sum())
 
     @property
     def top_agreement(self) -> float | None:
-        """Return the share of events with the same strongest factor; None where nothing was added."""
+        """Return the share of events with the same strongest factor, or none in both; None where nothing was added."""
         return self._same_top / self._events if self._events else None
 
     def table(self) -> list[dict[str, Any]]:
@@ -231,3 +230,8 @@ class FactorChanges:
         values = np.stack(columns, axis=1) / self._events
         order = np.argsort(-values[:, 0], kind="stable").tolist()
         return [{"factor": self._groups[row], **dict(zip(names, values[row].tolist(), strict=True))} for row in order]
+
+
+def _raising_most(contributions: Floats) -> NDArray[np.intp]:
+    """Return the group that raises each score most, intp[n]; G where none raises it, since only such are told."""
+    return np.where(contributions.max(axis=1) > 0, contributions.argmax(axis=1), contributions.shape[1])

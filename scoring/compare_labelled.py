@@ -12,21 +12,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from schemas.batches import F32, U8, Bool
-from scoring.compare import DENY, FRAUD, NOT_LABELLED, REVIEW, Floats, Pairs
+from scoring.compare import FRAUD, NOT_LABELLED, Floats, Pairs
+from scoring.gate import MEASURES
 from scoring.metrics import CALIBRATION_BINS
+from scoring.policy import DENY, REVIEW
 
-MEASURES: Final = {
-    "precision_review": "share of fraud among labelled events decided review or deny",
-    "recall_review": "share of the labelled fraud decided review or deny",
-    "fpr_review": "share of the labelled genuine events decided review or deny",
-    "precision_deny": "share of fraud among labelled events decided deny",
-    "recall_deny": "share of the labelled fraud decided deny",
-    "fpr_deny": "share of the labelled genuine events decided deny",
-    "roc_auc": "area under the receiver operating characteristic",
-    "pr_auc": "average precision",
-    "recall_at_1pct_fpr": "share of the labelled fraud found at 1% false positives",
-    "calibration_error": "expected calibration error of the score as a probability, 15 bins",
-}
 REPLICATES: Final = 400
 FEWEST_SESSIONS: Final = 20  # drawing from fewer says little: there is no interval
 _FALSE_POSITIVES = 0.01

@@ -12,7 +12,6 @@ from scoring.compare import (
     FRAUD,
     NOT_LABELLED,
     FactorChanges,
-    Floats,
     Pairs,
     agreement_of,
     changed_events,
@@ -20,12 +19,12 @@ from scoring.compare import (
     moment,
     scores_of,
 )
-from scoring.compare_labelled import MEASURES, Measured, labelled
-from scoring.gate import METRICS
+from scoring.compare_labelled import Measured, labelled
+from scoring.drift import SCORE_EDGES, histogram, psi
+from scoring.gate import MEASURES, METRICS
+from scoring.metrics import curves
 
 _DIGITS = 6
-_LEAST_SHARE = 1e-4  # of a bin, in the stability index: an empty one would make it infinite
-_DECILES = 10
 
 
 class Cost(NamedTuple):
@@ -47,7 +46,7 @@ def summarize(pairs: Pairs, factors: FactorChanges, *, asked: float, cost: Cost,
     """Return all figures of pairs, at least one; ``asked`` is how many events there were, scored by both or not."""
     scores, agreement, flips = scores_of(pairs), agreement_of(pairs), flips_of(pairs)
     measures = labelled(pairs, seed)
-    agreement["psi"] = stability_index(pairs.a, pairs.b, pairs.weight)
+    agreement["psi"] = psi(*(histogram(score, SCORE_EDGES, pairs.weight) for score in (pairs.a, pairs.b)))
     agreement["same_decision"] = 1 - flips["share"]
     agreement["top_factor"] = factors.top_agreement
     events = _events(pairs, asked)
@@ -59,6 +58,7 @@ def summarize(pairs: Pairs, factors: FactorChanges, *, asked: float, cost: Cost,
         "factors": factors.table(),
         "changed_events": changed_events(pairs),
         "labelled": {name: one._asdict() for name, one in measures.items()},
+        "curves": _curves(pairs),
         "cost_us": cost._asdict(),
     }
     return Comparison(_rounded(figures), _values(figures, measures, cost))
@@ -78,18 +78,13 @@ def _events(pairs: Pairs, asked: float) -> dict[str, Any]:
     }
 
 
-def stability_index(expected: Any, found: Any, weight: Floats) -> float:
-    """Return the population stability index of found values over the deciles of the expected ones.
-
-    The sum over the bins of (q - p) * ln(q / p), for shares p expected and q found: over 0.25 is a large change.
-    """
-    inner = np.arange(1, _DECILES) / _DECILES
-    edges = np.unique(np.quantile(expected, inner, weights=weight, method="inverted_cdf"))
-    p, q = (
-        np.maximum(np.bincount(np.searchsorted(edges, values), weight, len(edges) + 1) / weight.sum(), _LEAST_SHARE)
-        for values in (expected, found)
-    )
-    return float(((q - p) * np.log(q / p)).sum())
+def _curves(pairs: Pairs) -> dict[str, Any] | None:
+    """Return the curves of both models on labelled events; None where labels of one kind are missing."""
+    known = np.flatnonzero(pairs.label != NOT_LABELLED)
+    labels, weight = pairs.label[known], pairs.weight[known]
+    if len(np.unique(labels)) < 2:
+        return None
+    return {side: curves(labels, score[known], weight) for side, score in (("a", pairs.a), ("b", pairs.b))}
 
 
 def _values(figures: dict[str, Any], measures: Mapping[str, Measured], cost: Cost) -> dict[str, float | None]:

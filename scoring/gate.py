@@ -13,10 +13,21 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from scoring.compare_labelled import MEASURES
-
 Values = Mapping[str, float | None]
 
+MEASURES: Final = {
+    "precision_review": "share of fraud among labelled events decided review or deny",
+    "recall_review": "share of the labelled fraud decided review or deny",
+    "fpr_review": "share of the labelled genuine events decided review or deny",
+    "precision_deny": "share of fraud among labelled events decided deny",
+    "recall_deny": "share of the labelled fraud decided deny",
+    "fpr_deny": "share of the labelled genuine events decided deny",
+    "roc_auc": "area under the receiver operating characteristic",
+    "pr_auc": "average precision",
+    "recall_at_1pct_fpr": "share of the labelled fraud found at 1% false positives",
+    "calibration_error": "expected calibration error of the score as a probability, 15 bins",
+}
+"""On labelled events: name -> what it is."""
 _PLAIN: Final = {
     "events": "events that both models scored, after weighing",
     "rows": "rows compared",
@@ -54,6 +65,13 @@ def _metrics() -> dict[str, str]:
         f"{name}.{side}": f"{said}, {which}" for name, said in MEASURES.items() for side, which in sides.items()
     }
     return {**_PLAIN, **both, **measures}
+
+
+def metrics_by_family() -> list[tuple[str, str]]:
+    """Return the names as people read them, those of one family on one line, and what they are."""
+    both = [(f"{name}.({'|'.join(_SIDES)})", said) for name, said in _BOTH.items()]
+    measures = [(f"{name}.({'|'.join((*_SIDES, *_ENDS))})", said) for name, said in MEASURES.items()]
+    return [*_PLAIN.items(), *both, *measures]
 
 
 METRICS: Final = _metrics()
