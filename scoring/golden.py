@@ -49,7 +49,7 @@ class Golden:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as found:
                 golden = cls(*(found[column.name] for column in fields(cls)))
-        except (OSError, KeyError, EOFError, BadZipFile) as error:
+        except (OSError, KeyError, EOFError, ValueError, BadZipFile) as error:
             raise ValueError(f"not a file of golden rows ({type(error).__name__})") from error
         if not len(golden) or len({len(column) for column in asdict(golden).values()}) != 1:
             raise ValueError("not a file of golden rows (its columns differ in length)")
