@@ -6,9 +6,10 @@ import msgspec
 import numpy as np
 
 from schemas.batches import F32
+from scoring.explain import say
 from scoring.features import feature_schema
 from scoring.groups import GROUPS, feature_groups
-from scoring.shap import Exact, sentence
+from scoring.shap import Exact
 
 DIGITS = 6  # of a contribution
 _FEATURES = 5  # of a group
@@ -33,12 +34,11 @@ class GroupShare(msgspec.Struct, frozen=True):
 
 def group_shares(exact: Exact, features: F32, row: int = 0) -> list[GroupShare]:
     """Return all groups of one event of ``exact``, the strongest first; ``features`` is its row, float32[F]."""
-    position = dict(feature_schema().position)
     order = np.argsort(-np.abs(exact.groups[row]), kind="stable").tolist()
     return [
         GroupShare(
             GROUPS[group].code,
-            sentence(group, features, position),
+            say(group, features),
             round(float(exact.groups[row, group]), DIGITS),
             _strongest(group, exact.features[row], features),
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.batches import Scored
+from schemas.batches import F32, Scored
 from schemas.result import Factor
 from scoring.features import feature_schema
 from scoring.groups import GROUPS
@@ -63,3 +63,9 @@ def _sentence(group: int, values: tuple[float, ...]) -> str:
     return GROUPS[group].say(
         {name: float("nan") if value == _ABSENT_VALUE else value for name, value in zip(names, values, strict=True)}
     )
+
+
+def say(group: int, features: F32) -> str:
+    """Say a group's sentence about one event, given all its features, float32[F]."""
+    position, said = feature_schema().position, GROUPS[group]
+    return said.say({name: float(features[position[name]]) for name in said.observed})

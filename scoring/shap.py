@@ -16,7 +16,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from schemas.batches import F32, I64
-from scoring.groups import GROUP_CODES, GROUPS, feature_groups
+from scoring.groups import GROUP_CODES, feature_groups
 from scoring.model import BOOSTER_FILE, Manifest, ModelError, check_fit, read_file, read_manifest
 from scoring.signing import ANYBODY, Trust
 from scoring.train import Calibration
@@ -93,9 +93,3 @@ def check_sum(exact: Exact) -> None:
     off = np.abs(total - exact.margin) / np.maximum(np.abs(exact.margin), 1.0)
     if off.size and not float(off.max()) <= SUM_TOLERANCE:
         raise ShapError(f"contributions miss the margin by {float(off.max()):.2g}, over {SUM_TOLERANCE:.0e}")
-
-
-def sentence(group: int, features: F32, position: dict[str, int]) -> str:
-    """Say a group's sentence about one event's features, float32[F]."""
-    said = GROUPS[group]
-    return said.say({name: float(features[position[name]]) for name in said.observed})

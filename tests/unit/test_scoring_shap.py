@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import xgboost
 
+from scoring.explain import say
 from scoring.features import feature_schema
 from scoring.groups import GROUP_CODES, feature_groups
 from scoring.model import BOOSTER_FILE, Model, ModelError
 from scoring.release import release
-from scoring.shap import ExactExplainer, ShapError, by_group, check_sum, sentence
+from scoring.shap import ExactExplainer, ShapError, by_group, check_sum
 from scoring.train import Calibration
 from scoring.trees import Forest, Tree, load_booster, read_forest
 from tests.tiny_model import TINY, tiny_model, tiny_set
@@ -111,7 +112,7 @@ def test_sentences_name_observed_values() -> None:
     schema = feature_schema()
     row = np.full(len(schema), np.nan, np.float32)
     row[schema.position["velocity.events_5m"]] = 47
-    said = {sentence(group, row, dict(schema.position)) for group in range(len(GROUP_CODES))}
+    said = {say(group, row) for group in range(len(GROUP_CODES))}
     assert any("47" in one for one in said)
 
 
