@@ -7,7 +7,7 @@ are better here than a shop's own will be. Velocity is told no scores: what a mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,10 +25,12 @@ from flows.stages.relate import Relate
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.dataset import dataset_keys, labelled_batches
+from infra.training_source import Progress, Source, joined
 from schemas.batches import I8, I64, Decided, Decision, Enriched, RawBatch, Score
 from schemas.columns import widen
 from schemas.result import DECISIONS
 from scoring.features import feature_schema, matrix
+from scoring.model_card import SEMI_SYNTHETIC
 from scoring.training_set import TrainingSet
 
 _LATENESS_MS = 86_400_000
@@ -79,31 +81,25 @@ def _as_decisions(batch: Enriched, labels: I8) -> Decided:
     return widen(Decided, batch, score=score, decision=Decision.of(decision))
 
 
-def training_set(events: int, seed: int, progress: Callable[[int], None] | None = None) -> TrainingSet:
-    """Return the labelled matrix; ``progress`` is told the number of events done."""
-    schema = feature_schema()
-    features = np.empty((events, len(schema)), np.float32)
-    labels, times, campaigns = [], [], []
-    kinds: list[str] = []
-    sources: list[str] = []
-    done = 0
+def simulated(events: int, seed: int) -> Source:
+    """Return the simulated traffic as a source of training."""
+    return Source(SEMI_SYNTHETIC, feature_schema().names, events, _parts(events, seed))
+
+
+def _parts(events: int, seed: int) -> Iterator[TrainingSet]:
     for one in enriched_batches(events, seed):
-        matrix(one.batch, features[done:])
-        done += len(one.batch)
-        labels.append(one.labels)
-        times.append(one.batch.event.occurred_at)
-        campaigns.append(one.campaigns)
-        kinds += one.kinds
-        sources += one.sources
-        if progress:
-            progress(done)
-    return TrainingSet(
-        features[:done],
-        np.concatenate(labels),
-        np.concatenate(times),
-        tuple(kinds),
-        schema.names,
-        np.concatenate(campaigns),
-        tuple(sources),
-        np.ones(done),
-    )
+        yield TrainingSet(
+            matrix(one.batch),
+            one.labels,
+            one.batch.event.occurred_at,
+            tuple(one.kinds),
+            feature_schema().names,
+            one.campaigns,
+            tuple(one.sources),
+            np.ones(len(one.batch)),
+        )
+
+
+def training_set(events: int, seed: int, progress: Progress | None = None) -> TrainingSet:
+    """Return the labelled matrix."""
+    return joined(simulated(events, seed), progress)

@@ -85,8 +85,7 @@ def calibration(
     bin_of = np.minimum((probability * bins).astype(np.int64), bins - 1)
 
     def total(values: Floats) -> Floats:
-        found: Floats = np.bincount(bin_of, weights=values, minlength=bins)
-        return found
+        return np.bincount(bin_of, weights=values, minlength=bins).astype(np.float64)
 
     return total(counted * probability), total(counted * labels), total(counted)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from schemas.catalogue import load_catalogue
+from scoring.drift import REFERENCE_FILE
 from scoring.export import export, exported_factors
 from scoring.features import feature_schema
 from scoring.golden import GOLDEN_FILE
@@ -24,7 +27,10 @@ from scoring.model import (
     read_manifest,
     version_of,
 )
+from scoring.model_card import SEMI_SYNTHETIC, card
 from scoring.registry import DirectoryStorage, Registry
+from scoring.report import PAGE_FILE, REPORT_FILE, Report
+from scoring.report_page import page
 from scoring.rollout import Author, promoted
 from scoring.signing import SIGNATURE_FILE, Signer
 from scoring.train import Calibration, Plan, Trained
@@ -32,16 +38,17 @@ from scoring.trees import load_booster, read_forest
 from scoring.verify import Parity, golden_of, verify
 
 TRAINING = Author("clickgoose model train", "")
-SEMI_SYNTHETIC = (
-    "Semi-synthetic: browsers drawn from a repaired real population, behaviour and attackers simulated. "
-    "No real payment and no real fraud was seen; the figures say how well the simulation is told apart, nothing more."
-)
 
 
 def release(
-    trained: Trained, plan: Plan, models: Path, data: str = SEMI_SYNTHETIC, signer: Signer | None = None
+    trained: Trained,
+    plan: Plan,
+    models: Path,
+    data: str = SEMI_SYNTHETIC,
+    signer: Signer | None = None,
+    report: Callable[[str], Report] | None = None,
 ) -> tuple[Path, Parity]:
-    """Write ``models/<version>/``, signed where a signer is given, and return it with its parity.
+    """Write ``models/<version>/`` with the report of that version, signed where a signer is given; return its parity.
 
     ParityError: nothing was written.
 
@@ -53,8 +60,10 @@ def release(
     graph = export(forest, trained.factors, trained.calibration, len(schema), facts)
     parity = verify(graph, trained.booster, trained.calibration, trained.factors, len(schema))
     golden = golden_of(load_booster(trained.booster), trained.calibration, trained.factors, len(schema)).encode()
+    version = version_of(graph)
+    told = report(version) if report else None
     manifest = Manifest(
-        version=version_of(graph),
+        version=version,
         features=schema.names,
         feature_digest=schema.digest(),
         catalogue_version=catalogue.version,
@@ -70,19 +79,37 @@ def release(
         depth=plan.depth,
         seed=plan.seed,
         data=data,
-        metrics=trained.metrics,
+        metrics={**trained.metrics, **_found(told)},
+        data_window=told.window if told else None,
     )
     contents = {
         MODEL_FILE: graph,
         BOOSTER_FILE: trained.booster,
         GOLDEN_FILE: golden,
         CARD_FILE: card(manifest).encode(),
+        **_told(manifest, told),
     }
     whole = msgspec.structs.replace(manifest, files={name: digest(file) for name, file in contents.items()})
     contents[MANIFEST_FILE] = msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
     if signer is not None:
         contents[SIGNATURE_FILE] = signer.sign(contents[MANIFEST_FILE])
     return _write(models / manifest.version, contents), parity
+
+
+def _found(report: Report | None) -> dict[str, Any]:
+    """Return the figures of a report that training itself does not measure."""
+    return {} if report is None else {"top_factor_agreement": report.told["factors"]["agreement"]}
+
+
+def _told(manifest: Manifest, report: Report | None) -> dict[str, bytes]:
+    """Return the files of the report: as figures, as a page, and the histograms that drift is measured with."""
+    if report is None:
+        return {}
+    return {
+        REPORT_FILE: report.encode(),
+        PAGE_FILE: page(manifest.version, manifest.data, report.told).encode(),
+        REFERENCE_FILE: report.reference.encode(),
+    }
 
 
 def _write(directory: Path, contents: dict[str, bytes]) -> Path:
@@ -111,48 +138,3 @@ def verify_directory(directory: Path) -> tuple[Manifest, Parity]:
     calibration = Calibration(manifest.slope, manifest.offset)
     factors = exported_factors(graph, read_forest(load_booster(booster)), len(GROUP_CODES))
     return model.manifest, verify(graph, booster, calibration, factors, len(manifest.features))
-
-
-def card(manifest: Manifest) -> str:
-    """Return the model card."""
-    metrics = manifest.metrics
-    shown = [name for name, value in metrics.items() if not isinstance(value, dict)]
-    figures = "\n".join(f"| {name.replace('_', ' ')} | {metrics[name]} |" for name in shown)
-    attackers = metrics.get("recall_by_attacker", {})
-    recalls = "\n".join(f"| {name} | {value} |" for name, value in attackers.items())
-    gains = "\n".join(f"| {name} | {value:.1%} |" for name, value in metrics.get("gain_by_feature", {}).items())
-    return f"""# {manifest.version}
-
-{manifest.data}
-
-- Gradient-boosted trees: {manifest.trees} trees of depth {manifest.depth}, seed {manifest.seed}; Platt-calibrated.
-- {len(manifest.features)} features (digest `{manifest.feature_digest[:16]}`), {len(manifest.groups)} factor groups.
-- Decisions: review from {manifest.review:g}, deny from {manifest.deny:g}.
-- Split by time: trained on the first part, stopped and calibrated on the second, measured on the last.
-
-## Figures of the last part of the time split
-
-| | |
-|---|---|
-{figures}
-
-## Recall at the review threshold, by simulated attacker
-
-| attacker | recall |
-|---|---|
-{recalls}
-
-## What it rests on, by share of gain
-
-| feature | share |
-|---|---|
-{gains}
-
-## Limits
-
-- Figures near 1 say that simulated attackers give themselves away, by the features above; expect less of real ones.
-- Attackers that the simulation does not know may pass; honest visitors unlike its population may be stopped.
-- Calibrated to the simulated share of fraud, which is higher than that of any merchant: recalibrate on own labels.
-- Factors are in log-odds and add up to the score exactly. They are means of exact Shapley values over the training
-  events that end at the same leaves, not the event's own: `clickgoose model report` says how often the top one agrees.
-"""

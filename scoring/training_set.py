@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +41,7 @@ class TrainingSet:
         return len(self.labels)
 
 
-class Window(NamedTuple):
+class Window(msgspec.Struct, frozen=True):
     """What a model was trained and measured on."""
 
     first: int  # event time, ms since the epoch

@@ -27,7 +27,7 @@ def needs_training() -> None:
     """Leave with one sentence where the training extra is not installed."""
     from importlib.util import find_spec
 
-    missing = [name for name in ("xgboost", "onnx") if find_spec(name) is None]
+    missing = [name for name in ("xgboost", "onnx", "matplotlib", "pyarrow") if find_spec(name) is None]
     if missing:
         typer.echo(f"this needs {' and '.join(missing)}: pip install 'clickgoose[train]'", err=True)
         raise typer.Exit(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from infra.cli.model_parts import Json, Root, Version, WantedVersion, opened, print_figures, told
@@ -77,7 +78,7 @@ def show(version: Version = None, models: Root = None, as_json: Json = False) ->
         "review": manifest.review,
         "deny": manifest.deny,
         "data": manifest.data,
-        "data_window": manifest.data_window,
+        "data_window": msgspec.to_builtins(manifest.data_window),
         **manifest.metrics,
     }
     print_figures(figures, as_json)
@@ -202,7 +203,7 @@ def _row(registry: Registry, version: str, rollout: Rollout | None) -> dict[str,
         "signed_by": registry.signed_by(version),
         "trees": manifest.trees,
         "roc_auc": manifest.metrics.get("roc_auc"),
-        "data_window": manifest.data_window,
+        "data_window": msgspec.to_builtins(manifest.data_window),
     }
 
 
@@ -230,8 +231,6 @@ def _as_figures(rollout: Rollout) -> dict[str, Any]:
 
 
 def _as_object(rollout: Rollout | None) -> Any:
-    import msgspec
-
     return msgspec.to_builtins(rollout)
 
 

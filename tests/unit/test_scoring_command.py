@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from infra.cli import model
-from scoring.model import MANIFEST_FILE
+from scoring.model import MANIFEST_FILE, current_version, read_manifest
 from scoring.release import name_current, release
 from tests.tiny_model import TINY, tiny_model
 
@@ -62,7 +62,8 @@ def test_training_on_simulated_traffic_writes_a_model_that_verifies(tmp_path: Pa
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["trees"] <= 5
-    assert (tmp_path / "current").read_text().strip() == found["version"]
+    assert current_version(tmp_path) == found["version"]
+    assert {"report.json", "report.html", "reference.json"} <= set(read_manifest(tmp_path / found["version"]).files)
     assert run("verify", found["version"], "--models", str(tmp_path)).exit_code == 0
 
 

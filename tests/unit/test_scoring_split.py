@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scoring.training_set import TrainingSet, parts_of, split, window
+from scoring.training_set import TrainingSet, Window, parts_of, split, window
 
 
 def events(times: list[int], campaigns: list[int]) -> TrainingSet:
@@ -58,7 +58,7 @@ def test_no_campaign_of_the_hold_out_has_an_earlier_event() -> None:
 
 def test_the_window_says_when_and_whence() -> None:
     data = replace(events([7, 3, 9], [-1, 1, 2]), sources=("recorded", "simulated", "recorded"))
-    assert window(data) == (3, 9, 3, {"recorded": 2, "simulated": 1})
+    assert window(data) == Window(3, 9, 3, {"recorded": 2, "simulated": 1})
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
