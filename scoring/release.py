@@ -29,7 +29,8 @@ from scoring.model import (
 )
 from scoring.model_card import SEMI_SYNTHETIC, card
 from scoring.registry import DirectoryStorage, Registry
-from scoring.report import PAGE_FILE, REPORT_FILE, Report
+from scoring.report import Report
+from scoring.report_file import PAGE_FILE, REPORT_FILE
 from scoring.report_page import page
 from scoring.rollout import Author, promoted
 from scoring.signing import SIGNATURE_FILE, Signer

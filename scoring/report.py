@@ -6,7 +6,6 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,12 +21,10 @@ from scoring.drift import Last, Reference, drift, reference
 from scoring.groups import GROUP_CODES, feature_groups
 from scoring.leaf_factors import at_leaves, saabas_factors
 from scoring.metrics import Floats
-from scoring.model import ModelError, read_file, read_manifest
 from scoring.train import Plan, Trained, gains, margins_of
 from scoring.training_set import Rows, TrainingSet, Window, parts_of, window
 from scoring.trees import load_booster, read_forest
 
-REPORT_FILE, PAGE_FILE = "report.json", "report.html"
 _COMPARED = 2_000  # flagged events whose exact TreeSHAP is computed: 2 ms each
 _TOLD = 25  # features and groups
 _SCORES = (1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
@@ -258,18 +255,3 @@ def _drift(
 ) -> dict[str, Any]:
     fit = trained.split.fit
     return drift(last, data.names, data.features[fit], data.weights[fit], kept.score, figures)
-
-
-def read_report(directory: Path) -> dict[str, Any]:
-    """Return the report that lies with a model. ModelError where there is none, or another than the manifest names."""
-    manifest = read_manifest(directory)
-    if REPORT_FILE not in manifest.files:
-        raise ModelError(f"model {manifest.version} has no report: an earlier build made it; train again")
-    found: dict[str, Any] = json.loads(read_file(directory, manifest, REPORT_FILE))
-    return found
-
-
-def compared_with(directory: Path) -> str | None:
-    """Return the version that a model's drift was measured against, or none."""
-    moved = read_report(directory)["drift"]
-    return None if moved is None else str(moved["since"])

@@ -254,7 +254,7 @@ def _earlier(models: Path, version: str) -> Last | None:
     """
     from scoring.drift import read_last
     from scoring.model import ModelError, current_version, find_model, read_manifest
-    from scoring.report import compared_with
+    from scoring.report_file import compared_with
 
     try:
         live = current_version(models)
