@@ -31,6 +31,7 @@ SIGN_UP = ("name", "email", "password", "phone")
 MIN_ENTRIES, MAX_ENTRIES, MAX_SMALL = 20, 220, 60
 _PASTED = {"card_number", "email", "address", "password", "one_time_code"}
 _UNAUTHORIZED = 401.0
+_ENTERS = 0.4  # of those who go by key: submit by one too
 _LEAST_SCRIPTED = 0.94  # a program that pastes or sets values does so in every field, a person in few
 
 
@@ -108,7 +109,10 @@ class Hand:
 
     def _submitted(self, log: list[LogEntry], outcome: str) -> list[LogEntry]:
         self._wait(900)
-        if self._manner.keyboard or self._random.random() >= self._manner.trail:
+        manner = self._manner
+        if manner.keyboard or self._random.random() < manner.tabs * _ENTERS:
+            log.append(self._entry("activated_by_key", 0, "button"))
+        elif self._random.random() >= manner.trail:
             log.append(self._entry("click_without_trail", self._hold(), "button"))
         else:
             log.append(self._entry("clicked", self._hold(), "button"))
@@ -135,21 +139,25 @@ class Hand:
         if field == 0:
             self._made.append(self._entry("form_step", 1 + step, "form"))
         target = self._form[field]
-        self._approach(target)
-        self._fill(target)
+        if self._manner.silent and self._random.random() < self._manner.scripts:
+            self._wait(40)
+            self._made.append(self._entry("value_set_by_script", _FIELDS[target][0], target))
+        else:
+            self._approach(target)
+            self._fill(target)
         if self._random.random() < 0.132 * self._manner.strays:
             self._distraction()
         self._fields += 1
 
     def _approach(self, target: str) -> None:
         manner, made, chance = self._manner, self._made, self._random.random()
-        if manner.keyboard:
+        if manner.keyboard or (self._fields % len(self._form) and self._random.random() < manner.tabs):
             self._wait(300)
             made.append(self._entry("field_focused", 0, target))
             return
         if chance >= manner.trail:
             self._wait(200)
-            made.append(self._entry("click_without_trail", 0, target))
+            made.append(self._entry("click_without_trail", self._hold(), target))
             made.append(self._entry("field_focused", 0, target))
             return
         for _ in range(1 + int(chance * 3)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
+from typing import Final
 
 from infra.traffic.behaviour import (
     CHECKOUT,
@@ -33,6 +34,8 @@ _PATHS = ("checkout", "checkout/payment", "checkout/address", "cart")
 _EVENTS = tuple(
     number for number, of in ((1, 4), (2, 8), (3, 12), (4, 16), (5, 18), (6, 18), (8, 14), (10, 10)) for _ in range(of)
 )
+_ACCEPTED = 0.93  # of honest people's cards
+STOLEN: Final = 0.65  # of stolen cards that are used by one who believes that they work
 _REFERRERS = ("cart", "", "product/blue-lamp", "login")
 
 
@@ -133,33 +136,40 @@ class Craft:
             return visitor.signals
         return clock_in(visitor.signals, self.random.choice(place.clock.zones), visitor.at)
 
-    def sitting(self, signals: Signals, merchant: str, manner: Manner, device: str) -> list[Planned]:
-        """Return the events of what people come for: mostly a checkout, else a payment, a login or a registration."""
+    def sitting(
+        self, signals: Signals, merchant: str, manner: Manner, device: str, accepted: float = _ACCEPTED
+    ) -> list[Planned]:
+        """Return the events of what people come for: mostly a checkout, else a payment, a login or a registration.
+
+        ``accepted`` is the chance that a card is.
+        """
         chance = self.random.random()
         if chance < 0.6:
-            return self.checkout(signals, merchant, self.at_work(manner, device))
+            return self.checkout(signals, merchant, self.at_work(manner, device), accepted)
         if chance < 0.84:
-            return self.payment(signals, merchant, self.at_work(manner, device, PAYMENT))
+            return self.payment(signals, merchant, self.at_work(manner, device, PAYMENT), accepted)
         hand = self.at_work(manner, device, LOGIN if chance < 0.92 else SIGN_UP)
         outcomes = ["api_failed"] if self.random.random() < 0.1 else []  # a wrong password, or a name that is taken
         return self.errands(signals, merchant, hand, [*outcomes, ""])
 
-    def checkout(self, signals: Signals, merchant: str, hand: Hand) -> list[Planned]:
+    def checkout(self, signals: Signals, merchant: str, hand: Hand, accepted: float = _ACCEPTED) -> list[Planned]:
         """Return one to ten events of a long checkout, which may be left before the end."""
         count = _EVENTS[int(self.random.random() * len(_EVENTS))]
         events = []
         for _ in range(count - 1):
             log = hand.log(self.size())
             events.append(self.planned(signals, merchant, log, hand.now))
-        outcome = self._outcome()
+        outcome = self._outcome(accepted)
         log = hand.finish(self.size(), outcome)
         events.append(self.planned(signals, merchant, log, hand.now))
-        return events + self._once_more(signals, merchant, hand, outcome)
+        return events + self._once_more(signals, merchant, hand, outcome, accepted)
 
-    def payment(self, signals: Signals, merchant: str, hand: Hand) -> list[Planned]:
+    def payment(self, signals: Signals, merchant: str, hand: Hand, accepted: float = _ACCEPTED) -> list[Planned]:
         """Return the events of a payment by somebody whom the shop knows: the card, and no more."""
-        outcome = self._outcome()
-        return self.errands(signals, merchant, hand, [outcome]) + self._once_more(signals, merchant, hand, outcome)
+        outcome = self._outcome(accepted)
+        return self.errands(signals, merchant, hand, [outcome]) + self._once_more(
+            signals, merchant, hand, outcome, accepted
+        )
 
     def errands(self, signals: Signals, merchant: str, hand: Hand, outcomes: Sequence[str]) -> list[Planned]:
         """Return the events of filling in the hand's form once for each outcome."""
@@ -172,16 +182,16 @@ class Craft:
                 events.append(self.planned(signals, merchant, part, part[-1][0] + 1))
         return events
 
-    def _outcome(self) -> str:
-        return "payment_succeeded" if self.random.random() < 0.93 else "payment_declined"
+    def _outcome(self, accepted: float) -> str:
+        return "payment_succeeded" if self.random.random() < accepted else "payment_declined"
 
-    def _once_more(self, signals: Signals, merchant: str, hand: Hand, outcome: str) -> list[Planned]:
+    def _once_more(self, signals: Signals, merchant: str, hand: Hand, outcome: str, accepted: float) -> list[Planned]:
         """Return what people do whose card is declined: two in three try again, with the same card or another."""
         if outcome != "payment_declined" or self.random.random() < 0.35:
             return []
         hand.turn_to(PAYMENT)
         declined = ["payment_declined"] * int(self.random.random() * 3)
-        return self.errands(signals, merchant, hand, [*declined, self._outcome()])
+        return self.errands(signals, merchant, hand, [*declined, self._outcome(accepted)])
 
     def planned(self, signals: Signals, merchant: str, log: list[LogEntry], age: int, offset: int = -1) -> Planned:
         """Return an event of a page of this age (ms); it leaves when its last entry was made."""

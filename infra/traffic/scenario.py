@@ -26,7 +26,7 @@ _SECOND_DEVICE = 0.12  # of the visits of somebody known who has an account
 class Mix:
     """Shares of the arrivals (visits of honest people, campaigns of the others), and which attackers take part."""
 
-    attacks: float = 0.13
+    attacks: float = 0.11
     nuisances: float = 0.02
     returning: float = 0.25
     by_hand: float = 0.015  # recorded browsers that people use, so that the recording machine is no tell

@@ -80,7 +80,7 @@ class Whereabouts:
         if line == "cloud":
             return self._pools.draw("hosting", random, country.code)
         if device != "desktop" and random.random() < _ON_CARRIER:
-            return self._gateway(country)
+            return self.gateway(country)
         chance, homes = random.random(), self._homes[country.code]
         if chance < _HOUSEHOLD and homes:
             return random.choice(homes)
@@ -106,6 +106,12 @@ class Whereabouts:
             return Place(self._vpn(country), country)
         return self._on_the_way(country, home)
 
+    def gateway(self, country: Country) -> bytes:
+        """Return one of the gateways of a country's carriers: points of their networks, the same for every seed."""
+        count = max(1, round(_GATEWAYS * self.crowd**0.5))
+        which = self._random.randrange(count)
+        return address_in(country.mobile[which % len(country.mobile)], (which + 0.5) / count)
+
     def is_second_device(self, share: float) -> bool:
         """Return whether somebody known comes with another device this time."""
         return self._random.random() < share
@@ -114,11 +120,11 @@ class Whereabouts:
         random = self._random
         chance = random.random()
         if chance < _ELSEWHERE:
-            return Place(self._gateway(country) if random.random() < 0.5 else self._own(country), country)
+            return Place(self.gateway(country) if random.random() < 0.5 else self._own(country), country)
         chance -= _ELSEWHERE
         if chance < _ABROAD:
             there = random.choice(COUNTRIES)
-            address = self._gateway(there) if random.random() < 0.5 else self._own(there)
+            address = self.gateway(there) if random.random() < 0.5 else self._own(there)
             return Place(address, there if random.random() < _CLOCK_FOLLOWS else country)
         chance -= _ABROAD
         if chance < _NEXT_DOOR and country.near:
@@ -132,12 +138,6 @@ class Whereabouts:
     def _vpn(self, country: Country) -> bytes:
         there = country if self._random.random() < _VPN_AT_HOME else self._random.choice(COUNTRIES)
         return self._pools.draw("vpn", self._random, there.code)
-
-    def _gateway(self, country: Country) -> bytes:
-        """Return one of the gateways of a country's carriers: points of their networks, the same for every seed."""
-        count = max(1, round(_GATEWAYS * self.crowd**0.5))
-        which = self._random.randrange(count)
-        return address_in(country.mobile[which % len(country.mobile)], (which + 0.5) / count)
 
     def _one_of(self, kind: str, country: Country, count: int, point: float) -> bytes:
         """Return the address of one of a country's offices or companies, by a point of [0, 1)."""

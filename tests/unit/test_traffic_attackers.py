@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from enrichers.address_table import load_address_table
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
 from flows.stages.velocity import Velocity
@@ -26,6 +27,7 @@ from schemas.batches import Ledger, Origin, RawBatch
 from schemas.dead_letter import REASONS, DeadLetter, Reason
 from schemas.envelope import Attested, wrap
 from schemas.log_codes import load_log_codes
+from schemas.networks import NETWORK_BIT
 from schemas.sealed import Header, read_header
 
 AT = 1_780_272_000_000
@@ -112,8 +114,41 @@ def test_an_account_farm_is_many_devices_with_one_picture() -> None:
         visits = [visit for _, visit in campaign]
         assert len({visit.device_id for visit in visits}) == len(visits) >= 5
         assert len({str(_shown(visit)["canvas.geometry"]) for visit in visits}) == 1
-        virtual += is_virtual(str(_shown(visits[0])["webgl.unmasked_renderer"]))
+        virtual += is_virtual(str(_shown(visits[0]).get("webgl.unmasked_renderer")))
     assert 24 <= virtual < 40  # the others are real phones
+
+
+def test_a_bot_farm_is_many_unmodified_devices_at_once_behind_homes() -> None:
+    load, devices, resets, racks, together = load_address_table(), [], 0, 0, 0
+    for campaign in _many("bot_farm", 30):
+        visits = [visit for _, visit in campaign]
+        assert len(visits) >= 12
+        shown = [_shown(visit) for visit in visits]
+        assert not any(one["navigator.webdriver"] for one in shown)
+        devices.append(len({visit.device_id for visit in visits}))
+        resets += devices[-1] == len(visits)
+        racks += len({str(one["navigator.user_agent"]) for one in shown}) <= 4
+        addresses = np.frombuffer(b"".join(visit.address for visit in visits), np.uint8).reshape(-1, 16)
+        hosted = load(addresses).classes & (NETWORK_BIT["hosting"] | NETWORK_BIT["vpn"] | NETWORK_BIT["tor"]) > 0
+        assert hosted.mean() < 0.5
+        ends = [start + visit.events[-1].offset for start, visit in campaign]
+        together += sum(start < end for (start, _), end in zip(campaign[1:], ends, strict=False))
+    assert min(devices) >= 3 and resets >= 2
+    assert together > 100
+    assert 10 <= racks <= 28
+
+
+def test_a_visit_is_replayed_from_elsewhere_and_often_hours_later() -> None:
+    waits, elsewhere, victims = [], 0, 0
+    for campaign in _many("copier", 60):
+        (_, record), (first, copy), *_ = campaign
+        waits.append(first - record.events[-1].offset)
+        elsewhere += copy.address != record.address
+        victims += record.kind == "honest"
+    assert 15 <= victims <= 40
+    assert elsewhere > 25
+    assert 6 <= sum(wait > 600_000 for wait in waits) <= victims
+    assert max(waits) > 2 * 3_600_000
 
 
 def test_a_spoofer_wears_another_systems_user_agent() -> None:
@@ -148,6 +183,7 @@ def test_a_copier_plays_what_was_recorded_in_sessions_of_its_own_in_other_browse
     ways: set[str] = set()
     for campaign in _many("copier"):
         record, *copies = [visit for _, visit in campaign]
+        assert all(copy.kind == "copier" and copy.label == FRAUD for copy in copies)
         assert 3 <= len(copies) <= 12
         for copy in copies:
             assert [event.log for event in copy.events] == [event.log for event in record.events]

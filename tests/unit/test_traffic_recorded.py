@@ -82,7 +82,7 @@ def test_controls_show_the_machine_alone_and_who_names_a_language_keeps_the_plac
 def test_controls_are_honest_visitors_and_all_others_are_not(craft: Craft) -> None:
     attackers, controls = client_names()
     honest = [by_hand(craft, AT) for _ in range(30)]
-    fraud = _visits(craft, 80)
+    fraud = _visits(craft, 50)
     assert {visit.client for visit in honest} == set(controls)
     assert {visit.label for visit in honest} == {HONEST} and {visit.label for visit in fraud} == {FRAUD}
     assert len({visit.client for visit in fraud}) > 15 and {visit.client for visit in fraud} <= set(attackers)
@@ -105,11 +105,11 @@ def test_a_log_is_the_recorded_one_at_another_pace(craft: Craft) -> None:
 
 def test_some_clients_come_in_the_last_events_only() -> None:
     assert set(UNSEEN) < set(client_names()[0])
-    events, seen, place = 2_400, Counter[str](), 0
+    events, seen, place = 1_000, Counter[str](), 0
     for made in labelled_batches(events, 3, small=True, mix=Mix(1.0, 0.0, kinds=("recorded",))):
         for name in made.clients:
             late = place >= events * LATE
             seen[f"{name in UNSEEN} {late}"] += 1
             place += 1
     assert seen["True False"] == 0
-    assert seen["True True"] > 50 and seen["False True"] > 50 and seen["False False"] > 1_500
+    assert seen["True True"] > 20 and seen["False True"] > 20 and seen["False False"] > 700

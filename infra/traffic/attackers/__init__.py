@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from infra.traffic.attackers.account_farm import account_farm
 from infra.traffic.attackers.anti_detect import anti_detect
+from infra.traffic.attackers.bot_farm import bot_farm
 from infra.traffic.attackers.card_testing import card_testing
 from infra.traffic.attackers.copier import copier
 from infra.traffic.attackers.credential_stuffing import credential_stuffing
@@ -28,11 +29,12 @@ ATTACKERS: Mapping[str, tuple[Attacker, float]] = {
     "card_testing": (card_testing, 0.35),
     "credential_stuffing": (credential_stuffing, 0.35),
     "account_farm": (account_farm, 0.5),
+    "bot_farm": (bot_farm, 0.16),
     "spoofer": (spoofer, 2.0),
-    "anti_detect": (anti_detect, 2.0),
+    "anti_detect": (anti_detect, 1.3),
     "patched": (patched, 0.6),
     "copier": (copier, 0.3),
-    "recorded": (recorded, 1.4),
+    "recorded": (recorded, 0.9),
     "replayer": (replayer, 0.4),
 }
 NUISANCES: Mapping[str, tuple[Attacker, float]] = {"malformed": (malformed, 1.0), "retrier": (retrier, 1.0)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from infra.traffic.browser_support import column_of
-from infra.traffic.craft import Craft
+from infra.traffic.craft import STOLEN, Craft
 from infra.traffic.graphics_detail import webgl_detail
 from infra.traffic.hideouts import PEOPLE
 from infra.traffic.machine import stamp
@@ -17,12 +17,33 @@ from infra.traffic.zones import clock_in
 
 
 def anti_detect(craft: Craft, at: int) -> Campaign:
-    """Return one visit with a canvas blocker or with a profile of an anti-detect browser."""
+    """Return a visit of each of one to four profiles, one after the other, of an anti-detect browser or with a blocker.
+
+    Somebody sits before it and types: four in five do so themselves, each with one hand for all profiles.
+    """
     random = craft.random
     engine = random.choices(("chromium", "gecko"), (0.85, 0.15))[0]
-    visitor = craft.visitor(at, engine=engine, device=random.choices(("desktop", "phone"), (0.85, 0.15))[0])
+    device = random.choices(("desktop", "phone"), (0.85, 0.15))[0]
+    manner, merchant = craft.manner(device, craft.care(0.0, 0.05, 0.15, 0.8)), craft.merchant()
+    campaign: Campaign = []
+    start = 0.0
+    for _ in range(random.choice((1, 1, 2, 4))):
+        visitor = craft.visitor(at, engine=engine, device=device)
+        shown = _profile(craft, visitor, engine)
+        hideout = craft.hideout(visitor, 0.6, PEOPLE)
+        if hideout.country is not visitor.country and random.random() < 0.6:  # the profile's zone is the exit's
+            shown = clock_in(shown, random.choice(hideout.country.zones), at)
+        events = craft.sitting(shown, merchant, manner, device, STOLEN)[:5]
+        visit = craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account(), address=hideout())
+        campaign.append((int(start), visit))
+        start += random.uniform(120_000, 1_200_000)
+    return campaign
+
+
+def _profile(craft: Craft, visitor: Visitor, engine: str) -> Signals:
+    """Return what a profile shows over the visitor's machine."""
+    random, signals = craft.random, visitor.signals
     noise = f"{random.getrandbits(64):x}"
-    signals = visitor.signals
     shown: Signals = {
         **signals, "canvas.readback_errors": float(random.randint(1, 64)),
         "canvas.text": stamp(str(signals["canvas.text"]), noise),
@@ -49,13 +70,7 @@ def anti_detect(craft: Craft, at: int) -> Campaign:
     if random.random() < 0.35:  # the profile's user agent is newer or older than the engine
         version = max(100.0, _version(visitor) + random.choice((-40, -24, -14, -9, -6, 5, 8)))
         shown = other_engine(shown, visitor.browser, visitor.system, engine, version, "x86")
-    hideout = craft.hideout(visitor, 0.6, PEOPLE)
-    if hideout.country is not visitor.country and random.random() < 0.6:  # the profile's zone is the exit's
-        shown = clock_in(shown, random.choice(hideout.country.zones), at)
-    merchant = craft.merchant()
-    manner = craft.manner(visitor.device, craft.care(0.0, 0.05, 0.15, 0.8))
-    events = craft.sitting(shown, merchant, manner, visitor.device)[:5]
-    return [(0, craft.fraud("anti_detect", visitor, events, merchant, linked_id=craft.account(), address=hideout()))]
+    return shown
 
 
 def _version(visitor: Visitor) -> float:

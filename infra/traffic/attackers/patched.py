@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.traffic.behaviour import PAYMENT
-from infra.traffic.craft import Craft
+from infra.traffic.craft import STOLEN, Craft
 from infra.traffic.hideouts import PEOPLE
 from infra.traffic.visits import Campaign
 
@@ -23,7 +23,7 @@ def patched(craft: Craft, at: int) -> Campaign:
     start = 0.0
     for _ in range(1 if by_hand else random.randint(2, 8)):
         if random.random() < 0.4:
-            events = craft.sitting(visitor.signals, merchant, manner, device)
+            events = craft.sitting(visitor.signals, merchant, manner, device, STOLEN)
         else:
             outcomes = ["payment_declined" if random.random() < 0.5 else "payment_succeeded"]
             outcomes *= random.randint(1, 3)

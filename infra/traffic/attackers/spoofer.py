@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.traffic.countries import COUNTRIES
-from infra.traffic.craft import Craft
+from infra.traffic.craft import STOLEN, Craft
 from infra.traffic.hideouts import PEOPLE
 from infra.traffic.population import Visitor
 from infra.traffic.signals import Signals
@@ -15,7 +15,10 @@ _WORN = ("navigator.user_agent", "navigator.platform", "navigator.vendor", "navi
 
 
 def spoofer(craft: Craft, at: int) -> Campaign:
-    """Return one visit of a fingerprint injector (worker tells the truth) or an init script (own properties)."""
+    """Return one visit of a fingerprint injector (worker tells the truth) or an init script (own properties).
+
+    Half are people who type themselves, with an extension that lies; the others drive the browser.
+    """
     random = craft.random
     visitor = craft.visitor(at, device=random.choices(("desktop", "phone"), (0.75, 0.25))[0])
     other = random.choice([name for name in ("windows", "macos", "android", "ios") if name != visitor.system])
@@ -25,8 +28,8 @@ def spoofer(craft: Craft, at: int) -> Campaign:
         zone = random.choice((hideout.country if hideout.way else random.choice(COUNTRIES)).zones)
         shown |= zone_said(shown, zone, at, offsets_too=random.random() < 0.6)
     merchant = craft.merchant()
-    manner = craft.manner(visitor.device, craft.care(0.1, 0.25, 0.3, 0.35))
-    events = craft.sitting(shown, merchant, manner, visitor.device)[:4]
+    manner = craft.manner(visitor.device, craft.care(0.1, 0.2, 0.2, 0.5))
+    events = craft.sitting(shown, merchant, manner, visitor.device, STOLEN)[:4]
     return [(0, craft.fraud("spoofer", visitor, events, merchant, address=hideout()))]
 
 

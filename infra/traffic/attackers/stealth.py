@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.traffic.behaviour import PAYMENT, SIGN_UP
-from infra.traffic.craft import Craft
+from infra.traffic.craft import STOLEN, Craft
 from infra.traffic.hideouts import SERVERS
 from infra.traffic.signals import Signals
 from infra.traffic.tells import forgotten_worker, patches, server
@@ -37,7 +37,7 @@ def stealth(craft: Craft, at: int) -> Campaign:
         shown |= {name: value for name, value in server().items() if name.startswith(("font", "voice", "rectangle"))}
     care, merchant = craft.care(0.1, 0.45, 0.45, 0.0), craft.merchant()
     if random.random() < 0.4:
-        events = craft.sitting(shown, merchant, craft.manner(visitor.device, care), visitor.device)
+        events = craft.sitting(shown, merchant, craft.manner(visitor.device, care), visitor.device, STOLEN)
     else:
         hand = craft.hand(visitor.device, care, PAYMENT if random.random() < 0.7 else SIGN_UP)
         outcomes = random.choices(("payment_declined", "payment_succeeded"), k=random.randint(1, 4))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from infra.traffic.opening import not_yet
 from infra.traffic.recorded.corpus import CONTROL, FOLDER, Recorded, read
 from infra.traffic.signals import Signals
+from schemas.catalogue import load_catalogue
 
 _CHANGED = 0.85  # of the visits, group by group: the others are on a machine like the recording one
 
@@ -71,9 +72,12 @@ _GROUPS = (
     ),
     _Group(("battery.",), ("battery.level", "battery.charging")),
 )  # fmt: skip
-# The recorded shop was on the same computer; a visitor's is far away. A connection without any delay is a headless
-# browser's own.
-_ROUTE = ("navigation.", "clock.", "timing.collection", "canvas.draw_time")
+# The recorded shop was one page on the same computer; a visitor comes from afar, after other pages, to another shop's.
+_MOMENT = (
+    "navigation.", "clock.", "timing.collection", "canvas.draw_time", "memory.", "navigator.history_length",
+    "page.scroll_height", "storage_detail.cookies_length",
+)  # fmt: skip
+# A connection without any delay is a headless browser's own.
 _LINE = ("navigator.connection_", "worker_page.connection_type")
 
 
@@ -117,7 +121,7 @@ def tells_zone(name: str, visit: int) -> bool:
 
 def machine_of(name: str, visit: int, donor: Signals, random: Random) -> list[str]:
     """Return the beginnings of the names that another machine, the donor's, decides this time."""
-    names = list(_ROUTE)
+    names = list(_MOMENT)
     if fullest(client(name), visit).get("navigator.connection_rtt") != 0:
         names += _LINE
     for number, (group, free) in enumerate(zip(_GROUPS, of_machine(name, visit), strict=True)):
@@ -129,8 +133,19 @@ def machine_of(name: str, visit: int, donor: Signals, random: Random) -> list[st
 
 def put_on(signals: Signals, donor: Signals, names: Sequence[str], *, early: bool) -> Signals:
     """Return recorded signals with the donor's in their stead; ``early``: of a page that has not yet collected all."""
-    places = tuple(names)
+    theirs = _called(tuple(names))
     later = not_yet() if early else {}
-    kept = {name: value for name, value in signals.items() if not name.startswith(places)}
-    given = {name: value for name, value in donor.items() if name.startswith(places) and name not in later}
-    return {**kept, **{name: value for name, value in given.items() if value is not None}}
+    shown = dict(signals)
+    for name in theirs:
+        value = None if name in later else donor.get(name)
+        if value is None:
+            shown.pop(name, None)
+        else:
+            shown[name] = value
+    return shown
+
+
+@lru_cache(512)
+def _called(beginnings: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the signals whose names begin so, in the catalogue's order."""
+    return tuple(name for name in load_catalogue().by_name if name.startswith(beginnings))

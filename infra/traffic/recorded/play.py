@@ -28,7 +28,7 @@ UNSEEN: Final = (
 """One each of tools whose siblings are seen, and one tool that is not seen in any form."""
 _PLACE, _ZONE = "DE", "Europe/Berlin"  # where the recordings were made
 _PACE = 0.2  # spread of the logarithm of a visit's pace
-_TRIES = 6
+_TRIES = 3
 _LOG = load_log_codes()
 _TARGETS = dict(_LOG.targets)
 _LENGTHS = {_LOG.code(name) for name in ("key_interval", "clicked", "click_without_trail", "api_timing")}  # in ms
