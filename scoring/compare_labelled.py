@@ -20,7 +20,7 @@ from scoring.policy import DENY, REVIEW
 REPLICATES: Final = 400
 FEWEST_SESSIONS: Final = 20  # drawing from fewer says little: there is no interval
 _FALSE_POSITIVES = 0.01
-_AT_ONCE = 2_000_000  # weights: replicates times rows, which bounds memory
+_AT_ONCE = 400_000  # weights: replicates times rows, which bounds memory
 
 
 class Measured(NamedTuple):
