@@ -27,10 +27,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py flows/stages/recognize/*.py) enrichers/compiled.py enrichers/compiled_clues.py schemas/activity_statistics.py schemas/velocity.py
-	@echo "Compiling the loops of velocity, recognize and enrich: about a minute, once." >&2
+$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py flows/stages/recognize/*.py) enrichers/compiled.py enrichers/compiled_clues.py scoring/compiled.py schemas/activity_statistics.py schemas/velocity.py
+	@echo "Compiling the loops of velocity, recognize, enrich and score: about a minute, once." >&2
 	@$(BIN)/python -m flows.stages.device_state.warm
 	@$(BIN)/python -m enrichers.warm
+	@$(BIN)/python -m scoring.warm
 	@touch $@
 
 $(AGENT_READY): $(AGENT)/package-lock.json $(AGENT)/.npmrc

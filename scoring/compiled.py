@@ -12,16 +12,23 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 _BLOCK = 32  # rows that walk through one tree together: their features and the tree's nodes stay in the cache
 _FEATURE, _DEFAULT = np.uintp(32), np.uintp(63)
 _CHILD_BITS, _FEATURE_BITS = np.uintp(0xFFFFFFFF), np.uintp(0x7FFFFFFF)
+_NAN = np.float32(np.nan)
 
 
 def kernel(function: F) -> F:
     """Compile a function that Python calls. It lets go of the interpreter's lock while it runs."""
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return a column as kernels are compiled for: contiguous, and of memory that may be written."""
+    return np.require(column, dtype, ("C", "W"))
 
 
 def _part(function: F) -> F:
@@ -93,3 +100,75 @@ def _rank(sums: Any, row: Any, calibration: Any, out: Any) -> None:
                 place -= 1
             top_contribution[row, place] = value
             top_factor[row, place] = group
+
+
+@kernel
+def put_signals(table: Any, places: Any, signals: Any, checks: Any, results: Any) -> None:
+    """Write booleans, categories, checks and results of smart signals into float32[n, F]; NaN where not known.
+
+    ``places``: the first column of each of the four. ``signals``: booleans and known uint8[n, B], categories
+    uint32[n, C], of which 16 bits are written: every value that occurs often keeps its own number, and float32 holds it
+    exactly. ``checks``: how many, and the bits uint64[n]. ``results``: int8[n, S], negative where not known.
+    """
+    booleans, known, categories = signals
+    check_count, check_bits = checks
+    for row in range(len(table)):
+        line = table[row, places[0] :]
+        for at in range(booleans.shape[1]):
+            line[at] = np.float32(booleans[row, at]) if known[row, at] else _NAN
+        line = table[row, places[1] :]
+        for at in range(categories.shape[1]):
+            category = categories[row, at]
+            line[at] = np.float32(category & np.uint32(0xFFFF)) if category else _NAN
+        line, bits = table[row, places[2] :], check_bits[row]
+        for at in range(check_count):
+            line[at] = np.float32(bits >> np.uint64(at) & np.uint64(1))
+        line = table[row, places[3] :]
+        for at in range(results.shape[1]):
+            line[at] = np.float32(results[row, at]) if results[row, at] >= 0 else _NAN
+
+
+@kernel
+def count_entries(log: Any, codes: Any, places: Any, largest: Any, counts: Any, sums: Any) -> None:
+    """Accumulate logs entry by entry into ``counts`` uint32[C, n] and ``sums`` float64[S, n], zeros at first.
+
+    ``log``: offsets int64[n + 1], and by entry time, value, code and target. ``codes``: the tables of
+    ``schemas.activity_statistics.CodeColumns``. ``places``: what they hold for "nowhere", the columns of the least and
+    the most time and of keys in ``counts``, and of the squares and the least of key intervals in ``sums``.
+    """
+    offsets, time, value, code, target = log
+    category, counted, counted_on_cards, summed, card = codes
+    nowhere, least, most, keys, squares, shortest = places
+    for row in range(len(offsets) - 1):
+        count, total = counts[:, row], sums[:, row]
+        count[0] = offsets[row + 1] - offsets[row]
+        earliest, latest, quickest = np.uint32(0xFFFFFFFF), np.uint32(0), np.inf
+        for entry in range(offsets[row], offsets[row + 1]):
+            kind, shown = code[entry], np.float64(value[entry])
+            amount = min(shown, largest) if shown > 0.0 else 0.0
+            earliest, latest = min(earliest, time[entry]), max(latest, time[entry])
+            if category[kind] != nowhere:
+                count[category[kind]] += np.uint32(1)
+            if counted[kind] != nowhere:
+                count[counted[kind]] += np.uint32(1)
+                if counted[kind] == keys:
+                    total[squares] += amount * amount
+                    quickest = min(quickest, amount)
+            if counted_on_cards[kind] != nowhere and card[target[entry]]:
+                count[counted_on_cards[kind]] += np.uint32(1)
+            if summed[kind] != nowhere:
+                total[summed[kind]] += amount
+        count[least], count[most], total[shortest] = earliest, latest, quickest
+
+
+@kernel
+def share_of_hours(hours: Any, hour: Any, share: Any) -> None:
+    """Write the share of ``hours`` uint8[n, 24] within one of ``hour`` int64[n]; NaN where there are none."""
+    for row in range(len(hours)):
+        total = 0
+        for at in range(hours.shape[1]):
+            total += hours[row, at]
+        near = 0
+        for at in range(hour[row] - 1, hour[row] + 2):
+            near += hours[row, at % hours.shape[1]]
+        share[row] = np.float32(near) / np.float32(total) if total else _NAN

@@ -19,9 +19,10 @@ from typing import Final
 import numpy as np
 
 from schemas.activity_statistics import STATISTICS
-from schemas.batches import F32, I64, Related
+from schemas.batches import F32, I64, History, Network, Related
 from schemas.travel import travel_kmh
 from schemas.velocity import ENTITIES, HOURS, KINDS, MEASURES, WINDOWS
+from scoring.compiled import plain, share_of_hours
 
 VELOCITY: Final = (*(f"{kind}_{window}" for kind in KINDS for window in WINDOWS), "since_first", "since_previous")
 HISTORY: Final = ("events", "hour_share", "travel_kmh_log")
@@ -48,7 +49,16 @@ def put_history(block: F32, batch: Related, time: I64) -> None:
     history = batch.history
     block[:, 0] = history.events
     block[:, 1] = hour_share(history.hours, time)
-    block[:, 2] = np.log1p(travel_kmh(batch.network, history, time))
+    block[:, 2] = _log_travel(batch.network, history, time)
+
+
+def _log_travel(network: Network, history: History, time: I64) -> F32:
+    """Return the logarithm of 1 and the speed since the previous place. Few devices moved: only they are computed."""
+    north, east = history.latitude[:, 0] - network.latitude, history.longitude[:, 0] - network.longitude
+    found = np.where(np.isnan(north + east), np.float32(np.nan), np.float32(0))
+    moved = np.flatnonzero((found == 0) & ((north != 0) | (east != 0)))
+    found[moved] = np.log1p(travel_kmh(network.take(moved), history.take(moved), time[moved]))
+    return found
 
 
 def hour_share(hours: np.ndarray[tuple[int, int], np.dtype[np.uint8]], time: I64) -> F32:
@@ -56,11 +66,9 @@ def hour_share(hours: np.ndarray[tuple[int, int], np.dtype[np.uint8]], time: I64
 
     From 0 to 1; NaN where there was none. A device that lives as usual is near 1, one that never sleeps near 1/8.
     """
-    hour = time // _HOUR_MS % HOURS
-    near = (hour[:, None] + np.array((-1, 0, 1))) % HOURS
-    total = hours.sum(axis=1, dtype=np.float32)
-    found = np.take_along_axis(hours, near, axis=1).sum(axis=1, dtype=np.float32)
-    return np.divide(found, total, out=np.full(len(hours), np.nan, np.float32), where=total > 0)
+    share = np.empty(len(hours), np.float32)
+    share_of_hours(plain(hours, np.uint8), time // _HOUR_MS % HOURS, share)
+    return share
 
 
 def put_session(block: F32, batch: Related, time: I64) -> None:

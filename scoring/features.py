@@ -14,21 +14,22 @@ from functools import cache
 
 import numpy as np
 
-from schemas.activity_statistics import STATISTICS, activity_statistics
-from schemas.batches import F32, Enriched
+from schemas.activity_statistics import STATISTICS
+from schemas.batches import F32, U8, Bool, Enriched
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.environment import CHECKS
 from schemas.event_time import event_time
 from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.smart_signals import SMART_SIGNALS
+from scoring.compiled import plain, put_signals
 from scoring.counted import HISTORY, SESSION, SHARED, VELOCITY, put_history, put_session, put_shared, put_velocity
+from scoring.log_statistics import log_statistics
 
 ENVIRONMENT = (
     "browser", "browser_version", "engine", "engine_version", "engine_at_least", "system", "system_version", "device",
     "gpu", "gpu_driver", "screen_pixels_wide", "screen_pixels_high", "density", "timezone_offset",
 )  # fmt: skip
 _CODES = ("browser", "engine", "system", "device", "gpu", "gpu_driver", "density")  # 0 is unknown
-_CHECK_SHIFTS = np.arange(len(CHECKS), dtype=np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,36 +96,42 @@ def feature_schema() -> FeatureSchema:
 
 
 def matrix(batch: Enriched, out: F32 | None = None) -> F32:
-    """Return the features float32[n, F], written into ``out`` (its first n rows) where given. No per-event work."""
+    """Return the features float32[n, F], written into ``out`` (its first n rows) where given. No per-event work.
+
+    ``out`` is contiguous. Every column is written for every row.
+    """
     schema, rows = feature_schema(), len(batch)
     if batch.smart.names != SMART_SIGNALS:
         raise ValueError("the batch has other smart signals than schemas.smart_signals; enrich it with this build")
     table = np.empty((rows, len(schema)), np.float32) if out is None else out[:rows]
-    signals = batch.signals
-    table[:, schema.numbers] = signals.numbers
-    booleans = table[:, schema.booleans]
-    booleans[...] = signals.booleans
-    np.copyto(booleans, np.float32(np.nan), where=~signals.known)
-    categories = table[:, schema.categories]
-    # 16 bits of the hash: every value that occurs often keeps its own number, and float32 holds it exactly.
-    np.bitwise_and(signals.categories, np.uint32(0xFFFF), out=categories, casting="unsafe")
-    np.copyto(categories, np.float32(np.nan), where=signals.categories == 0)
-    _put_environment(table[:, schema.environment], batch)
-    checks = (batch.environment.checks[:, None] >> _CHECK_SHIFTS) & np.uint64(1)
-    table[:, schema.checks] = checks
-    result = table[:, schema.smart_result]
-    result[...] = batch.smart.result
-    np.copyto(result, np.float32(np.nan), where=batch.smart.result < 0)
-    table[:, schema.smart_confidence] = batch.smart.confidence
     time = event_time(batch)
+    table[:, schema.numbers] = batch.signals.numbers
+    _put_signals(table, batch)
+    _put_environment(table[:, schema.environment], batch)
+    table[:, schema.smart_confidence] = batch.smart.confidence
     put_velocity(table[:, schema.velocity], batch, time)
     put_history(table[:, schema.history], batch, time)
     put_session(table[:, schema.session], batch, time)
     put_shared(table[:, schema.shared], batch)
     table[:, schema.prevalence] = batch.recognition.tail
     table[:, schema.reputation] = batch.recognition.denied
-    table[:, schema.activity] = activity_statistics(batch.activity).table.T
+    table[:, schema.activity] = log_statistics(batch.activity).T
     return table
+
+
+def _put_signals(table: F32, batch: Enriched) -> None:
+    schema, signals = feature_schema(), batch.signals
+    put_signals(
+        table,
+        np.array([block.start for block in (schema.booleans, schema.categories, schema.checks, schema.smart_result)]),
+        (_bytes(signals.booleans), _bytes(signals.known), plain(signals.categories, np.uint32)),
+        (len(CHECKS), plain(batch.environment.checks, np.uint64)),
+        plain(batch.smart.result, np.int8),
+    )
+
+
+def _bytes(flags: Bool) -> U8:
+    return plain(flags, np.bool_).view(np.uint8)
 
 
 def _put_environment(block: F32, batch: Enriched) -> None:

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
+from schemas.batches import Activity
+from schemas.velocity import HOURS
+from scoring.compiled import put_signals, share_of_hours
 from scoring.evaluation import Evaluation, Tables
+from scoring.log_statistics import log_statistics
+from scoring.standing import Standing, restored
+from scoring.standing_loops import Rows
 
 
 def warm() -> None:
+    """Run each loop once, on the types that features and models give it."""
+    _warm_columns()
+    _warm_walk()
+
+
+def _warm_columns() -> None:
+    """Put one event's signals in their columns, count a log without entries, and look at one hour."""
+    flags, codes = np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint32)
+    places, bits = np.zeros(4, np.int64), np.zeros(1, np.uint64)
+    put_signals(np.empty((1, 1), np.float32), places, (flags, flags, codes), (1, bits), flags.view(np.int8))
+    log_statistics(
+        Activity(np.zeros(2, np.int64), codes[0, :0], bits[:0].astype(np.float32), np.zeros(0, np.uint16), flags[0, :0])
+    )
+    share_of_hours(np.zeros((1, HOURS), np.uint8), np.zeros(1, np.int64), np.empty(1, np.float32))
+
+
+def _warm_walk() -> None:
     """Score one row by a tree that is a leaf, with factors and without."""
     none, row = np.zeros(1, np.int32), np.zeros((1, 1), np.float32)
     evaluation = Evaluation(
@@ -20,6 +43,14 @@ def warm() -> None:
     )  # fmt: skip
     evaluation(row)
     evaluation.score(row)
+
+
+def _warm_decide() -> None:
+    """Decide one row, save it and restore it."""
+    state, out, one = Standing(1, 1), np.zeros(1, np.uint8), np.ones(1, np.int64)
+    first = state.pack(0, SLICES)
+    state.follow(Rows(np.ones(1, np.uint64), one, one, np.ones((1, 3), np.uint8)), out, out.copy())
+    restored([first, state.pack(5, 1)], 1, 1)
 
 
 if __name__ == "__main__":

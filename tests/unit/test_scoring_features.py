@@ -10,8 +10,10 @@ import pytest
 from schemas.batches import Enriched, History, SessionSummary
 from schemas.catalogue import category_hash, load_catalogue, parse_catalogue
 from schemas.velocity import HOURS, PLACES_KEPT, SCORES_KEPT
+from scoring.compiled import count_entries, put_signals, share_of_hours
 from scoring.features import feature_schema, make_schema, matrix
 from scoring.groups import GROUP_CODES, GROUPS, assign, feature_groups
+from scoring.warm import warm
 from tests.builders import NOW, enriched, entry
 
 
@@ -167,6 +169,13 @@ def test_the_matrix_is_written_into_what_is_given() -> None:
 
 def test_an_empty_batch_has_an_empty_matrix() -> None:
     assert matrix(enriched([])).shape == (0, len(feature_schema()))
+
+
+def test_what_setup_compiles_is_what_features_are_made_with() -> None:
+    warm()
+    matrix(enriched([{"screen.width": 800}] * 5).take(np.arange(0, 5, 2)))
+    matrix(enriched([{}] * 3).take(slice(1, 3)), np.empty((4, len(feature_schema())), np.float32)[1:])
+    assert [len(loop.signatures) for loop in (put_signals, count_entries, share_of_hours)] == [1, 1, 1]
 
 
 def test_a_batch_with_other_smart_signals_is_refused() -> None:
