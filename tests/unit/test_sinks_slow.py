@@ -15,6 +15,7 @@ from flows.sinks.destination import DestinationError
 from flows.sinks.encoded import LETTER_BYTES, ROW_BYTES, EncodedParcel
 from flows.sinks.waiting import ParcelQueue
 from flows.sinks.writer import Report, Writer, WriterPolicy
+from scoring.stored_features import row_bytes
 from tests.scored_parcels import encoded_parcel
 from tests.unit.test_sinks_writer import Fake, FakeBackup, refuse
 
@@ -122,7 +123,8 @@ def test_the_queue_is_bounded_in_bytes() -> None:
 def test_a_parcel_is_as_large_as_what_was_received_its_results_and_its_columns() -> None:
     item = encoded_parcel(3, dead=2)
     received = sum(map(len, item.parcel.batch.values)) + sum(len(letter.payload) for letter in item.parcel.errs)
-    assert item.size == received + sum(map(len, item.records)) + 3 * ROW_BYTES + 2 * LETTER_BYTES
+    beside = 3 * (ROW_BYTES + row_bytes()) + 2 * LETTER_BYTES
+    assert item.size == received + sum(map(len, item.records)) + beside
 
 
 def test_a_block_takes_at_most_half_of_the_bytes() -> None:
