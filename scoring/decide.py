@@ -10,7 +10,7 @@ A session that shows itself on two devices may lie in two partitions; each of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from schemas.event_time import event_time
 from schemas.stage import Snapshot, StageOut
 from schemas.velocity import SLICES
 from scoring.policy import ALLOW, DENY, LIMITS, CurrentPolicies, OwnPolicy, decide, decide_apart
-from scoring.standing import Sessions, Standing, restored
+from scoring.standing import Standing, restored, session_hashes
+from scoring.standing_loops import Rows
 
 IDLE_MS: Final = 1_800_000  # as velocity's sessions
 MOST_SESSIONS: Final = 1 << 16
@@ -65,23 +66,13 @@ class Decide:
         policies, score, event = self._policies(), batch.score, batch.event
         limits = policies.limits(event.merchant, event.event_type, self._own_limits(score))
         review, deny, margin = np.ascontiguousarray(limits.T)
-        decision = decide(score.score, review, deny, margin, ALLOW)
-        before = np.zeros(len(batch), np.uint8)
-        sessions: list[bytes] = np.ascontiguousarray(event.session_id).view("V16").ravel().tolist()
-        times = event_time(batch)
+        outcome = decide(score.score[:, None], review[:, None], deny[:, None], margin[:, None], _EACH)
+        offset = np.require(batch.origin.offset, np.int64, ("C", "W"))  # as the loop is compiled for
+        columns = (session_hashes(event.session_id), event_time(batch), offset, outcome)
+        before, decision = np.empty(len(offset), np.uint8), np.empty(len(offset), np.uint8)
         for state, part in states:
-            now = state.times(times[part])
-            rows = np.array(state.asked(sessions[part], decision[part]), np.intp)
-            if len(rows):
-                at = rows + part.start
-                outcome = decide(score.score[at, None], review[at, None], deny[at, None], margin[at, None], _EACH)
-                of_rows = Sessions(
-                    [sessions[row] for row in at.tolist()],
-                    now[rows].tolist(),
-                    batch.origin.offset[at].tolist(),
-                    outcome.tolist(),
-                )
-                before[at], decision[at] = state.follow(of_rows)
+            rows: list[Any] = [column[part] for column in columns]
+            state.follow(Rows(*rows), before[part], decision[part])
         apart = decide_apart(score.shadow_score, review, deny)
         section = Decision(policies.digest, decision, before, review, deny, margin, apart)
         return StageOut(widen(Decided, batch, decision=section))

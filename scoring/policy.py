@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any, Final, Self
 
@@ -24,6 +24,7 @@ ALLOW, REVIEW, DENY = (DECISIONS.index(name) for name in ("allow", "review", "de
 USUAL_MARGIN: Final = 5.0  # points of the score, where nobody says another one
 LIMITS: Final = ("review", "deny", "margin")
 _DIGITS: Final = 16  # of a digest, in hexadecimal
+_PAIRS_KEPT: Final = 4_096  # merchants with event types whose policy was looked up lately
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,26 @@ class Policies:
         """Return review, deny and margin of each event, float32[n, 3]; ``own``: those of the model, the same shape."""
         if not (self.of_both or self.of_merchant or self.of_event_type):
             return own if self.default is None else np.broadcast_to(_row(self.default), own.shape)
-        pairs = list(zip(merchants, event_types, strict=True))
-        found = {pair: self.find(*pair) for pair in set(pairs)}
-        places = {pair: place for place, pair in enumerate(found)}
-        table = np.array([_row(policy) for policy in found.values()], np.float32).reshape(-1, len(LIMITS))
-        which = np.array([places[pair] for pair in pairs], np.intp)
-        chosen = table[which]
+        place, table = self._places
+        chosen = table[list(map(place, merchants, event_types))]
         return np.where(np.isnan(chosen), own, chosen)
+
+    @cached_property
+    def _places(self) -> tuple[Callable[[str, str], int], F32]:
+        """Return where the policy of a merchant and event type lies in a table float32[k, 3]; NaN: the model's own."""
+        several = (self.of_both.values(), self.of_merchant.values(), self.of_event_type.values())
+        policies = [*(policy for some in several for policy in some), *([self.default] if self.default else []), None]
+        rows = {policy: row for row, policy in enumerate(policies)}
+
+        def place(merchant: str, event_type: str) -> int:
+            return rows[self.find(merchant, event_type)]
+
+        table = np.array([_row(policy) for policy in policies], np.float32)
+        return lru_cache(_PAIRS_KEPT)(place), table  # event types are what merchants say: the cache must be bounded
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle what was given, not what was made of it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def content(self) -> list[dict[str, Any]]:
         """Return all policies in a fixed order and form; a merchant or event type of None stands for every one."""

@@ -2,155 +2,148 @@
 
 Only sessions whose last event was not allowed have an entry. A session is forgotten when none of its events came for
 ``idle_ms`` of the partition's time, which is the largest event time so far; what is forgotten never shows, whenever its
-memory is taken back. Entries lie in the order of their last events, so the first one is always the oldest: where there
-are more than ``most``, it gives way, and its session's next event is decided as if it were the first.
+memory is taken back. Where there are more than ``most`` entries, the one whose last event is the oldest gives way, and
+its session's next event is decided as if it were the first. A session is known by a hash of 64 bits of its id.
 
 A snapshot is, little-endian: ``magic 4 | version u16 | first slice u16 | slices u16 | reserved u16 | time i64 | changed
 u32``, then records of what changed since the one before and of all entries of the slices. A session lies in the slice
-that the highest bits of its id name.
+that the highest bits of its hash name.
 """
 
 from __future__ import annotations
 
 import struct
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.batches import I64, U8
+from schemas.batches import I64, U8, U64
 from schemas.velocity import SLICE_BITS, SLICES
 from scoring.policy import ALLOW, DENY
+from scoring.standing_loops import COUNT, FREE, NEWEST, OLDEST, TIME, USED, WORDS, Entries, Rows, fill, follow, places
 
 _HEAD: Final = struct.Struct("<4sHHHHqI")
 _MAGIC, _VERSION = b"CGDS", 1
-_RECORD: Final = np.dtype([("session", "V16"), ("seen", "<i8"), ("offset", "<i8"), ("decision", "u1")])
+_RECORD: Final = np.dtype([("session", "<u8"), ("seen", "<i8"), ("offset", "<i8"), ("decision", "u1")])
 _REBUILD = "rebuild the state from Kafka"
-_Entry = tuple[int, int, int]  # the partition's time and the offset of the session's last event, and its decision
+_FACTORS: Final = (np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xD6E8_FEB8_6659_FD93))  # odd, of no pattern
+_SLICE_SHIFT: Final = np.uint64(64 - SLICE_BITS)
+_COMPACT_FROM: Final = 1 << 16  # sessions that changed are noted once each when so many notes came together
 _Records = NDArray[np.void]
 
 
-class Sessions(NamedTuple):
-    """The rows of one partition that the state is asked about, in the order of their offsets."""
-
-    session: Sequence[bytes]
-    now: Sequence[int]  # the partition's time at the row
-    offset: Sequence[int]
-    outcome: Sequence[Sequence[int]]  # of each row, what it is decided after each standing decision
+def session_hashes(session_id: U8) -> U64:
+    """Return a hash of each session id, uint64[n], given uint8[n, 16]. Ids are random: nobody chooses theirs."""
+    words = np.ascontiguousarray(session_id).view("<u8").reshape(-1, 2)
+    mixed: U64 = (words[:, 0] * _FACTORS[0] + words[:, 1]) * _FACTORS[1]
+    return mixed
 
 
 class Standing:
-    """The state."""
+    """The state. ``noted``: whether changes are kept for the next snapshot, which need not be of all slices then."""
 
     def __init__(self, idle_ms: int, most: int) -> None:
-        self.time = 0
         self._idle = idle_ms
-        self._most = most
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
-        self._sliced: defaultdict[int, set[bytes]] = defaultdict(set)
-        self._changed: set[bytes] = set()
+        self._entries = _empty(most)
+        self._changed: list[U64] = []
+        self.noted = False
 
     def __len__(self) -> int:
         """Return the number of entries."""
-        return len(self._entries)
+        return int(self._entries.words[COUNT])
 
-    def times(self, event_time: I64) -> I64:
-        """Return the partition's time at each row, int64[n], and move on to the last one."""
-        if not len(event_time):
-            return event_time
-        found: I64 = np.maximum.accumulate(np.maximum(event_time, self.time))
-        self.time = int(found[-1])
-        return found
+    @property
+    def time(self) -> int:
+        """Return the partition's time: the largest event time so far."""
+        return int(self._entries.words[TIME])
 
-    def asked(self, sessions: Sequence[bytes], decision: U8) -> list[int]:
-        """Return the rows that a standing decision may matter to, given what each is decided without one."""
-        strict = {sessions[row] for row in np.flatnonzero(decision != ALLOW).tolist()}
-        entries = self._entries
-        if not strict and not entries:
-            return []
-        return [row for row, session in enumerate(sessions) if session in strict or session in entries]
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the state's arrays: they never change."""
+        return sum(column.nbytes for column in self._entries)
 
-    def follow(self, rows: Sessions) -> tuple[list[int], list[int]]:
-        """Decide rows one after the other; return the standing decision before each, and its decision."""
-        before, decided = list[int](), list[int]()
-        for session, now, offset, outcome in zip(*rows, strict=True):
-            entry = self._entries.get(session)
-            stood = entry[2] if entry is not None and now - entry[0] < self._idle else ALLOW
-            before.append(stood)
-            decided.append(outcome[stood])
-            self._stand(session, (now, offset, outcome[stood]))
-        self._expire()
-        return before, decided
+    def follow(self, rows: Rows, before: U8, decided: U8) -> None:
+        """Decide rows one after the other: ``before`` and ``decided`` uint8[n] get the standing decision and theirs."""
+        changed = np.empty(2 * len(before), np.uint64)
+        count = follow(self._entries, rows, self._idle, before, decided, changed)
+        if count and self.noted:
+            self._changed.append(changed[:count].copy())
+            if sum(map(len, self._changed)) > _COMPACT_FROM:
+                self._changed = [self._changed_sessions()]
 
-    def _stand(self, session: bytes, entry: _Entry) -> None:
-        entries = self._entries
-        known = session in entries
-        if entry[2] != ALLOW:
-            entries[session] = entry
-            if known:
-                entries.move_to_end(session)
-            else:
-                self._sliced[_slice_of(session)].add(session)
-        elif known:
-            self._forget(session)
-        else:
-            return
-        self._changed.add(session)
-        if len(entries) > self._most:
-            oldest = next(iter(entries))
-            self._forget(oldest)
-            self._changed.add(oldest)
+    def _changed_sessions(self) -> U64:
+        return np.unique(np.concatenate(self._changed)) if self._changed else np.empty(0, np.uint64)
 
-    def _expire(self) -> None:
-        """Take back the memory of forgotten sessions. Nobody needs to be told: time forgets them in a copy as well."""
-        entries = self._entries
-        while entries and self.time - entries[next(iter(entries))][0] >= self._idle:
-            self._forget(next(iter(entries)))
-
-    def _forget(self, session: bytes) -> None:
-        del self._entries[session]
-        where = _slice_of(session)
-        self._sliced[where].discard(session)
-        if not self._sliced[where]:
-            del self._sliced[where]
-
-    def fill(self, time: int, entries: Iterable[tuple[bytes, _Entry]]) -> None:
-        """Take over what an equal state held at a time: an empty state does."""
-        self.time = time
-        for session, entry in sorted(entries, key=lambda item: item[1][1]):
-            self._stand(session, entry)
-        self._changed.clear()
-        self._expire()
+    def fill(self, time: int, records: _Records) -> None:
+        """Take over what a state held at a time: an empty one does. Of more than it has room for, the newest."""
+        entries, room = self._entries, len(self._entries.session)
+        kept = records[time - records["seen"] < self._idle]
+        kept = kept[np.argsort(kept["offset"], kind="stable")][-room:]
+        entries.words[TIME] = time
+        columns: list[Any] = [np.array(kept[name]) for name in _RECORD.names or ()]  # copies: aligned, to be written to
+        fill(entries, *columns)
 
     @property
     def bytes_per_slice(self) -> int:
         """Return about how many bytes a slice takes in a snapshot."""
-        return len(self._entries) * _RECORD.itemsize // SLICES
+        return len(self) * _RECORD.itemsize // SLICES
 
     def pack(self, first_slice: int, slices: int) -> bytes:
         """Return a snapshot with these slices; what changed is counted anew from here."""
-        covered = range(first_slice, first_slice + slices)
-        whole = sorted(one for number in covered if number in self._sliced for one in self._sliced[number])
-        changed = sorted(one for one in self._changed if _slice_of(one) not in covered)
-        self._changed.clear()
-        head = _HEAD.pack(_MAGIC, _VERSION, first_slice, slices, 0, self.time, len(changed))
-        return head + self._records(changed).tobytes() + self._records(whole).tobytes()
+        entries = self._entries
+        used = int(entries.words[USED])
+        lies = _slices_of(entries.session[:used])
+        covered = (lies >= first_slice) & (lies < first_slice + slices) & (entries.decision[:used] != ALLOW)
+        at = np.flatnonzero(covered)
+        sliced = self._records(at[np.argsort(entries.session[at])])
+        changed = self._changed_sessions()
+        lies = _slices_of(changed)
+        noted = self._noted(changed[(lies < first_slice) | (lies >= first_slice + slices)])
+        self._changed = []
+        self.noted = True
+        head = _HEAD.pack(_MAGIC, _VERSION, first_slice, slices, 0, self.time, len(noted))
+        return head + noted.tobytes() + sliced.tobytes()
 
-    def _records(self, sessions: Iterable[bytes]) -> _Records:
-        gone: _Entry = (0, 0, ALLOW)
-        return np.array([(one, *self._entries.get(one, gone)) for one in sessions], _RECORD)
+    def _noted(self, changed: U64) -> _Records:
+        """Return the entries of sessions, of those without one a record that says so."""
+        at = np.empty(len(changed), np.int32)
+        places(self._entries, changed, at)
+        found = np.zeros(len(changed), _RECORD)
+        found[at >= 0] = self._records(at[at >= 0])
+        found["session"] = changed
+        return found
+
+    def _records(self, at: NDArray[Any]) -> _Records:
+        entries, found = self._entries, np.empty(len(at), _RECORD)
+        found["session"], found["seen"] = entries.session[at], entries.seen[at]
+        found["offset"], found["decision"] = entries.offset[at], entries.decision[at]
+        return found
+
+
+def _empty(most: int) -> Entries:
+    words = np.zeros(WORDS, np.int64)
+    words[[OLDEST, NEWEST, FREE]] = -1
+    return Entries(
+        words=words,
+        session=np.zeros(most, np.uint64),
+        seen=np.zeros(most, np.int64),
+        offset=np.zeros(most, np.int64),
+        decision=np.full(most, ALLOW, np.uint8),
+        older=np.zeros(most, np.int32),
+        newer=np.zeros(most, np.int32),
+        table=np.full(1 << (2 * most - 1).bit_length(), -1, np.int32),  # at most half full
+    )
 
 
 class Frame(NamedTuple):
-    """A snapshot that was read."""
+    """A snapshot that was read. A record whose decision is ALLOW: the session has no entry."""
 
     first_slice: int
     slices: int
     time: int
-    changed: list[tuple[bytes, int, int, int]]  # session, and its entry; a decision of ALLOW: it has none
-    whole: list[tuple[bytes, int, int, int]]
+    records: _Records
 
 
 def unpack(data: bytes) -> Frame:
@@ -163,12 +156,12 @@ def unpack(data: bytes) -> Frame:
     body = len(data) - _HEAD.size
     if body % _RECORD.itemsize or changed > body // _RECORD.itemsize or first + slices > SLICES:
         raise ValueError(f"a snapshot of decide ends early: {_REBUILD}")
-    records: list[tuple[bytes, int, int, int]] = np.frombuffer(data, _RECORD, offset=_HEAD.size).tolist()
-    whole = records[changed:]
-    strange = any(not first <= _slice_of(session) < first + slices for session, *_ in whole)
-    if strange or any(decision > DENY for *_, decision in records):
+    records = np.frombuffer(data, _RECORD, offset=_HEAD.size)
+    lies = _slices_of(records["session"])
+    inside = (lies >= first) & (lies < first + slices)
+    if inside[:changed].any() or not inside[changed:].all() or (records["decision"] > DENY).any():
         raise ValueError(f"a snapshot of decide contradicts itself: {_REBUILD}")
-    return Frame(first, slices, time, records[:changed], whole)
+    return Frame(first, slices, time, records)
 
 
 def restored(snapshots: Sequence[bytes], idle_ms: int, most: int) -> tuple[Standing, int]:
@@ -176,24 +169,31 @@ def restored(snapshots: Sequence[bytes], idle_ms: int, most: int) -> tuple[Stand
 
     ValueError where one cannot be read, or they do not cover all slices.
     """
-    covered = np.zeros(SLICES, np.bool_)
-    entries: list[dict[bytes, _Entry]] = [{} for _ in range(SLICES)]
-    frame = None
-    for data in snapshots:
+    covered_by = np.full(SLICES, -1)  # the last frame that holds the slice whole
+    frames = []
+    for turn, data in enumerate(snapshots):
         frame = unpack(data)
-        of_frame = slice(frame.first_slice, frame.first_slice + frame.slices)
-        entries[of_frame] = [{} for _ in range(frame.slices)]
-        for session, *entry in (*frame.changed, *frame.whole):
-            seen, offset, decision = entry
-            entries[_slice_of(session)][session] = (seen, offset, decision)
-        covered[of_frame] = True
-    if frame is None or not covered.all():
-        missing = int(SLICES - covered.sum())
+        covered_by[frame.first_slice : frame.first_slice + frame.slices] = turn
+        frames.append(frame)
+    if not (covered_by >= 0).all():
+        missing = int(np.count_nonzero(covered_by < 0))
         raise ValueError(f"snapshots of decide lack {missing} of {SLICES} slices: {_REBUILD}")
+    records = np.concatenate([frame.records for frame in frames])
+    turns = np.repeat(np.arange(len(frames)), [len(frame.records) for frame in frames])
+    fresh = turns >= covered_by[_slices_of(records["session"])]
     state = Standing(idle_ms, most)
-    state.fill(frame.time, [item for sliced in entries for item in sliced.items()])
-    return state, of_frame.stop % SLICES
+    state.fill(frames[-1].time, _last_of_each(records[fresh], turns[fresh]))
+    state.noted = True
+    return state, (frames[-1].first_slice + frames[-1].slices) % SLICES
 
 
-def _slice_of(session: bytes) -> int:
-    return int.from_bytes(session[:2], "big") >> (16 - SLICE_BITS)
+def _last_of_each(records: _Records, turns: I64) -> _Records:
+    """Return what was said last of each session, without those that have no entry."""
+    order = np.lexsort((turns, records["session"]))
+    found = records[order]
+    last = np.append(found["session"][1:] != found["session"][:-1], np.ones(min(1, len(found)), np.bool_))
+    return found[last & (found["decision"] != ALLOW)]
+
+
+def _slices_of(sessions: U64) -> I64:
+    return (sessions >> _SLICE_SHIFT).astype(np.int64)

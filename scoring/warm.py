@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.batches import Activity
-from schemas.velocity import HOURS
+from schemas.velocity import HOURS, SLICES
 from scoring.compiled import put_signals, share_of_hours
 from scoring.evaluation import Evaluation, Tables
 from scoring.log_statistics import log_statistics
@@ -14,9 +14,10 @@ from scoring.standing_loops import Rows
 
 
 def warm() -> None:
-    """Run each loop once, on the types that features and models give it."""
+    """Run each loop once, on the types that features, models and decisions give it."""
     _warm_columns()
     _warm_walk()
+    _warm_decide()
 
 
 def _warm_columns() -> None:

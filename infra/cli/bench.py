@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 bench_app = typer.Typer(
     help="Measure. Figures wander between machines: compare ratios of one run.", no_args_is_help=True
 )
-STAGES = ("decode", "verify_mask", "normalize", "velocity", "recognize", "relate", "enrich", "score")
+STAGES = ("decode", "verify_mask", "normalize", "velocity", "recognize", "relate", "enrich", "score", "decide")
 
 Events = Annotated[int, typer.Option(min=1_000, help="Events to measure with")]
 Batch = Annotated[int, typer.Option(min=1, max=4096, help="Events a batch")]
@@ -65,17 +65,19 @@ def stage(
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure one stage alone, on what the stages before it give. enrich is measured in batches of 256 and of 64.
+    """Measure one stage alone, on what the stages before it give.
 
-    Example: clickgoose bench stage normalize
+    enrich and score are measured in batches of 256 and of 64, score beside XGBoost and ONNX Runtime.
+
+    Example: clickgoose bench stage score --json
     """
     from infra.bench.flow import bench_stage
     from infra.flow import bench_parts
 
     if name not in STAGES:
         raise typer.BadParameter(f"there is no stage {name!r}; take one of {', '.join(STAGES)}")
-    if name == "enrich":
-        _show(_enrich(_recorded(events, seed)), as_json)
+    if name in ("enrich", "score"):
+        _show((_enrich if name == "enrich" else _score)(_recorded(events, seed)), as_json)
         return
     _show(bench_stage(name, _recorded(events, seed), bench_parts()[0], batch), as_json)
 
@@ -155,6 +157,22 @@ def _enrich(values: list[bytes]) -> Figures:
     return bench_enrich(Related.concat(batches), SIGNALS)
 
 
+def _score(values: list[bytes]) -> Figures:
+    from importlib.util import find_spec
+
+    if missing := [name for name in ("xgboost", "onnx") if find_spec(name) is None]:
+        typer.echo(f"this compares with {' and '.join(missing)}: pip install 'clickgoose[train]'", err=True)
+        raise typer.Exit(2)
+    from infra.bench.flow import parcels_before
+    from infra.bench.score import LARGE, bench_score
+    from infra.flow import bench_parts, load_model
+    from infra.settings import Settings
+    from schemas.batches import Enriched
+
+    batches = [parcel.batch for parcel in parcels_before("score", values, bench_parts()[0], LARGE)]
+    return bench_score(Enriched.concat(batches), load_model(Settings()))
+
+
 def _recorded(events: int, seed: int) -> list[bytes]:
     from infra.bench.events import recorded_events
 
@@ -180,6 +198,9 @@ def _show(figures: Figures, as_json: bool) -> None:
     for name in ("us_per_event_of_256", "ms_per_batch_of_64"):
         if name in figures.details:
             table.add_row(name.replace("_", " "), f"{figures.details[name]:.2f}")
+    for engine, by_batch in figures.details.get("engines", {}).items():
+        for size, spent in by_batch.items():
+            table.add_row(f"  {engine.replace('_', ' ')} µs/event of {size}", f"{spent:.2f}")
     for stage, spent in figures.details.get("stages", {}).items():
         table.add_row(f"  {stage} µs/event", f"{spent:.2f}")
     Console().print(table)

@@ -117,7 +117,7 @@ class Frames:
         return self.stage.open(self.data)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(drawn_policies, st.sampled_from((1, 3, 100)), batches)
 def test_every_row_is_decided_as_the_oracle_does_however_batches_are_cut_and_states_restored(
     drawn: dict[tuple[str | None, str | None], Policy],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from schemas.batches import Decided, Scored
 from schemas.result import DECISIONS
 from schemas.velocity import SLICES
+from scoring import standing_loops
 from scoring.decide import IDLE_MS, DecideSession, Together
 from scoring.policy import ALLOW, DENY, REVIEW, Policies, Policy, decide
+from scoring.warm import warm
 from tests.deciding import OWN, Visit, decide_stage, visits
 from tests.strategies import same
 
@@ -221,3 +224,19 @@ def test_partitions_in_one_batch_keep_to_their_own_sessions_and_one_set_of_polic
     second = Together(sessions).apply(Scored.concat(parts)).oks
     assert [DECISIONS[code] for code in second.decision.before] == ["deny", "allow", "allow", "deny"]
     assert first.decision.policy != second.decision.policy
+
+
+def test_a_state_needs_nothing_that_setup_did_not_compile() -> None:
+    warm()
+    loops: list[Any] = [standing_loops.follow, standing_loops.fill, standing_loops.places]
+    before = [len(loop.signatures) for loop in loops]
+    session = decide_stage().open(())
+    frames = [session.snapshot().data]
+    read_only = visits([Visit(row, 50) for row in range(9)])
+    read_only.origin.offset.flags.writeable = False
+    session.apply(read_only)
+    frames.append(session.snapshot().data)
+    decide_stage().open(frames).apply(visits([Visit(1, 50)], 9))
+    Together({0: session}).apply(visits([Visit(1, 50)], 9))
+    assert min(before) > 0
+    assert [len(loop.signatures) for loop in loops] == before
