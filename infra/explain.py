@@ -21,6 +21,7 @@ from infra.recompute import (
     place_of,
     score_part,
     smart_part,
+    standing_part,
 )
 from ingest_api.clickhouse_link import Connection, connector
 from schemas.batches import F32
@@ -32,6 +33,8 @@ from scoring.model import Model, ModelError
 from scoring.provenance import (
     FEATURES_QUERY,
     PAYLOAD_QUERY,
+    PREDECESSOR_QUERY,
+    Predecessor,
     StoredDecision,
     StoredFeatures,
     event_query,
@@ -106,6 +109,7 @@ def explain_event(sources: Sources, event_id: str, merchant: str | None, exact: 
         stored = _event(connection, event_id, merchant)
         row = _first(connection.execute(FEATURES_QUERY, stored.key))
         archived = _first(connection.execute(PAYLOAD_QUERY, stored.key))
+        before = _first(connection.execute(PREDECESSOR_QUERY, stored.key))
     except (Error, OSError, EOFError) as error:
         host = urlsplit(sources.url).netloc.rpartition("@")[2]
         raise ExplainError(f"cannot read ClickHouse at {host}: {one_line(error)}") from error
@@ -115,6 +119,7 @@ def explain_event(sources: Sources, event_id: str, merchant: str | None, exact: 
     basis = _basis(sources, stored, kept)
     parts = (
         *_parts_of_features(stored, kept, basis),
+        standing_part(stored, Predecessor.of_row(before) if before else None),
         _payload(sources, stored, basis, archived[0] if archived else None),
     )
     shares = _shares(basis) if basis.model is not None and basis.features is not None else ()

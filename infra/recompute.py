@@ -13,15 +13,19 @@ from flows.pipeline import build_pipeline
 from flows.run_stage import Monitor
 from schemas.batches import F32, Enriched, Ledger, Origin, RawBatch
 from schemas.keys import KeyRing
+from schemas.result import DECISIONS
 from schemas.smart_signals import SMART_SIGNALS
+from scoring.decide import IDLE_MS
 from scoring.deployment import Deployment
 from scoring.explain import say
 from scoring.features import feature_schema, matrix
 from scoring.groups import GROUPS
 from scoring.model import Model
-from scoring.provenance import StoredDecision, decide_again, same_bits
+from scoring.policy import ALLOW
+from scoring.provenance import Predecessor, StoredDecision, decide_again, same_bits
 
 _DAY_MS = 86_400_000
+_ALLOW = DECISIONS[ALLOW]
 _SHOWN = 5  # differences of one part
 _FACTOR_DIGITS = 4  # as results round
 FROM_THE_PAYLOAD = ("numbers", "booleans", "categories", "environment", "checks", "activity")
@@ -116,6 +120,26 @@ def decision_part(stored: StoredDecision, score: np.float32 | None) -> Part:
             yield f"stored {stored.decision}, recomputed {again}"
 
     return compared("decision", source, differences())
+
+
+def standing_part(stored: StoredDecision, predecessor: Predecessor | None) -> Part:
+    """Hold the session's standing decision against what its event before was given.
+
+    A session is forgotten after ``IDLE_MS``, and stands at allow then. One that was forgotten for want of room shows as
+    a difference: that takes ``MOST_SESSIONS`` others of one partition that are reviewed or denied at a time.
+    """
+    source = f"the session's event before, {'none' if predecessor is None else f'offset {predecessor.offset}'}"
+    if stored.before not in DECISIONS:
+        return Part("standing", source, Outcome.NOT_MADE, ("the build that scored it stored none",))
+    allowed = {predecessor.decision if predecessor else _ALLOW}
+    if predecessor is not None and stored.happened_at - predecessor.happened_at > IDLE_MS:
+        allowed.add(_ALLOW)
+
+    def differences() -> Iterator[str]:
+        if stored.before not in allowed:
+            yield f"stored {stored.before}, the event before was given {' or '.join(sorted(allowed))}"
+
+    return compared("standing", source, differences())
 
 
 def payload_part(stored: StoredDecision, features: F32, payload: bytes, keys: KeyRing) -> Part:

@@ -64,7 +64,7 @@ class ClickHouseLink:
     """Runs jobs on ``threads`` threads; at most ``waiting`` more may wait for one."""
 
     def __init__(self, name: str, connect: Connect, threads: int, waiting: int) -> None:
-        self._name, self._connect = name, connect
+        self.name, self._connect = name, connect
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"clickhouse-{name}")
         self._room = threads + waiting
         self._lock = threading.Lock()
@@ -127,7 +127,7 @@ class ClickHouseLink:
         """Tell changes once."""
         if away != self._said_away:
             self._said_away = away
-            said = {"link": self._name, **({"error": why} if why else {})}
+            said = {"link": self.name, **({"error": why} if why else {})}
             log.warning("clickhouse cannot be used" if away else "clickhouse answers again", extra=said)
 
     async def close(self) -> None:

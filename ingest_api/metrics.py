@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ingest_api.checks import STATUS_OF, Reason
+from ingest_api.clickhouse_link import ClickHouseLink
 from ingest_api.label_items import Refusal
 from ingest_api.spool import SpoolState
 
@@ -57,9 +58,16 @@ class Metrics:
         self._oldest: float | None = None
         self._age.set_function(lambda: 0.0 if self._oldest is None else max(0.0, time.time() - self._oldest))
         self._unmarked = Counter("clickgoose_ingest_unmarked_events", "Events without pending mark", registry=registry)
+        self._clickhouse_away = Gauge(
+            "clickgoose_ingest_clickhouse_away", "1 while ClickHouse was found away", ["use"], registry=registry
+        )
         self._degraded = Gauge(
             "clickgoose_ingest_rate_limiter_degraded", "1 while limits are kept in memory only", registry=registry
         )
+
+    def watch_clickhouse(self, link: ClickHouseLink) -> None:
+        """Publish whether one use of ClickHouse found it away, and got no answer since."""
+        self._clickhouse_away.labels(link.name).set_function(lambda: float(link.away))
 
     def request(self, route: str, status: int) -> None:
         """Count a request."""

@@ -85,6 +85,9 @@ def assemble(
     rates = Rates(config, writes, metrics)
     writing = _link("labels", config, clickhouse, _LABELS_ANSWER_SECONDS, threads=1, waiting=0)
     asking = _link("explain", config, clickhouse, _EXPLAIN_ANSWER_SECONDS, _EXPLAIN_THREADS, _EXPLAIN_WAITING)
+    to_clickhouse = tuple(link for link in (writing, asking) if link is not None)
+    for link in to_clickhouse:
+        metrics.watch_clickhouse(link)
     return Parts(
         config=config,
         clock=clock,
@@ -99,7 +102,7 @@ def assemble(
         agent=agent,
         labels=LabelStore(writing, clock, metrics) if writing else None,
         explanations=Explanations(asking, config.model_registry) if asking else None,
-        clickhouse=tuple(link for link in (writing, asking) if link is not None),
+        clickhouse=to_clickhouse,
     )
 
 

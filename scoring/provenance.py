@@ -55,6 +55,14 @@ LIMIT 1
 """
 
 
+PREDECESSOR_QUERY: Final = """
+SELECT decision, offset, toUnixTimestamp64Milli(least(occurred_at, received_at, appended_at)) FROM events
+WHERE session_id = toFixedString(unhex(%(session_id)s), 16) AND merchant = %(merchant)s
+  AND topic = %(topic)s AND partition = %(partition)s AND offset < %(offset)s
+ORDER BY offset DESC, stands DESC LIMIT 1
+"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredDecision:
     """One event's row of ``events``, as far as its decision goes. Times in Unix milliseconds, ids in hexadecimal."""
@@ -103,10 +111,29 @@ class StoredDecision:
         return cls(**said)
 
     @property
+    def happened_at(self) -> int:
+        """Return the time that the event counts at, as ``schemas.event_time``."""
+        return min(self.occurred_at, self.received_at, self.appended_at)
+
+    @property
     def key(self) -> dict[str, Any]:
-        """Return what the other two queries are asked with."""
-        names = ("merchant", "event_id", "occurred_at", "topic", "partition", "offset", "appended_at")
+        """Return what the other queries are asked with."""
+        names = ("merchant", "event_id", "session_id", "occurred_at", "topic", "partition", "offset", "appended_at")
         return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The event of the same session and partition before, as its row tells."""
+
+    decision: str
+    offset: int
+    happened_at: int  # Unix milliseconds
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Self:
+        """Return a row of ``PREDECESSOR_QUERY``."""
+        return cls(*map(_plain, row))
 
 
 @dataclass(frozen=True, slots=True)

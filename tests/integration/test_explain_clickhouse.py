@@ -39,7 +39,7 @@ from tests.tiny_model import TINY, tiny_model
 from tests.wire import LATENESS
 
 pytestmark = pytest.mark.stack
-EVENTS = 120
+EVENTS = 60
 MASTERS = json.dumps({number: key.hex() for number, key in dataset_keys().masters.items()})
 WIDE = FixedPolicies(Policies(default=Policy(review=20.0, deny=60.0, margin=10.0)))
 
@@ -138,7 +138,7 @@ def test_every_decision_of_a_run_comes_out_identical(world: World, tmp_path: Pat
         found = told(run)
         assert found["verdict"] == "identical"
         assert set(outcomes(found).values()) == {"identical"}
-        assert set(outcomes(found)) == {"score", "factors", "smart signals", "decision", "signals"}
+        assert set(outcomes(found)) == {"score", "factors", "smart signals", "decision", "standing", "signals"}
         assert found["thresholds"]["review"] == 20.0 and found["thresholds"]["before"] in ("allow", "review", "deny")
         decisions.add(found["decision"])
     assert decisions
@@ -181,6 +181,7 @@ def test_without_master_keys_the_rest_is_made_again(world: World, tmp_path: Path
         (5, "events", {"contributions": "arrayMap(x -> x + 1, contributions)", "factors": "['bot']"}, "factors"),
         (6, "events", {"smart_results": "arrayMap(x -> 1 - abs(x), smart_results)"}, "smart signals"),
         (7, "events", {"linked_id": "'x'", "received_at": "received_at + 1"}, "signals"),
+        (12, "events", {"before": "if(before = 'deny', 'review', 'deny')"}, "standing"),
         (8, "features", {"model": "'goose-00000000'"}, "score"),
     ],
 )

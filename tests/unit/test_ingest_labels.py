@@ -176,9 +176,11 @@ async def test_without_clickhouse_the_answer_is_503_and_nothing_is_called_stored
         assert code(answer) == (503, "labels_unavailable")
         assert int(answer.headers["retry-after"]) >= 1
         assert "secret" not in caplog.text
+        assert 'clickgoose_ingest_clickhouse_away{use="labels"} 1.0' in (await t.client.get("/metrics")).text
         t.clickhouse.error = None
         await asyncio.sleep(1.05)  # an outage is known for a second
         assert reasons(await send(t, GOOD)) == [None]
+        assert 'clickgoose_ingest_clickhouse_away{use="labels"} 0.0' in (await t.client.get("/metrics")).text
 
 
 async def test_a_silent_clickhouse_holds_nobody_up_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
