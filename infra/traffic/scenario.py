@@ -29,7 +29,7 @@ class Mix:
     attacks: float = 0.11
     nuisances: float = 0.02
     returning: float = 0.25
-    by_hand: float = 0.015  # recorded browsers that people use, so that the recording machine is no tell
+    by_hand: float = 0.012  # recorded browsers that people use, so that the recording machine is no tell
     shared: float = 0.008  # devices that many honest people use: a kiosk, a family's tablet
     kinds: tuple[str, ...] = tuple(ATTACKERS)
     nuisance_kinds: tuple[str, ...] = tuple(NUISANCES)
