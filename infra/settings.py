@@ -116,7 +116,7 @@ class FlowSettings(Section):
     )
     store_features: bool = Field(
         default=True,
-        description="Keep the features of every event in ClickHouse for 120 days, 0.5 to 1 KB an event: explaining an "
+        description="Keep the features of every event in ClickHouse for 120 days, about 0.3 KB an event: explaining an "
         "event and comparing models later needs them",
     )
     clickhouse_block_rows: int = Field(default=10_000, ge=1)

@@ -1,7 +1,7 @@
 """The feature row of an event as bytes: what scoring it again, and explaining it, needs months later.
 
-Columns are packed by what they can hold: yes and no in two bits, categories in 17, the rest as float32. 1,689 features
-take 2.7 KB instead of 6.8. The bytes of one row, little-endian, are those of the fields of ``row_type``; names and
+Columns are packed by what they can hold: yes and no in two bits, categories in 17, the rest as float32. 1,701 features
+take 2.8 KB instead of 6.8. The bytes of one row, little-endian, are those of the fields of ``row_type``; names and
 their order are not in them: whoever stores rows stores the digest of the feature schema beside them.
 """
 

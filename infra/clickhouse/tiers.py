@@ -11,7 +11,7 @@ from infra.clickhouse.migrate import MigrationError, said_plainly
 # What a row's age is counted from, by table.
 _AGES = {
     "events": "occurred_at",
-    "features": "occurred_at",
+    "features": "written_at",
     "raw_archive": "appended_at",
     "dead_letters": "received_at",
     "events_per_minute": "minute",

@@ -1,6 +1,6 @@
 -- The features that an event was scored by, bit for bit: what scoring it again, explaining it, comparing models and
--- training rest on. Kept for 120 days after the event: that late chargebacks still come. Of rows with the same key the
--- one that came first stays, as in events.
+-- training rest on. Kept for 120 days: that late chargebacks still come. The days count from when a row was written, so
+-- that a replay of older events can be trained on. Of rows with the same key the one that came first stays, as in events.
 CREATE TABLE IF NOT EXISTS features
 (
     merchant LowCardinality(String),
@@ -18,5 +18,5 @@ CREATE TABLE IF NOT EXISTS features
 ENGINE = ReplacingMergeTree(stands)
 PARTITION BY toDate(occurred_at)
 ORDER BY (merchant, occurred_at, event_id)
-TTL toDateTime(occurred_at) + INTERVAL 120 DAY
+TTL toDateTime(written_at) + INTERVAL 120 DAY
 SETTINGS index_granularity = 512;
