@@ -19,7 +19,8 @@ th { font-weight: 600; } th:first-child, td:first-child { text-align: left; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(28rem, 1fr)); gap: 1rem; }
 figure { margin: 0; padding: 0.6rem; background: var(--panel); border-radius: 6px; }
 figure svg { width: 100%; height: auto; } figcaption { font-weight: 600; }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 0 2rem; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 0 2rem;
+  align-items: start; }
 .good { color: var(--good); } .bad { color: var(--bad); } code { font-size: 0.92em; }
 .bar { display: inline-block; height: 0.6em; background: var(--honest); }
 """.strip()

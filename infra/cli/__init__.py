@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
 from infra.cli import (
@@ -58,4 +60,6 @@ for module in GROUPS:
 
 def main() -> None:
     """Run the command line."""
+    # Else the driver prints stack traces where nobody configured logging; commands say in a sentence what it raises.
+    logging.getLogger("clickhouse_driver").addHandler(logging.NullHandler())
     app()

@@ -172,8 +172,9 @@ def _stored(a: Side, asked: Any, url: str | None) -> Source:
 def _with_progress(work: Any, source: Source) -> Found:
     from rich.progress import Progress
 
-    with Progress(console=errors(), transient=True) as progress:
-        bar = progress.add_task("comparing on events", total=source.total())
+    console, total = errors(), source.total()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("comparing on events", total=total)
         found: Found = work(lambda done: progress.update(bar, completed=done))
     return found
 

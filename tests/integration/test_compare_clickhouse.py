@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from enrichers.present import present
 from flows.parcel import Parcel, Span
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import encoder
+from infra.cli import model
 from infra.clickhouse.migrate import migrate
 from infra.compare_clickhouse import Asked, StoredEvents
 from infra.model_compare import CompareError, Side, compare, side_of
@@ -30,7 +34,7 @@ from tests.stack_fixture import Namespace
 from tests.tiny_model import visitors
 
 pytestmark = pytest.mark.stack
-ROWS = 240
+ROWS = 180
 SPAN = Asked(NOW - 1, NOW + ROWS * 1000)
 POLICY = Policy(30.0, 60.0, 10.0)
 MERCHANTS = ("demo", "other")
@@ -86,7 +90,7 @@ def written(stack) -> Written:  # type: ignore[no-untyped-def]
     tables.close()
 
 
-def stored(written: Written, asked: Asked = SPAN, rows: int = 64) -> StoredEvents:
+def stored(written: Written, asked: Asked = SPAN, rows: int = 120) -> StoredEvents:
     return StoredEvents(written.url, asked, Policy(), rows)
 
 
@@ -161,12 +165,12 @@ def test_features_come_back_bit_for_bit_beside_their_events(written: Written) ->
 
 def test_only_the_merchant_the_event_type_and_the_times_that_were_asked_for(written: Written) -> None:
     event = written.batch.event
-    asked = Asked(NOW + 60_000, NOW + 180_000, "demo", "payment")
+    asked = Asked(NOW + 60_000, NOW + 150_000, "demo", "payment")
     found = {row.tobytes() for one in stored(written, asked).batches("", "") for row in one.events.event_id}
     expected = {
         event.event_id[row].tobytes()
         for row in range(ROWS)
-        if 60 <= row < 180 and event.merchant[row] == "demo" and event.event_type[row] == "payment"
+        if 60 <= row < 150 and event.merchant[row] == "demo" and event.event_type[row] == "payment"
     }
     assert found == expected and found
 
@@ -178,8 +182,8 @@ def test_a_sample_weighs_for_all_and_is_the_same_twice(written: Written) -> None
     assert ids == again and 20 < len(ids) < 160
     weights = np.concatenate([one.events.weight for one in parts[0]])
     labels = np.concatenate([one.events.label for one in parts[0]])
-    assert np.unique(weights[labels < 0]) == pytest.approx([(ROWS - 60) / 40])
-    assert np.unique(weights[labels >= 0]) == pytest.approx([60 / 40])
+    assert np.unique(weights[labels < 0]) == pytest.approx([(ROWS - 45) / 40])
+    assert np.unique(weights[labels >= 0]) == pytest.approx([45 / 40])
     assert weights.sum() == pytest.approx(ROWS, rel=0.4)
 
 
@@ -196,6 +200,23 @@ def test_features_of_another_schema_are_not_scored_again(written: Written) -> No
         client.execute("TRUNCATE TABLE features")
         client.execute("INSERT INTO features SELECT * FROM kept")
         client.execute("DROP TABLE kept SYNC")
+
+
+def test_the_command_compares_what_is_stored_and_its_gate_trips(written: Written) -> None:
+    found = compare(side_of(written.a), side_of(written.b), stored(written))
+    app = typer.Typer()
+    model.register(app)
+    since, until = (datetime.fromtimestamp(at / 1000, UTC).isoformat() for at in (SPAN.since, SPAN.until))
+    # neither is in the shipped registry: their stored scores speak
+    arguments = ["model", "compare", written.a.version, written.b.version, "--since", since, "--until", until]
+    arguments += ["--url", written.url, "--json", "--fail-on", "flip_share>0", "--fail-on", "spearman<-1"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1, result.output
+    said = json.loads(result.stdout)
+    assert (said["a"]["stored"], said["a"]["rescored"]) == (ROWS, 0)
+    assert written.a.version in said["a"]["not_rescored_because"]
+    assert said["flips"]["matrix"] == found.comparison.figures["flips"]["matrix"]
+    assert [line for line in result.stderr.splitlines() if line.startswith("gate: ")][0].startswith("gate: flip_share")
 
 
 def test_a_range_without_events_and_a_database_without_tables_are_refused(
