@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py flows/stages/recognize/*.py) enrichers/compiled.py enrichers/compiled_clues.py scoring/compiled.py schemas/activity_statistics.py schemas/velocity.py
+$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py flows/stages/recognize/*.py) enrichers/compiled.py enrichers/compiled_clues.py scoring/compiled.py scoring/standing_loops.py schemas/activity_statistics.py schemas/velocity.py
 	@echo "Compiling the loops of velocity, recognize, enrich and score: about a minute, once." >&2
 	@$(BIN)/python -m flows.stages.device_state.warm
 	@$(BIN)/python -m enrichers.warm
@@ -87,7 +87,7 @@ lock: $(READY) ## Resolve requirements.lock anew (needs uv), with hashes and wit
 bench: $(KERNELS) ## Benchmarks: floor, pipeline and every stage
 	@$(BIN)/clickgoose bench floor
 	@$(BIN)/clickgoose bench pipeline
-	@for stage in decode verify_mask normalize velocity relate enrich score; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
+	@for stage in decode verify_mask normalize velocity relate enrich score decide; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
 
 bench-agent: $(READY) ## What the browser agent costs a page: size, main thread, time to the first event
 	@$(BIN)/python -m tests.bench.agent $(ARGS)
