@@ -11,7 +11,7 @@ import numpy as np
 from enrichers.signal import SmartSignal
 from enrichers.stage import Enrich
 from enrichers.view import View
-from infra.bench.measure import Figures, rss_peak_mb
+from infra.bench.measure import Figures, rss_peak_mb, whole_batches
 from schemas.batches import Related
 from schemas.catalogue import load_catalogue
 
@@ -23,7 +23,7 @@ _ROUNDS = 5
 def bench_enrich(related: Related, signals: Sequence[SmartSignal]) -> Figures:
     """Judge the same events several times over. Figures are by wall clock; a share is that signal's own on 256 rows."""
     enrich = Enrich(tuple(signals))
-    large, small = _cut(related, LARGE), _cut(related, SMALL)
+    large, small = whole_batches(related, LARGE), whole_batches(related, SMALL)
     before = time.process_time()
     by_large = _seconds(large, enrich)
     spent = (time.process_time() - before) / (_ROUNDS * len(large) * LARGE)
@@ -48,14 +48,6 @@ def bench_enrich(related: Related, signals: Sequence[SmartSignal]) -> Figures:
             "stages": _shares(large, signals),
         },
     )
-
-
-def _cut(related: Related, size: int) -> list[Related]:
-    """Return whole batches of one size; ValueError where there are too few events for one."""
-    firsts = range(0, len(related) - size + 1, size)
-    if not firsts:
-        raise ValueError(f"{len(related)} events are too few to measure with: ask for {size} or more with --events")
-    return [related.take(np.arange(first, first + size)) for first in firsts]
 
 
 def _seconds(batches: Sequence[Related], work: Callable[[Related], Any]) -> list[float]:

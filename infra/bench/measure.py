@@ -11,11 +11,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import psutil
 
-_LIBRARIES = ("clickgoose", "bytewax", "numpy", "onnxruntime", "confluent-kafka")
+from schemas.columns import Columns
+
+C = TypeVar("C", bound=Columns)
+_LIBRARIES = ("clickgoose", "bytewax", "numpy", "numba", "onnxruntime", "confluent-kafka")
 
 
 class RowsLost(RuntimeError):
@@ -52,6 +56,14 @@ def measured(name: str, batch: int, work: Callable[[], int]) -> Figures:
         rss_peak_mb=rss_peak_mb(),
         batch=batch,
     )
+
+
+def whole_batches(batch: C, size: int, most: int | None = None) -> list[C]:
+    """Cut whole batches of one size, of the first ``most`` rows; ValueError where there are too few rows for one."""
+    firsts = range(0, min(len(batch), most or len(batch)) - size + 1, size)
+    if not firsts:
+        raise ValueError(f"{len(batch)} events are too few to measure with: ask for {size} or more with --events")
+    return [batch.take(np.arange(first, first + size)) for first in firsts]
 
 
 def rss_peak_mb() -> float:

@@ -8,11 +8,13 @@ import pytest
 
 from infra.bench.events import parcels
 from infra.bench.floor import bench_floor
-from infra.bench.flow import bench_pipeline, bench_stage
+from infra.bench.flow import bench_pipeline, bench_stage, parcels_before
 from infra.bench.measure import RowsLost
+from infra.bench.score import bench_score
 from infra.cli.bench import STAGES
 from infra.flow import bench_parts
 from infra.traffic.dataset import dataset_keys, labelled_batches
+from schemas.batches import Enriched
 from scoring.model import Model, find_model
 
 EVENTS = 1_024
@@ -42,6 +44,26 @@ def test_a_stage_is_measured_alone(values: list[bytes], name: str) -> None:
     report = bench_stage(name, values, bench_parts()[0], 256).report()
     assert report["name"] == f"stage {name}"
     assert 0 < report["events"] <= EVENTS
+
+
+def test_the_score_is_measured_beside_xgboost_and_onnx_on_the_same_trees(values: list[bytes]) -> None:
+    batches = [parcel.batch for parcel in parcels_before("score", values[:512], bench_parts()[0], 256)]
+    report = bench_score(Enriched.concat(batches), Model.load(find_model())).report()
+    assert report.keys() >= KEYS
+    details = report["details"]
+    assert details["us_per_event_of_256_at_most"] == 15
+    assert details["ms_per_batch_of_64_at_most"] == 3
+    assert set(details["engines"]) >= {"stage", "features", "score_and_factors", "onnx_plain", "xgboost_plain"}
+    assert all(spent > 0 for by_batch in details["engines"].values() for spent in by_batch.values())
+    assert details["engines"]["stage"]["256"] == details["us_per_event_of_256"]
+    assert details["parity"]["score_and_xgboost"] < 1e-3
+    assert max(details["parity"]["factors_and_onnx"], details["parity"]["onnx_plain_and_xgboost"]) < 1e-4
+
+
+def test_too_few_events_for_one_batch_are_refused(values: list[bytes]) -> None:
+    batches = [parcel.batch for parcel in parcels_before("score", values[:100], bench_parts()[0], 256)]
+    with pytest.raises(ValueError, match="too few to measure"):
+        bench_score(Enriched.concat(batches), Model.load(find_model()))
 
 
 def test_a_pipeline_that_loses_rows_has_no_rate(values: list[bytes], tmp_path: Path) -> None:
