@@ -216,7 +216,8 @@ def test_the_command_compares_what_is_stored_and_its_gate_trips(written: Written
     assert (said["a"]["stored"], said["a"]["rescored"]) == (ROWS, 0)
     assert written.a.version in said["a"]["not_rescored_because"]
     assert said["flips"]["matrix"] == found.comparison.figures["flips"]["matrix"]
-    assert [line for line in result.stderr.splitlines() if line.startswith("gate: ")][0].startswith("gate: flip_share")
+    gates = [line for line in result.stderr.splitlines() if line.startswith("gate: ")]
+    assert len(gates) == 1 and gates[0].startswith("gate: flip_share is ")
 
 
 def test_a_range_without_events_and_a_database_without_tables_are_refused(
