@@ -61,9 +61,8 @@ def card(manifest: Manifest) -> str:
 
 {_limits(manifest)}
 - Attackers unlike those that it was trained on may pass; honest visitors unlike its population may be stopped.
-- Factors are in log-odds and add up to the score exactly. They are made to come near exact Shapley values, and are the
-  same for all events that end at the same leaves: `top factor agreement` says how often the first one is that of exact
-  TreeSHAP, among flagged events.
+- No tree mixes features of two factor groups. So factors, in log-odds, are exact Shapley values and sum to the score;
+  but what only two groups together would give away is not learnt.
 """
 
 

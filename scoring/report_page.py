@@ -108,8 +108,8 @@ def _rests_on(report: Mapping[str, Any]) -> str:
     factors = report["factors"]
     said = (
         f"<p>On {factors['events']:,} flagged events of the hold-out the first factor told is that of exact TreeSHAP "
-        f"in {factors['agreement']:.1%} (Saabas' contributions would give {factors['saabas']:.1%}); of the "
-        f"first three, {factors['top_3_overlap']:.1%} are the same.</p>"
+        f"in {factors['agreement']:.1%}; of the first three, {factors['top_3_overlap']:.1%} are the same. No group's "
+        f"contribution differs by more than {factors['largest_difference']:g} log-odds.</p>"
     )
     tables = [
         table(("feature", "share of gain", ""), bars(features)),

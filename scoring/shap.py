@@ -1,7 +1,8 @@
 """Exact explanations on request: what every feature and every factor group adds to the margin of an event.
 
 TreeSHAP (Lundberg, Erion, Lee: "Consistent Individualized Feature Attribution for Tree Ensembles", 2018) as XGBoost
-computes it (``pred_contribs``), 2 ms an event: too slow for the flow, whose factors are means of these at every leaf.
+computes it (``pred_contribs``), 2 ms an event: too slow for the flow. Its factors are sums of these by group, which
+leaves know, since no tree mixes groups.
 Needs the ``train`` extra.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from schemas.batches import F32, I8
 from scoring.features import feature_schema
 from scoring.groups import GROUP_CODES, feature_groups
-from scoring.leaf_factors import LeafFactors, mean_factors
+from scoring.leaf_factors import LeafFactors, leaf_factors
 from scoring.metrics import measure
 from scoring.policy import Policy
 from scoring.training_set import Rows, Split, TrainingSet, split
@@ -21,7 +22,6 @@ from scoring.trees import read_forest
 
 _STEPS = 50  # of Newton's method; it converges in under 10
 _BINS = 128
-_EXPLAINED = 20_000  # events that the contributions at leaves are means of
 _TOLD = 10  # features in the metrics; the report has more
 
 
@@ -79,15 +79,7 @@ def train(data: TrainingSet, plan: Plan | None = None, progress: Progress | None
             raise ValueError(f"the {part} part of the time split lacks fraud or honest events; train on more events")
     booster = _boost(data, parts, plan, progress)
     forest = read_forest(booster)
-
-    def explained(trees: int) -> None:
-        if progress:
-            progress("explaining leaves", trees, len(forest.trees))
-
-    seen = parts.fit[:: max(1, len(parts.fit) // _EXPLAINED)]
-    factors = mean_factors(
-        forest, data.features[seen], data.weights[seen], feature_groups(), len(GROUP_CODES), explained
-    )
+    factors = leaf_factors(forest, feature_groups(), len(GROUP_CODES))
     held, test = parts.validate, parts.test
     calibration = platt(margins_of(booster, data.features[held]), data.labels[held], data.weights[held])
     score = calibration.score(margins_of(booster, data.features[test]))
@@ -130,6 +122,8 @@ def _boost(data: TrainingSet, parts: Split, plan: Plan, progress: Progress | Non
         "reg_lambda": 2.0,
         "base_score": 0.5,
         "scale_pos_weight": float(weights[~fraud].sum() / weights[fraud].sum()),
+        # No tree mixes factor groups: what a leaf adds is exactly its group's (scoring.leaf_factors).
+        "interaction_constraints": json.dumps(_of_each_group()),
         "monotone_constraints": f"({','.join(map(str, monotone(data.names)))})",
         "seed": plan.seed,
         # One thread: the order of sums, and so the model's digest, is the same on every machine.
@@ -146,6 +140,12 @@ def _boost(data: TrainingSet, parts: Split, plan: Plan, progress: Progress | Non
             *([_Rounds(progress, plan.trees)] if progress else []),
         ],
     )
+
+
+def _of_each_group() -> list[list[int]]:
+    """Return the features of each factor group that has some."""
+    group_of = feature_groups()
+    return [np.flatnonzero(group_of == group).tolist() for group in np.unique(group_of)]
 
 
 def _columns(data: TrainingSet, rows: Rows, bins_of: xgboost.QuantileDMatrix | None) -> xgboost.QuantileDMatrix:

@@ -23,8 +23,7 @@ class Tree:
     feature: I32
     threshold: F32  # the leaf's value at a leaf
     default_left: Bool
-    mean: NDArray[np.float64]  # of the leaves below, weighted by cover
-    cover: NDArray[np.float64]  # sum of the Hessians of the training events that came by
+    mean: NDArray[np.float64]  # of the leaves below, weighted by the sum of Hessians
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,6 @@ def _tree(tree: Mapping[str, Any]) -> Tree:
         threshold,
         np.array(tree["default_left"], np.bool_),
         mean,
-        weight,
     )
 
 

@@ -49,7 +49,7 @@ def report(
     with told():
         registry = opened(models)
         name = version or registry.rollout().roles.live
-        directory = registry.path(name)
+        directory = registry.path(name, trusted=False)
         found = read_report(directory)
         page = read_file(directory, read_manifest(directory), PAGE_FILE) if html else b""
     if html:
@@ -206,8 +206,8 @@ def _show_rests_on(console: Console, found: Mapping[str, Any]) -> None:
         console.print(_table(title, ("", "", ""), shown))
     factors = found["factors"]
     console.print(
-        f"first factor is exact TreeSHAP's on {factors['agreement']:.1%} of {factors['events']:,} flagged events "
-        f"(Saabas: {factors['saabas']:.1%}); of the first three, {factors['top_3_overlap']:.1%} are the same"
+        f"first factor is exact TreeSHAP's on {factors['agreement']:.1%} of {factors['events']:,} flagged events; of "
+        f"the first three, {factors['top_3_overlap']:.1%} are the same"
     )
 
 

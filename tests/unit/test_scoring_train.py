@@ -12,7 +12,7 @@ import xgboost
 from scoring.export import export
 from scoring.features import feature_schema
 from scoring.groups import GROUP_CODES, feature_groups
-from scoring.leaf_factors import saabas_factors
+from scoring.leaf_factors import leaf_factors
 from scoring.metrics import calibration_error, measure, pr_auc, recall_at, roc_auc, threshold_at
 from scoring.model import open_session
 from scoring.train import Calibration, monotone, platt, train
@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_bytes_twice() -> None:
 def test_training_tells_the_rounds_and_finds_the_attackers() -> None:
     told: list[tuple[str, int, int]] = []
     trained = train(tiny_set(), replace(TINY, trees=3), lambda *step: told.append(step))
-    assert told == [(step, done, 3) for step in ("growing trees", "explaining leaves") for done in (1, 2, 3)]
+    assert told == [("growing trees", done, 3) for done in (1, 2, 3)]
     assert trained.trees == 3
     assert tiny_model().metrics["roc_auc"] > 0.8
     assert set(tiny_model().metrics["recall_by_attacker"]) == {"bot"}
@@ -188,7 +188,7 @@ def test_a_booster_with_another_base_score_is_exported_right() -> None:
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, columns, 4)
     data, calibration = bytes(booster.save_raw("ubj")), Calibration(1.0, 0.0)
     forest = read_forest(booster)
-    factors = saabas_factors(forest, feature_groups(), GROUPS)
+    factors = leaf_factors(forest, feature_groups(), GROUPS)
     graph = export(forest, factors, calibration, FEATURES, {})
     assert forest.base != 0
     verify(graph, data, calibration, factors, FEATURES)
