@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from clickhouse_driver.errors import NetworkError, ServerException
 
+from infra.cli.ingest import ingest_config
+from infra.settings import Settings
 from ingest_api import explained, explanations
 from ingest_api.app import create_app
 from ingest_api.explain_models import ExplainResponse
@@ -275,3 +277,25 @@ async def test_models_are_loaded_once_and_few_are_kept(
             stored.row["model"] = version
             assert (await ask(t)).status_code == 200
     assert loads == ["a", "b", "c", "b"]
+
+
+def test_the_tier_takes_clickhouse_and_models_from_the_settings(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = registry.path(registry.versions()[0]).parent
+    (tmp_path / "merchants.json").write_text('{"shop": {"name": "Shop", "api_key_sha256": []}}')
+    for name, value in {
+        "HOME": str(tmp_path),
+        "KAFKA__BOOTSTRAP": "127.0.0.1:9",
+        "REDIS__URL": "redis://127.0.0.1:9/0",
+        "CLICKHOUSE__URL": "clickhouse://user:secret@127.0.0.1:9/x",
+        "MODELS__ROOT": str(root),
+        "INGEST__MERCHANT_LABELS_PER_MINUTE": "2000",
+        "INGEST__MERCHANT_EXPLANATIONS_PER_MINUTE": "7",
+        "MASTER_KEYS": f'{{"1": "{"11" * 32}"}}',
+    }.items():
+        monkeypatch.setenv(f"CLICKGOOSE_{name}", value)
+    made = ingest_config(Settings(), "https://ingest.test")
+    assert made.clickhouse_url == "clickhouse://user:secret@127.0.0.1:9/x" and "secret" not in repr(made)
+    assert (made.merchant_labels_per_minute, made.merchant_explanations_per_minute) == (2_000, 7)
+    assert made.model_registry is not None and made.model_registry().versions() == registry.versions()
