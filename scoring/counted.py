@@ -8,8 +8,8 @@ machine (fingerprint) grow with a shop's traffic: a model that saw them at one v
 for an attack. In a trial, trained on 30,000 events at 9 a minute, 3.4% of honest events were to be reviewed at 100 a
 second with them and 1.9% without, at the same recall. So they are told to merchants and analysts, not to the model.
 
-How usual an event looks and the reputation of its networks are shares, which do not grow with traffic, and are features.
-The counts that they rest on (``seen``, ``weight``) grow, and are none, nor is weight / (weight + k). In a trial on
+How usual an event looks and the reputation of its networks are shares, which do not grow with traffic: features. The
+counts that they rest on (``seen``, ``weight``) grow, and are none, nor is weight / (weight + k). In a trial on
 20,000 events at three densities, judged at 9 and at 1,800 a minute, 1.0% and 0.6% of honest events were to be reviewed
 with usualness and reputation, 1.3% and 0.8% with the weight too, at no better recall at 1% false positives (0.863 and
 0.922 without it, 0.856 and 0.922 with it). Reputation raised the area under the curve at 1,800 a minute from 0.985 to
