@@ -1,4 +1,4 @@
-"""``clickgoose model list | show | promote | rollback | shadow``: which models there are, and which of them score."""
+"""``clickgoose model list | show | verify | promote | rollback | shadow``: which models there are, and who scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from infra.cli.model_parts import Json, Root, Version, WantedVersion, opened, print_figures, told
+from infra.cli.model_parts import Json, Root, Version, WantedVersion, needs_training, opened, print_figures, told
 
 if TYPE_CHECKING:
     from scoring.registry import Registry
@@ -21,6 +21,7 @@ def register(group: typer.Typer) -> None:
     """Add the commands to ``clickgoose model``."""
     group.command("list", epilog="Example: clickgoose model list --json")(list_models)
     group.command("show", epilog="Example: clickgoose model show goose-1a2b3c4d --json")(show)
+    group.command("verify", epilog="Example: clickgoose model verify goose-1a2b3c4d")(verify)
     group.command(
         "promote",
         epilog="Example: clickgoose model promote goose-1a2b3c4d --percent 10, and later without --percent",
@@ -162,6 +163,36 @@ def shadow_remove(version: WantedVersion, models: Root = None, as_json: Json = F
         registry = opened(models)
         rollout = _changed(registry, lambda before, author: unshadowed(before or registry.rollout(), version, author))
     print_figures(_as_figures(rollout), as_json)
+
+
+def verify(version: Version = None, models: Root = None, as_json: Json = False) -> None:
+    """Check a model's files and signature, and compare its graph with XGBoost on missing values and exact thresholds.
+
+    Exit codes: 0 all is well; 1 something is not; 2 wrong use, or the training extra is missing.
+    """
+    needs_training()
+    from scoring.release import verify_directory
+    from scoring.verify import ParityError
+
+    with told():
+        registry = opened(models)
+        name = version or registry.rollout().roles.live
+        signed_by = registry.signature_of(name)
+        try:
+            manifest, parity = verify_directory(registry.path(name, trusted=False))
+        except ParityError as refused:
+            typer.echo(f"model {name} is not what was trained: {refused}; train again", err=True)
+            raise typer.Exit(1) from None
+    figures = {
+        "version": manifest.version,
+        "rows": parity.rows,
+        "margin": parity.margin,
+        "score": parity.score,
+        "contribution": parity.contribution,
+        "sum_of_contributions": parity.sum_of_contributions,
+        "signed_by": signed_by,
+    }
+    print_figures(figures, as_json)
 
 
 def _changed(registry: Registry, transition: Callable[[Rollout | None, Any], Rollout]) -> Rollout:

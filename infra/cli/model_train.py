@@ -1,4 +1,4 @@
-"""``clickgoose model train | export-data | verify``: a model from data, the data as files, and a check of the model."""
+"""``clickgoose model train | export-data``: a model from data, and the data as files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from infra.cli.model_parts import Json, Models, Version, errors, needs_training, print_figures
+from infra.cli.model_parts import Json, errors, needs_training, print_figures, told
 
 if TYPE_CHECKING:
     from infra.training_source import Source
     from scoring.drift import Last
+    from scoring.signing import Signer
     from scoring.train import Plan, Trained
     from scoring.training_set import TrainingSet
 
@@ -59,7 +60,6 @@ def register(group: typer.Typer) -> None:
     group.command("export-data", epilog="Example: clickgoose model export-data --from clickhouse --out data")(
         export_data
     )
-    group.command("verify", epilog="Example: clickgoose model verify goose-1a2b3c4d")(verify)
 
 
 def train(
@@ -77,7 +77,9 @@ def train(
     depth: Annotated[int, typer.Option(min=1, max=8)] = 6,
     out: Annotated[Path | None, typer.Option(help="Directory of models; unset: clickgoose's own")] = None,
     default: Annotated[bool, typer.Option(help="Make it the live version of the directory")] = True,
-    key: Annotated[Path | None, typer.Option(help="Sign it with this private key: `clickgoose model keygen`")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Private key to sign it with; unset: CLICKGOOSE_MODELS__SIGNING_KEY_FILE")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train, calibrate, measure, export to ONNX, compare with XGBoost, and write the model with its report.
@@ -97,21 +99,25 @@ def train(
       clickgoose model train --from files --files data --out models --no-default
     """
     needs_training()
+    from infra.models import author, signer_of
+    from infra.settings import Settings
     from infra.training_source import TrainingDataError
     from scoring.model import MODELS, ModelError
     from scoring.release import name_current
     from scoring.train import Plan
     from scoring.verify import ParityError
 
+    with told(code=2):
+        signer = signer_of(key or Settings().models.signing_key_file)
     plan = Plan(seed=seed, trees=trees, depth=depth)
     models = out or MODELS
     found = _source(source, (events, seed), files, (since, until, unlabelled, genuine_after, rows, url))
     try:
-        figures, version = _made(found(), plan, models, key)
+        figures, version = _made(found(), plan, models, signer)
     except (ModelError, ParityError, TrainingDataError, ValueError) as refused:
         _refuse(f"no model was written: {refused}", 1)
     if default:
-        name_current(models, version)
+        name_current(models, version, author())
     print_figures(figures, as_json)
 
 
@@ -151,28 +157,6 @@ def export_data(
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}", 2)
     print_figures({"directory": str(out), "files": len(written), "events": sum(written.values())}, as_json)
-
-
-def verify(version: Version = None, models: Models = None, as_json: Json = False) -> None:
-    """Check a model's files, and compare its graph with XGBoost on missing values and exact thresholds."""
-    needs_training()
-    from scoring.model import MODELS, ModelError, find_model
-    from scoring.release import verify_directory
-    from scoring.verify import ParityError
-
-    try:
-        manifest, parity = verify_directory(find_model(version, models or MODELS))
-    except (ModelError, ParityError) as refused:
-        _refuse(str(refused), 1)
-    figures = {
-        "version": manifest.version,
-        "rows": parity.rows,
-        "margin": parity.margin,
-        "score": parity.score,
-        "contribution": parity.contribution,
-        "sum_of_contributions": parity.sum_of_contributions,
-    }
-    print_figures(figures, as_json)
 
 
 def _source(
@@ -216,16 +200,14 @@ def _stored(
     return lambda: from_clickhouse(where, Wanted(first, last, rows, border))
 
 
-def _made(source: Source, plan: Plan, models: Path, key: Path | None) -> tuple[dict[str, Any], str]:
+def _made(source: Source, plan: Plan, models: Path, signer: Signer | None) -> tuple[dict[str, Any], str]:
     """Train and write; return what is printed, and the version."""
-    from infra.models import signer_of
     from infra.training_source import joined
     from scoring.model import MODEL_FILE
     from scoring.release import release
     from scoring.report import Report, make_report
     from scoring.train import train as fit
 
-    signer = signer_of(key)
     with _progress() as tell:
         data: TrainingSet = joined(source, lambda done, of: tell("collecting events", done, of))
         trained: Trained = fit(data, plan, tell)
