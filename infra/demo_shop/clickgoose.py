@@ -79,7 +79,7 @@ class Clickgoose:
 
         None where the tier does not answer.
         """
-        said = {"transaction": transaction, "card_token": card_token}
+        said = {"transaction": transaction, "card_token": card_token, "event_type": "payment"}
         try:
             status, body = await self._call("POST", "/v1/sessions", _SESSION_SECONDS, json=said)
             return msgspec.json.decode(body, type=Session) if status == 201 else None

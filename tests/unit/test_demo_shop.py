@@ -131,6 +131,7 @@ async def test_who_has_paid_before_brings_the_token_of_the_card_and_never_its_nu
         client.cookies.clear()
         await client.post("/session", json={"order": await new_order(client)})
     tokens = [json.loads(asked["body"])["card_token"] for asked in stub.asked]
+    assert {json.loads(asked["body"])["event_type"] for asked in stub.asked} == {"payment"}
     assert tokens[0] == tokens[3] == ""
     assert tokens[1] == tokens[2]
     assert tokens[1].startswith("card_")
