@@ -109,7 +109,8 @@ def _check(file: Path, found: Any) -> None:
             f"{file} holds features of schema {digest[:16] or 'unknown'}, and this build's is "
             f"{expected.digest()[:16]}: export the data again with this build"
         )
-    lost = [name for name in (*expected.names, *_OTHERS) if name not in set(found.schema.names)]
+    held = set(found.schema.names)
+    lost = [name for name in (*expected.names, *_OTHERS) if name not in held]
     if lost:
         raise TrainingDataError(f"{file} lacks the column {lost[0]} and {len(lost) - 1} more; export the data again")
 
@@ -122,8 +123,8 @@ def _read(files: list[Path]) -> Iterator[TrainingSet]:
         except (pa.ArrowException, OSError) as error:
             raise TrainingDataError(f"{file} is damaged; write it again ({type(error).__name__})") from error
         features = np.empty((len(table), len(names)), np.float32)
-        for column, name in enumerate(names):
-            features[:, column] = table[name].to_numpy()
+        for column, values in enumerate(table.select(names).columns):
+            features[:, column] = values.to_numpy()
         yield TrainingSet(
             features,
             table["label"].to_numpy().astype(np.int8),
