@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import ssl
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
+import pytest
 
 from tests.e2e.system import System
 
@@ -31,19 +38,56 @@ def paste(words: list[str], system: System, folder: Path) -> str:
     return done.stdout
 
 
-def test_the_tour_scores_an_event_with_curl_and_one_with_python(system: System, tmp_path: Path) -> None:
-    (tmp_path / ".clickgoose").symlink_to(system.stack.home)
+@dataclass(frozen=True)
+class Tour:
+    """What the tour printed, and where the tier answers."""
+
+    url: str
+    folder: Path
+    curl: str
+    python: str
+
+
+@pytest.fixture(scope="module")
+def tour(system: System, tmp_path_factory: pytest.TempPathFactory) -> Tour:
+    """Take the tour once."""
+    folder = tmp_path_factory.mktemp("tour")
+    (folder / ".clickgoose").symlink_to(system.stack.home)
     url = system.start_ingest()
     system.start_flow(keys=False)
-
     start, steps = blocks("sh")
     assert "clickgoose up" in start
     shell = steps.split("\nkill ")[0].replace("https://127.0.0.1:8443", url)
-    answer = paste(["bash", "-euo", "pipefail", "-c", shell], system, tmp_path)
-    assert '"decision":' in answer
-    assert '"headless":{"result":true' in answer
-
+    curl = paste(["bash", "-euo", "pipefail", "-c", shell], system, folder)
     (script,) = blocks("python")
-    answer = paste([sys.executable, "-c", script.replace("https://127.0.0.1:8443", url)], system, tmp_path)
-    assert "'status': 'ok'" in answer
-    assert "'decision':" in answer
+    python = paste([sys.executable, "-c", script.replace("https://127.0.0.1:8443", url)], system, folder)
+    return Tour(url, folder, curl, python)
+
+
+def test_the_tour_scores_an_event_with_curl_and_one_with_python(tour: Tour) -> None:
+    assert '"decision":' in tour.curl
+    assert '"headless":{"result":true' in tour.curl
+    assert "'status': 'ok'" in tour.python
+    assert "'decision':" in tour.python
+
+
+def test_its_event_is_labelled_and_explained_exactly_and_made_again(system: System, tour: Tour) -> None:
+    query = "SELECT event, merchant FROM events WHERE transaction = 'order-1001'"
+    until = time.monotonic() + 60
+    while not (rows := system.clickhouse(query)):
+        assert time.monotonic() < until, "the event did not reach ClickHouse within 60 s"
+        time.sleep(0.2)
+    ((event, merchant),) = rows
+    headers = {"authorization": f"Bearer {system.stack.secrets.api_keys[merchant]}"}
+    trust = ssl.create_default_context(cafile=str(system.stack.home / "tls" / "cert.pem"))
+    with httpx.Client(base_url=tour.url, verify=trust, headers=headers, timeout=30) as client:
+        label = {"target": "transaction", "id": "order-1001", "label": "chargeback"}
+        assert client.post("/v1/labels", json={"labels": [label]}).json()["stored"] == 1
+        explained = client.get(f"/v1/events/{event}/explain")
+        assert explained.status_code == 200, explained.text
+        assert explained.json()["equal"] is True
+    told = system.clickhouse("SELECT label FROM labels FINAL WHERE id = 'order-1001'")
+    assert told == [("chargeback",)]
+    made_again = json.loads(paste(["clickgoose", "explain", event, "--json"], system, tour.folder))
+    assert made_again["verdict"] == "identical"
+    assert {part["outcome"] for part in made_again["parts"]} == {"identical"}
