@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +12,6 @@ import typer
 if TYPE_CHECKING:
     from scoring.registry import Registry
 
-Models = Annotated[Path | None, typer.Option(help="Directory of models; unset: clickgoose's own")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output")]
 Version = Annotated[str | None, typer.Argument(help="Version, as goose-1a2b3c4d; unset: the live one")]
 WantedVersion = Annotated[str, typer.Argument(help="Version, as goose-1a2b3c4d")]
