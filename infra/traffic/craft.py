@@ -20,7 +20,7 @@ from infra.traffic.behaviour import (
 )
 from infra.traffic.hideouts import Hideout, Hideouts, Ways
 from infra.traffic.manner import CARES, Care, Manner, program
-from infra.traffic.opening import FRAUD_SHARE, HONEST_SHARE, opened
+from infra.traffic.opening import SHARE, opened
 from infra.traffic.population import Population, Visitor
 from infra.traffic.signals import Signals
 from infra.traffic.visits import FRAUD, HONEST, LogEntry, Planned, Visit
@@ -122,7 +122,7 @@ class Craft:
             kind="honest", label=HONEST, merchant=merchant, transaction=transaction, linked_id=linked,
             device_id=visitor.device_id,
             address=place.address,
-            events=opened(sitting, random, HONEST_SHARE),
+            events=opened(sitting, random, SHARE),
             card_token=self.wallets.of(linked or visitor.device_id.hex(), sitting),
             together=1 + int(random.random() * 4),
         )  # fmt: skip
@@ -207,7 +207,7 @@ class Craft:
         visitor: Visitor,
         events: Sequence[Planned],
         merchant: str,
-        opening: float = FRAUD_SHARE,
+        opening: float = SHARE,
         **fields: object,
     ) -> Visit:  # fields: any of Visit's own
         """Return an attacker's visit; what is paid is paid with a stolen card, unless another is named.

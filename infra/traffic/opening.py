@@ -12,10 +12,9 @@ from infra.traffic.signals import Signals
 from infra.traffic.visits import Planned
 from schemas.catalogue import load_catalogue
 
-# Shares of the visits. The agent does so on every page, which would drown what the other events are there to show.
-# Attackers' openings are fewer still: a model that learns from them holds back before it has seen more than a machine.
-HONEST_SHARE: Final = 0.1
-FRAUD_SHARE: Final = 0.04
+SHARE: Final = 0.15
+"""Of the visits, honest or not. The agent does so on every page, which would drown what the other events are there to
+show: docs/traffic.md has what other shares were measured to do."""
 _QUICK = (
     "navigator", "page", "screen", "intl", "interface", "window_member", "navigator_member", "api", "css",
     "media_query", "css_property", "css_selector", "memory", "plugin", "client_hints", "client_hint", "maths",

@@ -151,6 +151,19 @@ def test_a_visit_is_replayed_from_elsewhere_and_often_hours_later() -> None:
     assert max(waits) > 2 * 3_600_000
 
 
+def test_attackers_and_people_open_pages_alike() -> None:
+    craft = Craft(5, small=True)
+    visitor = craft.visitor(AT, "chrome", "windows")
+    honest, fraud = 0, 0
+    for _ in range(500):
+        visit = craft.honest(visitor)
+        events = craft.sitting(visitor.signals, "demo-shop", craft.manner("desktop"), "desktop")
+        attack = craft.fraud("patched", visitor, events, "demo-shop")
+        honest += visit.events[0].all_signals().get("canvas.text") is None
+        fraud += attack.events[0].all_signals().get("canvas.text") is None
+    assert 45 < honest < 110 and 45 < fraud < 110
+
+
 def test_a_spoofer_wears_another_systems_user_agent() -> None:
     for seed in range(6):
         shown = _shown(_campaign("spoofer", seed)[0][1])
