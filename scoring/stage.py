@@ -13,9 +13,10 @@ from schemas.columns import widen
 from schemas.stage import StageOut
 from scoring.chosen_devices import chosen_devices
 from scoring.deployment import CurrentDeployment, Deployment
+from scoring.evaluation import Verdict
 from scoring.explain import observed_columns
 from scoring.features import feature_schema, matrix
-from scoring.model import Model, Verdict
+from scoring.model import Model
 from scoring.stored_features import pack
 
 log = logging.getLogger("clickgoose.score")
