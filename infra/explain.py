@@ -209,10 +209,11 @@ def _exact(sources: Sources, basis: Basis) -> tuple[tuple[Share, ...], str]:
         return (), "; ".join(basis.lacks)
     if find_spec("xgboost") is None:
         return (), "this needs XGBoost: pip install 'clickgoose[train]'"
-    from scoring.shap import ExactExplainer, ShapError  # noqa: PLC0415 -- XGBoost need not be installed
+    from scoring.shap import ExactExplainer, ShapError, check_score  # noqa: PLC0415 -- XGBoost need not be installed
 
     try:
         exact = ExactExplainer.load(basis.model.directory, sources.registry().trust)(basis.features[None])
+        check_score(exact, basis.model.score(basis.features[None]))
     except (ModelError, ShapError) as error:
         return (), str(error)
     return _strongest(exact.groups[0], basis.features), ""

@@ -19,7 +19,7 @@ from scoring.features import feature_schema
 from scoring.model import MODELS, Model, ModelError
 from scoring.provenance import FEATURES_QUERY, StoredDecision, StoredFeatures, decide_again, event_query, same_bits
 from scoring.registry import DirectoryStorage, Registry, StorageAway
-from scoring.shap import Exact, ExactExplainer
+from scoring.shap import Exact, ExactExplainer, check_score
 from scoring.stored_features import FeaturesError, unpack
 
 log = logging.getLogger("ingest.explain")
@@ -94,7 +94,9 @@ def _read(connection: Connection, merchant: str, event_id: str) -> tuple[StoredD
 
 
 def _answer(stored: StoredDecision, features: StoredFeatures, model: Model, row: F32, exact: Exact) -> dict[str, Any]:
-    score = model.score(row)[0]
+    scores = model.score(row)
+    check_score(exact, scores)
+    score = scores[0]
     decision = decide_again(stored, score)
     manifest = model.manifest
     return {

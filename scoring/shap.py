@@ -26,9 +26,11 @@ from scoring.trees import load_booster
 F64 = NDArray[np.float64]
 SUM_TOLERANCE = 1e-4  # of the sum of contributions, relative to max(1, |margin|): they are float32, 1,700 of them
 
+SCORE_TOLERANCE = 1e-2  # of scores of 0 to 100: trees and graph of one model differ by less than a tenth of it
+
 
 class ShapError(ValueError):
-    """Contributions do not add up to the margin; the text is one sentence."""
+    """Contributions explain something else than the score; the text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +96,10 @@ def check_sum(exact: Exact) -> None:
     off = np.abs(total - exact.margin) / np.maximum(np.abs(exact.margin), 1.0)
     if off.size and not float(off.max()) <= SUM_TOLERANCE:
         raise ShapError(f"contributions miss the margin by {float(off.max()):.2g}, over {SUM_TOLERANCE:.0e}")
+
+
+def check_score(exact: Exact, score: F32) -> None:
+    """Refuse contributions of other trees than those whose graph gave the scores, float32[n]."""
+    off = np.abs(exact.score - score)
+    if off.size and not float(off.max()) <= SCORE_TOLERANCE:
+        raise ShapError(f"the model's trees and its graph differ by {float(off.max()):.2g} points of the score")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import combinations
 from math import factorial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +18,9 @@ from scoring.features import feature_schema
 from scoring.groups import GROUP_CODES, feature_groups
 from scoring.model import BOOSTER_FILE, Model, ModelError
 from scoring.release import release
-from scoring.shap import ExactExplainer, ShapError, by_group, check_sum
+from scoring.shap import ExactExplainer, ShapError, by_group, check_score, check_sum
 from scoring.train import Calibration
-from scoring.trees import Forest, Tree, load_booster, read_forest
+from scoring.trees import load_booster
 from tests.tiny_model import TINY, tiny_model, tiny_set
 
 
@@ -38,25 +40,26 @@ def test_contributions_add_up_to_the_margin_and_the_score_is_the_graphs(director
     assert exact.groups.shape == (200, len(GROUP_CODES)) and exact.features.shape == rows.shape
 
 
-def expected_value(tree: Tree, row: np.ndarray, known: frozenset[int], node: int = 0) -> float:
+def expected_value(tree: dict[str, Any], row: np.ndarray, known: frozenset[int], node: int = 0) -> float:
     """Return what a tree is expected to say of a row of which only some features are known."""
-    if tree.left[node] < 0:
-        return float(tree.threshold[node])
-    left, right = int(tree.left[node]), int(tree.right[node])
-    feature = int(tree.feature[node])
+    left, right = tree["left_children"][node], tree["right_children"][node]
+    if left < 0:
+        return float(np.float32(tree["split_conditions"][node]))
+    feature = tree["split_indices"][node]
     if feature in known:
         value = row[feature]
-        goes_left = bool(tree.default_left[node]) if np.isnan(value) else bool(value < tree.threshold[node])
+        goes_left = bool(tree["default_left"][node]) if np.isnan(value) else value < tree["split_conditions"][node]
         return expected_value(tree, row, known, left if goes_left else right)
-    parts = [tree.cover[child] * expected_value(tree, row, known, child) for child in (left, right)]
-    return float(sum(parts) / tree.cover[node])
+    covers = tree["sum_hessian"]
+    parts = [covers[child] * expected_value(tree, row, known, child) for child in (left, right)]
+    return float(sum(parts) / covers[node])
 
 
-def shapley(forest: Forest, row: np.ndarray, features: int) -> list[float]:
+def shapley(trees: list[dict[str, Any]], row: np.ndarray, features: int) -> list[float]:
     """Return Shapley values by their definition: over all sets of features."""
 
     def worth(known: frozenset[int]) -> float:
-        return sum(expected_value(tree, row, known) for tree in forest.trees)
+        return sum(expected_value(tree, row, known) for tree in trees)
 
     found = []
     for feature in range(features):
@@ -79,9 +82,9 @@ def test_they_are_the_shapley_values_of_the_definition() -> None:
     booster = xgboost.train(plan, xgboost.DMatrix(rows, labels), 6)
     booster = load_booster(bytes(booster.save_raw("ubj")))
     found = booster.predict(xgboost.DMatrix(rows[:4]), pred_contribs=True)
-    forest = read_forest(booster)
+    trees = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]["trees"]
     for row, shares in zip(rows[:4], found, strict=True):
-        assert shares[:-1] == pytest.approx(shapley(forest, row, 5), abs=1e-4)
+        assert shares[:-1] == pytest.approx(shapley(trees, row, 5), abs=1e-4)
 
 
 def test_groups_hold_what_their_features_add() -> None:
@@ -98,6 +101,15 @@ def test_contributions_that_miss_the_margin_are_refused(directory: Path) -> None
     for wrong in (replace(exact, margin=exact.margin + 0.01), replace(exact, base=float("nan"))):
         with pytest.raises(ShapError, match="miss the margin"):
             check_sum(wrong)
+
+
+def test_contributions_of_other_trees_than_the_graphs_are_refused(directory: Path) -> None:
+    rows = tiny_set().features[:3]
+    exact, score = ExactExplainer.load(directory)(rows), Model.load(directory).score(rows)
+    check_score(exact, score)
+    for wrong in (score + np.float32(1), np.full(3, np.nan, np.float32)):
+        with pytest.raises(ShapError, match="trees and its graph differ"):
+            check_score(exact, wrong)
 
 
 def test_a_damaged_booster_is_refused(directory: Path, tmp_path: Path) -> None:
