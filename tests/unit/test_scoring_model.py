@@ -161,7 +161,7 @@ def test_missing_files_are_named(broken: Path, tmp_path: Path) -> None:
 
 def test_the_default_version_is_named_in_a_file(broken: Path) -> None:
     models = broken.parent
-    with pytest.raises(ModelError, match="no default model"):
+    with pytest.raises(ModelError, match="no model is live"):
         find_model(models=models)
     name_current(models, broken.name)
     assert find_model(models=models) == broken
