@@ -47,9 +47,8 @@ def judged() -> Judged:
 
 
 def test_copies_are_found_and_nothing_honest_is_one(judged: Judged) -> None:
-    assert (
-        judged.share(judged.is_true("replayed"), judged.kind == "copier") > 0.2
-    )  # the others are recordings, most of whose copies come later
+    # The other copiers' events are recordings, most of whose copies come later.
+    assert judged.share(judged.is_true("replayed"), judged.kind == "copier") > 0.2
     assert judged.share(judged.is_true("replayed"), judged.honest) < 0.002
 
 
