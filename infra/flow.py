@@ -349,9 +349,14 @@ def _end_at_once(seconds: float) -> None:
 
 
 def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Decided]], EncodedParcel]]:
-    """Return the pipeline of the shipped model with the generator's keys, and its encoder: for benchmarks."""
+    """Return the pipeline of the shipped model with the generator's keys, and its encoder: for benchmarks.
+
+    Features are stored, as flows do unless they are told not to.
+    """
     from infra.traffic.dataset import dataset_keys  # noqa: PLC0415 - the generator is not part of a running flow
 
     model = Model.load(find_model())
-    pipeline = build_pipeline(dataset_keys(), only(model), lateness_ms=86_400_000, shared=MemorySharedCounts())
+    pipeline = build_pipeline(
+        dataset_keys(), only(model), lateness_ms=86_400_000, shared=MemorySharedCounts(), store_features=True
+    )
     return pipeline, encoder(Explainer(), present, "bench")
