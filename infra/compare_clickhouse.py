@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from sys import intern
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from flows.sinks.clickhouse import client_url
 from infra.clickhouse.migrate import one_line
 from infra.labels import labelled_events
 from infra.model_compare import CompareError, SourceBatch
-from schemas.batches import F32, U8, Bool
+from schemas.batches import F32, Bool
 from schemas.result import DECISIONS
 from scoring.compare import NOT_LABELLED, Events, Floats
 from scoring.features import feature_schema
@@ -62,12 +63,12 @@ ORDER BY e.event_id
 """
 # Without FINAL, which would read the rows of the whole slice: of a row written twice the first counts, here too.
 _FEATURES = """
-SELECT event_id, packed FROM features
+SELECT merchant, event_id, packed FROM features
 WHERE {where} AND schema = %(schema)s AND (cityHash64(event_id) <= %(sampled)s OR (
     cityHash64(event_id) <= %(sampled_known)s
-    AND event_id IN (SELECT event_id FROM ({labelled}))
+    AND (merchant, event_id) IN (SELECT merchant, event_id FROM ({labelled}))
 ))
-ORDER BY event_id, stands DESC LIMIT 1 BY merchant, event_id
+ORDER BY merchant, event_id, stands DESC LIMIT 1 BY merchant, event_id
 """
 
 
@@ -95,7 +96,7 @@ class _Plan(NamedTuple):
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredEvents:
     """The events of a range. CompareError where ClickHouse cannot be asked."""
 
@@ -107,24 +108,24 @@ class StoredEvents:
 
     def total(self) -> int:
         """Return about how many rows will come."""
-        with self._client() as client:
-            return self._plan(client).rows
+        return self._plan.rows
 
     def batches(self, a: str, b: str) -> Iterator[SourceBatch]:
         """Yield a batch for each slice of time that has events."""
+        plan = self._plan
         with self._client() as client:
-            plan = self._plan(client)
             for one in plan.slices:
                 batch = self._read(client, plan, one, a, b)
                 if batch is not None:
                     yield batch
 
-    def _plan(self, client: Client) -> _Plan:
+    @cached_property
+    def _plan(self) -> _Plan:
         labelled = labelled_events(self._where(), "occurred_at")
         sql = _BY_MINUTE.format(where=self._where(), labelled=labelled)
-        minutes, events, known = (
-            np.asarray(one, np.int64) for one in client.execute(sql, self._values(), columnar=True) or [()] * 3
-        )
+        with self._client() as client:
+            found = client.execute(sql, self._values(), columnar=True) or [()] * 3
+        minutes, events, known = (np.asarray(one, np.int64) for one in found)
         others = events - np.minimum(known, events)
         sample = self.asked.sample or _HASHES
         share = min(1.0, sample / max(int(others.sum()), 1))
@@ -177,7 +178,7 @@ class StoredEvents:
         events = self._events(columns, plan)
         of_features = _WHERE + (_MERCHANT if self.asked.merchant else "") + _PART
         packed = client.execute(_FEATURES.format(where=of_features, labelled=labelled), values, columnar=True)
-        features, has = _features(events.event_id, packed)
+        features, has = _features(events, packed)
         return SourceBatch(events, features, has, *(np.asarray(one, np.float32) for one in columns[9:11]))
 
     def _events(self, columns: Sequence[Any], plan: _Plan) -> Events:
@@ -228,10 +229,14 @@ def _texts(values: Sequence[bytes]) -> tuple[str, ...]:
     return tuple(intern(value.decode("utf-8", "replace")) for value in values)
 
 
-def _features(event_id: U8, columns: Sequence[Any]) -> tuple[F32 | None, Bool]:
-    """Return the features of the events that have them, and which those are. Rows that cannot be unpacked have none."""
-    packed = dict(zip(map(_whole, columns[0]), columns[1], strict=True)) if columns else {}
-    found = [packed.get(row.tobytes()) for row in event_id]
+def _features(events: Events, columns: Sequence[Any]) -> tuple[F32 | None, Bool]:
+    """Return the features of the events that have them, and which those are. Rows that cannot be unpacked have none.
+
+    An event is its merchant's: another one may have one with the same id.
+    """
+    merchants, ids, rows = columns or ((), (), ())
+    packed = dict(zip(zip(_texts(merchants), map(_whole, ids), strict=True), rows, strict=True))
+    found = [packed.get((name, row.tobytes())) for name, row in zip(events.merchant, events.event_id, strict=True)]
     has = np.array([one is not None for one in found], np.bool_)
     if not has.any():
         return None, has

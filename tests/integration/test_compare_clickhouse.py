@@ -20,7 +20,7 @@ from infra.cli import model
 from infra.clickhouse.migrate import migrate
 from infra.compare_clickhouse import Asked, StoredEvents
 from infra.model_compare import CompareError, Side, compare, side_of
-from schemas.batches import Decided
+from schemas.batches import F32, Decided
 from scoring.decide import Decide
 from scoring.deployment import Deployment, Fixed
 from scoring.explain import Explainer
@@ -36,7 +36,6 @@ from tests.tiny_model import visitors
 pytestmark = pytest.mark.stack
 ROWS = 180
 SPAN = Asked(NOW - 1, NOW + ROWS * 1000)
-POLICY = Policy(30.0, 60.0, 10.0)
 MERCHANTS = ("demo", "other")
 
 
@@ -47,8 +46,16 @@ class Written(NamedTuple):
     batch: Decided
     a: Model
     b: Model
+    policy: Policy
     labels: dict[int, int]  # row -> 1 fraud, 0 genuine
     tables: Namespace
+
+
+def disputed(a: F32, b: F32) -> Policy:
+    """Return the thresholds at which two models disagree most, whatever today's features make of them."""
+    apart = {limit: int(((a >= limit) != (b >= limit)).sum()) for limit in range(4, 96)}
+    review = max(range(4, 60), key=apart.__getitem__)
+    return Policy(review, max(range(review + 5, 96), key=apart.__getitem__), 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +75,9 @@ def written(stack) -> Written:  # type: ignore[no-untyped-def]
         event_type=tuple("payment" if row % 3 else "login" for row in range(ROWS)),
     )
     enriched = replace(made, event=event)
+    policy = disputed(*(model.score(matrix(enriched)) for model in (a, b)))
     scored = ScoreStage(Fixed(Deployment(a, shadows=(b,))), store_features=True)(enriched).oks
-    batch = Decide(FixedPolicies(Policies(POLICY)), lambda _: POLICY).open(()).apply(scored).oks
+    batch = Decide(FixedPolicies(Policies(policy)), lambda _: policy).open(()).apply(scored).oks
     parcel = Parcel((Span(0, 0, ROWS),), batch, ROWS)
     sink = ClickHouse(tables.clickhouse_url)
     encoded = encoder(Explainer(), present, "0.1.0")(parcel)
@@ -86,7 +94,7 @@ def written(stack) -> Written:  # type: ignore[no-untyped-def]
         "INSERT INTO labels (merchant, target, id, label, labelled_at, received_at) VALUES",
         [(*one, now, now) for one in told],
     )
-    yield Written(tables.clickhouse_url, batch, a, b, labels, tables)
+    yield Written(tables.clickhouse_url, batch, a, b, policy, labels, tables)
     tables.close()
 
 
@@ -100,10 +108,11 @@ def test_figures_are_those_of_a_plain_loop_over_what_was_written(written: Writte
     a, b = (model.run(features).score for model in (written.a, written.b))
     assert (found.told_a.rescored, found.told_b.rescored, found.told_b.stored) == (ROWS, ROWS, 0)
     assert found.comparison.values["score.mean.a"] == pytest.approx(float(a.mean(dtype=np.float64)))
+    limits = (written.policy.review, written.policy.deny, written.policy.margin)
     standing, flips = written.batch.decision.before, np.zeros((3, 3))
     assert standing.any()
     for row in range(ROWS):
-        sides = [int(decide(score[row], 30, 60, 10, standing[row])) for score in (a, b)]
+        sides = [int(decide(score[row], *limits, standing[row])) for score in (a, b)]
         flips[tuple(sides)] += 1
     assert found.comparison.figures["flips"]["matrix"] == flips.tolist()
     assert found.comparison.values["flip_share"] == pytest.approx((flips.sum() - np.trace(flips)) / ROWS)
@@ -154,6 +163,11 @@ def test_slices_of_any_size_give_the_same_events(written: Written, rows: int) ->
 def test_features_come_back_bit_for_bit_beside_their_events(written: Written) -> None:
     rows = {row.tobytes(): place for place, row in enumerate(written.batch.event.event_id)}
     features = matrix(written.batch)
+    client = written.tables.clickhouse()
+    client.execute(
+        "INSERT INTO features (merchant, occurred_at, event_id, schema, model, packed) "
+        "SELECT 'stranger', occurred_at, event_id, schema, model, (SELECT any(packed) FROM features) FROM features"
+    )
     for batch in stored(written).batches("", ""):
         assert batch.has_features.all() and batch.features is not None
         places = [rows[row.tobytes()] for row in batch.events.event_id]
@@ -211,7 +225,7 @@ def test_the_command_compares_what_is_stored_and_its_gate_trips(written: Written
     arguments = ["model", "compare", written.a.version, written.b.version, "--since", since, "--until", until]
     arguments += ["--url", written.url, "--json", "--fail-on", "flip_share>0", "--fail-on", "spearman<-1"]
     result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 1, result.stderr
     said = json.loads(result.stdout)
     assert (said["a"]["stored"], said["a"]["rescored"]) == (ROWS, 0)
     assert written.a.version in said["a"]["not_rescored_because"]
