@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 _BLOCK = 32  # rows that walk through one tree together: their features and the tree's nodes stay in the cache
+LINE = 80  # targets that are added at once
 _FEATURE, _DEFAULT = np.uintp(32), np.uintp(63)
 _CHILD_BITS, _FEATURE_BITS = np.uintp(0xFFFFFFFF), np.uintp(0x7FFFFFFF)
 _NAN = np.float32(np.nan)
@@ -43,9 +44,9 @@ def walk(features: Any, nodes: Any, values: Any, calibration: Any, out: Any) -> 
     ``nodes``: roots and depths of the trees, and of each node a word, a threshold and a leaf. A word holds the number
     of the left child in bits 0 to 31 (the right one follows it; a leaf names itself), the feature in bits 32 to 62,
     and in bit 63 whether NaN goes right. ``values``: float32[L, W], what each leaf adds to the margin (column 0) and
-    to each of the G groups (1 to G; more are ignored). ``calibration``: base, slope and offset. ``out``: score
-    float32[n], the largest contributions float32[n, K] with their groups int64[n, K], largest first, of equal ones the
-    first group, and G.
+    to each of the G groups (1 to G; more are ignored); W is a multiple of LINE, or 1 for the margin alone.
+    ``calibration``: base, slope and offset. ``out``: score float32[n], the largest contributions float32[n, K] with
+    their groups int64[n, K], largest first, of equal ones the first group, and G.
 
     No branch depends on a feature, so none is guessed wrongly, and the steps of one row wait for memory while those of
     others go on. Whole lines of ``values`` are added, zeros too: that is one instruction for many groups. Every sum is
@@ -73,8 +74,14 @@ def walk(features: Any, nodes: Any, values: Any, calibration: Any, out: Any) -> 
             start = np.uintp(0)
             for row in range(count):
                 leaf = np.uintp(leaf_of[at[row]]) * targets
-                for target in range(targets):
-                    sums[start + target] += value[leaf + target]
+                if targets == 1:
+                    sums[start] += value[leaf]
+                else:
+                    for line in range(start, start + targets, LINE):
+                        total, added = sums[line : line + LINE], value[leaf : leaf + LINE]
+                        for target in range(LINE):  # as many as the compiler knows of: whole vectors, and no rest
+                            total[target] += added[target]
+                        leaf += np.uintp(LINE)
                 start += targets
         for row in range(count):
             _rank(sums[row * values.shape[1] :], first + row, calibration, out)

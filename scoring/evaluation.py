@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.batches import F32, I32, U8
-from scoring.compiled import walk
+from scoring.compiled import LINE, walk
 
 TOP_FACTORS = 5
 PREFIX = "tables."
-_VECTOR = 16  # float32 that one instruction adds
 
 
 class Tables(NamedTuple):
@@ -100,8 +99,8 @@ class Evaluation:
 
 
 def _dense(tables: Tables) -> F32:
-    """Return what each leaf adds to margin and groups, float32[L, W]; W fills whole vectors of 16."""
-    width = -(-(int(tables.groups[0]) + 2) // _VECTOR) * _VECTOR
+    """Return what each leaf adds to margin and groups, float32[L, W]; W is a multiple of LINE."""
+    width = -(-(int(tables.groups[0]) + 2) // LINE) * LINE
     dense = np.zeros((len(tables.target), width), np.float32)
     np.put_along_axis(dense, tables.target.astype(np.int64), tables.value, axis=1)
     return dense
