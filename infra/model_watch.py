@@ -16,6 +16,7 @@ from scoring.registry import Registry, StorageAway
 from scoring.rollout import Roles, Rollout
 
 log = logging.getLogger("clickgoose.models")
+_CLOSE_SECONDS = 1.0
 _LONGEST_PAUSE = 64  # looks between two tries of a roll-out that was refused
 
 
@@ -51,10 +52,10 @@ class ModelWatch:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop looking. An object store that hangs does not hold up the end of the flow: its answer is not awaited."""
         self._closing.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_CLOSE_SECONDS)
 
     def look(self) -> bool:
         """Look once. Return whether other models score from now on."""
@@ -92,7 +93,7 @@ class ModelWatch:
             deployment, complete = self._earlier(rollout, refused), False
         self._tries = 0 if complete else 1
         if complete and self._tag is not None:
-            self._registry.keep_rollout(rollout)
+            self._keep(rollout)
         return deployment
 
     def _read_first(self) -> tuple[Rollout, str | None]:
@@ -134,8 +135,8 @@ class ModelWatch:
         self._tries = 0 if complete else self._tries + 1
         self._looks_left = min(_LONGEST_PAUSE, 1 << min(self._tries, 16))
         if complete:
-            self._registry.keep_rollout(rollout)
             self._said.clear()
+            self._keep(rollout)
         if _same(deployment, before):
             return False
         self._deployment = deployment
@@ -161,6 +162,13 @@ class ModelWatch:
         percent = roles.candidate.percent if roles.candidate and candidate else 0.0
         shadows = tuple(others[version] for version in roles.shadows if version in others)
         return Deployment(live, candidate, percent, shadows), len(others) == len(roles.versions()) - 1
+
+    def _keep(self, rollout: Rollout) -> None:
+        """Note the roll-out for a start while the store is away; a full disk must not keep a model from scoring."""
+        try:
+            self._registry.keep_rollout(rollout)
+        except ModelError as error:
+            log.warning("the roll-out is not kept: %s", error)
 
     def _say_away(self, away: StorageAway) -> None:
         if not self._away:

@@ -176,11 +176,12 @@ def check_golden(directory: Path, manifest: Manifest, session: onnxruntime.Infer
 
 
 def _differ(theirs: Sequence[str], ours: Sequence[str]) -> str:
+    known, wanted = set(ours), set(theirs)
     parts = [
         f"{what} {', '.join(names[:_NAMED])}{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}"
         for what, names in (
-            ("it needs", [name for name in theirs if name not in set(ours)]),
-            ("it lacks", [name for name in ours if name not in set(theirs)]),
+            ("it needs", [name for name in theirs if name not in known]),
+            ("it lacks", [name for name in ours if name not in wanted]),
         )
         if names
     ]

@@ -211,6 +211,43 @@ def test_a_storage_that_is_away_changes_nothing_and_a_start_uses_what_was_kept(
         Watched(tmp_path, registry)
 
 
+def test_a_cache_that_cannot_be_written_keeps_no_model_from_scoring(tmp_path: Path) -> None:
+    registry_in(tmp_path / "root")
+    (tmp_path / "cache").write_text("a file, and no directory")
+    registry = Registry(DirectoryStorage(tmp_path / "root"), Trust(required=False), tmp_path / "cache")
+    watched = Watched(tmp_path, registry)
+    watched.promote(TWO)
+    assert watched.watch.look()
+    assert watched.live == TWO
+
+
+class Hanging(DirectoryStorage):
+    """A storage that does not come back once it hangs."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.hang, self.asked = threading.Event(), threading.Event()
+
+    def read(self, name: str) -> Stored | None:
+        """Read, or hang."""
+        if self.hang.is_set():
+            self.asked.set()
+            time.sleep(30)
+        return super().read(name)
+
+
+def test_a_storage_that_hangs_does_not_hold_up_the_end_of_a_flow(tmp_path: Path) -> None:
+    registry_in(tmp_path)
+    storage = Hanging(tmp_path)
+    watched = Watched(tmp_path, Registry(storage, Trust(required=False)))
+    storage.hang.set()
+    watched.watch.start()
+    assert storage.asked.wait(10)
+    started = time.monotonic()
+    watched.watch.close()
+    assert time.monotonic() - started < 10
+
+
 def swapping(watched: Watched, times: int, between: Callable[[int], None]) -> None:
     """Promote one model and the other in turn, and wait until the watch has taken each."""
     for turn in range(times):
