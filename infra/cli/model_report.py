@@ -102,7 +102,8 @@ def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> T
 
     table = Table(title=title, title_justify="left", title_style="bold")
     for place, name in enumerate(names):
-        table.add_column(name, justify="right" if place else "left")
+        is_bar = not name and place == len(names) - 1
+        table.add_column(name, justify="left" if is_bar or not place else "right")
     for row in rows:
         table.add_row(*row)
     return table
@@ -161,7 +162,7 @@ def _show_thresholds(console: Console, found: Mapping[str, Any]) -> None:
             "" if one["threshold"] is None else f"{one['threshold']:.2f}",
             _share(one["recall"]),
             _share(one["precision"]),
-            bar(one["recall"], 1.0).ljust(_BAR),
+            bar(one["recall"], 1.0),
         )
         for one in found["at_false_positive_rates"]
     ]
@@ -174,7 +175,7 @@ def _show_attackers(console: Console, attackers: Sequence[Mapping[str, Any]]) ->
             one["kind"],
             f"{one['events']:,}",
             *(_share(one[name]) for name in ("review", "deny", "at_1pct_fpr")),
-            bar(one["review"], 1.0).ljust(_BAR),
+            bar(one["review"], 1.0),
         )
         for one in attackers
     ]
@@ -189,7 +190,7 @@ def _show_false_positives(console: Console, found: Mapping[str, Sequence[Mapping
                 one["name"],
                 f"{one['events']:,}",
                 _share(one["false_positive_rate"]),
-                bar(one["false_positive_rate"], most).ljust(_BAR),
+                bar(one["false_positive_rate"], most),
             )
             for one in rates
         ]
@@ -202,7 +203,7 @@ def _show_rests_on(console: Console, found: Mapping[str, Any]) -> None:
         ("Factor groups by mean size, log-odds", found["groups"][:_SHOWN], "code", "mean_contribution"),
     ):
         most = max((one[size] for one in rows), default=0.0)
-        shown = [(one[name], f"{one[size]:.4f}", bar(one[size], most).ljust(_BAR)) for one in rows]
+        shown = [(one[name], f"{one[size]:.4f}", bar(one[size], most)) for one in rows]
         console.print(_table(title, ("", "", ""), shown))
     factors = found["factors"]
     console.print(
