@@ -210,7 +210,7 @@ class Registry:
         return found
 
     def read_rollout(self) -> tuple[Rollout | None, str | None]:
-        """Return the roll-out and its tag; none of both where there is none. The last one is kept in the cache."""
+        """Return the roll-out and its tag; none of both where there is none. ModelError where it is damaged."""
         stored = self._storage.read(ROLLOUT_FILE)
         if stored is None:
             return None, None
