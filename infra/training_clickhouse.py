@@ -1,8 +1,8 @@
 """Training data from ClickHouse: the features that events were scored by, and what merchants said of them later.
 
-Two passes. The first reads who is labelled and how (a few bytes an event), checks that all are of this build's
-features, and chooses: all where there is room, else a sample of each label by a hash of the event id, and each event
-that is kept stands for as many as its label lost. The second reads the features of the chosen, in order of time.
+First the events are counted by label and feature schema, and refused where they do not fit. Then some are chosen: all
+where there is room, else a sample of each label by a hash of the event id, and each event that is kept stands for as
+many as its label lost. Last the features of the chosen are read, in order of time and in slices.
 
 No one says which attack campaign a real event belongs to; the nearest that is known is its device. So a device's
 fraudulent events are one campaign: the hold-out judges devices that training has not seen commit fraud.
@@ -10,6 +10,7 @@ fraudulent events are one campaign: the hold-out judges devices that training ha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,13 +40,22 @@ _WITHIN = (
     "occurred_at >= fromUnixTimestamp64Milli(toInt64(%(since)s)) AND occurred_at < "
     "fromUnixTimestamp64Milli(toInt64(%(until)s))"
 )
-_CHOSEN = """
-SELECT c.event_id, c.device_id, toUnixTimestamp64Milli(c.occurred_at), toUInt8(c.kind), toString(f.schema),
-       sipHash64(c.merchant, c.event_id)
+_JOINED = """
 FROM ({chosen}) AS c
 LEFT JOIN (SELECT merchant, event_id, schema FROM features FINAL WHERE {within}) AS f
     ON c.merchant = f.merchant AND c.event_id = f.event_id
-ORDER BY 3, 6
+"""
+_COUNTED = """
+SELECT toUInt8(c.kind), toString(f.schema) AS stored, count(), min(toUnixTimestamp64Milli(c.occurred_at)) {joined}
+GROUP BY c.kind, stored ORDER BY stored, c.kind
+"""
+# The least hashes of each kind: no more leave the server than may be chosen, and they are the same every time.
+_CHOSEN = """
+SELECT * FROM (
+    SELECT c.device_id, toUnixTimestamp64Milli(c.occurred_at) AS at, toUInt8(c.kind) AS kind,
+           sipHash64(c.merchant, c.event_id) AS hash {joined}
+    WHERE f.schema = %(schema)s ORDER BY kind, hash LIMIT %(rows)s BY kind
+) ORDER BY at, hash
 """
 _LABELLED = "SELECT merchant, event_id, device_id, occurred_at, toUInt8(fraud) AS kind FROM ({labelled})"
 _UNLABELLED = """
@@ -101,54 +111,70 @@ def _choose(client: Client, wanted: Wanted) -> Chosen:
     chosen = _LABELLED.format(labelled=labelled)
     if wanted.genuine_until is not None:
         chosen += " UNION ALL " + _UNLABELLED.format(within=_WITHIN, labelled=labelled)
-    values = {"since": wanted.since, "until": wanted.until, "genuine_until": wanted.genuine_until or 0}
-    found = client.execute(_CHOSEN.format(chosen=chosen, within=_WITHIN), values, columnar=True)
-    if not found:
-        raise TrainingDataError(
-            "no label speaks of an event of that time: send labels (POST /v1/labels), or name another --since"
-        )
-    _, devices, times, kinds, schemas, hashes = (np.asarray(column) for column in found)
-    stored = _of_this_build(schemas, times)
-    kinds = kinds.astype(np.int8)[stored]
-    _enough(kinds, len(stored) - int(stored.sum()), wanted)
-    campaigns = _campaigns(devices[stored], kinds)
-    kept, weights = _sampled(hashes[stored].astype(np.uint64), kinds, wanted.rows)
+    joined = _JOINED.format(chosen=chosen, within=_WITHIN)
+    values = {
+        "since": wanted.since,
+        "until": wanted.until,
+        "genuine_until": wanted.genuine_until or 0,
+        "schema": feature_schema().digest(),
+        "rows": wanted.rows,
+    }
+    totals, without = _totals(client.execute(_COUNTED.format(joined=joined), values))
+    _enough(totals, without, wanted)
+    found = client.execute(_CHOSEN.format(joined=joined), values, columnar=True)
+    devices, times, kinds, hashes = (np.asarray(column) for column in found)
+    kinds, hashes = kinds.astype(np.int8), hashes.astype(np.uint64)
+    campaigns = _campaigns(devices, kinds)
+    kept, weights = _sampled(hashes, kinds, totals, wanted.rows)
     return Chosen(
-        hashes[stored].astype(np.uint64)[kept],
-        times[stored].astype(np.int64)[kept],
+        hashes[kept],
+        times[kept].astype(np.int64),
         kinds[kept],
         campaigns[kept],
         weights,
-        _told(kinds, kept, len(stored) - int(stored.sum())),
+        _told(totals, len(kept), without),
     )
 
 
-def _of_this_build(schemas: NDArray[Any], times: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which events have stored features. TrainingDataError where some are of another schema."""
-    names, which, counts = np.unique(_texts(schemas), return_inverse=True, return_counts=True)
+def _totals(counted: Any) -> tuple[dict[str, int], int]:
+    """Return the events of each kind, and how many more have no stored features.
+
+    TrainingDataError where there are none, or where some are of another schema.
+    """
     own = feature_schema().digest()
-    others = [(str(name), int(count)) for name, count in zip(names, counts, strict=True) if name not in ("", own)]
+    totals, others, without, first = dict.fromkeys(_KINDS, 0), Counter[str](), 0, None
+    for kind, stored, count, since in ((int(a), _text(b), int(c), int(d)) for a, b, c, d in counted):
+        if stored == own:
+            totals[_KINDS[kind]] += count
+            first = since if first is None else min(first, since)
+        elif stored:
+            others[stored] += count
+        else:
+            without += count
     if others:
-        said = " and ".join(f"{count:,} of schema {name[:16]}" for name, count in others)
-        mine = times[_texts(schemas) == own]
-        since = f"; its own begin at {_moment(int(mine.min()))}: give --since" if mine.size else ""
+        said = " and ".join(f"{count:,} of schema {name[:16]}" for name, count in sorted(others.items()))
+        hint = "" if first is None else f"; its own begin at {_moment(first)}: give --since"
         raise TrainingDataError(
-            f"of the labelled events, {said} were scored by other features than this build's ({own[:16]}){since}"
+            f"of the labelled events, {said} were scored by other features than this build's ({own[:16]}){hint}"
         )
-    return np.asarray(names[which] == own)
+    if not sum(totals.values()) + without:
+        raise TrainingDataError(
+            "no label speaks of an event of that time: send labels (POST /v1/labels), or name another --since"
+        )
+    return totals, without
 
 
-def _texts(values: NDArray[Any]) -> NDArray[np.str_]:
-    return np.array([value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()], np.str_)
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _moment(milliseconds: int) -> str:
     return str(np.datetime64(milliseconds, "ms").astype("datetime64[s]")) + "Z"
 
 
-def _enough(kinds: I8, without: int, wanted: Wanted) -> None:
-    fraud = int((kinds == _KINDS.index(FRAUD)).sum())
-    genuine = len(kinds) - fraud
+def _enough(totals: dict[str, int], without: int, wanted: Wanted) -> None:
+    fraud = totals[FRAUD]
+    genuine = sum(totals.values()) - fraud
     if min(fraud, genuine) >= LEAST:
         return
     lost = f" ({without:,} more have no stored features)" if without else ""
@@ -166,31 +192,35 @@ def _campaigns(devices: NDArray[Any], kinds: I8) -> I64:
     return np.where(kinds == _KINDS.index(FRAUD), which, HONEST).astype(np.int64)
 
 
-def _sampled(hashes: NDArray[np.uint64], kinds: I8, most: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _sampled(
+    hashes: NDArray[np.uint64], kinds: I8, totals: dict[str, int], most: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return which rows stay, in order, and how many each stands for.
 
     Fraud is rare, so it goes first, up to half of the rows; the rest is shared by the other kinds. The least hashes
     stay: the same events for the same labels, however often it is asked.
     """
     fraud = kinds == _KINDS.index(FRAUD)
-    of_fraud = min(int(fraud.sum()), max(most - int((~fraud).sum()), most // 2))
+    all_fraud, all_others = totals[FRAUD], sum(totals.values()) - totals[FRAUD]
+    of_fraud = min(all_fraud, max(most - all_others, most // 2))
     kept = np.zeros(len(kinds), np.bool_)
     weights = np.ones(len(kinds))
-    for mine, room in ((np.flatnonzero(fraud), of_fraud), (np.flatnonzero(~fraud), most - of_fraud)):
-        chosen = mine[np.argsort(hashes[mine], kind="stable")[:room]]
+    for mine, room, total in ((fraud, of_fraud, all_fraud), (~fraud, most - of_fraud, all_others)):
+        rows = np.flatnonzero(mine)
+        chosen = rows[np.argsort(hashes[rows], kind="stable")[:room]]
         kept[chosen] = True
-        weights[chosen] = len(mine) / max(len(chosen), 1)
+        weights[chosen] = total / max(len(chosen), 1)
     rows = np.flatnonzero(kept)
     return rows, weights[rows]
 
 
-def _told(kinds: I8, kept: NDArray[np.intp], without: int) -> str:
+def _told(totals: dict[str, int], kept: int, without: int) -> str:
     """Return what was trained on, for the model card."""
-    counts = [f"{int((kinds == number).sum()):,} {name}" for number, name in enumerate(_KINDS)]
-    text = f"Events that merchants labelled, with the features that they were scored by: {', '.join(counts)}."
-    if len(kept) < len(kinds):
-        text += f" A sample of {len(kept):,} of them was used, weighted by label so that it stands for all."
-    if (kinds == _KINDS.index(UNLABELLED)).any():
+    counts = ", ".join(f"{totals[name]:,} {name}" for name in _KINDS)
+    text = f"Events that merchants labelled, with the features that they were scored by: {counts}."
+    if kept < sum(totals.values()):
+        text += f" A sample of {kept:,} of them was used, weighted by label so that it stands for all."
+    if totals[UNLABELLED]:
         text += " Events without a label count as genuine."
     if without:
         text += f" {without:,} more had no stored features and were left out."

@@ -21,7 +21,7 @@ from scoring.drift import Last, Reference, drift, reference
 from scoring.groups import GROUP_CODES, feature_groups
 from scoring.leaf_factors import at_leaves
 from scoring.metrics import Floats
-from scoring.train import Plan, Trained, gains, margins_of
+from scoring.train import PARAMETERS, Plan, Trained, gains, margins_of
 from scoring.training_set import Rows, TrainingSet, Window, parts_of, window
 from scoring.trees import load_booster
 
@@ -125,6 +125,7 @@ def _training(data: TrainingSet, trained: Trained, plan: Plan, used: int) -> dic
         "trees": trained.trees,
         "depth": plan.depth,
         "learning_rate": plan.learning_rate,
+        "parameters": dict(PARAMETERS),
         "features": len(data.names),
         "features_used": used,
         "libraries": {

@@ -154,6 +154,7 @@ def _training(report: Mapping[str, Any]) -> str:
         ("left out of the hold-out, of known campaigns", f"{parts['left_out_of_hold_out']:,}"),
         *((words(name), f"{facts[name]:,}") for name in ("weight", "seed", "trees", "depth", "learning_rate")),
         ("features, and those that split", f"{facts['features']:,}, {facts['features_used']:,}"),
+        ("parameters", escape(", ".join(f"{name} {value}" for name, value in facts["parameters"].items()))),
         ("made with", escape(", ".join(f"{name} {version}" for name, version in facts["libraries"].items()))),
     ]
     return "<h2>Training</h2>\n" + table(("", ""), rows)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xgboost
@@ -22,6 +22,20 @@ from scoring.trees import read_forest
 
 _STEPS = 50  # of Newton's method; it converges in under 10
 _BINS = 128
+PARAMETERS: Final[Mapping[str, str | float]] = {
+    "objective": "binary:logistic",
+    "eval_metric": "logloss",
+    "tree_method": "hist",
+    "max_bin": _BINS,
+    "subsample": 0.8,
+    # Few columns a tree and a node: the score rests on many signals, and not on the one that separates best in a
+    # simulation and is the first that an attacker corrects.
+    "colsample_bytree": 0.35,
+    "colsample_bynode": 0.5,
+    "min_child_weight": 6,
+    "reg_lambda": 2.0,
+    "base_score": 0.5,
+}
 _TOLD = 10  # features in the metrics; the report has more
 
 
@@ -107,20 +121,9 @@ def _boost(data: TrainingSet, parts: Split, plan: Plan, progress: Progress | Non
     held_out = _columns(data, parts.validate, columns)
     weights, fraud = data.weights[parts.fit], data.labels[parts.fit] == 1
     parameters = {
-        "objective": "binary:logistic",
-        "eval_metric": "logloss",
-        "tree_method": "hist",
-        "max_bin": _BINS,
+        **PARAMETERS,
         "max_depth": plan.depth,
         "learning_rate": plan.learning_rate,
-        "subsample": 0.8,
-        # Few columns a tree and a node: the score rests on many signals, and not on the one that separates best in
-        # a simulation and is the first that an attacker corrects.
-        "colsample_bytree": 0.35,
-        "colsample_bynode": 0.5,
-        "min_child_weight": 6,
-        "reg_lambda": 2.0,
-        "base_score": 0.5,
         "scale_pos_weight": float(weights[~fraud].sum() / weights[fraud].sum()),
         # No tree mixes factor groups: what a leaf adds is exactly its group's (scoring.leaf_factors).
         "interaction_constraints": json.dumps(_of_each_group()),
