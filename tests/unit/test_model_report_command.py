@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 
 from infra.cli import model
 from infra.cli.model_report import bar, sparkline
+from infra.training_files import write_files
+from infra.training_source import Source
 from scoring.drift import Last
 from scoring.release import name_current, release
 from scoring.report import Report, make_report
@@ -102,6 +104,25 @@ def test_wrong_use_and_missing_data_are_one_sentence(arguments: tuple[str, ...],
     result = run(*arguments)
     assert result.exit_code == code, result.output
     assert sentence in result.stderr and result.stderr.strip().count("\n") == 0
+
+
+def test_training_again_gives_the_same_version_and_the_same_report(tmp_path: Path) -> None:
+    data, models = tmp_path / "data", tmp_path / "models"
+    rows = tiny_set()
+    write_files(Source("Made for a test.", rows.names, len(rows), iter([rows])), data)
+
+    def trained(seed: int) -> tuple[str, bytes]:
+        where = ("--from", "files", "--files", str(data), "--out", str(models), "--json")
+        result = run("train", *where, "--trees", "6", "--depth", "3", "--seed", str(seed))
+        assert result.exit_code == 0, result.output
+        name = json.loads(result.stdout)["version"]
+        return name, (models / name / REPORT_FILE).read_bytes()
+
+    first, other = trained(1), trained(2)
+    assert trained(2) == other
+    assert first[0] != other[0]
+    assert compared_with(models / first[0]) is None
+    assert compared_with(models / other[0]) == first[0]
 
 
 def test_help_has_examples() -> None:
