@@ -21,7 +21,8 @@ from tests.wire import BAD
 
 OUT = ("Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored", "Decided")
 EACH = pytest.mark.parametrize("name", STAGES)
-KEYED = pytest.mark.parametrize("name", ["velocity", "recognize", "decide", "keyed"])  # the last: as the flow saves them
+# The last one is all of them as the flow saves them.
+KEYED = pytest.mark.parametrize("name", ["velocity", "recognize", "decide", "keyed"])
 Given = Mapping[str, RawBatch]
 
 
