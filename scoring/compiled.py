@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 _BLOCK = 32  # rows that walk through one tree together: their features and the tree's nodes stay in the cache
-LINE = 80  # targets that are added at once
 _FEATURE, _DEFAULT = np.uintp(32), np.uintp(63)
 _CHILD_BITS, _FEATURE_BITS = np.uintp(0xFFFFFFFF), np.uintp(0x7FFFFFFF)
 _NAN = np.float32(np.nan)
@@ -38,25 +37,26 @@ def _part(function: F) -> F:
 
 
 @kernel
-def walk(features: Any, nodes: Any, values: Any, calibration: Any, out: Any) -> None:
+def walk(features: Any, nodes: Any, leaves: Any, calibration: Any, out: Any) -> None:
     """Score rows float32[n, F] and rank what each factor group adds, as the exported graph does.
 
     ``nodes``: roots and depths of the trees, and of each node a word, a threshold and a leaf. A word holds the number
     of the left child in bits 0 to 31 (the right one follows it; a leaf names itself), the feature in bits 32 to 62,
-    and in bit 63 whether NaN goes right. ``values``: float32[L, W], what each leaf adds to the margin (column 0) and
-    to each of the G groups (1 to G; more are ignored); W is a multiple of LINE, or 1 for the margin alone.
-    ``calibration``: base, slope and offset. ``out``: score float32[n], the largest contributions float32[n, K] with
-    their groups int64[n, K], largest first, of equal ones the first group, and G.
+    and in bit 63 whether NaN goes right. ``leaves``: targets uint8[L, W] and values float32[L, W], what each leaf adds
+    to the margin (target 0) and to some of the G groups (1 to G; G + 1 is nobody's). ``calibration``: base, slope and
+    offset. ``out``: score float32[n], the largest contributions float32[n, K] with their groups int64[n, K], largest
+    first, of equal ones the first group, and G.
 
     No branch depends on a feature, so none is guessed wrongly, and the steps of one row wait for memory while those of
-    others go on. Whole lines of ``values`` are added, zeros too: that is one instruction for many groups. Every sum is
-    in the order of the trees, whatever rows come together.
+    others go on. Every sum is in the order of the trees, whatever rows come together.
     """
     roots, depths, words, thresholds, leaf_of = nodes
-    rows, width, targets = features.shape[0], np.uintp(features.shape[1]), np.uintp(values.shape[1])
-    feature, value = features.reshape(-1), values.reshape(-1)
+    targets, values = leaves
+    rows, width, added = features.shape[0], np.uintp(features.shape[1]), np.uintp(values.shape[1])
+    feature, target, value = features.reshape(-1), targets.reshape(-1), values.reshape(-1)
+    kept = np.uintp(out[3] + 2)
     at = np.empty(_BLOCK, np.uintp)
-    sums = np.empty(_BLOCK * values.shape[1], np.float32)
+    sums = np.empty(_BLOCK * kept, np.float32)
     for first in range(0, rows, _BLOCK):
         count = min(_BLOCK, rows - first)
         sums[:] = 0
@@ -73,18 +73,12 @@ def walk(features: Any, nodes: Any, values: Any, calibration: Any, out: Any) -> 
                     start += width
             start = np.uintp(0)
             for row in range(count):
-                leaf = np.uintp(leaf_of[at[row]]) * targets
-                if targets == 1:
-                    sums[start] += value[leaf]
-                else:
-                    for line in range(start, start + targets, LINE):
-                        total, added = sums[line : line + LINE], value[leaf : leaf + LINE]
-                        for target in range(LINE):  # as many as the compiler knows of: whole vectors, and no rest
-                            total[target] += added[target]
-                        leaf += np.uintp(LINE)
-                start += targets
+                leaf = np.uintp(leaf_of[at[row]]) * added
+                for place in range(leaf, leaf + added):
+                    sums[start + np.uintp(target[place])] += value[place]
+                start += kept
         for row in range(count):
-            _rank(sums[row * values.shape[1] :], first + row, calibration, out)
+            _rank(sums[np.uintp(row) * kept :], first + row, calibration, out)
 
 
 @_part

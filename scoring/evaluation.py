@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.batches import F32, I32, U8
-from scoring.compiled import LINE, walk
+from scoring.compiled import walk
 
 TOP_FACTORS = 5
 PREFIX = "tables."
@@ -51,8 +51,8 @@ class Evaluation:
         words = tables.child.astype(np.uint64) | tables.feature.astype(np.uint64) << np.uint64(32)
         words |= tables.default_right.astype(np.uint64) << np.uint64(63)
         self._nodes = (tables.root, tables.depth, words, tables.threshold, tables.leaf)
-        self._values = _dense(tables)
-        self._margins = np.ascontiguousarray(self._values[:, :1])
+        self._leaves = tables.target, tables.value
+        self._margins = tuple(np.ascontiguousarray(column[:, :1]) for column in self._leaves)
         self._calibration = tuple(tables.constants.astype(np.float64).tolist())
         self._groups, self._features = int(tables.groups[0]), features
 
@@ -69,20 +69,20 @@ class Evaluation:
 
     def __call__(self, features: F32) -> Verdict:
         """Score float32[n, F]."""
-        return self._walk(features, self._values, self._groups, TOP_FACTORS)
+        return self._walk(features, self._leaves, self._groups, TOP_FACTORS)
 
     def score(self, features: F32) -> F32:
         """Score float32[n, F] without factors: the same scores."""
         return self._walk(features, self._margins, 0, 0).score
 
-    def _walk(self, features: F32, values: F32, groups: int, kept: int) -> Verdict:
+    def _walk(self, features: F32, leaves: tuple[Any, ...], groups: int, kept: int) -> Verdict:
         if features.dtype != np.float32 or features.shape[1:] != (self._features,):
             raise ValueError(f"features must be float32[n, {self._features}], not {features.dtype}{features.shape}")
         rows = len(features)
         verdict = Verdict(
             np.empty(rows, np.float32), np.empty((rows, kept), np.float32), np.empty((rows, kept), np.int64)
         )
-        walk(np.ascontiguousarray(features), self._nodes, values, self._calibration, (*verdict, groups))
+        walk(np.ascontiguousarray(features), self._nodes, leaves, self._calibration, (*verdict, groups))
         return verdict
 
     def differences(self, session: Any, rows: F32) -> dict[str, float]:
@@ -96,14 +96,6 @@ class Evaluation:
         pairs = ((mine.score, score), (mine.top_contribution, top), (mine.top_contribution, named))
         found = [float(np.nan_to_num(np.abs(a - b), nan=np.inf).max()) for a, b in pairs]
         return {"score": found[0], "contribution": max(found[1:])}
-
-
-def _dense(tables: Tables) -> F32:
-    """Return what each leaf adds to margin and groups, float32[L, W]; W is a multiple of LINE."""
-    width = -(-(int(tables.groups[0]) + 2) // LINE) * LINE
-    dense = np.zeros((len(tables.target), width), np.float32)
-    np.put_along_axis(dense, tables.target.astype(np.int64), tables.value, axis=1)
-    return dense
 
 
 def _check(tables: Tables, features: int) -> None:
