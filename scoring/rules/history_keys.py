@@ -1,0 +1,118 @@
+"""How history is named and kept in a store: nothing in it can be read, or tied to a person, without the entity key.
+
+Keys are ``r:{<entity>}<catalogue>``: two keyed BLAKE2b digests in URL-safe base64, 22 and 16 characters. The merchant
+is in both, so no two merchants share a key; the braces make all catalogues of an entity one slot of Redis Cluster.
+
+A member is an id (the keyed digest of the de-duplication id, 16 bytes), and the value unless that is the number 1: a
+byte 0 and an IEEE 754 double in network order, or a byte 1 and the text in AES-SIV (RFC 5297): its first bytes are the
+same for the same text of a merchant, which is how texts are told apart without being read.
+"""
+
+from __future__ import annotations
+
+import struct
+from base64 import urlsafe_b64encode
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from scoring.rules.answers import LONGEST_TEXT, CatalogueName, Value
+
+FIRST_TIME, LAST_TIME = 1, 10**14 - 1
+"""Event times that can be kept, in ms: from 1970 to the year 5138. A double and Lua hold them exactly."""
+LARGEST_NUMBER: Final = 1e300
+"""So that no sum of members overflows."""
+_ID: Final = 16
+_KIND: Final = 16
+_NUMBER: Final = struct.Struct(">Bd")
+_RECORD: Final = struct.Struct(">16sBd")
+_TEXT_AT, _TEXT_END = 17, 25
+_TEXT: Final = 1
+_CACHED: Final = 4_096
+
+
+class HistoryKeys:
+    """Names and codes what one installation keeps; every process with the same ``key`` and ``prefix`` shares it."""
+
+    def __init__(self, key: bytes, prefix: str = "r") -> None:
+        self._key = blake2b(key, digest_size=32, person=b"rules.history").digest()
+        self._cipher = AESSIV(blake2b(key, digest_size=64, person=b"rules.values").digest())
+        self._prefix = prefix.encode()
+        self._catalogue = lru_cache(_CACHED)(self._name_catalogue)
+
+    def entity(self, merchant: str, entity: str) -> bytes:
+        """Return the common beginning of the entity's keys."""
+        digest = urlsafe_b64encode(self._digest(b"entity", _ID, merchant, entity))[:22]
+        return b"%b:{%b}" % (self._prefix, digest)
+
+    def key(self, merchant: str, catalogue: CatalogueName, entity: str) -> bytes:
+        """Return the key of the entity's history in a catalogue."""
+        return self.entity(merchant, entity) + self._catalogue(merchant, catalogue)
+
+    def catalogue(self, merchant: str, catalogue: CatalogueName) -> bytes:
+        """Return how the catalogue's keys end."""
+        return self._catalogue(merchant, catalogue)
+
+    def id(self, dedupe: str) -> bytes:
+        """Return the 16 bytes that stand for a de-duplication id."""
+        return blake2b(_encoded(dedupe), digest_size=_ID, key=self._key, person=b"event").digest()
+
+    def value(self, merchant: str, value: Value) -> bytes:
+        """Return how a value is kept behind the id."""
+        if isinstance(value, str):
+            return bytes([_TEXT]) + self._cipher.encrypt(b"." + _encoded(value), [_encoded(merchant)])  # never empty
+        number = float(value) + 0.0  # one zero
+        return b"" if number == 1.0 else _NUMBER.pack(0, number)
+
+    def opened(self, merchant: str, member: bytes) -> Value | None:
+        """Return the value of a member; None where it was kept under another key or was damaged."""
+        if len(member) == _ID:
+            return 1.0
+        if member[_KIND] != _TEXT:
+            return float(_NUMBER.unpack_from(member, _ID)[1])
+        try:
+            plain = self._cipher.decrypt(member[_TEXT_AT:], [_encoded(merchant)])
+        except InvalidTag:
+            return None
+        return plain[1:].decode("utf-8", "surrogatepass")
+
+    def text_mark(self, merchant: str, text: str) -> bytes:
+        """Return the 8 bytes by which a text is told from others in records."""
+        return self.value(merchant, text)[1:9]
+
+    def _name_catalogue(self, merchant: str, catalogue: CatalogueName) -> bytes:
+        return urlsafe_b64encode(self._digest(b"catalogue", 12, merchant, *catalogue))
+
+    def _digest(self, person: bytes, size: int, *parts: str) -> bytes:
+        """Hash parts with their lengths: no two different rows of parts are the same bytes."""
+        encoded = [_encoded(part) for part in parts]
+        text = b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+        return blake2b(text, digest_size=size, key=self._key, person=person).digest()
+
+
+def fault_of(at: int, value: Value | None = None) -> str | None:
+    """Return why an event time, or a value, cannot be kept, in one sentence without the value itself."""
+    if not FIRST_TIME <= at <= LAST_TIME:
+        return "the event time is not within the years 1970 to 5138"
+    if isinstance(value, str):
+        return f"the text is longer than {LONGEST_TEXT:,} characters" if len(value) > LONGEST_TEXT else None
+    if value is not None and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:  # NaN neither
+        return f"the number is not within -{LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}"
+    return None
+
+
+def read_records(records: bytes, own: bytes) -> tuple[list[float], list[bytes]]:
+    """Return numbers and text marks of 25-byte records, without those of the event ``own``."""
+    kinds = records[_KIND :: _RECORD.size]
+    numbers = [number for name, kind, number in _RECORD.iter_unpack(records) if name != own and kind != _TEXT]
+    if not kinds.count(_TEXT):
+        return numbers, []
+    starts = (at * _RECORD.size for at, kind in enumerate(kinds) if kind == _TEXT)
+    return numbers, [records[at + _TEXT_AT : at + _TEXT_END] for at in starts if records[at : at + _ID] != own]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # JSON may hold half a pair
