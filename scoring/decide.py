@@ -10,6 +10,7 @@ A session that shows itself on two devices may lie in two partitions; each of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -128,6 +129,6 @@ class Together:
         return self._stage.decided(batch, self._parts(batch.origin.partition))
 
     def _parts(self, partition: I32) -> Iterator[tuple[Standing, slice]]:
-        starts = np.flatnonzero(np.diff(partition, prepend=-1)).tolist()
-        for start, stop in zip(starts, [*starts[1:], len(partition)], strict=True):
+        edges = [*np.flatnonzero(np.diff(partition, prepend=-1)).tolist(), len(partition)]
+        for start, stop in pairwise(edges):  # none where no row is left
             yield self._sessions[int(partition[start])].state, slice(start, stop)

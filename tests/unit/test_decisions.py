@@ -148,6 +148,11 @@ def test_no_rows_are_a_batch_too() -> None:
     assert (len(found), found.decision.shadow.shape) == (0, (0, 0))
 
 
+def test_a_batch_of_several_partitions_may_have_lost_all_its_rows() -> None:
+    together = Together({number: decide_stage().open(()) for number in (0, 1)})
+    assert len(together.apply(visits([])).oks) == 0
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_restored_session_goes_on_with_what_was_standing(whole: bool) -> None:
     stage = decide_stage()
