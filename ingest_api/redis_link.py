@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 Command = tuple[Any, ...]
 _TIMEOUT_SECONDS = 0.5
@@ -82,7 +82,10 @@ class RedisLink:
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         if len(commands) == 1:
-            return [await self._client.execute_command(*commands[0])]  # type: ignore[no-untyped-call] # as redis-py is
+            try:
+                return [await self._client.execute_command(*commands[0])]  # type: ignore[no-untyped-call] # as redis-py is
+            except ResponseError as refused:  # as a pipeline hands it out
+                return [refused]
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
