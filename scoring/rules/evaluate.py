@@ -1,0 +1,241 @@
+"""Judge an event: plan what must be asked, then decide by the answers.
+
+**Precedence**: an allow list, then a deny list, then rules, then the model. A list decides at once and no rule is
+evaluated. Of matching live rules those of the highest priority with a decision decide, of these the strictest, even
+where the model's score says otherwise. Without any of these the event is allowed.
+
+Nothing is asked twice, nothing is written here, and no clock is read: the event's own time is the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from schemas.result import DECISIONS
+from scoring.rules.answers import Answers, Entity, Entry, Membership, Query, Standing, Unanswered, Write
+from scoring.rules.conditions import explain, fault_in
+from scoring.rules.document import FieldOperand, HistoryOperand, ListOperand, Operand, Rule, ScoreOperand, SignalOperand
+from scoring.rules.outcome import DecidedBy, Outcome, Reason, Status, Traced
+from scoring.rules.program import Happening, Program, Programs, Signal, View, multiplied, of_signal
+from scoring.rules.ruleset import Rulebook, Scoped
+from scoring.rules.selector_tokens import Fault
+
+__all__ = ["Engine", "Happening", "Judgement", "Plan", "Signal"]
+_NO_HISTORY: Final = Fault("the history could not be asked")
+_NO_LIST: Final = Fault("the list could not be asked")
+_TREES: Final = ("match", "error")
+
+
+class Judgement(NamedTuple):
+    """What is known of the session: its smart signals, the model's score, and what a score decides (the policy)."""
+
+    signals: Mapping[str, Signal] = {}
+    score: float | None = None  # 0 to 100
+    decide: Callable[[float], str] | None = None
+
+
+class Engine:
+    """Judges events by a rulebook. Safe to share between threads; a changed rulebook is a new engine."""
+
+    def __init__(self, book: Rulebook) -> None:
+        self.book = book
+        self._common = Programs(book.of(""))
+        self._of_merchant = {merchant: Programs(book.of(merchant)) for merchant in book.of_merchant}
+
+    def program(self, merchant: str, event_type: str) -> Program:
+        """Return the rules for a merchant's events of a type."""
+        return self._of_merchant.get(merchant, self._common).of(event_type)
+
+    def plan(self, merchant: str, happening: Happening) -> Plan:
+        """Return what must be asked to judge an event, and what it writes."""
+        return Plan(self.program(merchant, happening.event_type), View(happening))
+
+
+class Plan:
+    """One event on its way: ``queries``, ``memberships`` and ``entities`` are to be answered, each once."""
+
+    def __init__(self, program: Program, view: View) -> None:
+        self._program = program
+        self._view = view
+        self._row: list[Any] = [None] * len(program.operands)
+        self._history: list[tuple[int, HistoryOperand, Query]] = []
+        self._lists: list[tuple[int, Membership]] = []
+        for slot, operand in program.needed:
+            self._row[slot] = self._prepare(slot, operand)
+
+    def _prepare(self, slot: int, operand: Operand) -> Any:
+        """Return what the event itself says, and note what must be asked."""
+        if isinstance(operand, FieldOperand):
+            return multiplied(self._view.look(operand.selector), operand.times)
+        if isinstance(operand, HistoryOperand):
+            query = self._view.query(operand)
+            if not isinstance(query, Query):
+                return query
+            self._history.append((slot, operand, query))
+        elif isinstance(operand, ListOperand):
+            membership = self._view.membership(operand)
+            if not isinstance(membership, Membership):
+                return False if membership is None else membership
+            self._lists.append((slot, membership))
+        return None
+
+    @cached_property
+    def queries(self) -> tuple[Query, ...]:
+        """Return the questions to history."""
+        return tuple(dict.fromkeys(query for _, _, query in self._history))
+
+    @cached_property
+    def memberships(self) -> tuple[Membership, ...]:
+        """Return the questions to lists that rules name."""
+        return tuple(dict.fromkeys(membership for _, membership in self._lists))
+
+    @cached_property
+    def entities(self) -> tuple[Entity, ...]:
+        """Return of whom allow and deny lists and snoozes are asked."""
+        return self._view.entities()
+
+    @cached_property
+    def writes(self) -> tuple[Write, ...]:
+        """Return what the event adds to history, after its reads."""
+        found = [self._view.write(catalogue) for catalogue in self._program.written]
+        return tuple(write for write in found if isinstance(write, Write))
+
+    @cached_property
+    def unwritten(self) -> Mapping[str, str]:
+        """Return the catalogues that this event should have written but does not fit, each with why."""
+        found = {one.name.id: self._view.write(one) for one in self._program.written}
+        return {name: fault.said for name, fault in found.items() if isinstance(fault, Fault)}
+
+    def decide(self, answers: Answers, known: Judgement | None = None, all_trees: bool = False) -> Outcome:
+        """Return what comes of the event. ``all_trees``: explain rules that do not match too."""
+        known = known or Judgement()
+        run = _Run(self._program, known)
+        snoozed = self._standing(answers, run)
+        if run.listed is None:
+            self._fill(answers, known, run)
+            run.rules(self._row, snoozed, all_trees)
+        return run.outcome()
+
+    def _standing(self, answers: Answers, run: _Run) -> frozenset[str]:
+        """Look at the lists that decide by themselves; return the rules that are snoozed."""
+        at = self._view.happening.at
+        snoozed: set[str] = set()
+        for entity in self.entities:
+            found = answers.standing(entity)
+            if isinstance(found, Unanswered):
+                run.degraded["lists"] = None
+                continue
+            run.note(entity, found, at)
+            snoozed.update(rule for rule, until in found.snoozed.items() if at < until)
+        return frozenset(snoozed)
+
+    def _fill(self, answers: Answers, known: Judgement, run: _Run) -> None:
+        row = self._row
+        for slot, operand, query in self._history:
+            found = answers.history(query)
+            if isinstance(found, Unanswered):
+                run.degraded["history"] = None
+                row[slot] = _NO_HISTORY
+            else:
+                row[slot] = multiplied(found.value, operand.times)
+        at = self._view.happening.at
+        for slot, membership in self._lists:
+            entry = answers.member(membership)
+            if isinstance(entry, Unanswered):
+                run.degraded["lists"] = None
+            row[slot] = _NO_LIST if isinstance(entry, Unanswered) else isinstance(entry, Entry) and entry.holds(at)
+        for slot, needed in self._program.needed:
+            if isinstance(needed, ScoreOperand):
+                row[slot] = multiplied(known.score, needed.times)
+            elif isinstance(needed, SignalOperand):
+                row[slot] = of_signal(needed, known.signals)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is found while an event is judged."""
+
+    program: Program
+    known: Judgement
+    listed: tuple[DecidedBy, Reason] | None = None
+    matched: list[Scoped] = field(default_factory=list)
+    trace: list[Traced] = field(default_factory=list)
+    stopped_by: str | None = None
+    degraded: dict[str, None] = field(default_factory=dict)
+
+    def note(self, entity: Entity, standing: Standing, at: int) -> None:
+        """Take in what lists say of an entity; allow stays over deny."""
+        if standing.allow is not None and standing.allow.holds(at):
+            if self.listed is None or self.listed[0] == "deny_list":
+                self.listed = _listed("allow_list", entity, standing.allow)
+        elif standing.deny is not None and standing.deny.holds(at) and self.listed is None:
+            self.listed = _listed("deny_list", entity, standing.deny)
+
+    def rules(self, row: list[Any], snoozed: frozenset[str], all_trees: bool) -> None:
+        """Evaluate the rules in their order."""
+        for scoped, check in self.program.rules:
+            rule = scoped.rule
+            if rule.status == "off" or rule.id in snoozed:
+                self.trace.append(Traced(rule.id, scoped.scope, "off" if rule.status == "off" else "snoozed"))
+                continue
+            said = check(row)
+            status: Status = "error" if said is None else "match" if said else "no_match"
+            shadow = rule.status == "shadow"
+            if status in _TREES or all_trees:
+                self._explain(scoped, status, row)
+            else:
+                self.trace.append(Traced(rule.id, scoped.scope, status, shadow))
+            if said and not shadow:
+                self.matched.append(scoped)
+                if rule.stop_on_match:
+                    self.stopped_by = rule.id
+                    return
+
+    def _explain(self, scoped: Scoped, status: Status, row: list[Any]) -> None:
+        rule = scoped.rule
+        tree = explain(rule.when, row, self.program.slot)
+        fault = fault_in(tree) if status == "error" else ""
+        self.trace.append(Traced(rule.id, scoped.scope, status, rule.status == "shadow", fault, tree))
+
+    def outcome(self) -> Outcome:
+        """Return what comes of all."""
+        rules = [scoped.rule for scoped in self.matched]
+        added = sum(rule.actions.score for rule in rules)
+        score = self.known.score
+        if score is not None or added:
+            score = min(max((score or 0.0) + added, 0.0), 100.0)
+        decision, by = self._decision(rules, score)
+        reasons = [Reason(rule.id, rule.description or rule.id) for rule in rules]
+        return Outcome(
+            decision,
+            by,
+            score,
+            added,
+            tuple(rule.id for rule in rules),
+            tuple(dict.fromkeys(tag for rule in rules for tag in rule.actions.tags)),
+            tuple(dict.fromkeys(alert for rule in rules for alert in rule.actions.alerts)),
+            (self.listed[1],) if self.listed else tuple(reasons),
+            tuple(self.trace),
+            self.stopped_by,
+            self.program.joined.digest,
+            tuple(sorted(self.degraded)),
+        )
+
+    def _decision(self, rules: list[Rule], score: float | None) -> tuple[str, DecidedBy]:
+        if self.listed is not None:
+            return ("allow" if self.listed[0] == "allow_list" else "deny"), self.listed[0]
+        deciding = [rule for rule in rules if rule.actions.decision]
+        if deciding:
+            first = [rule.actions.decision for rule in deciding if rule.priority == deciding[0].priority]
+            return max((decision for decision in first if decision), key=DECISIONS.index), "rules"
+        if score is not None and self.known.decide is not None:
+            return self.known.decide(score), "model"
+        return "allow", "default"
+
+
+def _listed(by: DecidedBy, entity: Entity, entry: Entry) -> tuple[DecidedBy, Reason]:
+    said = "allowed" if by == "allow_list" else "denied"
+    return by, Reason(by, f"the {entity.kind} is {said} by list {entry.list}")

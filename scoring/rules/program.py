@@ -1,0 +1,209 @@
+"""A ruleset compiled for events of one type: every value that its rules look at once, in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from scoring.rules.answers import LONGEST_TEXT, CatalogueName, Entity, Membership, Query, Value, Write
+from scoring.rules.conditions import Check, all_operands, compile_condition
+from scoring.rules.document import (
+    Catalogue,
+    HistoryOperand,
+    ListOperand,
+    Operand,
+    SignalOperand,
+)
+from scoring.rules.ruleset import Joined, Scoped
+from scoring.rules.selector_tokens import Fault
+from scoring.rules.selectors import Document, Selector, compiled
+from scoring.rules.times import time_of
+
+_NO_ENTITY = Fault("an entity must be text or a number")
+_TOO_LONG = Fault(f"an entity or a value has at most {LONGEST_TEXT} characters")
+_NO_VALUE = Fault("a catalogue keeps numbers, texts, true and false")
+_NO_TIME = Fault("the time must be ms, or text as 2026-03-01T12:00:00Z")
+_NO_NUMBER = Fault("only a number can be multiplied")
+
+
+class Happening(NamedTuple):
+    """An event to be judged. ``at``: its own time, in Unix ms; ``id``: the same at every delivery."""
+
+    event: Mapping[str, Any]
+    event_type: str
+    id: str
+    at: int
+
+
+class Ready(NamedTuple):
+    """A rule with its condition compiled."""
+
+    scoped: Scoped
+    check: Check
+
+
+class Signal(NamedTuple):
+    """A smart signal of the session. None: not computable."""
+
+    result: bool | None
+    confidence: float | None
+
+
+class Program:
+    """Rules of a joined set that look at events of a type, and the catalogues that such events write."""
+
+    def __init__(self, joined: Joined, event_type: str) -> None:
+        self.joined = joined
+        self.operands: dict[Operand, int] = {}
+        self.rules = tuple(
+            Ready(scoped, compile_condition(scoped.rule.when, self.slot))
+            for scoped in joined.rules
+            if not scoped.rule.event_types or event_type in scoped.rule.event_types
+        )
+        used = {
+            operand
+            for scoped, _ in self.rules
+            if scoped.rule.status != "off"
+            for operand in all_operands(scoped.rule.when)
+        }
+        self.needed = tuple((slot, operand) for operand, slot in self.operands.items() if operand in used)
+        self.written = tuple(one for one in joined.catalogues if event_type in one.event_types)
+
+    def slot(self, operand: Operand) -> int:
+        """Return where an operand's value is in a row."""
+        return self.operands.setdefault(operand, len(self.operands))
+
+
+class Programs:
+    """Compiles the programs of a joined set, one for each event type that it names and one for all others."""
+
+    def __init__(self, joined: Joined) -> None:
+        self._joined = joined
+        named = [scoped.rule.event_types for scoped in joined.rules]
+        named += [catalogue.event_types for catalogue in joined.catalogues]
+        self._named = {event_type for some in named for event_type in some}
+        self._made: dict[str, Program] = {}
+
+    def of(self, event_type: str) -> Program:
+        """Return the program for events of a type."""
+        known = event_type if event_type in self._named else ""
+        program = self._made.get(known)
+        if program is None:
+            program = self._made[known] = Program(self._joined, known)
+        return program
+
+
+class View:
+    """What the rules look at in one event: each selector is run once."""
+
+    def __init__(self, happening: Happening) -> None:
+        self.happening = happening
+        self._document = Document(happening.event)
+        self._seen: dict[str, Any] = {}
+        self._own: dict[CatalogueName, Write | Fault | None] = {}
+
+    def look(self, text: str) -> Any:
+        """Return what a selector gives, or a Fault."""
+        if text not in self._seen:
+            selector = compiled(text)
+            self._seen[text] = selector(self._document) if isinstance(selector, Selector) else selector
+        return self._seen[text]
+
+    def entity(self, text: str) -> str | Fault | None:
+        """Return the entity that a selector gives, None where the event has none."""
+        return entity_text(self.look(text))
+
+    def query(self, operand: HistoryOperand) -> Query | Fault | None:
+        """Return the question to a catalogue, None where the event has no such entity."""
+        entity = self.entity(operand.of)
+        if not isinstance(entity, str):
+            return entity
+        at = self.happening.at
+        included = self._included(operand, entity) if operand.include_self else None
+        if isinstance(included, Fault):
+            return included
+        name = operand.catalogue.name
+        return Query(name, entity, operand.function, operand.over, at, self.dedupe(operand.catalogue), included)
+
+    def _included(self, operand: HistoryOperand, entity: str) -> Value | Fault | None:
+        if self.happening.event_type not in operand.catalogue.event_types:
+            return None
+        write = self.write(operand.catalogue)
+        if write is None or isinstance(write, Fault):
+            return write
+        inside = self.happening.at - operand.over < write.at <= self.happening.at
+        return write.value if inside and write.entity == entity else None
+
+    def membership(self, operand: ListOperand) -> Membership | Fault | None:
+        """Return the question to a list, None where the event has no such value."""
+        value = self.entity(operand.selector)
+        return Membership(operand.list, value) if isinstance(value, str) else value
+
+    def dedupe(self, catalogue: Catalogue) -> str:
+        """Return what names the event in a catalogue: the same event counts once."""
+        found = self.entity(catalogue.dedupe) if catalogue.dedupe is not None else None
+        return found if isinstance(found, str) else self.happening.id
+
+    def write(self, catalogue: Catalogue) -> Write | Fault | None:
+        """Return what the event adds to a catalogue of its type, None where it has nothing for it."""
+        if catalogue.name not in self._own:
+            self._own[catalogue.name] = self._write(catalogue)
+        return self._own[catalogue.name]
+
+    def _write(self, catalogue: Catalogue) -> Write | Fault | None:
+        entity = self.entity(catalogue.entity)
+        value = 1 if catalogue.value is None else self.look(catalogue.value)
+        at = self.happening.at if catalogue.time is None else self.look(catalogue.time)
+        for found in (entity, value, at):
+            if found is None or isinstance(found, Fault):
+                return found
+        if not isinstance(value, bool | int | float | str):
+            return _NO_VALUE
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            return _TOO_LONG
+        if not isinstance(value, str) and abs(value) > 1e300:
+            return _NO_VALUE
+        time = time_of(at)
+        if time is None:
+            return _NO_TIME
+        return Write(catalogue.name, str(entity), self.dedupe(catalogue), value, time, catalogue.window)
+
+    def entities(self) -> tuple[Entity, ...]:
+        """Return whom and what the event names under ``entities``; a list names several of a kind."""
+        given = self.happening.event.get("entities")
+        found: dict[Entity, None] = {}
+        for kind, value in given.items() if isinstance(given, Mapping) else ():
+            for one in value if isinstance(value, list) else (value,):
+                text = entity_text(one)
+                if isinstance(text, str):
+                    found[Entity(str(kind), text)] = None
+        return tuple(found)
+
+
+def entity_text(value: Any) -> str | Fault | None:
+    """Return an entity as text, so that 7, 7.0 and "7" are the same; None where there is none."""
+    if value is None or isinstance(value, Fault):
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return _NO_ENTITY
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_TEXT:
+        return _TOO_LONG  # before it is written out
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return _TOO_LONG if len(text) > LONGEST_TEXT else text or None
+
+
+def multiplied(value: Any, times: float) -> Any:
+    """Return a number times a factor, a Fault where it is none."""
+    if times == 1 or value is None or isinstance(value, Fault):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300:
+        return _NO_NUMBER
+    return value * times
+
+
+def of_signal(operand: SignalOperand, signals: Mapping[str, Signal]) -> Any:
+    """Return what a smart signal says, None where it is not computable or there is no session."""
+    signal = signals.get(operand.signal)
+    if signal is None:
+        return None
+    return signal.result if operand.part == "result" else signal.confidence
