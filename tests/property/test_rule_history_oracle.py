@@ -28,13 +28,13 @@ def contents(client: Redis) -> dict[bytes, list[tuple[bytes, float]]]:
 
 
 @given(streams())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_memory_answers_as_a_plain_list_does(steps: list[Step]) -> None:
     assert MemoryHistory(SMALL, KEYS).exchange(steps) == Oracle(SMALL).exchange(steps)
 
 
 @given(streams())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_valkey_answers_as_a_plain_list_does(client: Redis, steps: list[Step]) -> None:
     client.flushdb()
     history = RuleHistory(client, KEYS, SMALL)
