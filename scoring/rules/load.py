@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from scoring.rules.answers import CatalogueName
 from scoring.rules.document import MOST_CATALOGUES, MOST_RULES, STATUSES, Actions, Catalogue, Rule, Status
@@ -30,8 +29,7 @@ _MOST_EXAMPLES: Final = 50
 _MOST_PRIORITY: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What files say together. Where there are mistakes, nothing of it may be used."""
 
     catalogues: tuple[Catalogue, ...]
