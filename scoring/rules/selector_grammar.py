@@ -226,7 +226,8 @@ class _Parser:
                 self._take()
                 token = self._take()
                 term = _stepped(term, token.text, token.column)
-            elif self._is("["):
+            elif self._is("[") or (self._is(".") and self._tokens[self._at + 1].text == "["):
+                self._given(".")
                 term = self._bracket(term)
             elif self._given("?"):
                 term = Term(term.bound)
