@@ -130,13 +130,14 @@ events = st.tuples(
 @st.composite
 def streams(draw: st.DrawFn) -> list[Step]:
     """Return events that ask and then write: repeated, late, at one time, at the edges of windows and retention."""
+    rows = st.lists(events, min_size=1, max_size=20)
     now, steps = BASE, []
-    for move, merchant, entity, dedupe, value, written, short, long in draw(st.lists(events, min_size=1, max_size=20)):
+    for move, merchant, entity, dedupe, value, written, short, long, asked in draw(rows):
         now += move
         queries = [
             Query(catalogue, entity, function, over, now, own, itself)
             for catalogue in {PAYMENTS, *written}
-            for function in FUNCTIONS
+            for function in asked
             for over, own, itself in ((short, dedupe, None), (long, "", None), (long, dedupe, value))
         ]
         steps.append(Step(merchant, queries, [Write(one, entity, dedupe, value, now, WINDOW) for one in written]))

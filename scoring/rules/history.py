@@ -18,15 +18,16 @@ An answer says ``truncated`` where members of its window may be missing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha1
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from scoring.rules.answers import MOST_MEMBERS, Found, Query, Unanswered, Write
+from scoring.rules.answers import MOST_MEMBERS, CatalogueName, Found, Function, Query, Unanswered, Write
 from scoring.rules.history_functions import is_truncated, kept, of_newest, over_members
 from scoring.rules.history_keys import LAST_TIME, HistoryKeys, fault_of, read_records
 
@@ -39,6 +40,7 @@ _READ: Final = sha1(READ_SCRIPT, usedforsecurity=False).hexdigest()  # Redis nam
 _WRITE: Final = sha1(WRITE_SCRIPT, usedforsecurity=False).hexdigest()
 _NEWEST: Final = ("last", "since")
 _HOUR: Final = 3_600_000
+_CACHED: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,21 @@ class Written(IntEnum):
     REFUSED = -2  # cannot be kept: ``fault_of`` says why
 
 
+class _Questions(NamedTuple):
+    """What is asked of a key."""
+
+    ranges: tuple[int, ...]  # windows whose values are needed, ascending
+    counts: tuple[int, ...]  # windows of which only the count is needed, ascending
+    newest: int  # the longest window whose newest member is needed, 0 where none is
+    sent: bytes
+
+
 class _Asked(NamedTuple):
     """Queries to one key that see the same: one event's, in one catalogue and entity."""
 
     queries: list[Query]
     own: bytes  # id of the event that asks, b"" where it has none
-    ranges: list[int]  # windows whose values are needed, ascending
-    counts: list[int]  # windows of which only the count is needed
-    newest: int  # the longest window whose newest member is needed, 0 where none is
+    questions: _Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +104,25 @@ class ReadPlan:
 def plan_reads(keys: HistoryKeys, merchant: str, queries: Iterable[Query]) -> ReadPlan:
     """Return how to answer queries of a merchant; equal ones are asked once."""
     answered: dict[Query, Found | Unanswered] = {}
-    by_entity: dict[str, dict[tuple[Any, ...], list[Query]]] = {}
-    for query in dict.fromkeys(queries):
-        if fault := fault_of(query.at, query.included):
+    together: dict[tuple[str, int], dict[tuple[CatalogueName, str], list[Query]]] = {}
+    for query in queries:
+        catalogue, entity, _, _, at, own, included = query
+        if fault := fault_of(at, included):
             answered[query] = Unanswered(fault)
         else:
-            same = (query.catalogue, query.at, query.own)
-            by_entity.setdefault(query.entity, {}).setdefault(same, []).append(query)
+            together.setdefault((entity, at), {}).setdefault((catalogue, own), []).append(query)
+    ids = {own: keys.id(own) if own else b"" for groups in together.values() for _, own in groups}
     commands, asked = [], []
-    for entity, groups in by_entity.items():
+    for (entity, at), groups in together.items():
         prefix = keys.entity(merchant, entity)
-        names = [prefix + keys.catalogue(merchant, catalogue) for catalogue, _, _ in groups]
-        together = tuple(_asked(keys, group) for group in groups.values())
-        arguments = [argument for one in together for argument in _arguments(one)]
-        commands.append(("EVALSHA_RO", _READ, len(names), *names, *arguments))
-        asked.append(together)
+        names = [prefix + keys.catalogue(merchant, catalogue) for catalogue, _ in groups]
+        rows = tuple(
+            _Asked(group, ids[own], _questions(tuple([(query.function, query.over) for query in group])))
+            for (_, own), group in groups.items()
+        )
+        sent = b"[%b]" % b",".join([row.questions.sent for row in rows])
+        commands.append(("EVALSHA_RO", _READ, len(names), *names, sent, at, *[row.own for row in rows]))
+        asked.append(rows)
     return ReadPlan(tuple(commands), answered, keys, merchant, tuple(asked))
 
 
@@ -161,65 +174,51 @@ class Exchange:
         return outcomes
 
 
-def _asked(keys: HistoryKeys, queries: list[Query]) -> _Asked:
-    ranges = {query.over for query in queries if query.function not in ("count", *_NEWEST)}
-    counts = {query.over for query in queries if query.function == "count"} - ranges
-    newest = max((query.over for query in queries if query.function in _NEWEST), default=0)
-    own = keys.id(queries[0].own) if queries[0].own else b""
-    return _Asked(queries, own, sorted(ranges), sorted(counts), newest)
-
-
-def _arguments(asked: _Asked) -> list[Any]:
-    at = asked.queries[0].at
-    questions: list[Any] = []
-    for shorter, longer in pairwise((0, *asked.ranges)):
-        questions += ("values", _after(at - longer), _until(at - shorter))
-    for over in asked.counts:
-        questions += ("count", _after(at - over), at)
-    if asked.newest:
-        questions += ("newest", _after(at - asked.newest), at)
-    return [asked.own, len(questions) // 3, *questions]
-
-
-def _after(time: int) -> bytes:
-    return b"(%d" % max(time, 0)  # members with a value have their ids below 0
-
-
-def _until(time: int) -> int:
-    return max(time, 0)
+@lru_cache(_CACHED)
+def _questions(wanted: tuple[tuple[Function, int], ...]) -> _Questions:
+    """Return what answers functions over windows of one key."""
+    ranges = {over for function, over in wanted if function not in ("count", *_NEWEST)}
+    counts = {over for function, over in wanted if function == "count"} - ranges
+    newest = max((over for function, over in wanted if function in _NEWEST), default=0)
+    sent = json.dumps([sorted(ranges), sorted(counts), newest], separators=(",", ":")).encode()
+    return _Questions(tuple(sorted(ranges)), tuple(sorted(counts)), newest, sent)
 
 
 class _Row:
     """The reply of one key, being read."""
 
+    __slots__ = ("_asked", "_floor", "_keys", "_merchant", "_own", "_replies")
+
     def __init__(self, keys: HistoryKeys, merchant: str, asked: _Asked, row: Sequence[Any]) -> None:
         self._keys, self._merchant, self._asked = keys, merchant, asked
-        (floor, own), self._replies = row[0], iter(row[1:])
+        floor, own, *self._replies = row
         self._floor = None if floor is None else int(float(floor)) - LAST_TIME - 1
         self._own = None if own is None else abs(int(float(own)))
 
     def answer(self, found: dict[Query, Found | Unanswered]) -> None:
         """Add the answers. Replies come in the order of the questions."""
-        ranges = self._by_range()
-        counts = {over: next(self._replies) for over in self._asked.counts}
-        newest = self._newest() if self._asked.newest else None
+        ranges, counts, longest, _ = self._asked.questions
+        values = self._by_range() if ranges else {}
+        newest = self._newest() if longest else None
         for query in self._asked.queries:
             if query.function in _NEWEST:
                 found[query] = of_newest(query, newest, self._floor)
-            elif query.over in ranges:
-                found[query] = self._of_values(query, *ranges[query.over])
+            elif query.over in values:
+                found[query] = self._of_values(query, *values[query.over])
             else:
                 own = self._own is not None and query.at - query.over < self._own <= query.at
-                members = counts[query.over] - own + (query.included is not None)
+                counted = self._replies[len(ranges) + counts.index(query.over)]
+                members = counted - own + (query.included is not None)
                 found[query] = Found(members, is_truncated(query, self._floor))
 
     def _by_range(self) -> dict[int, tuple[list[float], list[bytes]]]:
         ranges = {}
         numbers: list[float] = []
         texts: list[bytes] = []
-        for over in self._asked.ranges:
-            more, others = read_records(next(self._replies), self._asked.own)
-            numbers, texts = numbers + more, texts + others
+        for over, records in zip(self._asked.questions.ranges, self._replies, strict=False):
+            more, others = read_records(records, self._asked.own)
+            numbers = numbers + more if numbers else more
+            texts = texts + others if texts else others
             ranges[over] = numbers, texts
         return ranges
 
@@ -232,7 +231,7 @@ class _Row:
 
     def _newest(self) -> tuple[int, Any] | None:
         """Return time and value of the newest member that is not the event's own."""
-        reply = next(self._replies)
+        reply = self._replies[-1]
         for member, time in zip(reply[::2], reply[1::2], strict=True):
             if member[:16] != self._asked.own:
                 return int(float(time)), self._keys.opened(self._merchant, member)

@@ -41,12 +41,14 @@ class HistoryKeys:
         self._key = blake2b(key, digest_size=32, person=b"rules.history").digest()
         self._cipher = AESSIV(blake2b(key, digest_size=64, person=b"rules.values").digest())
         self._prefix = prefix.encode()
+        # An event's entities and ids are named for each of its catalogues, in reads and in writes.
         self._catalogue = lru_cache(_CACHED)(self._name_catalogue)
+        self._entity = lru_cache(_CACHED)(self._name_entity)
+        self._id = lru_cache(_CACHED)(self._name_event)
 
     def entity(self, merchant: str, entity: str) -> bytes:
         """Return the common beginning of the entity's keys."""
-        digest = urlsafe_b64encode(self._digest(b"entity", _ID, merchant, entity))[:22]
-        return b"%b:{%b}" % (self._prefix, digest)
+        return self._entity(merchant, entity)
 
     def key(self, merchant: str, catalogue: CatalogueName, entity: str) -> bytes:
         """Return the key of the entity's history in a catalogue."""
@@ -58,7 +60,7 @@ class HistoryKeys:
 
     def id(self, dedupe: str) -> bytes:
         """Return the 16 bytes that stand for a de-duplication id."""
-        return blake2b(_encoded(dedupe), digest_size=_ID, key=self._key, person=b"event").digest()
+        return self._id(dedupe)
 
     def value(self, merchant: str, value: Value) -> bytes:
         """Return how a value is kept behind the id."""
@@ -82,6 +84,13 @@ class HistoryKeys:
     def text_mark(self, merchant: str, text: str) -> bytes:
         """Return the 8 bytes by which a text is told from others in records."""
         return self.value(merchant, text)[1:9]
+
+    def _name_entity(self, merchant: str, entity: str) -> bytes:
+        digest = urlsafe_b64encode(self._digest(b"entity", _ID, merchant, entity))[:22]
+        return b"%b:{%b}" % (self._prefix, digest)
+
+    def _name_event(self, dedupe: str) -> bytes:
+        return blake2b(_encoded(dedupe), digest_size=_ID, key=self._key, person=b"event").digest()
 
     def _name_catalogue(self, merchant: str, catalogue: CatalogueName) -> bytes:
         return urlsafe_b64encode(self._digest(b"catalogue", 12, merchant, *catalogue))
@@ -108,7 +117,7 @@ def read_records(records: bytes, own: bytes) -> tuple[list[float], list[bytes]]:
     """Return numbers and text marks of 25-byte records, without those of the event ``own``."""
     kinds = records[_KIND :: _RECORD.size]
     numbers = [number for name, kind, number in _RECORD.iter_unpack(records) if name != own and kind != _TEXT]
-    if not kinds.count(_TEXT):
+    if _TEXT not in kinds:
         return numbers, []
     starts = (at * _RECORD.size for at, kind in enumerate(kinds) if kind == _TEXT)
     return numbers, [records[at + _TEXT_AT : at + _TEXT_END] for at in starts if records[at : at + _ID] != own]

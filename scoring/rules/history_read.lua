@@ -1,6 +1,8 @@
--- Reads histories of one entity: KEYS, each with its questions in ARGV. Run by EVALSHA_RO: the store refuses a write.
--- ARGV of a key: the id of the event that asks ("" where it has none), the number of questions, and of each question
--- 'count' | 'values' | 'newest', lower and upper bound. Its reply: {times of "floor" and id}, then an answer to each.
+-- Reads histories of one entity: KEYS. Run by EVALSHA_RO: the store refuses a write.
+-- ARGV: what is asked of each key, as JSON [[windows whose values, windows whose counts, window whose newest or 0], ...]
+-- with windows in ms, ascending; the event's time; and for each key the id of the event that asks, "" where it has none.
+-- The reply has for each key: times of "floor" and of the id, then an answer to each question. Values come as the members
+-- of the shortest window, then those that the next longer one has more, and so on.
 local ONE = string.char(0, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0)  -- an event without value has the number 1
 
 -- Records of 25 bytes, whatever is kept: id, kind, and a number or the first 8 bytes of a text's cipher.
@@ -16,21 +18,24 @@ local function records(members)
   return table.concat(members)
 end
 
-local replies, at = {}, 1
-for number, key in ipairs(KEYS) do
-  local reply = {redis.call('ZMSCORE', key, 'floor', ARGV[at])}
-  for _ = 1, tonumber(ARGV[at + 1]) do
-    local kind, low, high = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-    if kind == 'count' then
-      reply[#reply + 1] = redis.call('ZCOUNT', key, low, high)
-    elseif kind == 'values' then
-      reply[#reply + 1] = records(redis.call('ZRANGEBYSCORE', key, low, high))
-    else  -- the newest two, for one of them may be the event that asks
-      reply[#reply + 1] = redis.call('ZREVRANGEBYSCORE', key, high, low, 'WITHSCORES', 'LIMIT', 0, 2)
-    end
-    at = at + 3
+local time = tonumber(ARGV[2])
+local function after(window) return '(' .. math.max(time - window, 0) end  -- below 0 are the ids of events with a value
+
+local replies = {}
+for number, questions in ipairs(cjson.decode(ARGV[1])) do
+  local key = KEYS[number]
+  local reply = redis.call('ZMSCORE', key, 'floor', ARGV[2 + number])
+  local last = time
+  for _, window in ipairs(questions[1]) do
+    reply[#reply + 1] = records(redis.call('ZRANGEBYSCORE', key, after(window), last))
+    last = math.max(time - window, 0)
   end
-  at = at + 2
+  for _, window in ipairs(questions[2]) do
+    reply[#reply + 1] = redis.call('ZCOUNT', key, after(window), time)
+  end
+  if questions[3] > 0 then  -- the newest two, for one of them may be the event that asks
+    reply[#reply + 1] = redis.call('ZREVRANGEBYSCORE', key, time, after(questions[3]), 'WITHSCORES', 'LIMIT', 0, 2)
+  end
   replies[number] = reply
 end
 return replies

@@ -32,23 +32,16 @@ def test_all_reads_of_an_entity_are_one_command_and_keys_of_one_slot() -> None:
     assert slots[0] != slots[1]
 
 
-def test_windows_share_one_range_and_each_member_is_sent_once() -> None:
-    queries = [query(function, 0, over) for function in ("sum", "avg", "distinct", "count") for over in (10, 50, 100)]
+def test_windows_of_values_are_asked_together_and_hold_the_counts() -> None:
+    queries = [query(function, 0, over) for function in ("sum", "avg", "distinct", "count") for over in (100, 10, 50)]
     (command,) = plan_reads(KEYS, "shop", queries).commands
-    ranges = [command[at + 1 : at + 3] for at, word in enumerate(command) if word == "values"]
-    assert ranges == [
-        (b"(%d" % (BASE - 10), BASE),
-        (b"(%d" % (BASE - 50), BASE - 10),
-        (b"(%d" % (BASE - 100), BASE - 50),
-    ]
-    assert "count" not in command
-    assert "newest" not in command
+    assert command[4:] == (b"[[[10,50,100],[],0]]", BASE, b"")
 
 
-def test_a_count_alone_is_counted_by_the_store() -> None:
-    (command,) = plan_reads(KEYS, "shop", [query("count", 0, 10), query("count", 0, 100)]).commands
-    assert command.count("count") == 2
-    assert "values" not in command
+def test_counts_alone_are_counted_by_the_store_and_the_newest_is_asked_for_once() -> None:
+    queries = [query(function, 0, over) for function in ("count", "last", "since") for over in (100, 10)]
+    (command,) = plan_reads(KEYS, "shop", queries).commands
+    assert command[4:] == (b"[[[],[10,100],100]]", BASE, b"")
 
 
 def test_equal_queries_are_asked_once() -> None:
