@@ -120,11 +120,9 @@ moves = st.sampled_from(
     [0, 0, 0, 1, 2, 10, 50, 99, 100, 101, 119, 120, 121, 150, -1, -5, -19, -20, -21, -119, -120, -121]
 )
 overs = st.sampled_from([1, 2, 10, 50, 99, 100])
-
-
-events = st.tuples(
-    moves, merchants, entities, dedupes, values, st.lists(catalogues, min_size=1, max_size=2), overs, overs
-)
+functions = st.sampled_from([FUNCTIONS, FUNCTIONS, ("count",), ("count", "last"), ("sum", "since")])
+some = st.lists(catalogues, min_size=1, max_size=2)
+events = st.tuples(moves, merchants, entities, dedupes, values, some, overs, overs, functions)
 
 
 @st.composite
@@ -136,7 +134,7 @@ def streams(draw: st.DrawFn) -> list[Step]:
         now += move
         queries = [
             Query(catalogue, entity, function, over, now, own, itself)
-            for catalogue in {PAYMENTS, *written}
+            for catalogue in dict.fromkeys([PAYMENTS, *written])
             for function in asked
             for over, own, itself in ((short, dedupe, None), (long, "", None), (long, dedupe, value))
         ]
