@@ -54,7 +54,7 @@ class Write(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The answer to a query. ``value`` None: there is no member, or none that the function is made of.
+    """The answer to a query. ``value`` None: no member that the function is made of; 0 for count, distinct and sum.
 
     ``since`` is in ms, from the newest member to the event.
     """
