@@ -197,10 +197,10 @@ def test_reads_leave_everything_as_it_was(client: Redis) -> None:
 
 
 async def test_sync_async_and_memory_agree(client: Redis, ingest: IngestRuleHistory) -> None:
-    in_flow = RuleHistory(client, KEYS, SMALL).exchange(steps())
+    in_flow = RuleHistory(client, KEYS, SMALL).exchange(steps(300))
     client.flushall()
-    at_ingest = [await ingest.exchange([step]) for step in steps()]
-    in_memory = MemoryHistory(SMALL, KEYS).exchange(steps())
+    at_ingest = [await ingest.exchange([step]) for step in steps(300)]
+    in_memory = MemoryHistory(SMALL, KEYS).exchange(steps(300))
     assert in_flow == in_memory
     assert at_ingest == [[outcome] for outcome in in_memory]
     assert {status for outcome in in_memory for status in outcome.written} >= {Written.COUNTED, Written.TOO_OLD}
