@@ -28,7 +28,7 @@ for number, questions in ipairs(cjson.decode(ARGV[1])) do
   local last = time
   for _, window in ipairs(questions[1]) do
     reply[#reply + 1] = records(redis.call('ZRANGEBYSCORE', key, after(window), last))
-    last = math.max(time - window, 0)
+    last = time - window
   end
   for _, window in ipairs(questions[2]) do
     reply[#reply + 1] = redis.call('ZCOUNT', key, after(window), time)

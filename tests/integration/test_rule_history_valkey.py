@@ -19,7 +19,7 @@ from ingest_api.rule_history import RuleHistory as IngestRuleHistory
 from scoring.rules.answers import FUNCTIONS, MOST_MEMBERS, CatalogueName, Found, Query, Unanswered
 from scoring.rules.history import READ_SCRIPT, HistoryLimits, Step, Written
 from scoring.rules.memory_history import MemoryHistory
-from tests.rule_history_kit import KEYS, LOGINS, PAYMENTS, SMALL, WINDOW, query, write
+from tests.rule_history_kit import BASE, KEYS, LOGINS, PAYMENTS, SMALL, WINDOW, query, write
 from tests.valkey_part import Valkey
 
 EVERYTHING = [query(function, 50, over) for function in FUNCTIONS for over in (10, WINDOW)]
@@ -141,6 +141,21 @@ def test_windows_and_what_is_kept_end_where_they_say(client: Redis, in_memory: b
     assert history.write("shop", [write("next", 501, 4)]) == (Written.COUNTED,)
     again = query("sum", oldest + 1, 1)
     assert history.read("shop", [again]) == {again: Found(0, truncated=True)}
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_windows_that_reach_beyond_the_beginning_of_time_count_each_event_once(client: Redis, in_memory: bool) -> None:
+    """Ids of events with a value lie at negative times in the store."""
+    history = MemoryHistory(SMALL, KEYS) if in_memory else RuleHistory(client, KEYS, SMALL)
+    writes = [write(f"event {at}", at - BASE, 2) for at in (1, 5, 9)]
+    assert history.write("shop", writes) == (Written.COUNTED,) * 3
+    asked = {
+        function: query(function, 9 - BASE, over) for function, over in (("count", 50), ("sum", 9), ("since", 100))
+    }
+    answers = {asked["count"]: Found(3), asked["sum"]: Found(6), asked["since"]: Found(0)}
+    assert history.read("shop", asked.values()) == answers
+    both = [query("sum", 9 - BASE, over) for over in (20, 50)]
+    assert history.read("shop", both) == dict.fromkeys(both, Found(6))
 
 
 def test_many_events_of_one_millisecond_are_bounded_and_not_forgotten_together(client: Redis) -> None:
