@@ -24,6 +24,7 @@ MERCHANTS: Final = "merchants"
 _SUFFIXES: Final = (".yaml", ".yml")
 _MOST_FILES: Final = 1_000
 _WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9][0-9_]{0,18})\Z")
+_EXPONENT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]{1,3}\Z")  # a number of JSON that YAML 1.1 lacks
 _QUOTES: Final = ("'", '"')
 
 
@@ -124,7 +125,7 @@ def _scalar(node: Any) -> Any:
         return text.lower() == "true"
     if kind == "int" and _WHOLE.match(text):
         return int(text.replace("_", ""))
-    if kind == "float":
+    if kind == "float" or (kind == "str" and node.style not in _QUOTES and _EXPONENT.match(text)):
         try:
             number = float(text.replace("_", ""))
         except ValueError:

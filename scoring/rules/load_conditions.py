@@ -76,14 +76,16 @@ class ConditionReader:
         return All(parts) if group == "all" else AnyOf(parts)
 
     def _leaf(self, node: Placed) -> Condition | None:
+        before = len(self._reader.mistakes)
         fields = self._reader.fields(node, "the comparison", (*KINDS, *MODIFIERS, *COMPARATORS))
-        left = self._operand(node, fields)
+        misspelt = len(self._reader.mistakes) > before
+        left = self._operand(node, fields, misspelt)
         comparators = [name for name in COMPARATORS if name in fields]
         self._leaves += max(len(comparators), 1)
         if self._leaves > MOST_LEAVES:
             self._reader.say(node, f"a rule has at most {MOST_LEAVES} comparisons; split it")
             return None
-        if left is None:
+        if left is None or (misspelt and not comparators):
             return None
         if not comparators:
             if type_of(left) == "boolean":
@@ -95,8 +97,10 @@ class ConditionReader:
             return None
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
-    def _operand(self, node: Placed, fields: Mapping[str, Placed]) -> Operand | None:
+    def _operand(self, node: Placed, fields: Mapping[str, Placed], misspelt: bool = False) -> Operand | None:
         kind = self._operands.kind(fields)
+        if kind is None and misspelt:
+            return None  # the name that is missing is the one that was said to be unknown
         if kind is None:
             said = [name for name in fields if name in KINDS]
             what = f"has {' and '.join(said)}" if said else "names nothing to look at"
@@ -112,7 +116,9 @@ class ConditionReader:
         if comparator in ("matches", "exists"):
             self._reader.say(node, f"{comparator} needs {'a pattern' if comparator == 'matches' else 'true or false'}")
             return None
-        right = self._operand(node, self._reader.fields(node, comparator, (*KINDS, *MODIFIERS)))
+        before = len(self._reader.mistakes)
+        fields = self._reader.fields(node, comparator, (*KINDS, *MODIFIERS))
+        right = self._operand(node, fields, len(self._reader.mistakes) > before)
         if right is None:
             return None
         ours, theirs = type_of(left), type_of(right)

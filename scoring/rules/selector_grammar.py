@@ -376,7 +376,7 @@ def _chosen(condition: Bound, then: Bound, other: Bound) -> Bound:
 def _no_function(name: str) -> str:
     if name in _WORDS:
         return f"{name!r} does not begin an expression"
-    likely = get_close_matches(name, FUNCTIONS, 1)
+    likely = get_close_matches(name, FUNCTIONS, 1, 0.75)  # most names are of jq, and meant
     takes = "has no argument here" if name in _PLAIN else "needs an argument" if name in _OF_ONE else "is not read here"
     hint = f"; did you mean {likely[0]}?" if likely and likely[0] != name else ""
     return f"{name} {takes}{hint}"
