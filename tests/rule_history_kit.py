@@ -80,7 +80,7 @@ class Oracle:
             if not seen:
                 return Found(None, partly)
             time, value = seen[-1]
-            missing = one.included is None and time <= floor
+            missing = one.included is None and time < floor
             return Found(as_kept(value) if one.function == "last" else one.at - time, missing)
         return Found(reduced(one.function, [value for _, value in seen]), partly)
 

@@ -41,14 +41,15 @@ def over_members(
 def of_newest(query: Query, newest: tuple[int, Value] | None, floor: int | None) -> Found:
     """Return ``last`` or ``since`` of the newest member up to the event, given as time and value.
 
-    Of members at the same ms the one of the highest id counts. ``floor``: something at or before it is missing.
+    Of members at the same ms the one of the highest id counts, and the lowest are the first to be dropped.
+    ``floor``: something at or before it is missing.
     """
     if query.included is not None:
         return Found(kept(query.included) if query.function == "last" else 0)
     if newest is None or newest[0] <= query.at - query.over:
         return Found(None, is_truncated(query, floor))
     at, value = newest
-    return Found(value if query.function == "last" else query.at - at, floor is not None and at <= floor)
+    return Found(value if query.function == "last" else query.at - at, floor is not None and at < floor)
 
 
 def is_truncated(query: Query, floor: int | None) -> bool:

@@ -164,6 +164,9 @@ def test_many_events_of_one_millisecond_are_bounded_and_not_forgotten_together(c
     assert written == MemoryHistory(SMALL, KEYS).write("shop", [write(str(at), 0, at) for at in range(20)])
     asked = query("count", 0)
     assert history.read("shop", [asked]) == {asked: Found(SMALL.members, truncated=True)}
+    highest = max(range(20), key=lambda at: KEYS.id(str(at)))
+    last = query("last", 0)
+    assert history.read("shop", [last]) == {last: Found(highest)}  # of one ms, those of the lowest ids went
 
 
 def test_a_history_expires_after_its_window_its_lateness_and_what_processing_may_lag(client: Redis) -> None:

@@ -72,6 +72,11 @@ def test_different_histories_have_different_keys(
     assert KEYS.key(*one) != KEYS.key(*other)
 
 
+def test_each_half_of_a_key_alone_keeps_merchants_apart() -> None:
+    assert KEYS.entity("shop", "a") != KEYS.entity("shop2", "a")
+    assert KEYS.catalogue("shop", PAYMENTS) != KEYS.catalogue("shop2", PAYMENTS)
+
+
 def test_keys_need_the_entity_key() -> None:
     named = ("shop", PAYMENTS, "someone")
     assert HistoryKeys(b"one").key(*named) != HistoryKeys(b"two").key(*named)
