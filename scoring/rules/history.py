@@ -2,7 +2,7 @@
 
 One sorted set holds the members of one (merchant, catalogue, entity); ``history_write.lua`` states its layout.
 
-**Writes** are one script call each, for a member's id must be looked up, added and trimmed as one step. They are
+**Writes** are one script call for each entity, as an id must be looked up, added and trimmed in one step. They are
 idempotent: an event of a de-duplication id that is there already changes nothing, also with another value or time (the
 first that arrived stands). An id is known for as long as its event is kept. What is older than the window (and
 ``late_ms``) before the newest event time seen in the set goes, never by a clock. A late event counts in the windows
@@ -126,15 +126,41 @@ def plan_reads(keys: HistoryKeys, merchant: str, queries: Iterable[Query]) -> Re
     return ReadPlan(tuple(commands), answered, keys, merchant, tuple(asked))
 
 
-def plan_write(keys: HistoryKeys, limits: HistoryLimits, merchant: str, write: Write) -> Command | None:
-    """Return the command of a write; None where it cannot be kept, see ``fault_of``."""
-    if fault_of(write.at, write.value):
-        return None
-    retention = limits.retention(write.window)
-    key = keys.key(merchant, write.catalogue, write.entity)
-    value = keys.value(merchant, write.value)
-    expiry = retention + limits.idle_ms
-    return ("EVALSHA", _WRITE, 1, key, keys.id(write.dedupe), value, write.at, retention, limits.members, expiry)
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """The commands of writes, and how their replies are read."""
+
+    commands: tuple[Command, ...]
+    _places: tuple[tuple[int, ...], ...]  # of each command: which writes it makes
+    _writes: int
+
+    def read(self, replies: Sequence[Any]) -> tuple[Written, ...]:
+        """Return what became of the writes, in their order."""
+        written = [Written.REFUSED] * self._writes
+        for places, reply in zip(self._places, replies, strict=True):
+            for place, status in zip(places, reply, strict=True):
+                written[place] = Written(status)
+        return tuple(written)
+
+
+def plan_writes(keys: HistoryKeys, limits: HistoryLimits, merchant: str, writes: Sequence[Write]) -> WritePlan:
+    """Return how to write; what cannot be kept, see ``fault_of``, is not sent."""
+    by_entity: dict[str, list[int]] = {}
+    for place, write in enumerate(writes):
+        if not fault_of(write.at, write.value):
+            by_entity.setdefault(write.entity, []).append(place)
+    commands = []
+    for entity, places in by_entity.items():
+        prefix = keys.entity(merchant, entity)
+        names = [prefix + keys.catalogue(merchant, writes[place].catalogue) for place in places]
+        arguments: list[Any] = []
+        for place in places:
+            _, _, dedupe, value, at, window = writes[place]
+            retention = limits.retention(window)
+            arguments += (keys.id(dedupe), keys.value(merchant, value), at, retention, limits.members)
+            arguments.append(retention + limits.idle_ms)
+        commands.append(("EVALSHA", _WRITE, len(names), *names, *arguments))
+    return WritePlan(tuple(commands), tuple(map(tuple, by_entity.values())), len(writes))
 
 
 class Step(NamedTuple):
@@ -157,20 +183,17 @@ class Exchange:
 
     def __init__(self, keys: HistoryKeys, limits: HistoryLimits, steps: Sequence[Step]) -> None:
         self._reads = [plan_reads(keys, step.merchant, step.queries) for step in steps]
-        self._writes = [[plan_write(keys, limits, step.merchant, write) for write in step.writes] for step in steps]
-        self.commands: list[Command] = []
-        for plan, writes in zip(self._reads, self._writes, strict=True):
-            self.commands += plan.commands
-            self.commands += [command for command in writes if command is not None]
+        self._writes = [plan_writes(keys, limits, step.merchant, step.writes) for step in steps]
+        plans = zip(self._reads, self._writes, strict=True)
+        self.commands = [command for reads, writes in plans for command in (*reads.commands, *writes.commands)]
 
     def read(self, replies: Sequence[Any]) -> list[Outcome]:
         """Return what became of each step; one reply for each command."""
         left = iter(replies)
         outcomes = []
-        for plan, writes in zip(self._reads, self._writes, strict=True):
-            answers = plan.read([next(left) for _ in plan.commands])
-            written = (Written.REFUSED if command is None else Written(next(left)) for command in writes)
-            outcomes.append(Outcome(answers, tuple(written)))
+        for reads, writes in zip(self._reads, self._writes, strict=True):
+            answers = reads.read([next(left) for _ in reads.commands])
+            outcomes.append(Outcome(answers, writes.read([next(left) for _ in writes.commands])))
         return outcomes
 
 

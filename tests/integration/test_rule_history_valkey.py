@@ -14,6 +14,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from flows.lookups.redis_shared import Breaker, connect
 from flows.lookups.rule_history import RuleHistory
+from infra.stack.ports import free_port
 from ingest_api import redis_link
 from ingest_api.rule_history import RuleHistory as IngestRuleHistory
 from scoring.rules.answers import FUNCTIONS, MOST_MEMBERS, CatalogueName, Found, Query, Unanswered
@@ -320,7 +321,8 @@ async def test_a_store_that_is_gone_and_comes_back_empty_counts_anew(tmp_path: A
 
 
 def test_a_node_of_a_cluster_runs_every_command(tmp_path: Any) -> None:
-    options = {"appendonly": "no", "cluster_enabled": "yes", "cluster_node_timeout": "500"}
+    bus = str(free_port(set()))  # the usual one, 10,000 above, may be what somebody's connection goes out by
+    options = {"appendonly": "no", "cluster_enabled": "yes", "cluster_node_timeout": "500", "cluster_port": bus}
     with Valkey(tmp_path, **options) as node, node.client() as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         gives_up = time.monotonic() + 10

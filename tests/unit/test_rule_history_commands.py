@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 from scoring.rules.answers import FUNCTIONS, LONGEST_TEXT, CatalogueName, Found, Unanswered
-from scoring.rules.history import HistoryLimits, Written, plan_reads, plan_write
+from scoring.rules.history import HistoryLimits, Written, plan_reads, plan_writes
 from scoring.rules.history_keys import LAST_TIME, HistoryKeys, fault_of
 from scoring.rules.memory_history import MemoryHistory
 from tests.rule_history_kit import BASE, KEYS, LOGINS, PAYMENTS, query, write
@@ -47,6 +47,16 @@ def test_counts_alone_are_counted_by_the_store_and_the_newest_is_asked_for_once(
 def test_equal_queries_are_asked_once() -> None:
     once, twice = ([query("last", 0)] * times for times in (1, 2))
     assert plan_reads(KEYS, "shop", once).commands == plan_reads(KEYS, "shop", twice).commands
+
+
+def test_writes_of_an_entity_are_one_command_and_answered_in_their_order() -> None:
+    entities = ("a", "b", "a", "c", "b")
+    writes = [write("event", 0, entity=entity, catalogue=LOGINS) for entity in entities]
+    plan = plan_writes(KEYS, HistoryLimits(), "shop", [writes[0], write("event", -BASE), *writes[1:]])
+    assert [command[:1] + command[2:3] for command in plan.commands] == [("EVALSHA", 2), ("EVALSHA", 2), ("EVALSHA", 1)]
+    found = plan.read([[1, 0], [-1, 0], [1]])
+    expected = [Written.COUNTED, Written.REFUSED, Written.TOO_OLD, Written.REPEATED, Written.COUNTED, Written.REPEATED]
+    assert list(found) == expected
 
 
 def test_no_question_is_no_command() -> None:
@@ -87,8 +97,8 @@ def test_keys_need_the_entity_key() -> None:
 
 def test_nothing_that_is_sent_can_be_read() -> None:
     private = ("someone@example.com", "4111111111111111", "Jane Doe")
-    command = plan_write(KEYS, HistoryLimits(), "shop", write(private[1], 0, private[2], entity=private[0]))
-    sent = pickle.dumps(command) + pickle.dumps(
+    writes = [write(private[1], 0, private[2], entity=private[0])]
+    sent = pickle.dumps(plan_writes(KEYS, HistoryLimits(), "shop", writes).commands) + pickle.dumps(
         plan_reads(KEYS, "shop", [query("last", 0, entity=private[0], own=private[1], included=private[2])]).commands
     )
     for text in (*private, "shop", PAYMENTS.id):
@@ -129,7 +139,9 @@ def test_a_number_comes_back_bit_for_bit(number: float) -> None:
 def test_what_cannot_be_kept_is_refused_with_a_reason(at: int, value: float | str, why: str) -> None:
     bad = write("event", at - BASE, value)
     assert str(fault_of(at, value)).startswith(why)
-    assert plan_write(KEYS, HistoryLimits(), "shop", bad) is None
+    refused = plan_writes(KEYS, HistoryLimits(), "shop", [bad])
+    assert refused.commands == ()
+    assert refused.read([]) == (Written.REFUSED,)
     assert MemoryHistory().write("shop", [bad]) == (Written.REFUSED,)
     asked = query("count", at - BASE, included=value)
     plan = plan_reads(KEYS, "shop", [asked])
