@@ -79,7 +79,8 @@ def against_constant(comparator: Comparator, slot: int, constant: Any) -> Callab
 
         def quick(values: list[Any]) -> Verdict:
             value = values[slot]
-            return order(value, constant) if type(value) in _NUMBERS else compare(comparator, value, constant)
+            kind = type(value)
+            return order(value, constant) if kind is int or kind is float else compare(comparator, value, constant)
 
         return quick
     return lambda values: compare(comparator, values[slot], constant)

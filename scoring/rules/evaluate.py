@@ -4,7 +4,8 @@
 evaluated. Of matching live rules those of the highest priority with a decision decide, of these the strictest, even
 where the model's score says otherwise. Without any of these the event is allowed.
 
-Nothing is asked twice, nothing is written here, and no clock is read: the event's own time is the time.
+A question is asked once however many rules need it, nothing is written here, and no clock is read: the event's own time
+is the time.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from schemas.result import DECISIONS
-from scoring.rules.answers import Answers, Entity, Entry, Membership, Query, Standing, Unanswered, Write
+from scoring.rules.answers import Answers, Entity, Entry, Found, Membership, Query, Standing, Unanswered, Write
 from scoring.rules.conditions import explain, fault_in
-from scoring.rules.document import FieldOperand, HistoryOperand, ListOperand, Operand, Rule, ScoreOperand, SignalOperand
+from scoring.rules.document import Rule
 from scoring.rules.outcome import DecidedBy, Outcome, Reason, Status, Traced
 from scoring.rules.program import Happening, Program, Programs, Signal, View, multiplied, of_signal
 from scoring.rules.ruleset import Rulebook, Scoped
@@ -26,7 +27,6 @@ from scoring.rules.selector_tokens import Fault
 __all__ = ["Engine", "Happening", "Judgement", "Plan", "Signal"]
 _NO_HISTORY: Final = Fault("the history could not be asked")
 _NO_LIST: Final = Fault("the list could not be asked")
-_TREES: Final = ("match", "error")
 
 
 class Judgement(NamedTuple):
@@ -61,36 +61,21 @@ class Plan:
         self._program = program
         self._view = view
         self._row: list[Any] = [None] * len(program.operands)
-        self._history: list[tuple[int, HistoryOperand, Query]] = []
-        self._lists: list[tuple[int, Membership]] = []
-        for slot, operand in program.needed:
-            self._row[slot] = self._prepare(slot, operand)
-
-    def _prepare(self, slot: int, operand: Operand) -> Any:
-        """Return what the event itself says, and note what must be asked."""
-        if isinstance(operand, FieldOperand):
-            return multiplied(self._view.look(operand.selector), operand.times)
-        if isinstance(operand, HistoryOperand):
-            query = self._view.query(operand)
-            if not isinstance(query, Query):
-                return query
-            self._history.append((slot, operand, query))
-        elif isinstance(operand, ListOperand):
-            membership = self._view.membership(operand)
-            if not isinstance(membership, Membership):
-                return False if membership is None else membership
-            self._lists.append((slot, membership))
-        return None
+        look = view.look
+        for slot, operand in program.fields:
+            self._row[slot] = multiplied(look(operand.selector), operand.times)
+        self._history = [(asked, view.query(asked.operand)) for asked in program.history]
+        self._lists = [(slot, view.membership(operand)) for slot, operand in program.lists]
 
     @cached_property
     def queries(self) -> tuple[Query, ...]:
         """Return the questions to history."""
-        return tuple(dict.fromkeys(query for _, _, query in self._history))
+        return tuple([query for _, query in self._history if isinstance(query, Query)])
 
     @cached_property
     def memberships(self) -> tuple[Membership, ...]:
         """Return the questions to lists that rules name."""
-        return tuple(dict.fromkeys(membership for _, membership in self._lists))
+        return tuple([one for _, one in self._lists if isinstance(one, Membership)])
 
     @cached_property
     def entities(self) -> tuple[Entity, ...]:
@@ -133,25 +118,37 @@ class Plan:
         return frozenset(snoozed)
 
     def _fill(self, answers: Answers, known: Judgement, run: _Run) -> None:
+        self._fill_history(answers, run)
+        self._fill_lists(answers, run)
         row = self._row
-        for slot, operand, query in self._history:
-            found = answers.history(query)
-            if isinstance(found, Unanswered):
-                run.degraded["history"] = None
-                row[slot] = _NO_HISTORY
-            else:
-                row[slot] = multiplied(found.value, operand.times)
+        for slot, times in self._program.scores:
+            row[slot] = multiplied(known.score, times)
+        for slot, operand in self._program.signals:
+            row[slot] = of_signal(operand, known.signals)
+
+    def _fill_history(self, answers: Answers, run: _Run) -> None:
+        for asked, query in self._history:
+            value: Any = query  # a fault, or None where the event has no such entity
+            if isinstance(query, Query):
+                found = answers.history(query)
+                value = found.value if isinstance(found, Found) else _NO_HISTORY
+                if value is _NO_HISTORY:
+                    run.degraded["history"] = None
+            for slot, times in asked.slots:
+                self._row[slot] = multiplied(value, times)
+
+    def _fill_lists(self, answers: Answers, run: _Run) -> None:
         at = self._view.happening.at
         for slot, membership in self._lists:
+            if not isinstance(membership, Membership):
+                self._row[slot] = membership or False  # what is not there is in no list
+                continue
             entry = answers.member(membership)
             if isinstance(entry, Unanswered):
                 run.degraded["lists"] = None
-            row[slot] = _NO_LIST if isinstance(entry, Unanswered) else isinstance(entry, Entry) and entry.holds(at)
-        for slot, needed in self._program.needed:
-            if isinstance(needed, ScoreOperand):
-                row[slot] = multiplied(known.score, needed.times)
-            elif isinstance(needed, SignalOperand):
-                row[slot] = of_signal(needed, known.signals)
+                self._row[slot] = _NO_LIST
+            else:
+                self._row[slot] = entry is not None and entry.holds(at)
 
 
 @dataclass(slots=True)
@@ -176,19 +173,21 @@ class _Run:
 
     def rules(self, row: list[Any], snoozed: frozenset[str], all_trees: bool) -> None:
         """Evaluate the rules in their order."""
-        for scoped, check in self.program.rules:
+        trace = self.trace
+        for scoped, check, off, no_match in self.program.rules:
             rule = scoped.rule
-            if rule.status == "off" or rule.id in snoozed:
-                self.trace.append(Traced(rule.id, scoped.scope, "off" if rule.status == "off" else "snoozed"))
+            if off is not None:
+                trace.append(off)
+                continue
+            if rule.id in snoozed:
+                trace.append(Traced(rule.id, scoped.scope, "snoozed"))
                 continue
             said = check(row)
-            status: Status = "error" if said is None else "match" if said else "no_match"
-            shadow = rule.status == "shadow"
-            if status in _TREES or all_trees:
-                self._explain(scoped, status, row)
-            else:
-                self.trace.append(Traced(rule.id, scoped.scope, status, shadow))
-            if said and not shadow:
+            if said is False and not all_trees:
+                trace.append(no_match)
+                continue
+            self._explain(scoped, "error" if said is None else "match" if said else "no_match", row)
+            if said and rule.status == "live":
                 self.matched.append(scoped)
                 if rule.stop_on_match:
                     self.stopped_by = rule.id

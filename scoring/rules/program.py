@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from scoring.rules.answers import LONGEST_TEXT, CatalogueName, Entity, Membership, Query, Value, Write
 from scoring.rules.conditions import Check, all_operands, compile_condition
 from scoring.rules.document import (
     Catalogue,
+    FieldOperand,
     HistoryOperand,
     ListOperand,
     Operand,
+    ScoreOperand,
     SignalOperand,
 )
+from scoring.rules.outcome import Traced
 from scoring.rules.ruleset import Joined, Scoped
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.selectors import Document, Selector, compiled
@@ -36,10 +40,19 @@ class Happening(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A rule with its condition compiled."""
+    """A rule with its condition compiled, and what is most often said of it."""
 
     scoped: Scoped
     check: Check
+    off: Traced | None  # where it is not evaluated
+    no_match: Traced
+
+
+class Asked(NamedTuple):
+    """What is asked of history, once, and where in a row the answer goes, each time with its factor."""
+
+    operand: HistoryOperand
+    slots: tuple[tuple[int, float], ...]
 
 
 class Signal(NamedTuple):
@@ -56,18 +69,30 @@ class Program:
         self.joined = joined
         self.operands: dict[Operand, int] = {}
         self.rules = tuple(
-            Ready(scoped, compile_condition(scoped.rule.when, self.slot))
+            self._ready(scoped)
             for scoped in joined.rules
             if not scoped.rule.event_types or event_type in scoped.rule.event_types
         )
-        used = {
-            operand
-            for scoped, _ in self.rules
-            if scoped.rule.status != "off"
-            for operand in all_operands(scoped.rule.when)
-        }
-        self.needed = tuple((slot, operand) for operand, slot in self.operands.items() if operand in used)
+        evaluated = [ready.scoped.rule for ready in self.rules if ready.off is None]
+        used = dict.fromkeys(operand for rule in evaluated for operand in all_operands(rule.when))
+        self.fields = tuple((self.slot(one), one) for one in used if isinstance(one, FieldOperand))
+        self.lists = tuple((self.slot(one), one) for one in used if isinstance(one, ListOperand))
+        self.signals = tuple((self.slot(one), one) for one in used if isinstance(one, SignalOperand))
+        self.scores = tuple((self.slot(one), one.times) for one in used if isinstance(one, ScoreOperand))
+        self.history = self._asked([one for one in used if isinstance(one, HistoryOperand)])
         self.written = tuple(one for one in joined.catalogues if event_type in one.event_types)
+
+    def _ready(self, scoped: Scoped) -> Ready:
+        rule, scope = scoped.rule, scoped.scope
+        off = Traced(rule.id, scope, "off") if rule.status == "off" else None
+        no_match = Traced(rule.id, scope, "no_match", rule.status == "shadow")
+        return Ready(scoped, compile_condition(rule.when, self.slot), off, no_match)
+
+    def _asked(self, operands: list[HistoryOperand]) -> tuple[Asked, ...]:
+        slots: dict[HistoryOperand, list[tuple[int, float]]] = {}
+        for one in operands:
+            slots.setdefault(replace(one, times=1.0), []).append((self.slot(one), one.times))
+        return tuple(Asked(one, tuple(places)) for one, places in slots.items())
 
     def slot(self, operand: Operand) -> int:
         """Return where an operand's value is in a row."""
@@ -100,6 +125,7 @@ class View:
         self.happening = happening
         self._document = Document(happening.event)
         self._seen: dict[str, Any] = {}
+        self._entities: dict[str, str | Fault | None] = {}
         self._own: dict[CatalogueName, Write | Fault | None] = {}
 
     def look(self, text: str) -> Any:
@@ -111,7 +137,9 @@ class View:
 
     def entity(self, text: str) -> str | Fault | None:
         """Return the entity that a selector gives, None where the event has none."""
-        return entity_text(self.look(text))
+        if text not in self._entities:
+            self._entities[text] = entity_text(self.look(text))
+        return self._entities[text]
 
     def query(self, operand: HistoryOperand) -> Query | Fault | None:
         """Return the question to a catalogue, None where the event has no such entity."""
@@ -184,12 +212,14 @@ def entity_text(value: Any) -> str | Fault | None:
     """Return an entity as text, so that 7, 7.0 and "7" are the same; None where there is none."""
     if value is None or isinstance(value, Fault):
         return value
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return _TOO_LONG if len(value) > LONGEST_TEXT else value or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return _NO_ENTITY
     if isinstance(value, int) and abs(value) >= 10**LONGEST_TEXT:
         return _TOO_LONG  # before it is written out
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return _TOO_LONG if len(text) > LONGEST_TEXT else text or None
+    return _TOO_LONG if len(text) > LONGEST_TEXT else text
 
 
 def multiplied(value: Any, times: float) -> Any:
