@@ -16,6 +16,7 @@ from scoring.rules.document import MOST_BYTES, MOST_RULES, All, Comparison, Fiel
 from scoring.rules.load import load
 from scoring.rules.load_operands import KINDS, MODIFIERS
 from scoring.rules.places import Mistake
+from scoring.rules.ruleset import Rulebook
 from tests.rules_kit import loaded, mistakes, one_rule, ruleset
 
 ROOT = Path(__file__).parents[2]
@@ -264,6 +265,16 @@ def test_a_digest_is_of_what_is_decided() -> None:
         ruleset(of_rule("{sum: spent, over: 3d, gt: 1}"), "own"),
     ]
     assert len({one.digest, *(other.digest for other in others)}) == 6
+
+
+def test_a_rulebook_is_named_by_all_its_rulesets() -> None:
+    one, other = ruleset(of_rule("{sum: spent, gt: 1}"), "own"), ruleset(of_rule("{sum: spent, gt: 2}"), "own")
+    books = [Rulebook(), Rulebook(of_merchant={"a": one}), Rulebook(of_merchant={"b": one}),
+             Rulebook(of_merchant={"a": other}), Rulebook(of_merchant={"a": one, "b": other})]  # fmt: skip
+    assert len({book.digest for book in books}) == 5
+    assert books[-1].digest == Rulebook(of_merchant={"b": other, "a": one}).digest
+    assert books[1].of("a").digest != books[3].of("a").digest
+    assert books[1].of("b").digest == books[0].of("b").digest, "nothing of the other merchant's is in it"
 
 
 def test_a_ruleset_with_mistakes_is_not_made() -> None:

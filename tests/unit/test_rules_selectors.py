@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scoring.rules.selector_grammar import FUNCTIONS
 from scoring.rules.selectors import LARGEST, Document, Fault, Selector, compiled
 
 EVENT = {
@@ -135,3 +137,9 @@ def test_programs_are_kept_and_may_run_in_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_the_documentation_names_the_functions_that_are_read() -> None:
+    text = " ".join((Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8").split())
+    named = text.split("these functions: `")[1].split("`")[0].split()
+    assert named == [name for name in FUNCTIONS if name not in ("true", "false", "null")]
