@@ -198,7 +198,7 @@ async def test_what_the_visit_is_for_selects_the_thresholds_and_is_told_to_every
     policies = Policies(
         default=Policy(40, 80),
         of_event_type={"login": Policy(0.001, 0.002)},
-        of_both={("demo-shop", "pay_out"): Policy(99, 100)},
+        of_both={("demo-shop", "pay_out"): Policy(99.999, 100)},
     )
     async with tier(tmp_path) as t:
         for wanted in ("login", "pay_out", "payment", ""):
@@ -213,7 +213,7 @@ async def test_what_the_visit_is_for_selects_the_thresholds_and_is_told_to_every
     assert done.errs == ()
     assert done.batch.event.event_type == ("login", "pay_out", "payment", "")
     said = done.batch.decision
-    assert said.review.tolist() == [np.float32(0.001), 99, 40, 40]
+    assert said.review.tolist() == [np.float32(0.001), np.float32(99.999), 40, 40]
     assert DECISIONS[said.decision[0]] == "deny" and DECISIONS[said.decision[1]] == "allow"
     columns = scored_tables(encoder(Explainer(), present, "test")(done), archive=False)["events"]
     assert [bytes(text).decode() for text in columns["event_type"]] == ["login", "pay_out", "payment", ""]

@@ -293,7 +293,7 @@ def test_somebody_known_comes_with_a_second_device_of_the_same_home_and_country(
     assert (other.address, other.country) == (visitor.address, visitor.country)
     assert other.device_id != visitor.device_id
     devices: dict[str, set[bytes]] = defaultdict(set)
-    for visit in honest_visits(600):
+    for visit in honest_visits(1_500):
         devices[visit.linked_id].add(visit.device_id)
     assert any(len(found) > 1 for account, found in devices.items() if account)
 
