@@ -29,7 +29,7 @@ import yaml
 
 from infra.yaml_places import Problem, ProblemsFound, compose, line_of
 from ingest_api.merchants import Merchants
-from ingest_api.models import EVENT_TYPE_FORM
+from schemas.envelope import EVENT_TYPE_FORM
 from scoring.policy import LIMITS, Policies, Policy
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")

@@ -10,7 +10,7 @@ from ingest_api.checks import Reason, Status
 from ingest_api.config import AgentCodec
 from ingest_api.errors import Code
 from schemas.dead_letter import Reason as DeadReason
-from schemas.envelope import MAX_NAME_BYTES
+from schemas.envelope import EVENT_TYPE_FORM, MAX_NAME_BYTES
 
 
 def _fits(text: str) -> str:
@@ -23,7 +23,6 @@ def _fits(text: str) -> str:
 Name = Annotated[str, AfterValidator(_fits)]
 # One byte a character, in JSON too: with the longest names a session's token must still fit its 2,048 bytes.
 CARD_FORM = r"^[!#-\[\]-~]{0,128}$"
-EVENT_TYPE_FORM = r"^([a-z][a-z0-9_]{0,31})?$"
 _ID = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
 
 

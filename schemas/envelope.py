@@ -39,6 +39,7 @@ NAME_LENGTHS = ("merchant_length", "transaction_length", "linked_id_length", "ca
 _EVENT_TYPE_LENGTH_AT = 3
 _LENGTHS_AT = slice(28, 32)
 MAX_NAME_BYTES = 255
+EVENT_TYPE_FORM = r"^([a-z][a-z0-9_]{0,31})?$"
 
 
 class Attested(NamedTuple):
