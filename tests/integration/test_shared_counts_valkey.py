@@ -15,6 +15,7 @@ from redis import Redis
 from flows.lookups.packing import SHARDS
 from flows.lookups.redis_shared import Breaker, Limits, RedisSharedCounts, connect
 from flows.metrics import FlowMetrics
+from infra.stack.ports import free_port
 from schemas.batches import F32
 from schemas.shared import SharedQuery
 from schemas.velocity import ENTITIES, WINDOW_MS
@@ -164,7 +165,8 @@ def test_what_no_window_reaches_is_gone_and_what_nobody_writes_expires(client: R
 
 
 def test_the_keys_of_one_call_are_in_one_slot_and_a_cluster_runs_it(tmp_path: Any) -> None:
-    options = {"appendonly": "no", "cluster_enabled": "yes", "cluster_node_timeout": "500"}
+    bus = str(free_port(set()))  # the usual one, 10,000 above, may be what somebody's connection goes out by
+    options = {"appendonly": "no", "cluster_enabled": "yes", "cluster_node_timeout": "500", "cluster_port": bus}
     with Valkey(tmp_path, **options) as node, node.client() as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         _wait_for(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
