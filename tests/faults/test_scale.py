@@ -21,7 +21,7 @@ from tests.faults.load import joined
 Fault = Callable[[str], AbstractContextManager[Case]]
 _SECONDS = 60
 _EVENTS = 100
-# Four flows on two cores may wait long for shared counts; one that is left out makes an event read again another result.
+# Four flows on two cores may wait long for shared counts; one left out would give an event read again another result.
 _PATIENT = {"CLICKGOOSE_REDIS__SHARED_TIMEOUT_MS": "5000"}
 
 
