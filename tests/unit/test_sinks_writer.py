@@ -155,7 +155,10 @@ def test_a_full_queue_holds_the_flow_back_until_there_is_room() -> None:
 
     feeder = threading.Thread(target=feed)
     feeder.start()
-    time.sleep(0.15)
+    deadline = time.monotonic() + 4  # the gate's wait ends after 5
+    while len(put) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
     assert len(put) == 4  # eight rows, in flight ones included
     assert writer.rows_held == 8
     gate.set()
