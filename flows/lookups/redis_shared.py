@@ -12,7 +12,7 @@ import logging
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +20,11 @@ from typing import Any, Final
 import numpy as np
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
 from flows.lookups.backlog import Backlog
+from flows.lookups.breaker import Breaker, Clock, Pauses
 from flows.lookups.packing import PackedQuery, pack, unpack
 from flows.metrics import FlowMetrics
 from schemas.batches import F32
@@ -59,14 +60,6 @@ class Limits:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
-    """How long a store that failed is left alone, and at most after failing again and again, in seconds."""
-
-    first: float = 0.25
-    longest: float = 2.0
-
-
 def connect(url: str, seconds: float) -> Redis:
     """Return a client that waits for at most ``seconds`` wherever it waits, and does not try again by itself."""
     return Redis.from_url(
@@ -89,8 +82,8 @@ class RedisSharedCounts:
         prefix: str = "v",
         source: str = "events.raw",
         limits: Limits | None = None,
-        breaker: Breaker | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        pauses: Pauses | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._client = client
         self._metrics = metrics
@@ -98,13 +91,10 @@ class RedisSharedCounts:
         self._source = source
         self._limits = limits or Limits()
         self._packed_limits = self._limits.packed()
-        self._breaker = breaker or Breaker()
+        self._breaker = Breaker("shared counts", "events go on without them", pauses, clock)
         self._clock = clock
         self._backlog = Backlog(self._limits.backlog_rows)
         self._watermarks: dict[int, int] = {}
-        self._retry_at = -float("inf")
-        self._pause = self._breaker.first
-        self._away = False
         self._lost = 0
         self._one_at_a_time = threading.Lock()
 
@@ -136,7 +126,7 @@ class RedisSharedCounts:
         self._client.close()
 
     def _counted(self, query: SharedQuery) -> F32 | None:
-        if self._clock() < self._retry_at or not self._drained(_DRAINED_PER_BATCH) or len(self._backlog):
+        if self._breaker.open() or not self._drained(_DRAINED_PER_BATCH) or len(self._backlog):
             return None
         parts = [
             self._asked(_rows(query, first, first + _ROUND_TRIP_ROWS))
@@ -169,13 +159,13 @@ class RedisSharedCounts:
     def _asked(self, query: SharedQuery) -> F32 | None:
         """Make one round trip; None where the store failed, which opens the breaker."""
         packed = pack(query)
-        if self._away and self._clock() < self._retry_at:
+        if self._breaker.open():
             return None
         started = self._clock()
         try:
             replies = self._round_trip(packed, query)
         except (RedisError, OSError) as error:
-            self._failed(error)
+            self._breaker.failed(error)
             return None
         self._metrics.shared_seconds.observe(self._clock() - started)
         self._recovered()
@@ -216,26 +206,14 @@ class RedisSharedCounts:
             tail += [f"{self._source}:{partition}".encode(), b"%d" % (below + 1)]
         return tail
 
-    def _failed(self, error: Exception) -> None:
-        if not self._away:
-            # What the store itself answers names no value; another error may name the address with its password.
-            why = str(error)[:200] if isinstance(error, ResponseError) else type(error).__name__
-            log.warning("shared counts: the store failed (%s); events go on without them", why)
-        self._away = True
-        self._retry_at = self._clock() + self._pause
-        self._pause = min(2 * self._pause, self._breaker.longest)
-
     def _recovered(self) -> None:
-        if self._away:
+        if self._breaker.recovered():
             log.warning(
                 "shared counts: the store is back; %d events wait to be counted, %d were lost to the counts",
                 len(self._backlog),
                 self._lost,
             )
             self._lost = 0
-        self._away = False
-        self._pause = self._breaker.first
-        self._retry_at = -float("inf")
 
 
 def _rows(query: SharedQuery, first: int, last: int) -> SharedQuery:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
-from flows.lookups.redis_shared import Breaker
+from flows.lookups.breaker import Breaker, Clock, Pauses
 from scoring.rules.answers import Found, Query, Unanswered, Write
 from scoring.rules.history import LOAD_SCRIPTS, Command, Exchange, HistoryLimits, Outcome, Step, Written
 from scoring.rules.history_keys import HistoryKeys
@@ -36,17 +36,13 @@ class RuleHistory:
         keys: HistoryKeys,
         limits: HistoryLimits | None = None,
         *,
-        breaker: Breaker | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        pauses: Pauses | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._client = client
         self._keys = keys
         self._limits = limits or HistoryLimits()
-        self._breaker = breaker or Breaker()
-        self._clock = clock
-        self._retry_at = -float("inf")
-        self._pause = self._breaker.first
-        self._away = False
+        self._breaker = Breaker("rules' history", "rules that need it cannot be answered", pauses, clock)
         self._one_at_a_time = threading.Lock()
 
     def read(self, merchant: str, queries: Iterable[Query]) -> dict[Query, Found | Unanswered] | Unanswered:
@@ -78,14 +74,15 @@ class RuleHistory:
     def _replies(self, commands: Sequence[Command]) -> list[Any] | None:
         if not commands:
             return []
-        if self._clock() < self._retry_at:
+        if self._breaker.open():
             return None
         try:
             replies = self._round_trip(commands)
         except (RedisError, OSError) as error:
-            self._failed(error)
+            self._breaker.failed(error)
             return None
-        self._recovered()
+        if self._breaker.recovered():
+            log.warning("rules' history: the store is back")
         return replies
 
     def _round_trip(self, commands: Sequence[Command]) -> list[Any]:
@@ -105,19 +102,3 @@ class RuleHistory:
             pipe.execute_command(*command)  # type: ignore[no-untyped-call] # as redis-py is
         replies: list[Any] = pipe.execute(raise_on_error=False)
         return replies
-
-    def _failed(self, error: Exception) -> None:
-        if not self._away:
-            # What the store itself answers names no value; another error may name the address with its password.
-            why = str(error)[:200] if isinstance(error, ResponseError) else type(error).__name__
-            log.warning("rules' history: the store failed (%s); rules that need it cannot be answered", why)
-        self._away = True
-        self._retry_at = self._clock() + self._pause
-        self._pause = min(2 * self._pause, self._breaker.longest)
-
-    def _recovered(self) -> None:
-        if self._away:
-            log.warning("rules' history: the store is back")
-        self._away = False
-        self._pause = self._breaker.first
-        self._retry_at = -float("inf")

@@ -12,7 +12,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from flows.lookups.redis_shared import Breaker, connect
+from flows.lookups.breaker import Pauses
+from flows.lookups.redis_shared import connect
 from flows.lookups.rule_history import RuleHistory
 from infra.stack.ports import free_port
 from ingest_api import redis_link
@@ -262,7 +263,7 @@ def test_a_store_that_hangs_is_a_value_in_time_and_left_alone_for_a_while(
     server: Valkey, client: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [0.0]
-    history = RuleHistory(connect(server.url, 0.3), KEYS, SMALL, breaker=Breaker(0.25, 1.0), clock=lambda: now[0])
+    history = RuleHistory(connect(server.url, 0.3), KEYS, SMALL, pauses=Pauses(0.25, 1.0), clock=lambda: now[0])
     history.write("shop", [write("event", 0)])
     caplog.set_level(logging.WARNING, "clickgoose.flow")
     with server.still():
@@ -302,7 +303,7 @@ async def test_a_store_that_is_gone_and_comes_back_empty_counts_anew(tmp_path: A
     with Valkey(tmp_path, appendonly="no") as own:
         link = redis_link.RedisLink(redis_link.connect(own.url))
         at_ingest = IngestRuleHistory(link, KEYS, SMALL, seconds=1.0)
-        in_flow = RuleHistory(connect(own.url, 0.5), KEYS, SMALL, breaker=Breaker(0.01, 0.01))
+        in_flow = RuleHistory(connect(own.url, 0.5), KEYS, SMALL, pauses=Pauses(0.01, 0.01))
         in_flow.write("shop", [write("event", 0)])
         await at_ingest.write("shop", [write("event", 0)])
         own.kill()

@@ -12,8 +12,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from flows.lookups.breaker import Pauses
 from flows.lookups.packing import SHARDS
-from flows.lookups.redis_shared import Breaker, Limits, RedisSharedCounts, connect
+from flows.lookups.redis_shared import Limits, RedisSharedCounts, connect
 from flows.metrics import FlowMetrics
 from infra.stack.ports import free_port
 from schemas.batches import F32
@@ -207,7 +208,7 @@ def test_a_store_that_is_killed_costs_no_count_and_no_exception(tmp_path: Any) -
     clock, metrics = Clock(), FlowMetrics(CollectorRegistry())
     with Valkey(tmp_path) as server:
         client = connect(server.url, 2.0)
-        counts = RedisSharedCounts(client, metrics, breaker=Breaker(1.0, 1.0), clock=clock)
+        counts = RedisSharedCounts(client, metrics, pauses=Pauses(1.0, 1.0), clock=clock)
 
         def ask(first: int, last: int) -> Any:
             return counts.count(query_of(rows[first:last], offsets[first:last]))
@@ -237,7 +238,7 @@ def test_a_store_that_hangs_costs_one_time_limit_and_then_nothing(tmp_path: Any)
     clock = Clock()
     with Valkey(tmp_path, appendonly="no") as server:
         counts = RedisSharedCounts(
-            connect(server.url, 0.1), FlowMetrics(CollectorRegistry()), breaker=Breaker(1.0, 1.0), clock=clock
+            connect(server.url, 0.1), FlowMetrics(CollectorRegistry()), pauses=Pauses(1.0, 1.0), clock=clock
         )
         row = [Row(0, 1, (1, 0, 0, 0, 0, 0))]
         counts.count(query_of(row, [0]))
