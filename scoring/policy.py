@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from schemas.result import DECISIONS
 ALLOW, REVIEW, DENY = (DECISIONS.index(name) for name in ("allow", "review", "deny"))
 USUAL_MARGIN: Final = 5.0  # points of the score, where nobody says another one
 LIMITS: Final = ("review", "deny", "margin")
+WhenDegraded = Literal["allow", "review", "deny", "model"]
+"""What decides where rules could not ask history or lists; model: what is left, rules that need neither and the model."""
+WHEN_DEGRADED: Final[tuple[WhenDegraded, ...]] = get_args(WhenDegraded)
 _DIGITS: Final = 16  # of a digest, in hexadecimal
 _PAIRS_KEPT: Final = 4_096  # merchants with event types whose policy was looked up lately
 
@@ -96,13 +99,16 @@ class Policies:
     """Policies by merchant and event type. The most specific one decides, whole: nothing is taken from another.
 
     In this order: of the merchant and the event type, of the merchant, of the event type, the default; where there is
-    none of these, the model's own thresholds.
+    none of these, the model's own thresholds. ``degraded``: what decides where rules could not ask history or lists,
+    and ``degraded_of`` the same for merchants that say otherwise (``scoring/rules/outage.py``).
     """
 
     default: Policy | None = None
     of_event_type: Mapping[str, Policy] = field(default_factory=dict)
     of_merchant: Mapping[str, Policy] = field(default_factory=dict)
     of_both: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
+    degraded: WhenDegraded = "model"
+    degraded_of: Mapping[str, WhenDegraded] = field(default_factory=dict)
 
     def which(self, merchant: str, event_type: str) -> tuple[str, Policy | None]:
         """Return of what the policy is that decides, and the policy, None for the model's own thresholds."""
@@ -117,6 +123,10 @@ class Policies:
     def find(self, merchant: str, event_type: str) -> Policy | None:
         """Return the policy that decides, None for the model's own thresholds."""
         return self.which(merchant, event_type)[1]
+
+    def when_degraded(self, merchant: str) -> WhenDegraded:
+        """Return what decides about a merchant's events where rules could not ask history or lists."""
+        return self.degraded_of.get(merchant, self.degraded)
 
     def limits(self, merchants: Sequence[str], event_types: Sequence[str], own: F32) -> F32:
         """Return review, deny and margin of each event, float32[n, 3]; ``own``: those of the model, the same shape."""
@@ -157,11 +167,23 @@ class Policies:
             for merchant, event_type, policy in said
         ]
 
+    def degraded_content(self) -> dict[str, Any]:
+        """Return what decides where rules could not ask, in a fixed form, without merchants that say the default."""
+        apart = {merchant: said for merchant, said in sorted(self.degraded_of.items()) if said != self.degraded}
+        return {"default": self.degraded, "merchants": apart}
+
     @cached_property
     def digest(self) -> str:
         """Return what names the content, 16 hexadecimal digits: files that decide alike have the same."""
-        canonical = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
+        said: Any = self.content()
+        degraded = self.degraded_content()
+        if degraded != _USUAL_WHEN_DEGRADED:
+            said = {"policies": said, "degraded": degraded}
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return sha256(canonical.encode()).hexdigest()[:_DIGITS]
+
+
+_USUAL_WHEN_DEGRADED: Final = Policies().degraded_content()
 
 
 def _row(policy: Policy | None) -> NDArray[np.float32]:

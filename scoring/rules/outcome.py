@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from scoring.rules.load import Scope
 
 Status = Literal["match", "no_match", "error", "snoozed", "off"]
-DecidedBy = Literal["allow_list", "deny_list", "rules", "model", "default"]
+DecidedBy = Literal["allow_list", "deny_list", "rules", "degraded", "model", "default"]
 
 
 class Reason(NamedTuple):
