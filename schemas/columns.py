@@ -10,6 +10,16 @@ from typing import Any, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+U8 = NDArray[np.uint8]
+I8 = NDArray[np.int8]
+U16 = NDArray[np.uint16]
+U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+F32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
 Rows = NDArray[np.intp]
 Chosen = Rows | slice  # a slice has a start and a stop inside the columns, and no step
 T = TypeVar("T", bound="Columns")
