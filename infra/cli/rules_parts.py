@@ -1,4 +1,4 @@
-"""What the commands of ``clickgoose rules`` share: options, files that are read, examples that are run, and refusals."""
+"""What the commands of ``clickgoose rules`` share: options, reading, running examples, and refusals."""
 
 from __future__ import annotations
 

@@ -23,11 +23,14 @@ Value = bool | int | float | str
 class CatalogueName(NamedTuple):
     """A catalogue of a ruleset: the merchant's own ones and the global ones are different even where ids agree.
 
-    The store adds the merchant whose event it is: history is never shared between merchants.
+    The store adds the merchant whose event it is: history is never shared between merchants. What the members are is
+    part of the name, so a changed definition begins a new history, and one that is the same in several rulesets (a
+    draft in shadow, the next version) is shared by them.
     """
 
     scope: Literal["own", "global"]
     id: str
+    definition: str = ""  # digest of what the members are; the window is no part of it
 
 
 class Query(NamedTuple):

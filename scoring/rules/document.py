@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 from scoring.rules.answers import CatalogueName, Function
@@ -21,6 +23,7 @@ MOST_RULES: Final = 1_000
 MOST_CATALOGUES: Final = 200
 DEEPEST: Final = 8
 MOST_LEAVES: Final = 64  # comparisons in a rule
+_DEFINITION: Final = 12  # hexadecimal digits of the digest of a catalogue's definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,14 @@ class Catalogue:
     value: str | None = None  # None: 1
     time: str | None = None  # None: the event's own
     dedupe: str | None = None  # None: the event's id
+
+
+def definition_of(
+    event_types: Iterable[str], entity: str, value: str | None, time: str | None, dedupe: str | None
+) -> str:
+    """Return a digest of what a catalogue's members are: 12 hexadecimal digits, whatever the order of event types."""
+    said = json.dumps([sorted(set(event_types)), entity, value, time, dedupe])
+    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:_DEFINITION]
 
 
 @dataclass(frozen=True, slots=True)

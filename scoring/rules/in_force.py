@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from scoring.rules.evaluate import Engine
+from scoring.rules.answers import CatalogueName, Write
+from scoring.rules.evaluate import Engine, Plan
 from scoring.rules.ruleset import Rulebook
 
 
@@ -31,3 +32,19 @@ class InForce:
 CurrentRules = Callable[[], InForce]
 """Gives what is in force; it may be another value at each call, and never waits."""
 NO_RULES = InForce()
+
+
+def joined_writes(plans: Iterable[Plan]) -> tuple[Write, ...]:
+    """Return what an event adds to history by the plans of the live engine and of shadows, each once.
+
+    Rulesets share the history of a catalogue that they define alike, whatever its window: the longest is kept, as what
+    the shorter one would drop is gone for the other too.
+    """
+    found: dict[tuple[CatalogueName, str, str], Write] = {}
+    for plan in plans:
+        for write in plan.writes:
+            name = write.catalogue, write.entity, write.dedupe
+            other = found.get(name)
+            if other is None or write.window > other.window:
+                found[name] = write
+    return tuple(found.values())

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, cast
 
 from scoring.rules.answers import CatalogueName
-from scoring.rules.document import MOST_CATALOGUES, MOST_RULES, STATUSES, Actions, Catalogue, Rule, Status
+from scoring.rules.document import (
+    MOST_CATALOGUES,
+    MOST_RULES,
+    STATUSES,
+    Actions,
+    Catalogue,
+    Rule,
+    Status,
+    definition_of,
+)
 from scoring.rules.load_conditions import ConditionReader
 from scoring.rules.load_examples import ExampleReader
 from scoring.rules.load_operands import LONGEST_NAME, Known, OperandReader, is_number
@@ -94,8 +103,9 @@ class _FileReader:
         entity = texts.get("entity")
         if len(self.say.mistakes) > before or window is None or entity is None:
             return None
-        name = CatalogueName(self._scope, key.value)
-        return Catalogue(name, types, entity, window, texts.get("value"), texts.get("time"), texts.get("dedupe"))
+        said = texts.get("value"), texts.get("time"), texts.get("dedupe")
+        name = CatalogueName(self._scope, key.value, definition_of(types, entity, *said))
+        return Catalogue(name, types, entity, window, *said)
 
     def rules(self, found: dict[str, Rule], known: Known) -> None:
         """Add the rules of the file to those of the ruleset."""
