@@ -13,11 +13,12 @@ _AGES = {
     "events": "occurred_at",
     "features": "written_at",
     "raw_archive": "appended_at",
-    "dead_letters": "received_at",
+    "dead_letters": "written_at",
+    "dead_letter_states": "changed_at",
     "events_per_minute": "minute",
 }
 # Days after which a table's rows are deleted whatever the tiers say: its migration says why.
-_KEPT_AT_MOST = {"features": 120}
+KEPT_AT_MOST = {"features": 120, "dead_letters": 400, "dead_letter_states": 400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Tiers:
 
     def _of(self, table: str, column: str) -> list[str]:
         age = f"toDateTime({column}) + INTERVAL"
-        kept = min((days for days in (self.keep_days, _KEPT_AT_MOST.get(table)) if days is not None), default=None)
+        kept = min((days for days in (self.keep_days, KEPT_AT_MOST.get(table)) if days is not None), default=None)
         moves = [
             f"{age} {days} DAY {action}"
             for days, action in ((self.warm_days, "TO VOLUME 'warm'"), (self.cold_days, "TO VOLUME 'cold'"))
