@@ -10,7 +10,7 @@ _NOTHING: Final = Standing()
 
 
 class MerchantLists(Protocol):
-    """The lists of one merchant, and the global ones."""
+    """The lists of one merchant, and the global ones. It may be false where there are none: then nothing is asked."""
 
     def member(self, membership: Membership, /) -> Entry | Unanswered | None:
         """Return the line of the list that has the value, None where it has not."""
@@ -32,6 +32,10 @@ class NoLists:
     def of(self, merchant: str, /) -> NoLists:
         """Return itself: the same holds for everybody."""
         return self
+
+    def __bool__(self) -> bool:
+        """Return that nobody needs to ask."""
+        return False
 
     def member(self, membership: Membership, /) -> None:
         """Return that no list has the value."""
