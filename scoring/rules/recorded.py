@@ -1,0 +1,120 @@
+"""From a decision to its record: entities become keyed digests, and personal data is taken out of the rest.
+
+The digest of an entity is the one that history names it by, so it is the same for the same entity of a merchant
+wherever it is shown, as a text or as a number, and says nothing to whoever does not know the entity key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from schemas.decision_record import DecisionRecord, Limits, RuleSaid, ShadowSaid, SignalSeen
+from schemas.redaction import NOT_READ, holds_in_id, pointer, redact_json
+from scoring.rules.evaluate import Judgement
+from scoring.rules.history_keys import HistoryKeys
+from scoring.rules.outcome import Outcome
+from scoring.rules.program import Happening, entity_text
+
+ENTITIES: Final = "entities"
+_TOLD: Final = frozenset(("match", "error", "snoozed"))
+
+
+class Request(NamedTuple):
+    """What was asked: the event as rules saw it, and when it came."""
+
+    merchant: str
+    happening: Happening
+    received_at: int  # ms
+    session_id: str = ""  # hex
+
+
+def record_of(
+    request: Request,
+    outcome: Outcome,
+    known: Judgement,
+    *,
+    keys: HistoryKeys,
+    decided: tuple[str, str] | None = None,
+    shadows: Sequence[Outcome] = (),
+    limits: Limits | None = None,
+    policy: str = "",
+    microseconds: int = 0,
+) -> DecisionRecord:
+    """Return the record of a decision. ``known``: what the rules were told of the session.
+
+    ``decided``: decision and by what, where that is not the outcome's: a policy decides for what was degraded.
+    """
+    merchant, happening = request.merchant, request.happening
+    entities, hidden = digested(happening.event.get(ENTITIES), keys, merchant)
+    data = redact_json(happening.event.get("data"))
+    return DecisionRecord(
+        merchant=merchant,
+        event_id=entity_digest(keys, merchant, happening.id) if holds_in_id(happening.id) else happening.id,
+        event_type=happening.event_type,
+        occurred_at=happening.at,
+        received_at=request.received_at,
+        session_id=request.session_id,
+        entities=entities,
+        data=data.value,
+        redacted=(*hidden, *(f"/data{place}" for place in data.places)),
+        signals={name: SignalSeen(seen.result, seen.confidence) for name, seen in known.signals.items()},
+        decision=decided[0] if decided else outcome.decision,
+        by=decided[1] if decided else outcome.by,
+        score=outcome.score,
+        added=outcome.added,
+        model_score=known.score,
+        matched=outcome.matched,
+        tags=outcome.tags,
+        alerts=outcome.alerts,
+        trace=tuple([RuleSaid(*traced) for traced in outcome.trace if traced.status in _TOLD]),
+        stopped_by=outcome.stopped_by,
+        rulesets=outcome.rulesets,
+        shadows=tuple([_shadow(shadow) for shadow in shadows]),
+        degraded=outcome.degraded,
+        policy=policy,
+        limits=limits,
+        microseconds=microseconds,
+    )
+
+
+def _shadow(outcome: Outcome) -> ShadowSaid:
+    errors = tuple([traced.rule for traced in outcome.trace if traced.status == "error"])
+    return ShadowSaid(outcome.rulesets, outcome.decision, outcome.by, outcome.score, outcome.matched, errors)
+
+
+def entity_digest(keys: HistoryKeys, merchant: str, entity: str) -> str:
+    """Return the 22 characters that stand for an entity of a merchant."""
+    return keys.entity(merchant, entity).partition(b"{")[2][:-1].decode()
+
+
+def digested(entities: Any, keys: HistoryKeys, merchant: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return entities with a digest for each value, in the form that they had, and the places of what is no entity."""
+    if not isinstance(entities, Mapping):
+        return {}, () if entities is None else (f"/{ENTITIES}",)
+    found: dict[str, Any] = {}
+    hidden: list[str] = []
+    for kind, value in entities.items():
+        name = _kind(str(kind), found)
+        many = value if isinstance(value, list) else [value]
+        made = [_digest(one, keys, merchant) for one in many]
+        hidden += [pointer((ENTITIES, name)) for one in made if one == NOT_READ][:1]
+        found[name] = made if isinstance(value, list) else made[0]
+    return found, tuple(hidden)
+
+
+def _digest(value: Any, keys: HistoryKeys, merchant: str) -> Any:
+    """Return a digest, None where there is no entity, and a mark for what rules cannot take for one either."""
+    text = entity_text(value)
+    if isinstance(text, str):
+        return entity_digest(keys, merchant, text)
+    return None if text is None else NOT_READ
+
+
+def _kind(kind: str, taken: Mapping[str, Any]) -> str:
+    (kept,) = redact_json({kind: None}).value
+    number, wanted = 1, kept
+    while kept in taken:
+        number += 1
+        kept = f"{wanted}#{number}"
+    return str(kept)
