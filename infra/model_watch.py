@@ -12,8 +12,9 @@ import threading
 from flows.metrics import FlowMetrics
 from scoring.deployment import Deployment
 from scoring.model import Model, ModelError
-from scoring.registry import Registry, StorageAway
+from scoring.registry import Registry
 from scoring.rollout import Roles, Rollout
+from scoring.storage import StorageAway
 
 log = logging.getLogger("clickgoose.models")
 _CLOSE_SECONDS = 1.0

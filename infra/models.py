@@ -12,9 +12,10 @@ from pathlib import Path
 from infra.object_storage import SCHEMES, ObjectStorage, open_object_store
 from infra.settings import Settings
 from scoring.model import MODELS, ModelError
-from scoring.registry import DirectoryStorage, Registry, Storage
+from scoring.registry import Registry
 from scoring.rollout import Author
 from scoring.signing import TRUSTED_KEYS_FILE, BadKey, Signer, Trust, read_keys
+from scoring.storage import DirectoryStorage, Storage
 
 
 def registry_of(settings: Settings, root: str | None = None) -> Registry:

@@ -15,8 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scoring.model import ModelError
-from scoring.registry import StorageAway, Stored
+from scoring.storage import RegistryError, StorageAway, Stored
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -29,9 +28,9 @@ _TOOK = re.compile(r" in [0-9.]+(ns|µs|ms|s)\b.*? - ")
 
 
 def open_object_store(address: str) -> ObjectStore:
-    """Return a client. ModelError where the library is missing or the address is wrong. It does not connect yet."""
+    """Return a client. RegistryError where the library is missing or the address is wrong. It does not connect yet."""
     if find_spec("obstore") is None:
-        raise ModelError(f"{address} needs obstore: pip install 'clickgoose[objects]'")
+        raise RegistryError(f"{address} needs obstore: pip install 'clickgoose[objects]'")
     from obstore.exceptions import BaseError  # noqa: PLC0415 - of an optional extra
     from obstore.store import from_url  # noqa: PLC0415
 
@@ -47,7 +46,7 @@ def open_object_store(address: str) -> ObjectStore:
             retry_config={"max_retries": _RETRIES, "retry_timeout": _TIMEOUT},
         )
     except (BaseError, ValueError) as error:
-        raise ModelError(f"{address} is no address of an object store: {_first_line(error)}") from error
+        raise RegistryError(f"{address} is no address of an object store: {_first_line(error)}") from error
 
 
 class ObjectStorage:
@@ -104,7 +103,7 @@ class ObjectStorage:
         try:
             yield
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise ModelError(
+            raise RegistryError(
                 f"{self._address} refuses these credentials; see docs/models.md for their names"
             ) from error
         except (BaseError, OSError, ValueError) as error:

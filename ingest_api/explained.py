@@ -18,8 +18,9 @@ from scoring.exact_factors import DIGITS, group_shares
 from scoring.features import feature_schema
 from scoring.model import MODELS, Model, ModelError
 from scoring.provenance import FEATURES_QUERY, StoredDecision, StoredFeatures, decide_again, event_query, same_bits
-from scoring.registry import DirectoryStorage, Registry, StorageAway
+from scoring.registry import Registry
 from scoring.shap import Exact, ExactExplainer, check_score
+from scoring.storage import DirectoryStorage, StorageAway
 from scoring.stored_features import FeaturesError, unpack
 
 log = logging.getLogger("ingest.explain")

@@ -28,6 +28,7 @@ from scoring.policy import Policy
 from scoring.rollout import ROLLOUT_FILE
 from scoring.rollout import decode as decode_rollout
 from scoring.signing import ANYBODY, SIGNATURE_FILE, BadSignature, Trust
+from scoring.storage import RegistryError
 from scoring.training_set import Window
 
 MODELS = Path(__file__).parent / "models"
@@ -37,8 +38,8 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NAMED = 5  # names in one sentence
 
 
-class ModelError(ValueError):
-    """A model cannot be used; the text is one sentence that says why and what to do."""
+ModelError = RegistryError
+"""A model cannot be used; the text is one sentence that says why and what to do."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,117 +6,23 @@ object store that is injected. A version is never changed once it is there; only
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from scoring.model import MANIFEST_FILE, Manifest, Model, ModelError, check_fit, decode_manifest, digest
 from scoring.rollout import ROLLOUT_FILE, Rollout, decode, encode, is_version
 from scoring.signing import ANYBODY, SIGNATURE_FILE, BadSignature, Signer, Trust
+from scoring.storage import Storage, StorageAway, told, write_whole
 
 Transition = Callable[[Rollout | None], Rollout]
 
 
-class StorageAway(ModelError):
-    """The storage did not answer: it may later."""
-
-
 class RolloutConflict(ModelError):
     """Somebody else changed the roll-out between reading and writing it."""
-
-
-class Stored(NamedTuple):
-    """A file as it was read."""
-
-    data: bytes
-    tag: str  # changes when the file does
-
-
-class Storage(Protocol):
-    """Files under a root, by names as ``goose-1a2b3c4d/model.onnx``. StorageAway where it cannot be asked."""
-
-    @property
-    def address(self) -> str:
-        """Return where it is, for people."""
-        ...
-
-    def folders(self) -> tuple[str, ...]:
-        """Return the names of the folders in the root, in order."""
-        ...
-
-    def read(self, name: str) -> Stored | None:
-        """Return a file, or none where there is none."""
-        ...
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file whole."""
-        ...
-
-    def replace(self, name: str, data: bytes, tag: str | None) -> bool:
-        """Write a file where it still has this tag (none: where there is none still); else return False."""
-        ...
-
-    def directory(self, version: str) -> Path | None:
-        """Return where a version lies as a directory already, or none where it must be fetched."""
-        ...
-
-
-class DirectoryStorage:
-    """A directory of this host, or one that is mounted."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    @property
-    def address(self) -> str:
-        """Return the path."""
-        return str(self._root)
-
-    def folders(self) -> tuple[str, ...]:
-        """Return the names of the folders in the root, in order."""
-        with _told(self._root):
-            return tuple(sorted(path.name for path in self._root.iterdir() if path.is_dir()))
-
-    def read(self, name: str) -> Stored | None:
-        """Return a file, or none where there is none."""
-        with _told(self._root / name):
-            try:
-                data = (self._root / name).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-        return Stored(data, digest(data))
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write a file beside and move it in place."""
-        path = self._root / name
-        with _told(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, data)
-
-    def replace(self, name: str, data: bytes, tag: str | None) -> bool:
-        """Compare and write under a lock of the root: other writers wait."""
-        with _told(self._root / name):
-            self._root.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._root, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                present = self.read(name)
-                if (present.tag if present else None) != tag:
-                    return False
-                write_whole(self._root / name, data)
-            finally:
-                os.close(lock)
-        return True
-
-    def directory(self, version: str) -> Path | None:
-        """Return the version's directory."""
-        return self._root / version
 
 
 class Registry:
@@ -223,7 +129,7 @@ class Registry:
     def keep_rollout(self, rollout: Rollout) -> None:
         """Note a roll-out in the cache, for a start while the object store is away."""
         if self._cache is not None:
-            with _told(self._cache):
+            with told(self._cache):
                 self._cache.mkdir(parents=True, exist_ok=True)
                 write_whole(self._cache / ROLLOUT_FILE, encode(rollout))
 
@@ -288,7 +194,7 @@ class Registry:
 
     def _fetch(self, version: str, kept: Path, manifest: Manifest, data: bytes) -> None:
         """Write a version beside, compare every digest, then move it in place."""
-        with _told(kept):
+        with told(kept):
             kept.parent.mkdir(parents=True, exist_ok=True)
             beside = Path(tempfile.mkdtemp(dir=kept.parent, prefix=f".{version}."))
             try:
@@ -309,21 +215,6 @@ class Registry:
                 raise
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside and move it in place: no reader and no crash meets half of it."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def _complete(directory: Path, manifest: Manifest, data: bytes) -> bool:
     """Return whether a directory holds this very version."""
     try:
@@ -332,15 +223,6 @@ def _complete(directory: Path, manifest: Manifest, data: bytes) -> bool:
         )
     except OSError:
         return False
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what a disk refuses into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise ModelError(f"{error.filename or path}: {error.strerror or error}; choose another place") from error
 
 
 @contextmanager

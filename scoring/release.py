@@ -28,12 +28,13 @@ from scoring.model import (
     version_of,
 )
 from scoring.model_card import SEMI_SYNTHETIC, card
-from scoring.registry import DirectoryStorage, Registry
+from scoring.registry import Registry
 from scoring.report import Report
 from scoring.report_file import PAGE_FILE, REPORT_FILE
 from scoring.report_page import page
 from scoring.rollout import Author, promoted
 from scoring.signing import SIGNATURE_FILE, Signer
+from scoring.storage import DirectoryStorage
 from scoring.train import Calibration, Plan, Trained
 from scoring.trees import load_booster, read_forest
 from scoring.verify import Parity, golden_of, verify

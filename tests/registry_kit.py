@@ -12,10 +12,11 @@ import msgspec
 
 from scoring.golden import GOLDEN_FILE, Golden
 from scoring.model import MANIFEST_FILE, MODEL_FILE, Manifest, digest, version_of
-from scoring.registry import DirectoryStorage, Registry
+from scoring.registry import Registry
 from scoring.release import release
 from scoring.rollout import Author, promoted
 from scoring.signing import SIGNATURE_FILE, Signer, Trust
+from scoring.storage import DirectoryStorage
 from scoring.train import train
 from tests.tiny_model import TINY, tiny_model, tiny_set
 

@@ -99,7 +99,8 @@ def fetch(
 
     Exit codes: 0 done; 1 refused, or the store does not answer; 2 wrong use.
     """
-    from scoring.registry import DirectoryStorage, Registry
+    from scoring.registry import Registry
+    from scoring.storage import DirectoryStorage
 
     with told(), errors().status(f"fetching {version}"):
         registry = opened(models)

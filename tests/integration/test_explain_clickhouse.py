@@ -30,8 +30,9 @@ from scoring.explain import Explainer
 from scoring.groups import GROUP_CODES
 from scoring.model import Model
 from scoring.policy import FixedPolicies, Policies, Policy
-from scoring.registry import DirectoryStorage, Registry
+from scoring.registry import Registry
 from scoring.release import release
+from scoring.storage import DirectoryStorage
 from scoring.stored_features import pack, unpack
 from tests.ingest_kit import KEYS, MemoryAppender, MemoryRedis, bearer, code, config, running
 from tests.stack_fixture import Namespace

@@ -17,8 +17,9 @@ from infra.cli import model
 from infra.model_watch import ModelWatch
 from infra.models import registry_of
 from infra.settings import Settings
-from scoring.registry import RolloutConflict, StorageAway
+from scoring.registry import RolloutConflict
 from scoring.rollout import promoted, shadowed
+from scoring.storage import StorageAway
 from tests.registry_kit import ALICE, put, two_models
 from tests.s3_process import BUCKET, s3_server
 

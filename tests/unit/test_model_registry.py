@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from scoring.model import MANIFEST_FILE, MODEL_FILE, Model, ModelError
-from scoring.registry import DirectoryStorage, Registry, RolloutConflict
+from scoring.registry import Registry, RolloutConflict
 from scoring.rollout import ROLLOUT_FILE, promoted, shadowed
 from scoring.signing import SIGNATURE_FILE, BadKey, Signer, Trust, key_id, read_keys
+from scoring.storage import DirectoryStorage
 from tests.registry_kit import ALICE, BAD, BOB, put, registry_in, two_models, with_manifest
 
 (ONE, ONE_FILES), (TWO, TWO_FILES) = two_models()

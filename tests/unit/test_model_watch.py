@@ -16,10 +16,11 @@ from prometheus_client import CollectorRegistry
 from flows.metrics import FlowMetrics
 from infra.model_watch import ModelWatch, roles_of
 from scoring.model import MODEL_FILE, ModelError
-from scoring.registry import DirectoryStorage, Registry, StorageAway, Stored
+from scoring.registry import Registry
 from scoring.rollout import ROLLOUT_FILE, promoted, rolled_back, shadowed
 from scoring.signing import Signer, Trust
 from scoring.stage import ScoreStage
+from scoring.storage import DirectoryStorage, StorageAway, Stored
 from tests.registry_kit import ALICE, BAD, BOB, put, registry_in, two_models
 from tests.tiny_model import visitors
 
