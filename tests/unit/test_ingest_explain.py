@@ -24,8 +24,9 @@ from scoring.groups import GROUP_CODES
 from scoring.model import Model
 from scoring.policy import decide
 from scoring.provenance import COLUMNS
-from scoring.registry import DirectoryStorage, Registry, StorageAway
+from scoring.registry import Registry
 from scoring.release import release
+from scoring.storage import DirectoryStorage, StorageAway
 from scoring.stored_features import pack
 from tests.ingest_kit import KEYS, MemoryAppender, MemoryRedis, Tier, bearer, code, config, open_page, running, tier
 from tests.tiny_model import TINY, tiny_model, tiny_set
