@@ -27,10 +27,10 @@ from typing import Any
 
 import yaml
 
-from infra.yaml_places import Problem, ProblemsFound, compose, line_of
 from ingest_api.merchants import Merchants
 from schemas.envelope import EVENT_TYPE_FORM
 from scoring.policy import LIMITS, Policies, Policy
+from scoring.yaml_places import Problem, ProblemsFound, compose, line_of
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _DEFAULT, _EVENT_TYPES, _MERCHANTS = "default", "event_types", "merchants"

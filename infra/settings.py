@@ -169,6 +169,17 @@ class ModelSettings(Section):
     watch_seconds: float = Field(default=1.0, gt=0, le=3600, description="How often the flow looks at the roll-out")
 
 
+class RulesSettings(Section):
+    """Where published rules are."""
+
+    root: str | None = Field(
+        default=None, description="A directory, or s3://, gs:// or az://; unset: the directory <home>/rules"
+    )
+    watch_seconds: float = Field(
+        default=0.25, gt=0, le=60, description="How often each process looks for rules that were published"
+    )
+
+
 class StackSettings(Section):
     """The local stack's own choices; a part whose address is set above is not started at all."""
 
@@ -195,6 +206,7 @@ class Settings(BaseSettings):
     flow: FlowSettings = FlowSettings()
     stack: StackSettings = StackSettings()
     models: ModelSettings = ModelSettings()
+    rules: RulesSettings = RulesSettings()
     model_version: str | None = Field(
         default=None, description="Pins one version: the roll-out is not looked at; unset: what rollout.json names"
     )

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.rules_files import placed
 from scoring.rules.answers import Entity, Entry, Membership, Standing
 from scoring.rules.evaluate import Engine, Happening, Judgement
 from scoring.rules.given import GivenAnswers
@@ -15,6 +14,7 @@ from scoring.rules.memory_history import MemoryHistory
 from scoring.rules.outcome import Outcome
 from scoring.rules.places import Mistake
 from scoring.rules.ruleset import Rulebook, Ruleset
+from scoring.rules.texts import placed
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 MINUTE, DAY = 60_000, 86_400_000

@@ -38,7 +38,7 @@ def check(
       clickgoose policies check policies.yaml --json
     """
     from infra.policies_file import read_policies
-    from infra.yaml_places import ProblemsFound
+    from scoring.yaml_places import ProblemsFound
 
     try:
         policies = read_policies(file)
@@ -100,8 +100,8 @@ def show(
 
 def _policies(path: Path | None) -> Policies:
     from infra.policies_file import read_policies
-    from infra.yaml_places import ProblemsFound
     from scoring.policy import Policies
+    from scoring.yaml_places import ProblemsFound
 
     if path is None:
         return Policies()

@@ -18,8 +18,8 @@ from infra.cli import app
 from infra.file_watch import FileWatch
 from infra.policies import PoliciesRefused, WatchedPolicies
 from infra.policies_file import parse_policies, read_policies
-from infra.yaml_places import MAX_BYTES, ProblemsFound
 from scoring.policy import USUAL_MARGIN, Policies, Policy
+from scoring.yaml_places import MAX_BYTES, ProblemsFound
 
 GOOD = """
 # Thresholds of all shops.

@@ -10,13 +10,14 @@ import jsonschema
 import pytest
 import yaml
 
-from infra.rules_files import placed, read_rules
+from infra.rules_files import read_rules
 from schemas.smart_signals import SMART_SIGNALS
 from scoring.rules.document import MOST_BYTES, MOST_RULES, All, Comparison, FieldOperand, HistoryOperand
 from scoring.rules.load import load
 from scoring.rules.load_operands import KINDS, MODIFIERS
 from scoring.rules.places import Mistake
 from scoring.rules.ruleset import Rulebook
+from scoring.rules.texts import placed
 from tests.rules_kit import loaded, mistakes, one_rule, ruleset
 
 ROOT = Path(__file__).parents[2]
