@@ -8,8 +8,8 @@ ALTER TABLE events
     ADD COLUMN IF NOT EXISTS alerts_text String EPHEMERAL '',
     ADD COLUMN IF NOT EXISTS tried_rulesets_text String EPHEMERAL '',
     ADD COLUMN IF NOT EXISTS tried_decisions_text String EPHEMERAL '',
-    ADD COLUMN IF NOT EXISTS tags Array(LowCardinality(String)) DEFAULT if(tags_text = '', [], splitByChar(',', tags_text)) COMMENT 'of the rules that matched',
-    ADD COLUMN IF NOT EXISTS alerts Array(LowCardinality(String)) DEFAULT if(alerts_text = '', [], splitByChar(',', alerts_text)) COMMENT 'whom they alert',
+    ADD COLUMN IF NOT EXISTS tags Array(LowCardinality(String)) DEFAULT if(tags_text = '', [], splitByChar('\x1f', tags_text)) COMMENT 'of the rules that matched',
+    ADD COLUMN IF NOT EXISTS alerts Array(LowCardinality(String)) DEFAULT if(alerts_text = '', [], splitByChar('\x1f', alerts_text)) COMMENT 'whom they alert',
     ADD COLUMN IF NOT EXISTS tried_rulesets Array(LowCardinality(String)) DEFAULT if(tried_rulesets_text = '', [], splitByChar(',', tried_rulesets_text)) COMMENT 'rulesets that judged in the shadow',
     ADD COLUMN IF NOT EXISTS tried_decisions Array(LowCardinality(String)) DEFAULT if(tried_rulesets_text = '', [], splitByChar(',', tried_decisions_text)) COMMENT 'what would be decided with each of them in place of the live ones',
     ADD COLUMN IF NOT EXISTS ruling String CODEC(ZSTD) COMMENT 'JSON of schemas.ruling.Ruling: trace of the rules, and what stores answered them; empty where no rule looks at such events';
