@@ -3,17 +3,19 @@
 ::
 
     default: {review: 40, deny: 80, margin: 5}
+    degraded: review
     event_types:
       login: {review: 60, deny: 90}
     merchants:
       shop-1:
         review: 35
         deny: 70
+        degraded: deny
         event_types:
           pay_out: {review: 20, deny: 50}
 
 All parts may be left out. Each policy is whole: ``review`` and ``deny`` always, ``margin`` where it is not the usual
-one.
+one. ``degraded``: what decides where rules could not ask history or lists.
 """
 
 from __future__ import annotations
@@ -29,11 +31,11 @@ import yaml
 
 from ingest_api.merchants import Merchants
 from schemas.envelope import EVENT_TYPE_FORM
-from scoring.policy import LIMITS, Policies, Policy
+from scoring.policy import LIMITS, WHEN_DEGRADED, Policies, Policy, WhenDegraded
 from scoring.yaml_places import Problem, ProblemsFound, compose, line_of
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-_DEFAULT, _EVENT_TYPES, _MERCHANTS = "default", "event_types", "merchants"
+_DEFAULT, _EVENT_TYPES, _MERCHANTS, _DEGRADED = "default", "event_types", "merchants", "degraded"
 
 
 def read_policies(path: Path) -> Policies:
@@ -60,20 +62,36 @@ class _Reader:
                 Problem(1, "the file is empty; give a default, or unset CLICKGOOSE_FLOW__POLICIES_FILE")
             )
             return Policies()
-        parts = dict(self._items(root, "the file", (_DEFAULT, _EVENT_TYPES, _MERCHANTS)))
+        parts = dict(self._items(root, "the file", (_DEFAULT, _DEGRADED, _EVENT_TYPES, _MERCHANTS)))
         default = self._policy(parts[_DEFAULT], _DEFAULT) if _DEFAULT in parts else None
+        degraded = self._when_degraded(parts, "")
         of_event_type = dict(self._event_types(parts.get(_EVENT_TYPES), _EVENT_TYPES))
         of_merchant: dict[str, Policy] = {}
         of_both: dict[tuple[str, str], Policy] = {}
+        degraded_of: dict[str, WhenDegraded] = {}
         for merchant, node in self._merchants(parts.get(_MERCHANTS)):
             where = f"{_MERCHANTS}.{merchant}"
-            fields = dict(self._items(node, where, (*LIMITS, _EVENT_TYPES)))
+            fields = dict(self._items(node, where, (*LIMITS, _DEGRADED, _EVENT_TYPES)))
+            if said := self._when_degraded(fields, f"{where}."):
+                degraded_of[merchant] = said
             for event_type, policy in self._event_types(fields.get(_EVENT_TYPES), f"{where}.{_EVENT_TYPES}"):
                 of_both[merchant, event_type] = policy
             if set(LIMITS) & set(fields) or not fields:
                 found = self._policy_of(fields, node, where)
                 of_merchant |= {merchant: found} if found else {}
-        return Policies(default, of_event_type, of_merchant, of_both)
+        return Policies(default, of_event_type, of_merchant, of_both, degraded or "model", degraded_of)
+
+    def _when_degraded(self, fields: dict[str, yaml.Node], where: str) -> WhenDegraded | None:
+        node = fields.get(_DEGRADED)
+        if node is None:
+            return None
+        found = node.value if isinstance(node, yaml.ScalarNode) else None
+        for known in WHEN_DEGRADED:
+            if found == known:
+                return known
+        shown = "not one word" if found is None else repr(found)
+        self._say(line_of(node), f"{where}{_DEGRADED} is {shown}; give {', '.join(WHEN_DEGRADED[:-1])} or model")
+        return None
 
     def _merchants(self, node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
         for merchant, value, line in self._entries(node, _MERCHANTS):

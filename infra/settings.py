@@ -73,6 +73,11 @@ class IngestSettings(Section):
     address_requests_per_minute: int = Field(default=6_000, ge=1)
     merchant_labels_per_minute: int = Field(default=60_000, ge=1_000)
     merchant_explanations_per_minute: int = Field(default=60, ge=1)
+    merchant_decisions_per_second: int = Field(default=5_000, ge=1)
+    max_decision_bytes: int = Field(default=65_536, ge=1_024, le=262_144)
+    decision_ttl_seconds: int = Field(
+        default=86_400, ge=60, description="So long an event id stands with the answer that it was given"
+    )
     produce_timeout_ms: int = Field(default=2_000, ge=100)
     spool_max_bytes: int = Field(default=4 * 1024**3, ge=1024**2)
     trusted_proxies: tuple[str, ...] = Field(

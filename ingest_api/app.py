@@ -21,6 +21,8 @@ from ingest_api import errors
 from ingest_api.agent_files import agent_router
 from ingest_api.clickhouse_link import Connect
 from ingest_api.config import IngestConfig
+from ingest_api.decider import Sources
+from ingest_api.decisions import decisions_router
 from ingest_api.delivery import Appender
 from ingest_api.direct import Direct
 from ingest_api.events import events_router
@@ -37,6 +39,7 @@ _ROUTES = {
     "/v1/sessions": "sessions",
     "/v1/events": "events",
     "/v1/labels": "labels",
+    "/v1/decisions": "decisions",
     "/healthz": "healthz",
     "/readyz": "readyz",
     "/metrics": "metrics",
@@ -57,6 +60,7 @@ _ROUTERS = (
     scores_router,
     explain_router,
     labels_router,
+    decisions_router,
     operations_router,
     agent_router,
 )
@@ -142,13 +146,18 @@ def create_app(
     appender: Appender | None = None,
     redis: Callable[[], Redis] | None = None,
     clickhouse: Connect | None = None,
+    sources: Sources | None = None,
+    decisions: Appender | None = None,
 ) -> IngestApp:
-    """Return the application. BundleError or SpoolError where the agent or the spool directory cannot be used."""
-    parts = assemble(config, clock, registry or CollectorRegistry(), appender, redis, clickhouse)
+    """Return the application. BundleError or SpoolError where the agent or the spool directory cannot be used.
+
+    ``sources``: what decisions are made by; without, there are no rules. ``decisions``: what takes their records.
+    """
+    parts = assemble(config, clock, registry or CollectorRegistry(), appender, redis, clickhouse, sources, decisions)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await parts.delivery.start()
+        await parts.start()
         try:
             yield
         finally:

@@ -46,13 +46,16 @@ def content_type(request: Request, *allowed: str) -> str:
     return found
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body; ApiError 413 before more than ``limit`` bytes are held, whatever Content-Length says."""
+async def read_body(request: Request, limit: int, too_large: str | None = None) -> bytes:
+    """Return the body; ApiError 413 before more than ``limit`` bytes are held, whatever Content-Length says.
+
+    ``too_large``: what is said then, where it is not about events.
+    """
     declared = request.headers.get("content-length")
     if declared is not None and not (declared.isascii() and declared.isdigit() and len(declared) < 16):
         raise ApiError(Code.INVALID_REQUEST)
     if declared is not None and int(declared) > limit:
-        raise ApiError(Code.BODY_TOO_LARGE)
+        raise ApiError(Code.BODY_TOO_LARGE, too_large)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -62,7 +65,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise ApiError(Code.BODY_TOO_LARGE)
+            raise ApiError(Code.BODY_TOO_LARGE, too_large)
         parts.append(part)
         if not message.get("more_body", False):
             return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -44,6 +44,13 @@ class IngestConfig:
     address_requests_per_minute: int = 6_000
     merchant_labels_per_minute: int = 60_000
     merchant_explanations_per_minute: int = 60
+    merchant_decisions_per_second: int = 5_000
+    max_decision_bytes: int = 65_536
+    decision_ttl_seconds: int = 86_400
+    decisions_topic: str = "events.decisions"
+    decisions_spool_dir: Path | None = None  # None: beside the other spool
+    entity_key: bytes = field(default=b"clickgoose entities", repr=False)  # keys every digest of an entity
+    rules_answer_seconds: float = 0.25
     produce_timeout_ms: int = 2_000
     spool_max_bytes: int = 4 * 1024**3
     pending_seconds: int = 120

@@ -15,7 +15,6 @@ from typing import Protocol, TypeVar
 
 from ingest_api.appender import Delivered
 from ingest_api.checks import Reason, Record
-from ingest_api.metrics import Metrics
 from ingest_api.spool import Spool, SpoolError, SpoolState
 
 log = logging.getLogger("ingest.spool")
@@ -39,10 +38,20 @@ class Appender(Protocol):
         """Stop, after what is queued."""
 
 
+class Counts(Protocol):
+    """What is told of a delivery."""
+
+    def produced(self, seconds: float) -> None:
+        """Note how long Kafka took for a request's records."""
+
+    def spool(self, state: SpoolState) -> None:
+        """Note how full the spool is."""
+
+
 class Delivery:
     """Kafka first, then the spool; a background task empties the spool."""
 
-    def __init__(self, appender: Appender, spool: Spool, metrics: Metrics) -> None:
+    def __init__(self, appender: Appender, spool: Spool, metrics: Counts) -> None:
         self.appender = appender
         self._spool, self._metrics = spool, metrics
         self._disk = ThreadPoolExecutor(1, "spool")

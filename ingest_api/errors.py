@@ -48,6 +48,9 @@ class Code(StrEnum):
     MODEL_GONE = "model_gone"
     EXPLAIN_NOT_INSTALLED = "explain_not_installed"
     LABELS_UNAVAILABLE = "labels_unavailable"
+    EVENT_ID_TAKEN = "event_id_taken"
+    EVENT_TIME_AHEAD = "event_time_ahead"
+    DECISION_UNRECORDED = "decision_unrecorded"
     CLICKHOUSE_UNSET = "clickhouse_unset"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
@@ -76,6 +79,9 @@ FAULTS: dict[Code, Fault] = {
     Code.MERCHANT_FORBIDDEN: Fault(403, "This token's merchant may not send events any more."),
     Code.NOT_FOUND: Fault(404, "There is nothing here; check the path and the id."),
     Code.METHOD_NOT_ALLOWED: Fault(405, "This method is not available here; see the Allow header."),
+    Code.EVENT_ID_TAKEN: Fault(
+        409, "This event id was decided with another body; give each event an id of its own, and repeat it unchanged."
+    ),
     Code.FEATURES_GONE: Fault(410, "The features of this event are not kept any more, so nothing can explain it."),
     Code.MODEL_GONE: Fault(410, "The model or the features behind this score are of a build that is gone from here."),
     Code.BODY_TOO_LARGE: Fault(413, "The body is too large; send fewer events at a time."),
@@ -90,6 +96,7 @@ FAULTS: dict[Code, Fault] = {
     Code.INVALID_BEACON: Fault(
         422, "The body is no beacon: u16 length and token, u16 length and signature, then the frames."
     ),
+    Code.EVENT_TIME_AHEAD: Fault(422, "occurred_at lies ahead of our clock; send when the event happened."),
     Code.RATE_LIMITED: Fault(429, "Too many requests; wait as long as Retry-After says."),
     Code.SPOOL_FULL: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),
     Code.SPOOL_UNAVAILABLE: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),
@@ -98,6 +105,9 @@ FAULTS: dict[Code, Fault] = {
         503, "Explanations cannot be made for the moment; ask again after Retry-After."
     ),
     Code.LABELS_UNAVAILABLE: Fault(503, "Labels cannot be stored for the moment; send them again after Retry-After."),
+    Code.DECISION_UNRECORDED: Fault(
+        503, "The decision cannot be recorded for the moment; send the same event again after Retry-After."
+    ),
     Code.CLICKHOUSE_UNSET: Fault(503, "This server knows no ClickHouse, which this call needs; ask who runs it."),
     Code.SHUTTING_DOWN: Fault(503, "This server is being replaced; send the request again."),
     Code.EXPLAIN_NOT_INSTALLED: Fault(501, "This server cannot explain: it runs without clickgoose[train]."),

@@ -15,6 +15,8 @@ from ingest_api.appender import KafkaAppender
 from ingest_api.checks import Checks
 from ingest_api.clickhouse_link import ClickHouseLink, Connect, connector
 from ingest_api.config import IngestConfig
+from ingest_api.decider import Decider, Sources
+from ingest_api.decision_store import DecisionStore
 from ingest_api.delivery import Appender, Delivery
 from ingest_api.explanations import Explanations
 from ingest_api.label_store import LabelStore
@@ -23,8 +25,10 @@ from ingest_api.rates import Rates
 from ingest_api.redis_link import RedisLink
 from ingest_api.redis_link import connect as connect_redis
 from ingest_api.results import Results
+from ingest_api.rule_history import RuleHistory
 from ingest_api.spool import Spool
 from ingest_api.tokens import Tokens
+from scoring.rules.history_keys import HistoryKeys
 
 Clock = Callable[[], int]
 _LABELS_ANSWER_SECONDS = 5.0
@@ -44,6 +48,7 @@ class Parts:
     access: Access
     rates: Rates
     delivery: Delivery
+    decider: Decider
     results: Results
     links: tuple[RedisLink, RedisLink]
     agent: Mapping[str, ServedFile]
@@ -51,6 +56,11 @@ class Parts:
     explanations: Explanations | None
     clickhouse: tuple[ClickHouseLink, ...]
     draining: bool = False
+
+    async def start(self) -> None:
+        """Begin to send what an earlier process left on disk."""
+        await self.delivery.start()
+        await self.decider.delivery.start()
 
     def drain(self) -> None:
         """Prepare to stop: answer long polls, take no new events."""
@@ -61,6 +71,7 @@ class Parts:
         """Stop everything: what is queued goes to Kafka or to disk."""
         await self.results.close()
         await self.delivery.close()
+        await self.decider.delivery.close()
         if self.labels is not None:
             await self.labels.close()
         await asyncio.gather(*(link.close() for link in self.links), *(link.close() for link in self.clickhouse))
@@ -73,6 +84,8 @@ def assemble(
     appender: Appender | None = None,
     redis: Callable[[], Redis] | None = None,
     clickhouse: Connect | None = None,
+    sources: Sources | None = None,
+    decisions: Appender | None = None,
 ) -> Parts:
     """Make the parts; BundleError or SpoolError where the agent or the spool cannot be used."""
     agent = load_bundle(config.agent_dir)
@@ -97,12 +110,31 @@ def assemble(
         access=Access(config, tokens, rates),
         rates=rates,
         delivery=Delivery(kafka, spool, metrics),
+        decider=_decider(config, writes, metrics, sources or Sources(), decisions),
         results=Results(reads, config.max_waiting_polls, writes),
         links=(writes, reads),
         agent=agent,
         labels=LabelStore(writing, clock, metrics) if writing else None,
         explanations=Explanations(asking, config.model_registry) if asking else None,
         clickhouse=to_clickhouse,
+    )
+
+
+def _decider(
+    config: IngestConfig, link: RedisLink, metrics: Metrics, sources: Sources, appender: Appender | None
+) -> Decider:
+    """Return what decides, with a way to Kafka and a spool of its own."""
+    keys = HistoryKeys(config.entity_key)
+    spool = Spool(config.decisions_spool_dir or config.spool_dir / "decisions", config.spool_max_bytes)
+    kafka = appender or KafkaAppender(config.bootstrap, config.decisions_topic, config.produce_timeout_ms)
+    return Decider(
+        sources,
+        DecisionStore(link, config.decision_ttl_seconds, config.rules_answer_seconds),
+        RuleHistory(link, keys, seconds=config.rules_answer_seconds),
+        Delivery(kafka, spool, metrics.decisions),
+        keys,
+        metrics.decisions,
+        config.max_skew_seconds * 1_000,
     )
 
 

@@ -125,6 +125,7 @@ class Rates:
         self._address = RateLimitItemPerMinute(config.address_requests_per_minute, namespace="rate")
         self._labels = RateLimitItemPerMinute(config.merchant_labels_per_minute, namespace="rate")
         self._explanations = RateLimitItemPerMinute(config.merchant_explanations_per_minute, namespace="rate")
+        self._decisions = RateLimitItemPerSecond(config.merchant_decisions_per_second, namespace="rate")
         self._failures = RateLimitItemPerMinute(_FAILURES_PER_MINUTE, namespace="rate")
         self._storage = LinkStorage(link)
         self._shared = FixedWindowRateLimiter(self._storage)
@@ -162,6 +163,10 @@ class Rates:
     async def explanation(self, merchant: str) -> None:
         """Count an explanation, which costs a thousand times what a score costs."""
         await self._charge(_Hit("explain", self._explanations, f"x:{merchant}", 1))
+
+    async def decision(self, merchant: str) -> None:
+        """Count a decision against the merchant's rate of them."""
+        await self._charge(_Hit("decisions", self._decisions, f"d:{merchant}", 1))
 
     async def failure(self, address: bytes) -> None:
         """Count a wrong credential; ApiError 429 where an address tries too many."""

@@ -24,7 +24,7 @@ ALLOW, REVIEW, DENY = (DECISIONS.index(name) for name in ("allow", "review", "de
 USUAL_MARGIN: Final = 5.0  # points of the score, where nobody says another one
 LIMITS: Final = ("review", "deny", "margin")
 WhenDegraded = Literal["allow", "review", "deny", "model"]
-"""What decides where rules could not ask history or lists; model: what is left, rules that need neither and the model."""
+"""What decides where rules could not ask history or lists. model: rules that need neither, and the model."""
 WHEN_DEGRADED: Final[tuple[WhenDegraded, ...]] = get_args(WhenDegraded)
 _DIGITS: Final = 16  # of a digest, in hexadecimal
 _PAIRS_KEPT: Final = 4_096  # merchants with event types whose policy was looked up lately

@@ -296,7 +296,14 @@ class Tier:
 async def tier(directory: Path, *, clock: Clock = now_ms, **changes: Any) -> AsyncIterator[Tier]:
     """Serve a tier in memory, with changes to its configuration and, if need be, a clock of its own (Unix ms)."""
     kafka, redis, clickhouse = MemoryAppender(), MemoryRedis(), MemoryClickHouse()
-    app = create_app(config(directory, **changes), clock=clock, appender=kafka, redis=redis, clickhouse=clickhouse)
+    app = create_app(
+        config(directory, **changes),
+        clock=clock,
+        appender=kafka,
+        redis=redis,
+        clickhouse=clickhouse,
+        decisions=MemoryAppender(),
+    )
     async with running(app) as client:
         yield Tier(app, client, kafka, redis, clickhouse)
 

@@ -59,6 +59,7 @@ def serve(
 
 def ingest_config(settings: Settings, public_url: str, spool: Path | None = None) -> IngestConfig:
     """Return the ingest tier's own configuration; ValueError where a setting is missing or wrong."""
+    from infra.flow_shared import entity_key
     from infra.keys import key_ring
     from ingest_api.config import IngestConfig
     from ingest_api.merchants import Merchants
@@ -88,6 +89,10 @@ def ingest_config(settings: Settings, public_url: str, spool: Path | None = None
         address_requests_per_minute=ingest.address_requests_per_minute,
         merchant_labels_per_minute=ingest.merchant_labels_per_minute,
         merchant_explanations_per_minute=ingest.merchant_explanations_per_minute,
+        merchant_decisions_per_second=ingest.merchant_decisions_per_second,
+        max_decision_bytes=ingest.max_decision_bytes,
+        decision_ttl_seconds=ingest.decision_ttl_seconds,
+        entity_key=entity_key(settings),
         produce_timeout_ms=ingest.produce_timeout_ms,
         spool_max_bytes=ingest.spool_max_bytes,
         trusted_proxies=ingest.trusted_proxies,

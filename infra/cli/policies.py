@@ -12,9 +12,16 @@ if TYPE_CHECKING:
     from scoring.policy import Policies, Policy
 
 policies_app = typer.Typer(
-    help="Check and show the policies file (flow.policies_file): who is reviewed or denied from which score on.",
+    help="Check and show the policies file (flow.policies_file): who is reviewed or denied from which score on, and "
+    "what decides while rules cannot ask.",
     no_args_is_help=True,
 )
+_WHEN_DEGRADED = {
+    "allow": "allow",
+    "review": "review",
+    "deny": "deny",
+    "model": "rules that need neither, and the model, decide",
+}
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -94,7 +101,8 @@ def show(
         return
     typer.echo(
         f"review from {said['review']:g}, deny from {said['deny']:g}, left {said['margin']:g} below: "
-        f"of the {said['of']} ({path or 'no policies file'}, digest {policies.digest})"
+        f"of the {said['of']} ({path or 'no policies file'}, digest {policies.digest})\n"
+        f"while history or lists cannot be asked: {_WHEN_DEGRADED[said['degraded']]}"
     )
 
 
@@ -117,7 +125,8 @@ def _deciding(policies: Policies, merchant: str | None, event_type: str | None) 
     """Return the thresholds that decide, and of what they are."""
     of, found = policies.which(merchant or "", event_type or "")
     policy = found or _own()
-    return {"of": of, "review": policy.review, "deny": policy.deny, "margin": policy.margin}
+    limits = {"of": of, "review": policy.review, "deny": policy.deny, "margin": policy.margin}
+    return limits | {"degraded": policies.when_degraded(merchant or "")}
 
 
 def _own() -> Policy:
@@ -138,7 +147,8 @@ def _own() -> Policy:
 
 def _show_all(named: dict[str, Any], policies: Policies, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(named | {"policies": policies.content()}))
+        said = {"policies": policies.content(), "degraded": policies.degraded_content()}
+        typer.echo(json.dumps(named | said))
         return
     from rich.console import Console
     from rich.table import Table
@@ -151,6 +161,10 @@ def _show_all(named: dict[str, Any], policies: Policies, as_json: bool) -> None:
         limits = (f"{one[name]:g}" for name in ("review", "deny", "margin"))
         table.add_row(one["merchant"] or "every", one["event_type"] or "every", *limits)
     Console().print(table)
+    degraded = policies.degraded_content()
+    typer.echo(f"While history or lists cannot be asked: {_WHEN_DEGRADED[degraded['default']]}")
+    for merchant, said in degraded["merchants"].items():
+        typer.echo(f"  of {merchant}: {_WHEN_DEGRADED[said]}")
 
 
 def _refuse(sentence: str, code: int) -> NoReturn:

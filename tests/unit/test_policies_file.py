@@ -301,6 +301,7 @@ def test_show_says_which_policy_decides_and_where_it_comes_from(tmp_path: Path) 
     assert json.loads(out) == {
         "file": str(file), "digest": read_policies(file).digest, "merchant": "shop-1", "event_type": "pay_out",
         "of": "merchant and event type", "review": 20.0, "deny": 50.0, "margin": 5.0,
+        "degraded": "model",
     }  # fmt: skip
     said = json.loads(run("show", "--json", env=env)[1])
     assert said["policies"] == read_policies(file).content()
