@@ -1,27 +1,23 @@
-"""The registry of the settings: where models lie, whose are taken, and who it is that changes the roll-out."""
+"""The registry of the settings: where models lie, and whose are taken."""
 
 from __future__ import annotations
 
-import getpass
 import hashlib
-import os
-import socket
-from datetime import UTC, datetime
 from pathlib import Path
 
-from infra.object_storage import SCHEMES, ObjectStorage, open_object_store
+from infra.object_storage import SCHEMES
 from infra.settings import Settings
+from infra.storages import storage_of
 from scoring.model import MODELS, ModelError
 from scoring.registry import Registry
-from scoring.rollout import Author
 from scoring.signing import TRUSTED_KEYS_FILE, BadKey, Signer, Trust, read_keys
-from scoring.storage import DirectoryStorage, Storage
+from scoring.storage import DirectoryStorage
 
 
 def registry_of(settings: Settings, root: str | None = None) -> Registry:
     """Return the registry of the settings, or at another root. ModelError where an address or a key is wrong."""
     address = root or settings.models.root or str(MODELS)
-    storage = _storage(address)
+    storage = storage_of(address, "models")
     cache = None if isinstance(storage, DirectoryStorage) else _cache(settings, storage.address)
     return Registry(storage, trust_of(settings, shipped=_is_shipped(address)), cache)
 
@@ -48,24 +44,6 @@ def signer_of(file: Path | None) -> Signer | None:
     except (OSError, BadKey) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelError(f"{file} cannot be used to sign: {reason}") from error
-
-
-def author() -> Author:
-    """Return who runs this, and the time."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        user = f"uid {os.getuid()}"
-    return Author(f"{user}@{socket.gethostname()}", datetime.now(UTC).isoformat(timespec="seconds"))
-
-
-def _storage(address: str) -> Storage:
-    if address.startswith(SCHEMES):
-        return ObjectStorage(address, open_object_store(address))
-    plain = address.removeprefix("file://")
-    if "://" in plain:
-        raise ModelError(f"{address} is no root of models: name a directory, or one of {', '.join(SCHEMES)}")
-    return DirectoryStorage(Path(plain))
 
 
 def _cache(settings: Settings, address: str) -> Path:

@@ -93,15 +93,16 @@ class DirectoryStorage:
 
     def replace(self, name: str, data: bytes, tag: str | None) -> bool:
         """Compare and write under a lock of the root: other writers wait."""
-        with told(self._root / name):
-            self._root.mkdir(parents=True, exist_ok=True)
+        path = self._root / name
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(self._root, os.O_RDONLY)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 present = self.read(name)
                 if (present.tag if present else None) != tag:
                     return False
-                write_whole(self._root / name, data)
+                write_whole(path, data)
             finally:
                 os.close(lock)
         return True

@@ -196,7 +196,7 @@ def verify(version: Version = None, models: Root = None, as_json: Json = False) 
 
 
 def _changed(registry: Registry, transition: Callable[[Rollout | None, Any], Rollout]) -> Rollout:
-    from infra.models import author
+    from infra.storages import author
 
     me = author()
     return registry.change(lambda before: transition(before, me))

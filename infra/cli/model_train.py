@@ -99,8 +99,9 @@ def train(
       clickgoose model train --from files --files data --out models --no-default
     """
     needs_training()
-    from infra.models import author, signer_of
+    from infra.models import signer_of
     from infra.settings import Settings
+    from infra.storages import author
     from infra.training_source import TrainingDataError
     from scoring.model import MODELS, ModelError
     from scoring.release import name_current

@@ -21,7 +21,7 @@ from scoring.rules.conditions import explain, fault_in
 from scoring.rules.document import Rule
 from scoring.rules.outcome import DecidedBy, Outcome, Reason, Status, Traced
 from scoring.rules.program import Happening, Program, Programs, Signal, View, multiplied, of_signal
-from scoring.rules.ruleset import Rulebook, Scoped
+from scoring.rules.ruleset import Joined, Rulebook, Scoped
 from scoring.rules.selector_tokens import Fault
 
 __all__ = ["Engine", "Happening", "Judgement", "Plan", "Signal"]
@@ -38,12 +38,23 @@ class Judgement(NamedTuple):
 
 
 class Engine:
-    """Judges events by a rulebook. Safe to share between threads; a changed rulebook is a new engine."""
+    """Judges events by a rulebook. Safe to share between threads; a changed rulebook is a new engine.
 
-    def __init__(self, book: Rulebook) -> None:
+    ``before``: the engine whose place it takes; what did not change is not compiled again.
+    """
+
+    def __init__(self, book: Rulebook, before: Engine | None = None) -> None:
         self.book = book
-        self._common = Programs(book.of(""))
-        self._of_merchant = {merchant: Programs(book.of(merchant)) for merchant in book.of_merchant}
+        common: Programs | None = before._common if before else None
+        own: Mapping[str, Programs] = before._of_merchant if before else {}
+        self._common: Programs = _programs(book.of(""), common)
+        self._of_merchant: dict[str, Programs] = {
+            merchant: _programs(book.of(merchant), own.get(merchant)) for merchant in book.of_merchant
+        }
+
+    def event_types(self, merchant: str) -> tuple[str, ...]:
+        """Return the event types that a merchant's rules and catalogues name."""
+        return self._of_merchant.get(merchant, self._common).event_types
 
     def program(self, merchant: str, event_type: str) -> Program:
         """Return the rules for a merchant's events of a type."""
@@ -52,6 +63,10 @@ class Engine:
     def plan(self, merchant: str, happening: Happening) -> Plan:
         """Return what must be asked to judge an event, and what it writes."""
         return Plan(self.program(merchant, happening.event_type), View(happening))
+
+
+def _programs(joined: Joined, before: Programs | None) -> Programs:
+    return before if before is not None and before.fit(joined) else Programs(joined)
 
 
 class Plan:

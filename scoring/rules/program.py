@@ -109,6 +109,15 @@ class Programs:
         self._named = {event_type for some in named for event_type in some}
         self._made: dict[str, Program] = {}
 
+    @property
+    def event_types(self) -> tuple[str, ...]:
+        """Return the event types that have a program of their own."""
+        return tuple(sorted(self._named))
+
+    def fit(self, joined: Joined) -> bool:
+        """Return whether these are the programs of a joined set, so that none need be compiled again."""
+        return joined.own is self._joined.own and joined.everyone is self._joined.everyone
+
     def of(self, event_type: str) -> Program:
         """Return the program for events of a type."""
         known = event_type if event_type in self._named else ""
