@@ -31,6 +31,8 @@ class CatalogueName(NamedTuple):
     scope: Literal["own", "global"]
     id: str
     definition: str = ""  # digest of what the members are; the window is no part of it
+    stream: str = ""  # digest of event types, entity and time: a store keeps catalogues of one stream together
+    value: str = ""  # digest of what is kept of an event; "": 1, so that every event of the stream counts
 
 
 class Query(NamedTuple):

@@ -43,8 +43,25 @@ def definition_of(
     event_types: Iterable[str], entity: str, value: str | None, time: str | None, dedupe: str | None
 ) -> str:
     """Return a digest of what a catalogue's members are: 12 hexadecimal digits, whatever the order of event types."""
-    said = json.dumps([sorted(set(event_types)), entity, value, time, dedupe])
-    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:_DEFINITION]
+    return _digest(sorted(set(event_types)), entity, value, time, dedupe)
+
+
+def stream_of(event_types: Iterable[str], entity: str, time: str | None, dedupe: str | None) -> str:
+    """Return a digest of which events a catalogue takes in, and for whom: 12 hexadecimal digits.
+
+    Catalogues of one stream take in the same events, each with its own value. "" where there is a de-duplication id: of
+    two events with the same one, one catalogue may take in the first and another the second.
+    """
+    return "" if dedupe is not None else _digest(sorted(set(event_types)), entity, time)
+
+
+def value_of(value: str | None) -> str:
+    """Return a digest of what is kept of an event, "" where that is 1."""
+    return "" if value is None else _digest(value)
+
+
+def _digest(*parts: Any) -> str:
+    return sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:_DEFINITION]
 
 
 @dataclass(frozen=True, slots=True)

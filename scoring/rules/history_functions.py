@@ -21,21 +21,26 @@ _OF_NUMBERS: Final[Mapping[Function, Callable[[Sequence[float]], float]]] = {
 }
 
 
-def over_members(
-    query: Query, numbers: Sequence[float], texts: Collection[Hashable], members: int, truncated: bool
-) -> Found:
+def reduced(function: Function, numbers: Sequence[float], texts: Collection[Hashable], members: int) -> float | None:
     """Return ``count``, ``distinct``, ``sum``, ``min``, ``max`` or ``avg`` of the members, in any order.
 
     ``sum`` is the double nearest to the exact sum of the doubles (Shewchuk 1997, ``math.fsum``): it does not depend on
     the order. Texts are passed over by all but the first two. Nothing counts, differs and sums up to 0.
     """
-    if query.function == "count":
-        return Found(members, truncated)
-    if query.function == "distinct":
-        return Found(len(set(numbers)) + len(set(texts)), truncated)
-    if query.function == "sum" or numbers:
-        return Found(_OF_NUMBERS[query.function](numbers), truncated)
-    return Found(None, truncated)
+    if function == "count":
+        return members
+    if function == "distinct":
+        return len(set(numbers)) + len(set(texts))
+    if function == "sum" or numbers:
+        return _OF_NUMBERS[function](numbers)
+    return None
+
+
+def over_members(
+    query: Query, numbers: Sequence[float], texts: Collection[Hashable], members: int, truncated: bool
+) -> Found:
+    """Return what a query's function makes of the members."""
+    return Found(reduced(query.function, numbers, texts, members), truncated)
 
 
 def of_newest(query: Query, newest: tuple[int, Value] | None, floor: int | None) -> Found:

@@ -3,14 +3,13 @@
 Keys are ``r:{<entity>}<catalogue>``: two keyed BLAKE2b digests in URL-safe base64, 22 and 16 characters. The merchant
 is in both, so no two merchants share a key; the braces make all catalogues of an entity one slot of Redis Cluster.
 
-A member is an id (the keyed digest of the de-duplication id, 16 bytes), and the value unless that is the number 1: a
-byte 0 and an IEEE 754 double in network order, or a byte 1 and the text in AES-SIV (RFC 5297): its first bytes are the
-same for the same text of a merchant, which is how texts are told apart without being read.
+Catalogues of one stream (same events, same entity) are one sorted set, in which each has a slot for its value; others
+have one of their own. A member's id is the keyed digest of the de-duplication id. Texts are kept in AES-SIV (RFC 5297):
+the first bytes are the same for the same text of a merchant, which is how texts are told apart without being read.
 """
 
 from __future__ import annotations
 
-import struct
 from base64 import urlsafe_b64encode
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,18 +19,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from scoring.rules.answers import LONGEST_TEXT, CatalogueName, Value
+from scoring.rules.history_members import ID, Kept, Layout, cipher_of
 
 FIRST_TIME, LAST_TIME = 1, 10**14 - 1
 """Event times that can be kept, in ms: from 1970 to the year 5138. A double and Lua hold them exactly."""
 LARGEST_NUMBER: Final = 1e300
 """So that no sum of members overflows."""
-_ID: Final = 16
-_KIND: Final = 16
-_NUMBER: Final = struct.Struct(">Bd")
-_RECORD: Final = struct.Struct(">16sBd")
-_TEXT_AT, _TEXT_END = 17, 25
-_TEXT: Final = 1
 _CACHED: Final = 4_096
+_ALONE: Final = bytes(4)
 
 
 class HistoryKeys:
@@ -45,6 +40,8 @@ class HistoryKeys:
         self._catalogue = lru_cache(_CACHED)(self._name_catalogue)
         self._entity = lru_cache(_CACHED)(self._name_entity)
         self._id = lru_cache(_CACHED)(self._name_event)
+        self._slot = lru_cache(_CACHED)(self._name_slot)
+        self._text = lru_cache(_CACHED)(self._encrypt)  # the same text is kept for each entity of an event
 
     def entity(self, merchant: str, entity: str) -> bytes:
         """Return the common beginning of the entity's keys."""
@@ -55,45 +52,57 @@ class HistoryKeys:
         return self.entity(merchant, entity) + self._catalogue(merchant, catalogue)
 
     def catalogue(self, merchant: str, catalogue: CatalogueName) -> bytes:
-        """Return how the catalogue's keys end."""
+        """Return how the keys of the catalogue's set end."""
         return self._catalogue(merchant, catalogue)
+
+    def slot(self, merchant: str, catalogue: CatalogueName) -> bytes:
+        """Return the 4 bytes that the catalogue's values have in its set."""
+        return self._slot(merchant, catalogue)
 
     def id(self, dedupe: str) -> bytes:
         """Return the 16 bytes that stand for a de-duplication id."""
         return self._id(dedupe)
 
-    def value(self, merchant: str, value: Value) -> bytes:
-        """Return how a value is kept behind the id."""
+    def value(self, merchant: str, value: Value) -> Kept:
+        """Return how a value is kept."""
         if isinstance(value, str):
-            return bytes([_TEXT]) + self._cipher.encrypt(b"." + _encoded(value), [_encoded(merchant)])  # never empty
-        number = float(value) + 0.0  # one zero
-        return b"" if number == 1.0 else _NUMBER.pack(0, number)
+            return Kept(0.0, self._text(merchant, value))
+        return Kept(float(value) + 0.0)  # one zero
 
-    def opened(self, merchant: str, member: bytes) -> Value | None:
-        """Return the value of a member; None where it was kept under another key or was damaged."""
-        if len(member) == _ID:
-            return 1.0
-        if member[_KIND] != _TEXT:
-            return float(_NUMBER.unpack_from(member, _ID)[1])
+    def opened(self, merchant: str, layout: Layout, member: bytes, place: int) -> Value | None:
+        """Return a value of a member; None where it was kept under another key or was damaged."""
+        if not layout.kinds[place]:
+            return float(layout.unpack(member)[place])
         try:
-            plain = self._cipher.decrypt(member[_TEXT_AT:], [_encoded(merchant)])
+            plain = self._cipher.decrypt(cipher_of(layout, member, place), [_encoded(merchant)])
         except InvalidTag:
             return None
         return plain[1:].decode("utf-8", "surrogatepass")
 
     def text_mark(self, merchant: str, text: str) -> bytes:
-        """Return the 8 bytes by which a text is told from others in records."""
-        return self.value(merchant, text)[1:9]
+        """Return the 8 bytes by which a text is told from others."""
+        return self._text(merchant, text)[:8]
+
+    def _encrypt(self, merchant: str, text: str) -> bytes:
+        return self._cipher.encrypt(b"." + _encoded(text), [_encoded(merchant)])  # never empty
 
     def _name_entity(self, merchant: str, entity: str) -> bytes:
-        digest = urlsafe_b64encode(self._digest(b"entity", _ID, merchant, entity))[:22]
+        digest = urlsafe_b64encode(self._digest(b"entity", ID, merchant, entity))[:22]
         return b"%b:{%b}" % (self._prefix, digest)
 
     def _name_event(self, dedupe: str) -> bytes:
-        return blake2b(_encoded(dedupe), digest_size=_ID, key=self._key, person=b"event").digest()
+        return blake2b(_encoded(dedupe), digest_size=ID, key=self._key, person=b"event").digest()
 
     def _name_catalogue(self, merchant: str, catalogue: CatalogueName) -> bytes:
-        return urlsafe_b64encode(self._digest(b"catalogue", 12, merchant, *catalogue))
+        scope, name, definition, stream, _ = catalogue
+        if stream:
+            return urlsafe_b64encode(self._digest(b"stream", 12, merchant, scope, stream))
+        return urlsafe_b64encode(self._digest(b"catalogue", 12, merchant, scope, name, definition))
+
+    def _name_slot(self, merchant: str, catalogue: CatalogueName) -> bytes:
+        if not catalogue.stream:
+            return _ALONE
+        return self._digest(b"slot", len(_ALONE), merchant, catalogue.id, catalogue.definition)
 
     def _digest(self, person: bytes, size: int, *parts: str) -> bytes:
         """Hash parts with their lengths: no two different rows of parts are the same bytes."""
@@ -111,16 +120,6 @@ def fault_of(at: int, value: Value | None = None) -> str | None:
     if value is not None and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:  # NaN neither
         return f"the number is not within -{LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}"
     return None
-
-
-def read_records(records: bytes, own: bytes) -> tuple[list[float], list[bytes]]:
-    """Return numbers and text marks of 25-byte records, without those of the event ``own``."""
-    kinds = records[_KIND :: _RECORD.size]
-    numbers = [number for name, kind, number in _RECORD.iter_unpack(records) if name != own and kind != _TEXT]
-    if _TEXT not in kinds:
-        return numbers, []
-    starts = (at * _RECORD.size for at, kind in enumerate(kinds) if kind == _TEXT)
-    return numbers, [records[at + _TEXT_AT : at + _TEXT_END] for at in starts if records[at : at + _ID] != own]
 
 
 def _encoded(text: str) -> bytes:

@@ -16,6 +16,8 @@ from scoring.rules.document import (
     Rule,
     Status,
     definition_of,
+    stream_of,
+    value_of,
 )
 from scoring.rules.load_conditions import ConditionReader
 from scoring.rules.load_examples import ExampleReader
@@ -103,8 +105,9 @@ class _FileReader:
         entity = texts.get("entity")
         if len(self.say.mistakes) > before or window is None or entity is None:
             return None
-        said = texts.get("value"), texts.get("time"), texts.get("dedupe")
-        name = CatalogueName(self._scope, key.value, definition_of(types, entity, *said))
+        said = value, time, dedupe = texts.get("value"), texts.get("time"), texts.get("dedupe")
+        definition, stream = definition_of(types, entity, *said), stream_of(types, entity, time, dedupe)
+        name = CatalogueName(self._scope, key.value, definition, stream, value_of(value))
         return Catalogue(name, types, entity, window, *said)
 
     def rules(self, found: dict[str, Rule], known: Known) -> None:

@@ -5,43 +5,76 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+from collections.abc import Sequence
 
 import pytest
 
-from scoring.rules.answers import FUNCTIONS, LONGEST_TEXT, CatalogueName, Found, Unanswered
+from scoring.rules.answers import FUNCTIONS, LONGEST_TEXT, CatalogueName, Found, Unanswered, Value
 from scoring.rules.history import HistoryLimits, Written, plan_reads, plan_writes
 from scoring.rules.history_keys import LAST_TIME, HistoryKeys, fault_of
+from scoring.rules.history_members import layout_of, payload
+from scoring.rules.history_sets import Command
 from scoring.rules.memory_history import MemoryHistory
 from tests.rule_history_kit import BASE, KEYS, LOGINS, PAYMENTS, query, write
 
 HOUR = 3_600_000
 
 
-def test_all_reads_of_an_entity_are_one_command_and_keys_of_one_slot() -> None:
+AMOUNTS, PLACES, ORDERS = (
+    CatalogueName("own", name, name, "stream", value)
+    for name, value in (("amounts", "amount"), ("places", "place"), ("orders", ""))
+)
+
+
+def names(commands: Sequence[Command]) -> list[bytes]:
+    return [command[0] for command in commands]
+
+
+def test_keys_of_an_entity_are_of_one_slot_and_a_stream_is_one_set() -> None:
     queries = [
         query(function, 0, over, catalogue=catalogue, entity=entity)
         for function in FUNCTIONS
         for over in (10, 50, 100)
-        for catalogue in (PAYMENTS, LOGINS)
+        for catalogue in (AMOUNTS, PLACES, ORDERS, LOGINS)
         for entity in ("someone", "a card")
     ]
     commands = plan_reads(KEYS, "shop", queries).commands
-    assert [command[:1] + command[2:3] for command in commands] == [("EVALSHA_RO", 2)] * 2
-    slots = [{key[: key.index(b"}")] for key in command[3:5]} for command in commands]
-    assert [len(slot) for slot in slots] == [1, 1]
-    assert slots[0] != slots[1]
+    assert names(commands) == [b"ZRANGEBYSCORE"] * 4
+    assert len({command[1] for command in commands}) == 4
+    assert len({command[1][: command[1].index(b"}")] for command in commands}) == 2
 
 
-def test_windows_of_values_are_asked_together_and_hold_the_counts() -> None:
-    queries = [query(function, 0, over) for function in ("sum", "avg", "distinct", "count") for over in (100, 10, 50)]
-    (command,) = plan_reads(KEYS, "shop", queries).commands
-    assert command[4:] == (b"[[[10,50,100],[],0]]", BASE, b"")
+def test_the_range_of_the_longest_window_serves_the_shorter_ones() -> None:
+    asked = [("sum", 100), ("avg", 10), ("distinct", 50), ("count", 100), ("last", 100), ("since", 10)]
+    (command,) = plan_reads(KEYS, "shop", [query(function, 0, over) for function, over in asked]).commands
+    assert command[2:] == (b"(%d" % (BASE - 100), b"+inf", b"WITHSCORES")
+
+
+def test_what_reaches_further_is_counted_by_the_store_in_one_transaction_with_the_range() -> None:
+    asked = [("sum", 10), ("count", 50), ("count", 100), ("count", 10), ("last", 50), ("since", 100)]
+    commands = plan_reads(KEYS, "shop", [query(function, 0, over) for function, over in asked]).commands
+    expected = [b"MULTI", b"ZRANGEBYSCORE", b"ZCOUNT", b"ZCOUNT", b"ZREVRANGEBYSCORE", b"ZMSCORE", b"EXEC"]
+    assert names(commands) == expected
+    assert commands[4][2:4] == (BASE, b"(%d" % (BASE - 100))
 
 
 def test_counts_alone_are_counted_by_the_store_and_the_newest_is_asked_for_once() -> None:
     queries = [query(function, 0, over) for function in ("count", "last", "since") for over in (100, 10)]
-    (command,) = plan_reads(KEYS, "shop", queries).commands
-    assert command[4:] == (b"[[[],[10,100],100]]", BASE, b"")
+    commands = plan_reads(KEYS, "shop", queries).commands
+    assert names(commands) == [b"MULTI", b"ZCOUNT", b"ZCOUNT", b"ZREVRANGEBYSCORE", b"ZMSCORE", b"EXEC"]
+
+
+def test_events_that_have_a_value_are_not_counted_by_a_store_that_cannot_see_it() -> None:
+    assert names(plan_reads(KEYS, "shop", [query("count", 0, catalogue=AMOUNTS)]).commands) == [b"ZRANGEBYSCORE"]
+    assert b"ZCOUNT" in names(plan_reads(KEYS, "shop", [query("count", 0, catalogue=ORDERS)]).commands)
+
+
+def test_an_event_is_one_member_of_its_stream() -> None:
+    writes = [write("event", 0, value, catalogue=one) for one, value in ((AMOUNTS, 5), (PLACES, "ID"), (ORDERS, 1))]
+    plan = plan_writes(KEYS, HistoryLimits(), "shop", [*writes, write("event", 0, catalogue=LOGINS), writes[0]])
+    (command,) = plan.commands
+    assert command[2] == 3  # what is there twice is sent twice, and counted once
+    assert plan.read([[1, 1, 0]]) == (*[Written.COUNTED] * 4, Written.REPEATED)
 
 
 def test_equal_queries_are_asked_once() -> None:
@@ -53,7 +86,7 @@ def test_writes_of_an_entity_are_one_command_and_answered_in_their_order() -> No
     entities = ("a", "b", "a", "c", "b")
     writes = [write("event", 0, entity=entity, catalogue=LOGINS) for entity in entities]
     plan = plan_writes(KEYS, HistoryLimits(), "shop", [writes[0], write("event", -BASE), *writes[1:]])
-    assert [command[:1] + command[2:3] for command in plan.commands] == [("EVALSHA", 2), ("EVALSHA", 2), ("EVALSHA", 1)]
+    assert [command[:3:2] for command in plan.commands] == [(b"EVALSHA", 2), (b"EVALSHA", 2), (b"EVALSHA", 1)]
     found = plan.read([[1, 0], [-1, 0], [1]])
     expected = [Written.COUNTED, Written.REFUSED, Written.TOO_OLD, Written.REPEATED, Written.COUNTED, Written.REPEATED]
     assert list(found) == expected
@@ -92,6 +125,8 @@ def test_keys_need_the_entity_key() -> None:
     assert HistoryKeys(b"one").key(*named) != HistoryKeys(b"two").key(*named)
     assert HistoryKeys(b"one").id("event") != HistoryKeys(b"two").id("event")
     assert HistoryKeys(b"one").value("shop", "text") != HistoryKeys(b"two").value("shop", "text")
+    slots = {HistoryKeys(key).slot(merchant, AMOUNTS) for key in (b"one", b"two") for merchant in ("shop", "shop2")}
+    assert len(slots) == 4
     assert HistoryKeys(b"k" * 100).key(*named) != HistoryKeys(b"k" * 101).key(*named)
 
 
@@ -107,21 +142,41 @@ def test_nothing_that_is_sent_can_be_read() -> None:
 
 def test_the_same_text_of_two_merchants_is_not_kept_the_same() -> None:
     assert KEYS.value("shop", "ID") == KEYS.value("shop", "ID")
-    assert KEYS.value("shop", "ID")[1:9] != KEYS.value("shop2", "ID")[1:9]
+    assert KEYS.text_mark("shop", "ID") != KEYS.text_mark("shop2", "ID")
+
+
+def member(*values: Value, merchant: str = "shop") -> bytes:
+    slots = [b"%04d" % number for number in range(len(values))]
+    return KEYS.id("event") + payload(
+        (slot, KEYS.value(merchant, value)) for slot, value in zip(slots, values, strict=True)
+    )
+
+
+def opened(name: bytes, place: int = 0, merchant: str = "shop") -> Value | None:
+    return KEYS.opened(merchant, layout_of(name), name, place)
 
 
 def test_a_value_of_another_key_or_a_damaged_one_is_none() -> None:
-    member = KEYS.id("event") + KEYS.value("shop", "ID")
-    assert KEYS.opened("shop", member) == "ID"
-    assert KEYS.opened("shop2", member) is None
-    assert KEYS.opened("shop", member[:-1]) is None
+    assert opened(member("ID")) == "ID"
+    assert opened(member("ID"), merchant="shop2") is None
+    assert opened(member("ID")[:-1] + b"?") is None
 
 
 @pytest.mark.parametrize("number", [0.0, -0.0, 0.1, 1, True, -1, 2**53, 5e-324, 1e300, -1e300])
 def test_a_number_comes_back_bit_for_bit(number: float) -> None:
-    back = KEYS.opened("shop", KEYS.id("event") + KEYS.value("shop", number))
+    back = opened(member(number))
     assert back == number
     assert math.copysign(1, float(back or 0)) == math.copysign(1, number + 0.0)
+
+
+def test_each_of_many_values_comes_back() -> None:
+    values = (1, "ü" * LONGEST_TEXT, "", -0.5, "ID", "\ud800", 7)
+    assert [opened(member(*values), place) for place in range(len(values))] == list(values)
+
+
+def test_values_are_found_whatever_order_they_were_written_in() -> None:
+    values = [(b"%04d" % number, KEYS.value("shop", number)) for number in range(5)]
+    assert payload(values) == payload(reversed(values))
 
 
 @pytest.mark.parametrize(

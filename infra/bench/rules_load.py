@@ -1,0 +1,112 @@
+"""The load of ``clickgoose bench rules``: rules that all look at every event, and events with history.
+
+Six of ten rules are velocity rules, with all eight functions over windows of 10 minutes to 7 days; the others are
+clauses on fields, lists, smart signals and the model's score. About one rule of 30 matches.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, Final
+
+ENTITIES: Final = ("user", "card", "device", "address")
+EVENT_TYPE: Final = "payment"
+_VALUES: Final = (None, ".data.amount", ".data.country", ".data.items", ".data.category")
+_COUNTRIES: Final = ("ID", "SG", "NO", "DE", "BR", "US", "JP", "IN")
+_CATEGORIES: Final = ("food", "travel", "games", "tickets", "transfer")
+_VELOCITY_SHARE: Final = 0.6
+_OFTEN: Final = 10  # every so many velocity rules, one has a threshold that is often passed
+_SPAN_MS: Final = 6 * 86_400_000  # how far back history reaches
+
+
+def ruleset(rules: int, catalogues: int) -> dict[str, Any]:
+    """Return a file of rules as plain JSON: so many catalogues, and rules of which 6 in 10 ask them."""
+    kept = {f"catalogue_{at}": _catalogue(at) for at in range(catalogues)}
+    velocity = round(rules * _VELOCITY_SHARE) if catalogues else 0
+    asked = [_velocity(at, at % catalogues, at // catalogues) for at in range(velocity)]
+    return {"catalogues": kept, "rules": [*asked, *(_clause(at) for at in range(rules - velocity))]}
+
+
+def _catalogue(at: int) -> dict[str, Any]:
+    said: dict[str, Any] = {"event_types": [EVENT_TYPE], "window": "7d"}
+    said["entity"] = f".entities.{ENTITIES[at % len(ENTITIES)]}"
+    value = _kind(at)
+    return said if value is None else said | {"value": value}
+
+
+def _kind(at: int) -> str | None:
+    return _VALUES[at // len(ENTITIES) % len(_VALUES)]
+
+
+def _velocity(number: int, at: int, turn: int) -> dict[str, Any]:
+    """Return a rule of a catalogue: what suits its values, of three turns each another function."""
+    value = _kind(at)
+    often = number % _OFTEN == 0
+    few, many = (1, 1) if often else (1_000, 1_000_000)
+    of_numbers = (("sum", "1d", many), ("avg", "7d", many), ("max", "1h", many))
+    of_texts = (("distinct", "1d", few), ("last", "7d", None), ("count", "10m", few))
+    of_nothing = (("count", "1h", few), ("since", "7d", None), ("count", "10m", few))
+    choices = of_nothing if value is None else of_texts if value in (".data.country", ".data.category") else of_numbers
+    function, over, least = choices[turn % len(choices)]
+    asked: dict[str, Any] = {function: f"catalogue_{at}", "over": over}
+    if function == "since":
+        asked["lt"] = "1ms"
+    elif function == "last":
+        asked["eq"] = "XX"
+    else:
+        asked["gt"] = least
+    return {
+        "id": f"velocity-{number}",
+        "description": f"The {function} of catalogue {at} over {over} is unusual",
+        "when": {"all": [{"field": ".data.amount", "gt": 0}, asked]},
+        "actions": ["review" if often else "deny", {"score": 5}, {"tag": "velocity"}],
+        "priority": number % 7,
+    }
+
+
+def _clause(number: int) -> dict[str, Any]:
+    clauses: tuple[dict[str, Any], ...] = (
+        {"all": [{"field": ".data.amount", "gt": 5_000 + number}, {"field": ".data.country", "in": list(_COUNTRIES)}]},
+        {"any": [{"field": ".data.country", "eq": "XX"}, {"field": ".data.items", "gt": 100}]},
+        {"all": [{"not": {"field": ".data.country", "in": ["ID", "SG"]}}, {"field": ".data.amount", "gt": 9_000}]},
+        {"field": ".data.currency", "ne": "EUR"},
+        {"all": [{"field": ".data.note", "matches": "^(gift|loan)"}, {"field": ".data.amount", "gt": 900}]},
+        {"list": f"list-{number}", "field": ".entities.card"},
+        {"all": [{"signal": "vpn"}, {"field": ".data.amount", "gt": 100}]},
+        {"any": [{"score": "model", "gte": 90}, {"field": ".data.shipping.country", "eq": "XX"}]},
+        {"field": ".data.shipping.express", "eq": "yes"},
+        {"all": [{"field": ".data.shipping.country", "ne": {"field": ".data.country"}},
+                 {"field": ".data.amount", "gte": {"field": ".data.limit", "times": 2}}]},
+    )  # fmt: skip
+    return {"id": f"clause-{number}", "when": clauses[number % len(clauses)], "actions": ["review"]}
+
+
+def events(entities: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Give payments without end, with ids of their own and without a time; ``entities`` of each kind take part."""
+    draw = random.Random(seed)
+    number = 0
+    while True:
+        number += 1
+        country = draw.choice(_COUNTRIES)
+        yield {
+            "event_id": f"{seed:08x}-{number:012x}",
+            "event_type": EVENT_TYPE,
+            "entities": {kind: f"{kind}-{draw.randrange(entities)}" for kind in ENTITIES},
+            "data": {
+                "amount": round(draw.lognormvariate(3, 1), 2),
+                "currency": "EUR",
+                "items": draw.randint(1, 9),
+                "country": country,
+                "category": draw.choice(_CATEGORIES),
+                "limit": 10_000,
+                "note": "thank you",
+                "shipping": {"country": country, "express": "no"},
+            },
+        }
+
+
+def earlier(count: int, now: int, seed: int) -> list[int]:
+    """Return times of so many events before ``now``, in ms and ascending: the nearer, the more."""
+    draw = random.Random(seed)
+    return sorted(now - 1_000 - int(_SPAN_MS * draw.random() ** 6) for _ in range(count))
