@@ -28,6 +28,16 @@ class InForce:
         """Return the engines of rulebooks."""
         return cls(Engine(live), tuple(map(Engine, shadows)), state)
 
+    def shadows_of(self, merchant: str) -> tuple[Engine, ...]:
+        """Return the shadows that judge this merchant's events otherwise than the live rules: the others need not run.
+
+        What is tried for one merchant is so no business of another's.
+        """
+        if not self.shadows:
+            return ()
+        live = self.live.book.of(merchant).digest
+        return tuple(shadow for shadow in self.shadows if shadow.book.of(merchant).digest != live)
+
 
 CurrentRules = Callable[[], InForce]
 """Gives what is in force; it may be another value at each call, and never waits."""

@@ -205,10 +205,11 @@ def _built(judged: Mapping[Owner, _Judged], sets: _Sets, before: InForce) -> InF
     for place in range(max((len(one.shadows) for one in merchants.values()), default=0)):
         tried = {owner: sets[owner, one.shadows[place]] for owner, one in merchants.items() if len(one.shadows) > place}
         books.append(Rulebook(shared, {**live, **tried}))
-    engines = [Engine(Rulebook(shared, live), before.live), *map(Engine, books)]
+    judge = Engine(Rulebook(shared, live), before.live)
+    engines = [judge, *(Engine(book, judge) for book in books)]  # where a shadow changes nothing it is the same
     _prepare(engines)
     said = State(_owned(everyone), {owner: _owned(one) for owner, one in merchants.items()})
-    return InForce(engines[0], tuple(engines[1:]), in_force_digest(said))
+    return InForce(judge, tuple(engines[1:]), in_force_digest(said))
 
 
 def _owned(one: _Judged) -> Owned:
