@@ -13,7 +13,7 @@ from bytewax.dataflow import Dataflow, Stream
 from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_stage
-from schemas.batches import Decided, RawBatch, Scored
+from schemas.batches import Decided, Judged, RawBatch
 from schemas.stage import Stage
 
 In = TypeVar("In", bound=RawBatch)
@@ -34,7 +34,7 @@ def bind_keyed(up: Stream[Parcel[In]], name: str, checkpoints: Checkpoints[In, O
     return op.map(name, up, checkpoints.apply)
 
 
-def bind_decide(up: Stream[Parcel[Scored]], name: str, checkpoints: Checkpoints[Any, Any]) -> Stream[Parcel[Decided]]:
+def bind_decide(up: Stream[Parcel[Judged]], name: str, checkpoints: Checkpoints[Any, Any]) -> Stream[Parcel[Decided]]:
     """Decide with the state that lies in the same log, on the same worker, as ``bind_keyed`` says."""
     return op.map(name, up, checkpoints.decide)
 

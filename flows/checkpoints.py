@@ -21,7 +21,7 @@ from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor, run_session
 from flows.state_log import Loaded, StateLog, StateWriteFailed, directory_of
-from schemas.batches import I64, Decided, RawBatch, Scored
+from schemas.batches import I64, Decided, Judged, RawBatch
 from schemas.columns import widen
 from schemas.stage import Applies, KeyedStage, Session, StageOut
 from schemas.velocity import SCORE_LAG
@@ -138,8 +138,8 @@ class Checkpoints(Generic[In, Out]):
         for turn in zip(*steps.values(), strict=True):
             yield turn[0][0], _ByPartition({at: session for at, (_, session) in zip(steps, turn, strict=True)})
 
-    def decide(self, parcel: Parcel[Scored]) -> Parcel[Decided]:
-        """Run the last keyed stage on a parcel that has its scores, each row with the state of its partition.
+    def decide(self, parcel: Parcel[Judged]) -> Parcel[Decided]:
+        """Run the last keyed stage on a parcel that was scored and judged, each row with the state of its partition.
 
         A state is torn by what it raises as in ``apply``. Between this and ``remember`` no frame is written.
         """

@@ -2,11 +2,12 @@
 
 ::
 
-                                                     +-----------+---------------- remember ------------------+
-                                                     v           v                                            |
-    raw -> decode -> verify_mask -> normalize -> velocity -> recognize -> relate -> enrich -> score -> decide -> results
-              |           |             |            |           |           |         |        |
-              +-----------+-------------+------------+-----------+-----------+---------+--------+-------> dead letters
+                                                     +-----------+------------------- remember --------------------+
+                                                     v           v                                                 |
+    raw -> decode -> verify_mask -> normalize -> velocity -> recognize -> relate -> enrich -> score -> judge -> decide
+              |           |             |            |           |           |         |        |        |         |
+              +-----------+-------------+------------+-----------+-----------+---------+--------+--------+         v
+                                                                                           dead letters         results
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from schemas.batches import (
     Decided,
     Decoded,
     Enriched,
+    Judged,
     Normalized,
     RawBatch,
     Recognized,
@@ -46,6 +48,7 @@ from schemas.shared import NothingShared, SharedCounts
 from schemas.stage import KeyedStage, Stage
 from scoring.decide import Decide
 from scoring.deployment import CurrentDeployment, LastTaken
+from scoring.judge import Judge
 from scoring.policy import CurrentPolicies, FixedPolicies
 from scoring.stage import ScoreStage
 
@@ -54,7 +57,7 @@ Keyed = ChainSession[Normalized, Counted, Recognized]
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The nine stages in order. ``velocity``, ``recognize`` and ``decide`` are keyed by Kafka partition.
+    """The ten stages in order. ``velocity``, ``recognize`` and ``decide`` are keyed by Kafka partition.
 
     The others hold no state. The keyed ones are saved together: ``keyed`` is all three as one.
     """
@@ -67,6 +70,7 @@ class Pipeline:
     relate: Stage[Recognized, Related]
     enrich: Stage[Related, Enriched]
     score: Stage[Enriched, Scored]
+    judge: Stage[Scored, Judged]
     decide: Decide
 
     @property
@@ -80,7 +84,8 @@ class Pipeline:
         The session remembers the scores: give it parcels of at most ``schemas.velocity.SCORE_LAG`` rows.
         """
         scored = run_stage(self.score, self.featured(parcel, session, monitor), monitor)
-        decided = run_session(self.decide.name, session.last, scored, monitor)
+        judged = run_stage(self.judge, scored, monitor)
+        decided = run_session(self.decide.name, session.last, judged, monitor)
         session.remember(decided.batch)
         return decided
 
@@ -108,8 +113,9 @@ def build_pipeline(
     labels: LabelledFraud | None = None,
     entity_key: bytes = NO_KEY,
     store_features: bool = False,
+    judge: Stage[Scored, Judged] | None = None,
 ) -> Pipeline:
-    """Put the stages together; without policies, by each model's own thresholds.
+    """Put the stages together; without policies, by each model's own thresholds, and without ``judge`` by no rules.
 
     DataFileError where a data file of the look-ups is missing or damaged.
     """
@@ -123,6 +129,7 @@ def build_pipeline(
         relate=Relate(shared or NothingShared(), entity_key),
         enrich=load_enrich(**({"labels": labels.version} if labels and labels.version else {})),
         score=ScoreStage(taken, store_features=store_features),
+        judge=judge or Judge(),
         decide=Decide(policies or FixedPolicies(), taken.own_policy),
     )
 

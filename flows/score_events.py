@@ -43,7 +43,8 @@ def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
     related = bind_stage(recognized, stages.relate, monitor)
     enriched = bind_stage(related, stages.enrich, monitor)
     scored = bind_stage(enriched, stages.score, monitor)
-    decided = bind_decide(scored, stages.decide.name, parts.checkpoints)
+    judged = bind_stage(scored, stages.judge, monitor)
+    decided = bind_decide(judged, stages.decide.name, parts.checkpoints)
     remembered = bind_remember(decided, parts.checkpoints)
     encoded: Stream[Any] = op.map("encode", remembered, parts.encode)
     for name, sink in parts.sinks.items():

@@ -26,7 +26,7 @@ from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from infra.traffic.dataset import dataset_keys, labelled_batches
 from infra.training_source import Progress, Source, joined
-from schemas.batches import I8, I64, Decided, Decision, Enriched, RawBatch, Score
+from schemas.batches import I8, I64, Decided, Decision, Enriched, RawBatch, Rules, Score
 from schemas.columns import widen
 from schemas.result import DECISIONS
 from scoring.features import feature_schema, matrix
@@ -78,7 +78,7 @@ def _as_decisions(batch: Enriched, labels: I8) -> Decided:
     fraud = labels == 1
     decision = np.where(fraud, _DENY, _ALLOW).astype(np.uint8)
     score = Score.of("labels", np.where(fraud, 100, 0).astype(np.float32))
-    return widen(Decided, batch, score=score, decision=Decision.of(decision))
+    return widen(Decided, batch, score=score, rules=Rules.none(len(batch)), decision=Decision.of(decision))
 
 
 def simulated(events: int, seed: int) -> Source:

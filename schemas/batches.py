@@ -1,8 +1,8 @@
 """The batches between the stages, and the sections that they are made of.
 
-``RawBatch -> Decoded -> Verified -> Normalized -> Counted -> Recognized -> Related -> Enriched -> Scored -> Decided``:
-each is the one before with more sections. ``n`` is the number of rows throughout; times are milliseconds since the
-Unix epoch unless said.
+``RawBatch -> Decoded -> Verified -> Normalized -> Counted -> Recognized -> Related -> Enriched -> Scored -> Judged ->
+Decided``: each is the one before with more sections. ``n`` is the number of rows throughout; times are milliseconds
+since the Unix epoch unless said.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import F32, I8, I32, I64, U8, U16, U32, U64, Bool, Chosen, Columns, segments
-from schemas.verdicts import Decision, Score
+from schemas.verdicts import Decision, Rules, Score
 
 __all__ = [
     "F32", "I8", "I32", "I64", "U8", "U16", "U32", "U64",
     "Activity", "Bool", "Counted", "Decided", "Decision", "Decoded", "Enriched", "Environment", "Event", "History",
-    "Ledger", "Network", "Normalized", "Origin", "RawBatch", "Recognition", "Recognized", "Related", "Score", "Scored",
-    "SessionSummary", "Shared", "Signals", "SmartSignals", "Texts", "Velocity", "Verified",
+    "Judged", "Ledger", "Network", "Normalized", "Origin", "RawBatch", "Recognition", "Recognized", "Related",
+    "Rules", "Score", "Scored", "SessionSummary", "Shared", "Signals", "SmartSignals", "Texts", "Velocity", "Verified",
 ]  # fmt: skip
 
 
@@ -350,7 +350,14 @@ class Scored(Enriched):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decided(Scored):
+class Judged(Scored):
+    """With what rules and lists say."""
+
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided(Judged):
     """With the decision."""
 
     decision: Decision

@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 DECISIONS = ("allow", "review", "deny")
-SHARED_COUNTS = "shared_counts"  # in Result.degraded: the store of these counts could not be asked
+SHARED_COUNTS, RULE_HISTORY, WATCHLISTS = "shared_counts", "rule_history", "watchlists"
+"""In Result.degraded: what could not be asked."""
 
 
 class Factor(msgspec.Struct, frozen=True):
@@ -113,6 +114,36 @@ class Place(msgspec.Struct, frozen=True):
     offset: int
 
 
+class RuleReason(msgspec.Struct, frozen=True):
+    """Why, as a code (a rule's id, ``allow_list`` or ``deny_list``) and a sentence."""
+
+    code: str
+    text: str
+
+
+class TriedRules(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a ruleset that is tried in the shadow would have decided, and its rules that matched."""
+
+    ruleset: str
+    decision: str
+    matched: tuple[str, ...] = ()
+
+
+class RulesSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What rules and lists made of the event. ``decided_by`` is of ``schemas.ruling.BY``."""
+
+    decided_by: str
+    score: float  # the model's with what rules added, 0 to 100: what the policy looked at
+    added: float = 0.0
+    matched: tuple[str, ...] = ()  # live rules, in the order of their priority
+    reasons: tuple[RuleReason, ...] = ()
+    tags: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+    ruleset: str = ""  # digest; empty where no rule and no list looks at such events
+    degraded: tuple[str, ...] = ()  # what could not be asked: history, lists
+    shadows: tuple[TriedRules, ...] = ()
+
+
 class Result(msgspec.Struct, frozen=True):
     """The whole answer. ``ledger`` maps marks to microseconds since the Unix epoch."""
 
@@ -134,7 +165,7 @@ class Result(msgspec.Struct, frozen=True):
     shared: SharedEntities = SharedEntities()
     history: DeviceHistory | None = None
     session: SessionSoFar | None = None
-    rules: list[str] = []
+    rules: RulesSaid | None = None
     degraded: list[str] = []
 
 

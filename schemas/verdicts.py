@@ -1,4 +1,4 @@
-"""The sections that say what is to be done about an event, and why: score and decision."""
+"""The sections that say what is to be done about an event, and why: score, rules and decision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from schemas.columns import F32, I8, U8, Chosen, Columns
+from schemas.columns import F32, I8, I16, U8, Bool, Chosen, Columns
+from schemas.ruling import NO_DECISION, Ruling
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,9 +42,7 @@ class Score(Columns):
         return len(self.model)
 
     def _take(self, rows: Chosen) -> Self:
-        columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        taken: dict[str, Any] = {name: v[rows] for name, v in columns.items() if isinstance(v, np.ndarray)}
-        return replace(self, **taken)
+        return replace(self, **_taken(self, rows))
 
     @classmethod
     def _concat(cls, parts: Sequence[Self]) -> Self:
@@ -61,23 +60,98 @@ class Score(Columns):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Rules(Columns):
+    """What rules and lists say of each event, before the score is looked at. Decisions are of schemas.result.DECISIONS.
+
+    Whole rulesets that are tried in the shadow, R of them, are judged for comparison only.
+    """
+
+    rulesets: tuple[str, ...]  # digests of those that rows of the batch were judged by, each once
+    ruleset: I16  # [n]: which of them, -1 where no rule and no list looks at the event
+    override: U8  # [n]: what a list or a rule decides, NO_DECISION where none does
+    by: U8  # [n]: who: of schemas.ruling.BY
+    added: F32  # [n]: points that rules add to the score
+    degraded: Bool  # [n]: history or lists could not be asked
+    said: tuple[Ruling | None, ...]  # None where no rule and no list looks at the event
+    shadows: tuple[str, ...]  # digests of the shadows' rulebooks
+    shadow_override: U8  # [n, R]
+    shadow_added: F32  # [n, R]
+
+    @classmethod
+    def none(cls, rows: int, shadows: tuple[str, ...] = ()) -> Self:
+        """Return that no rule looks at any of the rows."""
+        shape = rows, len(shadows)
+        return cls(
+            rulesets=(),
+            ruleset=np.full(rows, -1, np.int16),
+            override=np.full(rows, NO_DECISION, np.uint8),
+            by=np.zeros(rows, np.uint8),
+            added=np.zeros(rows, np.float32),
+            degraded=np.zeros(rows, np.bool_),
+            said=(None,) * rows,
+            shadows=shadows,
+            shadow_override=np.full(shape, NO_DECISION, np.uint8),
+            shadow_added=np.zeros(shape, np.float32),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.ruleset)
+
+    def ruleset_of(self, row: int) -> str:
+        """Return the digest of the ruleset that a row was judged by, empty where none looks at it."""
+        number = int(self.ruleset[row])
+        return "" if number < 0 else self.rulesets[number]
+
+    def _take(self, rows: Chosen) -> Self:
+        said = self.said[rows] if isinstance(rows, slice) else tuple(self.said[row] for row in rows.tolist())
+        return replace(self, said=said, **_taken(self, rows))
+
+    @classmethod
+    def _concat(cls, parts: Sequence[Self]) -> Self:
+        if any(part.shadows != parts[0].shadows for part in parts):
+            raise ValueError("cannot join batches with different shadow rulesets")
+        names = tuple(dict.fromkeys(name for part in parts for name in part.rulesets))
+        # The last place is for -1.
+        places = [np.array([*map(names.index, part.rulesets), -1], np.int16) for part in parts]
+        joined: dict[str, Any] = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if field.name not in ("rulesets", "ruleset", "said", "shadows")
+        }
+        ruleset = np.concatenate([place[part.ruleset] for place, part in zip(places, parts, strict=True)])
+        said = tuple(one for part in parts for one in part.said)
+        return cls(rulesets=names, ruleset=ruleset, said=said, shadows=parts[0].shadows, **joined)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision(Columns):
-    """What is to be done, and what it rests on besides the score: enough to decide the same again.
+    """What is to be done, and what it rests on besides score and rules: enough to decide the same again.
 
     Decisions are of schemas.result.DECISIONS.
     """
 
     policy: str  # digest of the policies in force
     decision: U8
+    by: U8  # who decided: of schemas.ruling.BY
+    by_policy: U8  # what the policy makes of the score with the points of rules: the session's standing decision now
     before: U8  # the session's standing decision before the event: what hysteresis compares with
     review: F32  # [n]: the thresholds of the merchant and the event type
     deny: F32
     margin: F32  # how far below a threshold the score must fall to leave the stricter decision of before
     shadow: U8  # [n, S]: what the shadows' scores would decide, each by the same thresholds and without hysteresis
+    shadow_rules: U8  # [n, R]: what would be decided with each shadow ruleset in place of the live ones
 
     @classmethod
     def of(cls, decision: U8) -> Self:
         """Return bare decisions uint8[n] that no score and no policy stands behind."""
         rows = len(decision)
         limits = np.full(rows, 100, np.float32)
-        return cls("", decision, np.zeros(rows, np.uint8), limits, limits, limits, np.empty((rows, 0), np.uint8))
+        zeros, none = np.zeros(rows, np.uint8), np.empty((rows, 0), np.uint8)
+        return cls("", decision, zeros, decision, zeros, limits, limits, limits, none, none)
+
+
+def _taken(section: Columns, rows: Chosen) -> dict[str, Any]:
+    """Return the rows of a section's arrays, by field."""
+    columns = {field.name: getattr(section, field.name) for field in fields(section)}
+    return {name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)}

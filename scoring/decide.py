@@ -1,4 +1,7 @@
-"""decide: the stage that turns scores into decisions. Rules will be asked here, before the model's score is.
+"""decide: the stage that turns scores, and what rules and lists say, into decisions (``scoring.precedence``).
+
+**Hysteresis** follows what the policy makes of the score with the points that rules add. What a list, a rule or an
+outage decides over it is of that event alone, and never stands for the session.
 
 **What a row sees** of its session depends on the rows of its partition before it, in the order of their offsets, and on
 nothing else, however rows are cut into batches: a session that comes several times in a batch is decided one row after
@@ -15,12 +18,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from schemas.batches import F32, I32, Decided, Decision, Score, Scored
+from schemas.batches import F32, I32, U8, Decided, Decision, Judged, Score
 from schemas.columns import widen
 from schemas.event_time import event_time
+from schemas.ruling import NO_DECISION
 from schemas.stage import Snapshot, StageOut
 from schemas.velocity import SLICES
 from scoring.policy import ALLOW, DENY, LIMITS, CurrentPolicies, OwnPolicy, decide, decide_apart
+from scoring.precedence import settled, when_degraded, with_points
 from scoring.standing import Standing, restored, session_hashes
 from scoring.standing_loops import Rows
 
@@ -62,20 +67,24 @@ class Decide:
         state, next_slice = restored(snapshots, self._idle, self._most)
         return DecideSession(self, state, begun=True, next_slice=next_slice)
 
-    def decided(self, batch: Scored, states: Iterator[tuple[Standing, slice]]) -> StageOut[Decided]:
+    def decided(self, batch: Judged, states: Iterator[tuple[Standing, slice]]) -> StageOut[Decided]:
         """Decide a batch, each of its parts after what is standing in its state."""
         policies, score, event = self._policies(), batch.score, batch.event
         limits = policies.limits(event.merchant, event.event_type, self._own_limits(score))
         review, deny, margin = np.ascontiguousarray(limits.T)
-        outcome = decide(score.score[:, None], review[:, None], deny[:, None], margin[:, None], _EACH)
+        points = with_points(score.score, batch.rules.added)
+        outcome = decide(points[:, None], review[:, None], deny[:, None], margin[:, None], _EACH)
         offset = np.require(batch.origin.offset, np.int64, ("C", "W"))  # as the loop is compiled for
         columns = (session_hashes(event.session_id), event_time(batch), offset, outcome)
-        before, decision = np.empty(len(offset), np.uint8), np.empty(len(offset), np.uint8)
+        before, by_policy = np.empty(len(offset), np.uint8), np.empty(len(offset), np.uint8)
         for state, part in states:
             rows: list[Any] = [column[part] for column in columns]
-            state.follow(Rows(*rows), before[part], decision[part])
+            state.follow(Rows(*rows), before[part], by_policy[part])
         apart = decide_apart(score.shadow_score, review, deny)
-        section = Decision(policies.digest, decision, before, review, deny, margin, apart)
+        degraded = when_degraded(policies, event.merchant, batch.rules.degraded)
+        decision, by = settled(batch.rules, by_policy, degraded)
+        tried = _by_shadow_rules(batch, before, limits)
+        section = Decision(policies.digest, decision, by, by_policy, before, review, deny, margin, apart, tried)
         return StageOut(widen(Decided, batch, decision=section))
 
     def _own_limits(self, score: Score) -> F32:
@@ -83,6 +92,16 @@ class Decide:
         own = [self._own(version) for version in score.versions]
         table = np.array([[getattr(policy, name) for name in LIMITS] for policy in own], np.float32)
         return table.reshape(-1, len(LIMITS))[score.model]
+
+
+def _by_shadow_rules(batch: Judged, before: U8, limits: F32) -> U8:
+    """Return what would be decided with each shadow ruleset in place of the live ones, uint8[n, R]."""
+    override, added = batch.rules.shadow_override, batch.rules.shadow_added
+    if not override.size:
+        return override
+    points = with_points(batch.score.score[:, None], added)
+    review, deny, margin = (limits[:, place, None] for place in range(len(LIMITS)))
+    return np.where(override == NO_DECISION, decide(points, review, deny, margin, before[:, None]), override)
 
 
 class DecideSession:
@@ -94,7 +113,7 @@ class DecideSession:
         self._begun = begun  # a snapshot covered all slices
         self._next_slice = next_slice
 
-    def apply(self, batch: Scored, /) -> StageOut[Decided]:
+    def apply(self, batch: Judged, /) -> StageOut[Decided]:
         """Decide a batch in order. Every row goes on."""
         return self.stage.decided(batch, iter([(self.state, slice(0, len(batch)))]))
 
@@ -124,7 +143,7 @@ class Together:
         """Return the stage's name."""
         return self._stage.name
 
-    def apply(self, batch: Scored, /) -> StageOut[Decided]:
+    def apply(self, batch: Judged, /) -> StageOut[Decided]:
         """Decide all rows by the same policies, each after what is standing in its partition."""
         return self._stage.decided(batch, self._parts(batch.origin.partition))
 

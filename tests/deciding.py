@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schemas.batches import Enriched, Score, Scored
+from schemas.batches import Enriched, Judged, Rules, Score
 from schemas.columns import widen
 from scoring.decide import IDLE_MS, MOST_SESSIONS, Decide
 from scoring.policy import FixedPolicies, Policies, Policy
@@ -33,8 +33,8 @@ def decide_stage(policies: Policies | None = None, idle_ms: int = IDLE_MS, most:
     return Decide(FixedPolicies(policies or Policies()), lambda version: OWN, idle_ms, most)
 
 
-def visits(rows: Sequence[Visit], first: int = 0, partition: int = 0) -> Scored:
-    """Return a batch of scored events at offsets from ``first``."""
+def visits(rows: Sequence[Visit], first: int = 0, partition: int = 0) -> Judged:
+    """Return a batch of scored events that no rule looks at, at offsets from ``first``."""
     base = _blank(len(rows))
     sessions = np.zeros((len(rows), 16), np.uint8)
     spread = np.array([row.session for row in rows], np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)
@@ -57,7 +57,8 @@ def visits(rows: Sequence[Visit], first: int = 0, partition: int = 0) -> Scored:
             event_type=tuple(row.event_type for row in rows),
         ),
     )
-    return widen(Scored, base, score=Score.of("test-model", np.array([row.score for row in rows], np.float32)))
+    score = Score.of("test-model", np.array([row.score for row in rows], np.float32))
+    return widen(Judged, base, score=score, rules=Rules.none(len(rows)))
 
 
 @lru_cache

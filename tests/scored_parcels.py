@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from enrichers.present import present
 from flows.parcel import Parcel, Span
 from flows.sinks.encoded import EncodedParcel, encoder
-from schemas.batches import Decided, Decision, History, Ledger, Network, Score
+from schemas.batches import Decided, Decision, History, Ledger, Network, Rules, Score
 from schemas.columns import widen
 from schemas.countries import COUNTRIES
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
-from schemas.result import Factor
+from schemas.result import Factor, RuleReason
+from schemas.ruling import BY_MODEL, BY_RULES, NO_DECISION, Heard, RuleTrace, Ruling, ShadowRuling
 from schemas.smart_signals import SMART_SIGNALS
 from schemas.velocity import MEASURES, WINDOWS
 from scoring.features import feature_schema
@@ -132,6 +133,7 @@ def scored_batch(rows: int, *, first: int = 0, partition: int = 0, session: int 
             shared=replace(base.shared, degraded=np.arange(rows) % 4 == 3),
         ),
         score=_score(rows),
+        rules=_rules(rows),
         decision=_decision(_score(rows).score),
     )
 
@@ -158,16 +160,49 @@ def _score(rows: int) -> Score:
     )
 
 
+RULING = Ruling(
+    sets=("own-digest", "global-digest"),
+    matched=("card-testing", "new-device"),
+    tags=("velocity",),
+    alerts=("fraud-team",),
+    reasons=(RuleReason("card-testing", "Many cards, one device"), RuleReason("new-device", "Never seen")),
+    trace=(RuleTrace("card-testing", "own", "match", tree={"of": "count", "is": True}),),
+    degraded=("history",),
+    heard=Heard([(6, False), None]),
+    shadows=(ShadowRuling("shadow-ruleset", ("tried",)),),
+)
+DENIED_BY_RULE_FROM, DENIED_BY_RULE = 2, 7  # the third row, and every seventh from there
+
+
+def _rules(rows: int) -> Rules:
+    """Return a rule that denies every seventh row, adds points and could not ask history, and nothing of the others."""
+    found, chosen = Rules.none(rows, ("shadow-rulebook",)), np.arange(rows) % DENIED_BY_RULE == DENIED_BY_RULE_FROM
+    return replace(
+        found,
+        rulesets=("ruleset-digest",) if chosen.any() else (),
+        ruleset=np.where(chosen, 0, -1).astype(np.int16),
+        override=np.where(chosen, 2, NO_DECISION).astype(np.uint8),
+        by=np.where(chosen, BY_RULES, BY_MODEL).astype(np.uint8),
+        added=np.where(chosen, 12.5, 0).astype(np.float32),
+        degraded=chosen,
+        said=tuple(RULING if one else None for one in chosen.tolist()),
+    )
+
+
 def _decision(scores: NDArray[np.float32]) -> Decision:
     rows = np.arange(len(scores))
+    by_rule, by_policy = rows % DENIED_BY_RULE == DENIED_BY_RULE_FROM, np.digitize(scores, [60, 85]).astype(np.uint8)
     return Decision(
         policy="policy-digest",
-        decision=np.digitize(scores, [60, 85]).astype(np.uint8),
+        decision=np.where(by_rule, 2, by_policy).astype(np.uint8),
+        by=np.where(by_rule, BY_RULES, BY_MODEL).astype(np.uint8),
+        by_policy=by_policy,
         before=(rows % 3).astype(np.uint8),
         review=(60 + rows % 2).astype(np.float32),
         deny=(85 + rows % 2).astype(np.float32),
         margin=(3 + rows % 2).astype(np.float32),
         shadow=np.stack((rows % 3, (rows + 1) % 3), axis=1).astype(np.uint8),
+        shadow_rules=(rows % 3).astype(np.uint8)[:, None],
     )
 
 

@@ -130,7 +130,7 @@ class Appender:
 
 
 class KafkaScored:
-    """Appends every result to ``events.scored`` and those that are not plain to ``events.alerts``.
+    """Appends every result to ``events.scored``; to ``events.alerts`` what is not allowed, and what a rule alerts of.
 
     There is no backup for Kafka itself: while it is away the writer retries. A record that Kafka refuses for good
     (too large) goes to the dead letters, so that it does not hold up the rest.
@@ -168,7 +168,9 @@ def _scored_records(result: Result, value: bytes) -> list[Record]:
         ("clickgoose.decision", result.decision.encode()),
     ]
     key = bytes.fromhex(result.device_id)
-    topics = (SCORED,) if result.decision == "allow" else (SCORED, ALERTS)
+    alerts = result.rules.alerts if result.rules else ()
+    headers += [("clickgoose.alert", alert.encode()) for alert in alerts]
+    topics = (SCORED,) if result.decision == "allow" and not alerts else (SCORED, ALERTS)
     return [Record(topic, key, value, headers) for topic in topics]
 
 

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.sinks.ruled import rules_said
 from schemas.batches import U8, Decided, History, SessionSummary, Shared, Velocity
 from schemas.result import (
     DECISIONS,
+    RULE_HISTORY,
     SHARED_COUNTS,
+    WATCHLISTS,
     DeviceHistory,
     EntityCounts,
     Factor,
@@ -25,11 +28,13 @@ from schemas.result import (
     Versions,
     Windows,
 )
+from schemas.ruling import HISTORY, LISTS
 from schemas.velocity import KINDS, MEASURES, WINDOWS
 
 Explain = Callable[[Decided], list[list[Factor]]]
 Present = Callable[[Decided], list[dict[str, SmartSignal]]]
 DECIMALS = 4
+_UNASKED = {HISTORY: RULE_HISTORY, LISTS: WATCHLISTS}
 
 
 def results_of(batch: Decided, explain: Explain, present: Present, build: str) -> list[Result]:
@@ -52,30 +57,34 @@ def results_of(batch: Decided, explain: Explain, present: Present, build: str) -
             factors=factors,
             smart_signals=smart,
             velocity=counts,
-            versions=versions[model, catalogue],
+            versions=versions[model, catalogue, rules.ruleset],
             origin=Place(batch.origin.topic, partition, offset),
             ledger=dict(zip(batch.ledger.marks, micros, strict=True)),
             shared=shared,
             history=history,
             session=session,
-            degraded=[SHARED_COUNTS] if degraded else [],
+            rules=rules,
+            degraded=[*([SHARED_COUNTS] if degraded else ()), *map(_UNASKED.__getitem__, rules.degraded)],
         )
         for (
             event_id, session_id, device_id, merchant, transaction, occurred_at, received_at, score, decision,
-            factors, smart, counts, model, catalogue, partition, offset, micros, shared, history, session, degraded,
+            factors, smart, counts, model, catalogue, partition, offset, micros, shared, history, session, rules,
+            degraded,
         ) in columns
     ]  # fmt: skip
 
 
-class _Versions(dict[tuple[int, int], Versions]):
-    """Objects by model and catalogue: few a batch."""
+class _Versions(dict[tuple[int, int, str], Versions]):
+    """Objects by model, catalogue and ruleset: few a batch."""
 
     def __init__(self, batch: Decided, build: str) -> None:
         super().__init__()
         self._models, self._build, self._policy = batch.score.versions, build, batch.decision.policy
 
-    def __missing__(self, key: tuple[int, int]) -> Versions:
-        found = self[key] = Versions(self._models[key[0]], key[1], self._build, policy=self._policy or None)
+    def __missing__(self, key: tuple[int, int, str]) -> Versions:
+        model, catalogue, ruleset = key
+        names = self._models[model], catalogue, self._build, ruleset or None, self._policy or None
+        found = self[key] = Versions(*names)
         return found
 
 
@@ -103,6 +112,7 @@ def _columns(batch: Decided, explain: Explain, present: Present) -> Iterator[tup
         entities(batch.shared),
         histories(batch.history, batch.velocity),
         sessions(batch.session),
+        rules_said(batch),
         batch.shared.degraded.tolist(),
         strict=True,
     )

@@ -22,6 +22,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.environment import BROWSERS, DENSITIES, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 from schemas.event_time import event_time
 from schemas.result import DECISIONS, Result
+from schemas.ruling import BY, encode_ruling
 from schemas.travel import travel_kmh
 from scoring.stored_features import schema_digest
 
@@ -29,6 +30,7 @@ Column = NDArray[Any]
 Table = dict[str, Column]
 SEPARATOR = ","  # between names: codes, rules and marks hold none
 LINE = "\n"  # between sentences
+UNIT = "\x1f"  # between texts that may hold anything that is written: tags, and whom rules alert
 
 
 def objects(values: Iterable[bytes]) -> Column:
@@ -88,6 +90,7 @@ def event_columns(batch: Decided, results: Sequence[Result]) -> Table:
         **_history(batch),
         **_verdict(batch, results),
         **_grounds(batch),
+        **_rules(batch),
         **_shadows(batch),
         **_activity(batch),
         **_ledger(batch),
@@ -190,7 +193,7 @@ def _verdict(batch: Decided, results: Sequence[Result]) -> Table:
         "factors_text": _texts(SEPARATOR.join([factor.code for factor in r.factors]) for r in results),
         "factor_texts_text": _texts(LINE.join([factor.text for factor in r.factors]) for r in results),
         "contributions_bytes": objects(contributions),
-        "rules_text": _texts(SEPARATOR.join(result.rules) for result in results),
+        "rules_text": _texts(SEPARATOR.join(result.rules.matched if result.rules else ()) for result in results),
         "degraded_text": _texts(SEPARATOR.join(result.degraded) for result in results),
         "smart_names": _shared(SEPARATOR.join(smart.names), rows),
         "smart_results_bytes": _rows_as_bytes(smart.result),
@@ -209,6 +212,29 @@ def _grounds(batch: Decided) -> Table:
         "deny": decision.deny,
         "margin": decision.margin,
         "before": _named(DECISIONS, decision.before),
+        "by_policy": _named(DECISIONS, decision.by_policy),
+        "decided_by": _named(BY, decision.by),
+        "added": batch.rules.added,
+    }
+
+
+def _rules(batch: Decided) -> Table:
+    """Return what rules said, of the rows that they look at; for most there is nothing."""
+    said, rows = batch.rules.said, len(batch)
+    if not any(said):
+        nothing = ("tags_text", "alerts_text", "ruling", "tried_rulesets_text", "tried_decisions_text")
+        return {name: _shared("", rows) for name in nothing}
+    tried = np.array(DECISIONS)[batch.decision.shadow_rules].tolist()
+    return {
+        "tags_text": _texts(UNIT.join(one.tags) if one else "" for one in said),
+        "alerts_text": _texts(UNIT.join(one.alerts) if one else "" for one in said),
+        "ruling": objects(encode_ruling(one) if one else b"" for one in said),
+        "tried_rulesets_text": _texts(
+            SEPARATOR.join([shadow.ruleset for shadow in one.shadows]) if one else "" for one in said
+        ),
+        "tried_decisions_text": _texts(
+            SEPARATOR.join(decisions) if one else "" for one, decisions in zip(said, tried, strict=True)
+        ),
     }
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 bench_app = typer.Typer(
     help="Measure. Figures wander between machines: compare ratios of one run.", no_args_is_help=True
 )
-STAGES = ("decode", "verify_mask", "normalize", "velocity", "recognize", "relate", "enrich", "score", "decide")
+STAGES = (
+    "decode", "verify_mask", "normalize", "velocity", "recognize", "relate", "enrich", "score", "judge", "decide",
+)  # fmt: skip
 
 Events = Annotated[int, typer.Option(min=1_000, help="Events to measure with")]
 Batch = Annotated[int, typer.Option(min=1, max=4096, help="Events a batch")]

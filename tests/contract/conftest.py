@@ -24,7 +24,7 @@ def outcome(stage: Any, batch: Any) -> StageOut[Any]:
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
-    """Return the eight stages with the shipped model."""
+    """Return the ten stages with the shipped model."""
     model = Model.load(find_model())
     return build_pipeline(RING, only(model), lateness_ms=LATENESS)
 

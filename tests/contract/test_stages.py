@@ -19,7 +19,9 @@ from tests.contract.conftest import STAGES, outcome
 from tests.strategies import same
 from tests.wire import BAD
 
-OUT = ("Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored", "Decided")
+OUT = (
+    "Decoded", "Verified", "Normalized", "Counted", "Recognized", "Related", "Enriched", "Scored", "Judged", "Decided",
+)  # fmt: skip
 EACH = pytest.mark.parametrize("name", STAGES)
 # The last one is all of them as the flow saves them.
 KEYED = pytest.mark.parametrize("name", ["velocity", "recognize", "decide", "keyed"])
@@ -35,9 +37,9 @@ def cuts(rows: int) -> Iterator[tuple[Any, Any]]:
         yield np.arange(at), np.arange(at, rows)
 
 
-def test_the_pipeline_has_nine_stages_that_name_themselves(pipeline: Pipeline) -> None:
+def test_the_pipeline_has_ten_stages_that_name_themselves(pipeline: Pipeline) -> None:
     assert tuple(stage.name for stage in pipeline) == STAGES
-    assert len(STAGES) == len(OUT) == 9
+    assert len(STAGES) == len(OUT) == 10
 
 
 @EACH

@@ -14,7 +14,7 @@ from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import EncodedParcel, encoder
 from infra.clickhouse.migrate import migrate
 from infra.clickhouse.tiers import Tiers, apply_tiers
-from schemas.batches import Decided, Decision
+from schemas.batches import Decided, Decision, Rules
 from schemas.columns import widen
 from scoring.deployment import Deployment, Fixed
 from scoring.explain import Explainer
@@ -47,7 +47,7 @@ def scored_parcel(percent: float = 50) -> EncodedParcel:
     batch = replace(batch, event=replace(batch.event, event_id=ids[0], device_id=ids[1], occurred_at=now))
     live, candidate = two_models()
     stage = ScoreStage(Fixed(Deployment(live, candidate, percent, (live, candidate))), store_features=True)
-    decided = widen(Decided, stage(batch).oks, decision=Decision.of(np.zeros(ROWS, np.uint8)))
+    decided = widen(Decided, stage(batch).oks, rules=Rules.none(ROWS), decision=Decision.of(np.zeros(ROWS, np.uint8)))
     decided = replace(decided, decision=replace(decided.decision, shadow=np.zeros((ROWS, 2), np.uint8)))
     return encoder(Explainer(), present, "test")(Parcel((Span(0, 0, ROWS),), decided, ROWS))
 

@@ -22,6 +22,7 @@ from infra.compare_clickhouse import Asked, StoredEvents
 from infra.model_compare import CompareError, Side, compare, side_of
 from schemas.batches import F32, Decided
 from scoring.decide import Decide
+from scoring.judge import Judge
 from scoring.deployment import Deployment, Fixed
 from scoring.explain import Explainer
 from scoring.features import matrix
@@ -77,7 +78,7 @@ def written(stack) -> Written:  # type: ignore[no-untyped-def]
     enriched = replace(made, event=event)
     policy = disputed(*(model.score(matrix(enriched)) for model in (a, b)))
     scored = ScoreStage(Fixed(Deployment(a, shadows=(b,))), store_features=True)(enriched).oks
-    batch = Decide(FixedPolicies(Policies(policy)), lambda _: policy).open(()).apply(scored).oks
+    batch = Decide(FixedPolicies(Policies(policy)), lambda _: policy).open(()).apply(Judge()(scored).oks).oks
     parcel = Parcel((Span(0, 0, ROWS),), batch, ROWS)
     sink = ClickHouse(tables.clickhouse_url)
     encoded = encoder(Explainer(), present, "0.1.0")(parcel)

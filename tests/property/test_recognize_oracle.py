@@ -14,7 +14,7 @@ from flows.stages.recognize import Recognize
 from flows.stages.recognize.reputation import posterior
 from flows.stages.recognize.stage import HALF_LIVES, RecognizeSession
 from flows.stages.recognize.state import Sizes
-from schemas.batches import Counted, Decided, Decision, Recognition, Score, Shared, SmartSignals
+from schemas.batches import Counted, Decided, Decision, Recognition, Rules, Score, Shared, SmartSignals
 from schemas.recognition import COMBINATIONS, PrevalenceSeed
 from schemas.result import DECISIONS
 from schemas.shared import unknown
@@ -108,9 +108,8 @@ def decided(batch: Any, denied: Sequence[bool]) -> Decided:
     decision = np.where(denied, DECISIONS.index("deny"), DECISIONS.index("review")).astype(np.uint8)
     score, decision = Score.of("test", np.zeros(rows, np.float32)), Decision.of(decision)
     sections: Any = {name: getattr(batch, name) for name in type(batch).__dataclass_fields__}
-    return Decided(
-        **sections, shared=Shared(unknown(rows), np.zeros(rows, np.bool_)), smart=smart, score=score, decision=decision
-    )
+    shared, rules = Shared(unknown(rows), np.zeros(rows, np.bool_)), Rules.none(rows)
+    return Decided(**sections, shared=shared, smart=smart, score=score, rules=rules, decision=decision)
 
 
 def cuts_of(said: Sequence[Row], wanted: Sequence[int]) -> list[slice]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from schemas import batches as b
 from schemas.columns import Columns, segments, widen
+from schemas.ruling import Ruling
 from tests.strategies import Recipe, activities, same, same_activity, signals
 
 RECIPE = Recipe(5, 0.3, [1.0, float("nan"), float("inf")], [None, b"", b"text", "\u00e4".encode()])
@@ -119,7 +120,24 @@ def score(rows: int) -> b.Score:
 
 def decision(rows: int) -> b.Decision:
     thresholds = (_ints(rows, np.float32) for _ in range(3))
-    return b.Decision("p1", _ints(rows, np.uint8), _ints(rows, np.uint8), *thresholds, _ints(rows, np.uint8, 1))
+    said = (_ints(rows, np.uint8) for _ in range(4))
+    return b.Decision("p1", *said, *thresholds, _ints(rows, np.uint8, 1), _ints(rows, np.uint8, 2))
+
+
+def rules(rows: int) -> b.Rules:
+    """Return rules that are of two rulesets in turn, where they say anything; digests by first appearance."""
+    return b.Rules(
+        ("r1", "r2")[: (rows > 1) + (rows > 2)],
+        np.arange(rows, dtype=np.int16) % 3 - 1,
+        _ints(rows, np.uint8),
+        _ints(rows, np.uint8),
+        _ints(rows, np.float32),
+        _ints(rows, np.uint8) % 2 == 1,
+        tuple(Ruling(("own", "all"), matched=(f"rule-{row}",)) if row % 3 else None for row in range(rows)),
+        ("s1", "s2"),
+        _ints(rows, np.uint8, 2),
+        _ints(rows, np.float32, 2),
+    )
 
 
 def ledger(rows: int) -> b.Ledger:
@@ -163,8 +181,12 @@ def scored(rows: int) -> b.Scored:
     return widen(b.Scored, enriched(rows), score=score(rows))
 
 
+def judged(rows: int) -> b.Judged:
+    return widen(b.Judged, scored(rows), rules=rules(rows))
+
+
 def decided(rows: int) -> b.Decided:
-    return widen(b.Decided, scored(rows), decision=decision(rows))
+    return widen(b.Decided, judged(rows), decision=decision(rows))
 
 
 MAKERS: dict[type[Columns], Callable[[int], Columns]] = {
@@ -174,7 +196,7 @@ MAKERS: dict[type[Columns], Callable[[int], Columns]] = {
     b.RawBatch: raw, b.Decoded: decoded, b.Verified: verified, b.Normalized: normalized, b.Counted: counted,
     b.Network: network, b.History: history, b.SessionSummary: session, b.Shared: shared, b.Related: related,
     b.Recognition: recognition, b.Recognized: recognized,
-    b.Enriched: enriched, b.Scored: scored, b.Decided: decided,
+    b.Enriched: enriched, b.Scored: scored, b.Rules: rules, b.Judged: judged, b.Decided: decided,
 }  # fmt: skip
 ALL = pytest.mark.parametrize("make", MAKERS.values(), ids=[kind.__name__ for kind in MAKERS])
 

@@ -21,7 +21,7 @@ from flows.sinks.tables import scored_tables
 from flows.stages.recognize import Recognize
 from flows.stages.recognize.state import Sizes
 from flows.stages.velocity import Velocity
-from schemas.batches import I32, I64, Decided, Normalized, Recognized, Score, Scored
+from schemas.batches import I32, I64, Decided, Judged, Normalized, Recognized, Rules, Score
 from schemas.columns import widen
 from schemas.result import DECISIONS
 from scoring.deployment import only
@@ -87,11 +87,10 @@ def _normalized(partition: I32, offsets: I64, sessions: Sequence[int]) -> Normal
     )
 
 
-def _scored(batch: Recognized, scores: Sequence[float]) -> Scored:
+def _scored(batch: Recognized, scores: Sequence[float]) -> Judged:
     extra = enriched([{}] * len(batch))
-    return widen(
-        Scored, batch, shared=extra.shared, smart=extra.smart, score=Score.of("m", np.array(scores, np.float32))
-    )
+    score, rules = Score.of("m", np.array(scores, np.float32)), Rules.none(len(batch))
+    return widen(Judged, batch, shared=extra.shared, smart=extra.smart, score=score, rules=rules)
 
 
 def _stream(rows: int) -> list[tuple[int, int, float]]:

@@ -16,7 +16,7 @@ from flows.stages.recognize.stage import DAY, RecognizeSession
 from flows.stages.recognize.state import SEED_WEIGHT, HalfLives, Sizes
 from flows.stages.recognize.warm import compile_kernels
 from flows.stages.velocity import Velocity
-from schemas.batches import Counted, Decided, Decision, Recognition, Score, Shared, SmartSignals
+from schemas.batches import Counted, Decided, Decision, Recognition, Rules, Score, Shared, SmartSignals
 from schemas.catalogue import load_catalogue
 from schemas.recognition import (
     COMBINATIONS,
@@ -69,9 +69,8 @@ def scored(batch: Any, decisions: Sequence[str]) -> Decided:
     numbers = np.array([DECISIONS.index(name) for name in decisions], np.uint8)
     score, decision = Score.of("test", np.zeros(rows, np.float32)), Decision.of(numbers)
     sections: Any = {name: getattr(batch, name) for name in type(batch).__dataclass_fields__}
-    return Decided(
-        **sections, shared=Shared(unknown(rows), np.zeros(rows, np.bool_)), smart=smart, score=score, decision=decision
-    )
+    shared, rules = Shared(unknown(rows), np.zeros(rows, np.bool_)), Rules.none(rows)
+    return Decided(**sections, shared=shared, smart=smart, score=score, rules=rules, decision=decision)
 
 
 def decide(opened: RecognizeSession, address: str, decisions: Sequence[str], first: int = 0) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from msgspec import structs
 
+from flows.sinks.kafka import _scored_records
 from flows.sinks.results import entities, velocities
 from flows.sinks.tables import Table, event_columns, letter_columns, pack_rows, scored_tables, tables_of, unpack_rows
 from schemas.batches import Shared, Velocity
@@ -17,8 +19,10 @@ from schemas.result import (
     DeviceHistory,
     EntityCounts,
     Place,
+    RulesSaid,
     SessionSoFar,
     SharedEntities,
+    TriedRules,
     Windows,
     decode_rejected,
     decode_result,
@@ -29,7 +33,7 @@ from schemas.velocity import KINDS
 from scoring.features import feature_schema
 from scoring.stored_features import row_bytes, unpack
 from tests.builders import NOW
-from tests.scored_parcels import BUILD, MODELS, encoded_parcel
+from tests.scored_parcels import BUILD, DENIED_BY_RULE_FROM, MODELS, RULING, encoded_parcel
 
 
 def test_a_result_says_what_its_row_says() -> None:
@@ -62,7 +66,7 @@ def test_what_a_row_does_not_share_or_nobody_knows_is_left_out() -> None:
     assert third.shared.card is None
     assert json.loads(item.records[3])["shared"] == {}
     assert set(json.loads(item.records[0])["shared"]) == {"address", "card"}
-    assert [result.degraded for result in item.results] == [[], [], [], ["shared_counts"]]
+    assert [result.degraded for result in item.results] == [[], [], ["rule_history"], ["shared_counts"]]
     assert nothing.shared == SharedEntities()
 
 
@@ -109,7 +113,39 @@ def test_smart_signals_that_are_not_computable_are_null() -> None:
 def test_merchants_are_told_nothing_of_shadow_models() -> None:
     item = encoded_parcel(5)
     for record in item.records:
-        assert b"shadow" not in record and b"before" not in record and b"features" not in record
+        said = json.loads(record)
+        said.pop("rules")  # a merchant is told of the rulesets that are tried on its events
+        assert not re.search(r"shadow|before|by_policy|features", json.dumps(said))
+
+
+def test_what_rules_said_is_told_with_who_decided() -> None:
+    item = encoded_parcel(4)
+    usual, ruled = item.results[0], item.results[DENIED_BY_RULE_FROM]
+    assert usual.rules == RulesSaid("model", usual.score) and usual.versions.ruleset is None
+    assert ruled.rules == RulesSaid(
+        decided_by="rules",
+        score=ruled.score + 12.5,
+        added=12.5,
+        matched=RULING.matched,
+        reasons=RULING.reasons,
+        tags=("velocity",),
+        alerts=("fraud-team",),
+        ruleset="ruleset-digest",
+        degraded=("history",),
+        shadows=(TriedRules("shadow-ruleset", "deny", ("tried",)),),
+    )
+    assert (ruled.decision, ruled.versions.ruleset, ruled.degraded) == ("deny", "ruleset-digest", ["rule_history"])
+    assert json.loads(item.records[0])["rules"] == {"decided_by": "model", "score": usual.score}
+    assert b"heard" not in item.records[DENIED_BY_RULE_FROM]
+
+
+def test_who_a_rule_alerts_reads_it_among_the_alerts_although_it_is_allowed() -> None:
+    item = encoded_parcel(5)
+    allowed = structs.replace(item.results[DENIED_BY_RULE_FROM], decision="allow")
+    topics = {record.topic: dict(record.headers) for record in _scored_records(allowed, b"{}")}
+    assert set(topics) == {"events.scored", "events.alerts"}
+    assert topics["events.alerts"]["clickgoose.alert"] == b"fraud-team"
+    assert [record.topic for record in _scored_records(item.results[0], b"{}")] == ["events.scored"]
 
 
 def test_records_are_the_results_as_json() -> None:

@@ -176,10 +176,13 @@ class RecognizeSession:
         return keys
 
     def remember(self, batch: DecidedBatch, /) -> None:
-        """Take note of the decisions on rows that were applied, in the order of their offsets."""
+        """Take note of the decisions on rows that were applied, in the order of their offsets.
+
+        Of those that the policy makes of the score: what lists, rules or an outage decide is no evidence to a model.
+        """
         if len(batch):
             keys = entity_keys(batch.network, batch.event.address)
-            denied = batch.decision.decision == _DENY
+            denied = batch.decision.by_policy == _DENY
             self._state.decide(Decided(batch.origin.offset.astype(np.int64), event_time(batch), keys, denied))
 
     def snapshot(self, *, whole: bool = False) -> Snapshot:
