@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Fault = Literal["client", "merchant", "operator", "clickgoose", "infrastructure"]
 Disposition = Literal["poison", "transient", "rejected"]
-PayloadFormat = Literal["envelope", "redacted", "scored", "rows"]  # rows: of ClickHouse tables, for sink.clickhouse
+# record: of a decision; rows: of ClickHouse tables, for sink.clickhouse
+PayloadFormat = Literal["envelope", "record", "redacted", "scored", "rows"]
 
 
 class Reason(StrEnum):
@@ -41,6 +42,8 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "normalize.out_of_range"
     NOT_FINITE = "normalize.not_finite"
     TOO_LATE = "velocity.too_late"
+    BAD_RECORD = "record.bad_record"
+    RECORD_VERSION = "record.unknown_version"
     BUG = "internal.bug"
     SINK_CLICKHOUSE = "sink.clickhouse"
     SINK_REDIS = "sink.redis"
@@ -157,6 +160,16 @@ REASONS: Mapping[Reason, ReasonFacts] = {
         "velocity", "client", "rejected",
         "The event is older than the configured lateness allows.",
         "Raise flow.lateness_seconds and redrive, if the delay was ours.",
+    ),
+    Reason.BAD_RECORD: ReasonFacts(
+        "record", "operator", "poison",
+        "The record on events.decisions is not the record of a decision.",
+        "Find out who writes to events.decisions: only the ingest tier may. The payload was redacted here.",
+    ),
+    Reason.RECORD_VERSION: ReasonFacts(
+        "record", "operator", "transient",
+        "The record of a decision is of a version that this build does not read.",
+        "Deploy a build that reads it, then redrive.",
     ),
     Reason.BUG: ReasonFacts(
         "any", "clickgoose", "transient",

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli.flow_parts import cause, numbers, say_ready
 from infra.cli.flow_rebalance import rebalance
+from infra.cli.flow_record import record
 from infra.cli.flow_state import state
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the group."""
     flow_app.command("state")(state)
     flow_app.command("rebalance")(rebalance)
+    flow_app.command("record")(record)
     app.add_typer(flow_app, name="flow")
 
 
@@ -123,7 +126,7 @@ def run(
         typer.echo(str(failed), err=True)
         raise typer.Exit(failed.exit_code) from None
     except Exception as error:
-        typer.echo(f"the flow stopped: {_cause(error)}", err=True)
+        typer.echo(f"the flow stopped: {cause(error)}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -138,7 +141,7 @@ def _run_one(wanted: _Wanted, settings: Settings) -> None:
     process = FlowProcess(settings, own, _root(wanted, settings), place=place)
     port = serve_metrics(process.registry, settings.flow.metrics_port, settings.flow.metrics_host, process.reads)
     stop_on_signals(process.stop, settings.flow.drain_seconds)
-    process.run(lambda: _say_ready(wanted.ready_file, [str(port)]))
+    process.run(lambda: say_ready(wanted.ready_file, [str(port)]))
 
 
 def _run_all(wanted: _Wanted, settings: Settings) -> None:
@@ -163,7 +166,7 @@ def _run_all(wanted: _Wanted, settings: Settings) -> None:
             orders.append(ChildOrder(title, _child_argv(wanted, place, root, file), file, _child_env(settings, place)))
         flow = FlowProcesses(orders, together=wanted.as_cluster, drain_seconds=settings.flow.drain_seconds + 2)
         stop_on_signals(flow.stop)
-        flow.run(lambda ports: _say_ready(wanted.ready_file, ports))
+        flow.run(lambda ports: say_ready(wanted.ready_file, ports))
 
 
 def _child_argv(wanted: _Wanted, place: Place, root: Path, ready_file: Path) -> list[str]:
@@ -184,7 +187,7 @@ def _all_partitions(wanted: _Wanted, settings: Settings) -> tuple[int, ...]:
     from infra.topics import RAW
 
     bootstrap = required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
-    return _numbers(wanted.partitions) if wanted.partitions else partitions_of(bootstrap, RAW)
+    return numbers(wanted.partitions) if wanted.partitions else partitions_of(bootstrap, RAW)
 
 
 def _root(wanted: _Wanted, settings: Settings) -> Path:
@@ -225,20 +228,6 @@ def _ordinal(text: str, processes: int) -> int:
     return int(text)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        raise typer.BadParameter("partitions are numbers with commas between them, as 0,1,2") from None
-
-
-def _say_ready(path: Path | None, ports: list[str]) -> None:
-    if path is not None:
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(f"{port}\n" for port in ports), "utf-8")
-        temporary.replace(path)
-
-
 def _die_with(parent: int) -> None:
     """End as on kill -9 when the process that started this one ends: no orphan keeps the partitions."""
     from infra.stack.guard import die_with_parent
@@ -246,10 +235,3 @@ def _die_with(parent: int) -> None:
     die_with_parent()
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _cause(error: BaseException) -> str:
-    """Return the deepest cause's sentence: Bytewax wraps what a step raised."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{error}" or type(error).__name__

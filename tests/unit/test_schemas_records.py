@@ -63,7 +63,7 @@ RESULT = Result(
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_explained(reason: Reason) -> None:
     facts = REASONS[reason]
-    assert reason.value.partition(".")[0] in ("decode", "mask", "normalize", "velocity", "internal", "sink")
+    assert reason.value.partition(".")[0] in ("decode", "mask", "normalize", "velocity", "record", "internal", "sink")
     assert facts.fault in get_args(Fault)
     assert facts.disposition in get_args(Disposition)
     assert facts.stage

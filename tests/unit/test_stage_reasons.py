@@ -21,10 +21,12 @@ from flows.sinks.redis_results import RedisResults
 from flows.sinks.writer import Writer, WriterPolicy
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
+from flows.stages.read_records import ReadRecords
 from flows.stages.velocity import Velocity
 from flows.stages.verify_mask import VerifyMask
 from schemas.batches import RawBatch
 from schemas.dead_letter import REASONS, DeadLetter, Reason, dead_letter_headers, decode_dead_letter, encode_dead_letter
+from schemas.decision_record import DecisionRecord, encode_record
 from schemas.stage import StageOut
 from tests.scored_parcels import encoded_parcel
 from tests.wire import (
@@ -51,6 +53,9 @@ CANARIES = {
     Reason.PHONE: (CANARY_PHONE, "23456789"),
     Reason.SECRET_IN_URL: ("CANARYSECRET",),
 }
+DECIDED = DecisionRecord(
+    merchant="shop-1", event_id="e", event_type="payment", occurred_at=1, received_at=2, decision="allow", by="default"
+)
 Made = tuple[DeadLetter, bytes]  # and the record as it was received
 
 
@@ -67,6 +72,17 @@ def _by_stages(reason: Reason) -> Made:
             return letter, bad
         batch = out.oks
     raise AssertionError(f"no stage refused the record of {reason}")
+
+
+def _by_record(reason: Reason) -> Made:
+    """Read what is no record between two records."""
+    bad = b'{"version": 1}' if reason is Reason.BAD_RECORD else b'{"version": 9, "of": "a newer build"}'
+    good = encode_record(DECIDED)
+    batch = raw_batch([good, bad, good], partition=3, first=40)
+    done = run_stage(ReadRecords(), parcel(batch), Monitor.silent())
+    assert done.batch.records == (DECIDED, DECIDED)
+    (letter,) = done.errs
+    return letter, bad
 
 
 class _Broken:
@@ -134,6 +150,7 @@ def _by_kafka_refusal(_reason: Reason) -> Made:
 
 CASES: dict[Reason, Callable[[Reason], Made]] = {
     **dict.fromkeys(BAD, _by_stages),
+    **dict.fromkeys((Reason.BAD_RECORD, Reason.RECORD_VERSION), _by_record),
     Reason.BUG: _by_bug,
     Reason.SINK_CLICKHOUSE: _by_sink(lambda: ClickHouse("clickhouse://127.0.0.1:1/x")),
     Reason.SINK_REDIS: _by_sink(lambda: RedisResults(None, 60)),  # type: ignore[arg-type]

@@ -1,0 +1,165 @@
+"""Composition root of the dataflow of decisions: settings in, a running process with real clients out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from bytewax.outputs import Sink
+from prometheus_client import CollectorRegistry
+
+from flows.bind import run_bytewax
+from flows.metrics import FlowMetrics
+from flows.progress import Progress
+from flows.record_decisions import RecordParts, build_record_flow
+from flows.run_stage import Monitor
+from flows.sinks.background import BackgroundSink
+from flows.sinks.clickhouse import ClickHouse
+from flows.sinks.decisions import DeadRecords, DecisionTable, RecordedParcel
+from flows.sinks.destination import Backup, Destination, Recoverable
+from flows.sinks.kafka import Appender, KafkaBackup, producer_config
+from flows.sinks.writer import Writer, WriterPolicy
+from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
+from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
+from infra.flow import FlowRefused, required
+from infra.flow_layout import StateRoot
+from infra.flow_sinks import writer_policies
+from infra.settings import Settings
+from infra.topic_reader import AccountError, committed_offsets
+from infra.topics import DECISIONS
+
+log = logging.getLogger("clickgoose.flow")
+GROUP: Final = "clickgoose-record-decisions"
+SINKS: Final = ("clickhouse", "dead_letter")
+_FETCH_BYTES: Final = 16 << 20
+_LEAST_BEAT_SECONDS: Final = 0.5
+
+
+@dataclass(slots=True)
+class RecordProcess:
+    """One worker with a static set of partitions. ``run`` returns after ``stop`` has drained it.
+
+    ``state`` is a directory whose lock keeps a second process away; offsets lie in Kafka.
+    """
+
+    settings: Settings
+    partitions: tuple[int, ...]
+    state: Path
+    topic: str = DECISIONS
+    group: str = GROUP
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _reading: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Run until stopped."""
+
+        def reading() -> None:
+            self._reading.set()
+            ready()
+
+        with StateRoot(self.state, 1) as root:
+            self._run(root.owner, reading)
+
+    def _run(self, owner: str, ready: Callable[[], None]) -> None:
+        metrics = FlowMetrics(self.registry)
+        monitor = Monitor(time.time_ns, metrics, self.settings.flow.bug_share_limit)
+        progress = Progress(SINKS)
+        resume = self._resume()
+        for partition, offset in resume.items():
+            progress.begin(partition, offset or 0)
+        fence = self._fenced(owner, progress, metrics)
+        stopping = self._stopping.is_set
+        parts = SourceParts(resume, progress, metrics, time.time_ns, stopping, fence.check, _nothing, ready)
+        source = RawEvents(self._source_config(), parts)
+        flow = build_record_flow(RecordParts(source, self._sinks(progress, metrics), monitor))
+        log.info("recording of decisions starts", extra={"resume": resume})
+        try:
+            run_bytewax(flow, timedelta(seconds=self.settings.flow.epoch_seconds))
+        finally:
+            fence.close()
+        log.info("recording of decisions drained")
+
+    def reads(self) -> bool:
+        """Return whether the consumer is open and the process was not told to stop."""
+        return self._reading.is_set() and not self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Stop reading, finish what was read, and end."""
+        self._stopping.set()
+
+    @property
+    def _bootstrap(self) -> str:
+        return required(self.settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
+
+    def _resume(self) -> dict[int, int | None]:
+        """Return where to begin: what the group committed, which never is beyond what every sink holds."""
+        try:
+            come = committed_offsets(self._bootstrap, self.group, self.topic)
+        except AccountError as error:
+            raise FlowRefused(str(error)) from error
+        return {partition: come.get(partition) for partition in self.partitions}
+
+    def _fenced(self, owner: str, progress: Progress, metrics: FlowMetrics) -> Fence:
+        every = max(_LEAST_BEAT_SECONDS, self.settings.flow.epoch_seconds)
+        me = Owner(owner, socket.gethostname(), os.getpid(), every)
+        group = KafkaGroup(self._bootstrap, self.topic, self.group)
+        fence = Fence(group, me, progress.watermark, metrics.kafka_errors.inc)
+        try:
+            fence.claim(self.partitions)
+        except FenceUnknown as error:
+            raise FlowRefused(str(error)) from error
+        return fence
+
+    def _source_config(self) -> SourceConfig:
+        settings = self.settings.flow
+        return SourceConfig(
+            bootstrap=self._bootstrap,
+            topic=self.topic,
+            group=self.group,
+            part="decisions",
+            max_events=settings.poll_max_events,
+            wait_seconds=settings.poll_longest_wait_ms / 1000,  # nobody waits for a record
+            longest_wait_seconds=settings.poll_longest_wait_ms / 1000,
+            queue_bytes=_FETCH_BYTES,
+        )
+
+    def _sinks(self, progress: Progress, metrics: FlowMetrics) -> dict[str, Sink[Any]]:
+        """Return the sinks: rows that ClickHouse does not take go to the backup, from which flows redrive them."""
+        backup = KafkaBackup(Appender(producer_config(self._bootstrap)))
+        url = required(self.settings.clickhouse.url, "CLICKGOOSE_CLICKHOUSE__URL")
+        quick, bulk = writer_policies(self.settings.flow)
+
+        def table() -> Writer[RecordedParcel]:
+            made = DecisionTable(ClickHouse(url))
+            return self._writer(made, (made, backup), progress, bulk, metrics)
+
+        def dead() -> Writer[RecordedParcel]:
+            return self._writer(DeadRecords(backup), None, progress, quick, metrics)
+
+        stop = self._stopping
+        return {"clickhouse": BackgroundSink(table, stop), "dead_letter": BackgroundSink(dead, stop)}
+
+    @staticmethod
+    def _writer(
+        destination: Destination[RecordedParcel],
+        backup: tuple[Recoverable[RecordedParcel], Backup] | None,
+        progress: Progress,
+        policy: WriterPolicy,
+        metrics: FlowMetrics,
+    ) -> Writer[RecordedParcel]:
+        writer = Writer(destination, progress, policy, backup, metrics.on_block)
+        metrics.watch_queue(writer)
+        return writer
+
+
+def _nothing() -> None:
+    """An epoch ends: offsets are committed by the fence."""
