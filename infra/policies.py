@@ -1,11 +1,13 @@
-"""The policies that a flow decides by: those of its file, taken anew when it changes, or each model's own."""
+"""The policies that a process decides by: those of its file, taken anew when it changes, or each model's own."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Protocol
 
-from flows.metrics import FlowMetrics
+from prometheus_client import Counter, Gauge
+
 from infra.file_watch import FileWatch
 from infra.policies_file import parse_policies
 from scoring.policy import Policies
@@ -17,17 +19,32 @@ class PoliciesRefused(ValueError):
     """The policies file cannot be used; the text is one sentence."""
 
 
-class WatchedPolicies:
-    """Gives the decide stage its policies. PoliciesRefused where the file cannot be used at the start."""
+class PolicyMetrics(Protocol):
+    """What is told of the policies."""
 
-    def __init__(self, path: Path | None, metrics: FlowMetrics) -> None:
+    @property
+    def policies_loads(self) -> Counter:
+        """Changes of the file, by outcome."""
+
+    @property
+    def policies_refused(self) -> Gauge:
+        """1 while the file as it is now cannot be used."""
+
+    def show_policies(self, digest: str) -> None:
+        """State which policies decide."""
+
+
+class WatchedPolicies:
+    """Gives whoever decides the policies. PoliciesRefused where the file cannot be used at the start."""
+
+    def __init__(self, path: Path | None, metrics: PolicyMetrics) -> None:
         self._path = path
         self._metrics = metrics
         self._watch = None if path is None else self._open(path)
         metrics.show_policies(self().digest)
 
     def __call__(self) -> Policies:
-        """Return the policies to decide the next batch by."""
+        """Return the policies to decide the next batch, or event, by."""
         return _OWN if self._watch is None else self._watch()
 
     def start(self) -> None:

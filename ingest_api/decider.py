@@ -54,13 +54,14 @@ _WHY: Final[Mapping[Written, Uncounted]] = {
 class Sources:
     """What decisions are made by, each asked anew for every one of them; none may wait.
 
-    ``thresholds`` gives those of a model itself, by its version.
+    ``thresholds`` gives those of a model itself, by its version. ``close`` ends what follows them.
     """
 
     rules: CurrentRules = lambda: NO_RULES
     lists: Callable[[], Lists] = lambda: _NO_LISTS
     policies: CurrentPolicies = field(default_factory=FixedPolicies)
     thresholds: Callable[[str], Policy] = lambda _: Policy()
+    close: Callable[[], None] = lambda: None
 
 
 class _Request(NamedTuple):
@@ -163,6 +164,11 @@ class Decider:
         await self._record(settled.record)
         self._count(case)
         return settled.answer
+
+    async def close(self) -> None:
+        """Stop: records that wait go to Kafka or to disk, and nothing is followed any more."""
+        await self.delivery.close()
+        await asyncio.to_thread(self._sources.close)
 
     async def _ask(self, request: _Request) -> tuple[Taken | None, _Known]:
         """Ask everything in one round trip: both requests are queued before the link sends."""

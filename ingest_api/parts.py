@@ -71,7 +71,7 @@ class Parts:
         """Stop everything: what is queued goes to Kafka or to disk."""
         await self.results.close()
         await self.delivery.close()
-        await self.decider.delivery.close()
+        await self.decider.close()
         if self.labels is not None:
             await self.labels.close()
         await asyncio.gather(*(link.close() for link in self.links), *(link.close() for link in self.clickhouse))

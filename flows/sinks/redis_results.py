@@ -29,7 +29,7 @@ from schemas.result import (
 # it is written: the field e:<event id> remembers it for as long as the session's summary lives.
 SESSION_SCRIPT = """
 local key, ttl = KEYS[1], ARGV[1]
-for at = 2, #ARGV, 5 do
+for at = 2, #ARGV, 7 do
     local event, occurred, offset = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     if redis.call('HSETNX', key, 'e:' .. event, 1) == 1 then
         redis.call('HINCRBY', key, 'events', 1)
@@ -41,7 +41,8 @@ for at = 2, #ARGV, 5 do
             or (tonumber(seen[2]) == occurred and tonumber(seen[3]) > offset))
         if not before then
             redis.call('HSET', key, 'last_event', event, 'last_occurred_at', ARGV[at + 1],
-                'last_offset', ARGV[at + 2], 'last_score', ARGV[at + 3], 'last_decision', ARGV[at + 4])
+                'last_offset', ARGV[at + 2], 'last_score', ARGV[at + 3], 'last_decision', ARGV[at + 4],
+                'last_model', ARGV[at + 5], 'last_signals', ARGV[at + 6])
         end
     end
 end
@@ -49,6 +50,13 @@ redis.call('EXPIRE', key, ttl)
 return redis.status_reply('OK')
 """
 _DIGEST = hashlib.sha1(SESSION_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis names scripts so
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def seen_signals(result: Result) -> bytes:
+    """Return the smart signals as a session's summary keeps them: result and confidence of each."""
+    return _ENCODER.encode({name: (one.result, one.confidence) for name, one in result.smart_signals.items()})
 
 
 def connect(url: str, seconds: float = 2.0) -> Redis:
@@ -62,7 +70,8 @@ class RedisResults:
     """Writes the result of every event and the summary of every session. Needs Redis 7 or Valkey.
 
     ``score:{merchant}:{event}``: the first result stands, and a result replaces a rejection.
-    ``session:{merchant}:{session}``: a hash of events, max_score, last_score, last_decision, last_event, last_*.
+    ``session:{merchant}:{session}``: a hash of events, max_score, last_score, last_decision, last_event, last_*;
+    last_signals is JSON, ``{"vpn": [result, confidence]}``: rules that decide by HTTP ask for all of it.
     """
 
     name = "redis"
@@ -167,4 +176,5 @@ class RedisResults:
         for result in scored:
             found = arguments.setdefault(session_key(result.merchant, result.session_id), [])
             found += (result.event_id, result.occurred_at, result.origin.offset, result.score, result.decision)
+            found += (result.versions.model, seen_signals(result))
         return iter(arguments.items())

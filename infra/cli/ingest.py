@@ -33,6 +33,9 @@ def serve(
     home: Annotated[Path | None, typer.Option(help="Home of the local stack; unset: CLICKGOOSE_HOME")] = None,
 ) -> None:
     """Serve until SIGTERM, then drain: what is accepted goes to Kafka or the spool. Prints the URL."""
+    from prometheus_client import CollectorRegistry
+
+    from infra.decision_sources import DecisionSources
     from infra.settings import Settings
     from ingest_api.app import create_app
     from ingest_api.logs import configure_logs
@@ -49,8 +52,10 @@ def serve(
     except OSError as error:
         _refuse(f"The address {address[0]}:{address[1]} cannot be used: {error.strerror}.", 1)
     url = url_of(bound, tls)
+    registry = CollectorRegistry()
     try:
-        app = create_app(ingest_config(settings, url if host or port else settings.ingest.url or url, spool))
+        config = ingest_config(settings, url if host or port else settings.ingest.url or url, spool)
+        app = create_app(config, registry=registry, sources=DecisionSources(settings, registry).sources)
     except (ValueError, SpoolError) as error:
         _refuse(str(error), 1)
     if not serve_app(app, bound, tls, lambda: _announce(url, port_file)):
