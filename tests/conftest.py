@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.faults.table import pytest_terminal_summary
 from tests.stack_fixture import namespace, stack
@@ -16,6 +17,10 @@ __all__ = [
     "pytest_xdist_make_scheduler",
     "stack",
 ]
+
+# How long an example takes says more of the machine than of the law that it shows.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

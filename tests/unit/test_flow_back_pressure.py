@@ -18,6 +18,7 @@ from flows.sinks.encoded import EncodedParcel
 from flows.sinks.writer import Writer, WriterPolicy
 from tests.scored_parcels import encoded_parcel
 from tests.unit.test_sinks_writer import Fake
+from tests.waiting import SECONDS, eventually
 
 ROWS = 10
 STEPS = 10
@@ -60,7 +61,7 @@ def test_while_a_sink_is_held_the_source_is_not_asked_for_more() -> None:
 
     class Held(Fake):
         def write(self, parcels: Sequence[EncodedParcel]) -> None:
-            gate.wait(30)
+            gate.wait(3 * SECONDS)
 
     progress = Progress(["fake"])
     progress.begin(0, 0)
@@ -69,11 +70,20 @@ def test_while_a_sink_is_held_the_source_is_not_asked_for_more() -> None:
     source = Endless(stop)
 
     def look() -> None:
-        for wait in (0.5, 0.5):
-            time.sleep(wait)
-            seen.append((source.given, writer.rows_held))
-        stop.set()
-        gate.set()
+        try:
+            eventually(lambda: writer.rows_held == policy.queue_rows)
+            eventually(lambda: stands_still(source))
+            for wait in (0.0, 0.5):
+                time.sleep(wait)
+                seen.append((source.given, writer.rows_held))
+        finally:
+            stop.set()
+            gate.set()
+
+    def stands_still(source: Endless) -> bool:
+        before = source.given
+        time.sleep(0.2)
+        return source.given == before
 
     flow = Dataflow("held")
     stream = op.input("in", flow, source)

@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 
 from flows.sources.fence import Fence, Fenced, FenceUnknown, Owner, TakenOver, Waits
+from tests.waiting import SECONDS, eventually
 
 EVERY = 0.05
-WAITS = Waits(look=0.01, settle=0.02, margin=0.05, kafka=0.2)
+# A living owner is seen at its next commit, however late that comes; what has to be waited for to its end is short.
+WAITS = Waits(look=0.01, settle=0.02, margin=SECONDS, kafka=SECONDS)
 HERE = Owner("state-a", "host-a", 11, EVERY)
 THERE = Owner("state-b", "host-b", 22, EVERY)
 
@@ -32,11 +34,16 @@ class Offsets:
 
 
 class MemoryGroup:
-    """One client of the offsets; ``before_write`` runs once, in front of its first commit."""
+    """One client of the offsets; ``before_write`` and ``after_write`` run once, beside its first commit."""
 
-    def __init__(self, offsets: Offsets, before_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        offsets: Offsets,
+        before_write: Callable[[], None] = lambda: None,
+        after_write: Callable[[], None] = lambda: None,
+    ) -> None:
         self._offsets = offsets
-        self._before_write = before_write
+        self._before_write, self._after_write = before_write, after_write
         self.closed = False
 
     def read(self, partitions: Iterable[int]) -> dict[int, str | None]:
@@ -52,6 +59,8 @@ class MemoryGroup:
         before()
         with self._offsets.lock:
             self._offsets.kept.update(offsets)
+        after, self._after_write = self._after_write, lambda: None
+        after()
 
     def close(self) -> None:
         self.closed = True
@@ -63,8 +72,8 @@ class World:
         self.errors: list[None] = []
         self._fences: list[Fence] = []
 
-    def fence(self, me: Owner, group: MemoryGroup | None = None) -> Fence:
-        made = Fence(group or MemoryGroup(self.offsets), me, lambda p: 100 + p, lambda: self.errors.append(None), WAITS)
+    def fence(self, me: Owner, group: MemoryGroup | None = None, waits: Waits = WAITS) -> Fence:
+        made = Fence(group or MemoryGroup(self.offsets), me, lambda p: 100 + p, lambda: self.errors.append(None), waits)
         self._fences.append(made)
         return made
 
@@ -89,13 +98,6 @@ def waited(action: Callable[[], None]) -> float:
     began = time.monotonic()
     action()
     return time.monotonic() - began
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def test_a_first_flow_takes_its_partitions_and_commits_the_watermarks(world: World) -> None:
@@ -136,18 +138,20 @@ def test_after_an_end_in_order_another_state_starts_without_watching(world: Worl
     first.close()
     assert world.offsets.owner(0).gone
     assert world.offsets.kept[0][0] == 100
-    assert waited(lambda: world.fence(THERE).claim([0])) < 3 * EVERY
+    assert waited(lambda: world.fence(THERE).claim([0])) < WAITS.margin
 
 
 def test_after_kill_9_the_same_state_starts_without_watching_or_settling(world: World) -> None:
     world.leave(replace(HERE, every=60.0, run="dead"), 0)
-    assert waited(lambda: world.fence(replace(HERE, pid=12)).claim([0])) < WAITS.settle
+    never = WAITS._replace(settle=2 * SECONDS)
+    assert waited(lambda: world.fence(replace(HERE, pid=12), waits=never).claim([0])) < SECONDS
 
 
 def test_after_kill_9_another_state_takes_over_once_the_number_stood_still_for_three_commits(world: World) -> None:
     world.leave(replace(HERE, run="dead"), 0)
-    took = waited(lambda: world.fence(THERE).claim([0]))
-    assert took >= 3 * EVERY + WAITS.margin
+    short = WAITS._replace(margin=0.05)
+    took = waited(lambda: world.fence(THERE, waits=short).claim([0]))
+    assert took >= 3 * EVERY + short.margin
     assert world.offsets.owner(0).same_place(THERE)
 
 
@@ -187,10 +191,10 @@ def test_of_two_that_start_in_the_same_moment_one_remains(world: World) -> None:
 
 def test_one_that_is_overwritten_before_it_reads_is_refused(world: World) -> None:
     def overwrite() -> None:
-        threading.Timer(WAITS.settle / 4, world.leave, (replace(THERE, run="winner"), 0)).start()
+        world.leave(replace(THERE, run="winner"), 0)
 
     with pytest.raises(Fenced, match="host-b"):
-        world.fence(HERE, MemoryGroup(world.offsets, overwrite)).claim([0])
+        world.fence(HERE, MemoryGroup(world.offsets, after_write=overwrite)).claim([0])
 
 
 def test_what_other_tools_commit_stops_nobody(world: World) -> None:
@@ -223,5 +227,5 @@ def test_a_start_waits_for_a_kafka_that_comes_within_bounds(world: World) -> Non
 def test_a_start_while_kafka_is_away_is_an_error_and_claims_nothing(world: World) -> None:
     world.offsets.away = True
     with pytest.raises(FenceUnknown):
-        world.fence(HERE).claim([0])
+        world.fence(HERE, waits=WAITS._replace(kafka=0.2)).claim([0])
     assert world.offsets.kept == {}

@@ -19,6 +19,7 @@ from flows.sources import raw_events
 from flows.sources.fence import TakenOver
 from flows.sources.lag import LagMeter
 from flows.sources.raw_events import RawEvents, SourceBroken, SourceConfig, SourceParts
+from tests.waiting import SECONDS
 
 NOW_NS = 1_790_000_000_123_456_789
 
@@ -124,7 +125,7 @@ class World:
 
     def shows(self, name: str, value: float, **labels: str) -> bool:
         """Wait a little for a figure that another thread measures."""
-        ends = time.monotonic() + 5
+        ends = time.monotonic() + SECONDS
         while self.metric(name, **labels) != value and time.monotonic() < ends:
             time.sleep(0.005)
         return self.metric(name, **labels) == value

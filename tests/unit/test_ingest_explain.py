@@ -30,6 +30,7 @@ from scoring.storage import DirectoryStorage, StorageAway
 from scoring.stored_features import pack
 from tests.ingest_kit import KEYS, MemoryAppender, MemoryRedis, Tier, bearer, code, config, open_page, running, tier
 from tests.tiny_model import TINY, tiny_model, tiny_set
+from tests.waiting import SECONDS, soon
 
 EVENT = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
 PATH = f"/v1/events/{EVENT}/explain"
@@ -233,9 +234,10 @@ async def test_explanations_have_a_low_rate_of_their_own(tmp_path: Path) -> None
 async def test_more_than_may_wait_is_refused_at_once(tmp_path: Path) -> None:
     async with tier(tmp_path, merchant_explanations_per_minute=1_000) as t:
         wake = threading.Event()
-        t.clickhouse.before = lambda: wake.wait(5) and None
+        t.clickhouse.before = lambda: wake.wait(SECONDS) and None
         waiting = [asyncio.create_task(ask(t)) for _ in range(8)]
-        await asyncio.sleep(0.1)
+        link = next(link for link in t.app.parts.clickhouse if link.name == "explain")
+        await soon(lambda: link._under_way == len(waiting))
         assert code(await ask(t)) == (503, "explanations_unavailable")
         page = await open_page(t.client)
         assert (await page.send(page.event())).status_code == 200  # nobody else waits for it
@@ -249,9 +251,9 @@ async def test_a_silent_clickhouse_is_left_after_the_time_limit(
     monkeypatch.setattr(explanations, "EXPLAIN_SECONDS", 0.1)
     async with tier(tmp_path) as t:
         wake = threading.Event()
-        t.clickhouse.before = lambda: wake.wait(5) and None
+        t.clickhouse.before = lambda: wake.wait(2 * SECONDS) and None
         try:
-            assert code(await asyncio.wait_for(ask(t), 2)) == (503, "explanations_unavailable")
+            assert code(await asyncio.wait_for(ask(t), SECONDS)) == (503, "explanations_unavailable")
         finally:
             wake.set()
 

@@ -18,6 +18,7 @@ from ingest_api.label_items import MAX_LABELS, Refusal
 from ingest_api.labels import MAX_BODY
 from schemas.labels import LABELS, RETENTION_DAYS, TARGETS
 from tests.ingest_kit import KEYS, MemoryAppender, MemoryRedis, Tier, bearer, code, config, open_page, running, tier
+from tests.waiting import SECONDS, soon
 
 NOW = 1_790_000_000_000
 DAY = 86_400_000
@@ -155,9 +156,9 @@ async def test_a_full_request_is_stored_in_one_insert(tmp_path: Path) -> None:
 async def test_requests_that_come_together_share_an_insert(tmp_path: Path) -> None:
     async with tier(tmp_path) as t:
         first = threading.Event()
-        t.clickhouse.before = lambda: first.wait(5) and None
+        t.clickhouse.before = lambda: first.wait(SECONDS) and None
         sending = [asyncio.create_task(send(t, {**GOOD, "id": f"order-{number}"})) for number in range(40)]
-        await asyncio.sleep(0.1)
+        await soon(lambda: t.app.parts.labels._waiting_rows == 40)
         first.set()
         for answer in await asyncio.gather(*sending):
             assert reasons(answer) == [None]
@@ -168,8 +169,9 @@ async def test_requests_that_come_together_share_an_insert(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("error", [NetworkError("away"), EOFError(), ServerException("no such table: secret", 60)])
 async def test_without_clickhouse_the_answer_is_503_and_nothing_is_called_stored(
-    tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ingest_api.clickhouse_link._AWAY_SECONDS", 0.05)
     async with tier(tmp_path) as t:
         t.clickhouse.error = error
         answer = await send(t, GOOD)
@@ -178,7 +180,7 @@ async def test_without_clickhouse_the_answer_is_503_and_nothing_is_called_stored
         assert "secret" not in caplog.text
         assert 'clickgoose_ingest_clickhouse_away{use="labels"} 1.0' in (await t.client.get("/metrics")).text
         t.clickhouse.error = None
-        await asyncio.sleep(1.05)  # an outage is known for a second
+        await asyncio.sleep(0.06)  # an outage is known for a while, and then it is asked again
         assert reasons(await send(t, GOOD)) == [None]
         assert 'clickgoose_ingest_clickhouse_away{use="labels"} 0.0' in (await t.client.get("/metrics")).text
 
@@ -187,9 +189,9 @@ async def test_a_silent_clickhouse_holds_nobody_up_for_long(tmp_path: Path, monk
     monkeypatch.setattr("ingest_api.label_store.INSERT_SECONDS", 0.1)
     async with tier(tmp_path) as t:
         wake = threading.Event()
-        t.clickhouse.before = lambda: wake.wait(5) and None
+        t.clickhouse.before = lambda: wake.wait(2 * SECONDS) and None
         try:
-            answers = await asyncio.wait_for(asyncio.gather(*(send(t, GOOD) for _ in range(3))), 2)
+            answers = await asyncio.wait_for(asyncio.gather(*(send(t, GOOD) for _ in range(3))), SECONDS)
         finally:
             wake.set()
         assert {code(answer) for answer in answers} == {(503, "labels_unavailable")}
@@ -199,9 +201,9 @@ async def test_as_many_labels_wait_as_there_is_room_for(tmp_path: Path, monkeypa
     monkeypatch.setattr("ingest_api.label_store._MOST_WAITING", 3)
     async with tier(tmp_path) as t:
         wake = threading.Event()
-        t.clickhouse.before = lambda: wake.wait(5) and None
+        t.clickhouse.before = lambda: wake.wait(SECONDS) and None
         waiting = [asyncio.create_task(send(t, GOOD)) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        await soon(lambda: t.app.parts.labels._waiting_rows == len(waiting))
         assert code(await send(t, GOOD)) == (503, "labels_unavailable")
         wake.set()
         for answer in await asyncio.gather(*waiting):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -18,6 +18,7 @@ from flows.sinks.writer import Report, Writer, WriterPolicy
 from scoring.stored_features import row_bytes
 from tests.scored_parcels import encoded_parcel
 from tests.unit.test_sinks_writer import Fake, FakeBackup, refuse
+from tests.waiting import SECONDS, eventually
 
 MIB = 1024**2
 
@@ -38,7 +39,7 @@ class Gate:
 
     def __call__(self, _: int) -> None:
         self.entered.set()
-        assert self.open.wait(10)
+        assert self.open.wait(3 * SECONDS)
 
 
 def writer_of(
@@ -50,13 +51,6 @@ def writer_of(
     return Writer(fake, progress, policy, pair, None if reports is None else reports.append), progress
 
 
-def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.005)
-
-
 def test_while_a_block_hangs_the_oldest_that_wait_go_to_the_backup_and_the_flow_goes_on() -> None:
     gate, backup, reports = Gate(), FakeBackup(), list[Report]()
     policy = WriterPolicy(block_rows=2, queue_rows=8, spill_share=0.5, spill_after_seconds=0.05)
@@ -64,12 +58,12 @@ def test_while_a_block_hangs_the_oldest_that_wait_go_to_the_backup_and_the_flow_
     writer, progress = writer_of(fake, policy, backup, reports)
     for first in range(0, 40, 2):
         writer.put(encoded_parcel(2, first=first))  # would block for ever at the fifth
-    until(lambda: writer.rows_held <= 4)
+    eventually(lambda: writer.rows_held <= 4)
     spilled = [letter.offset for letter in backup.letters]
     assert spilled == list(range(2, 2 + len(spilled))) and len(spilled) >= 30
     assert progress.watermark(0) == 0  # the first block is open, so nothing after it may count
     gate.open.set()
-    assert writer.flush(5)
+    assert writer.flush(SECONDS)
     assert progress.watermark(0) == 40
     written = [first for block in fake.blocks for first in block]
     assert written == [0, *range(spilled[-1] + 1, 40, 2)]  # every row once: written, or in the backup
@@ -100,7 +94,7 @@ def test_without_a_backup_a_hanging_destination_holds_the_flow_back() -> None:
     with pytest.raises(Exception, match="told to stop while 4 rows waited"):
         writer.put(encoded_parcel(2, first=4), stop)
     gate.open.set()
-    writer.flush(5)
+    writer.flush(SECONDS)
     writer.close()
 
 
@@ -116,7 +110,7 @@ def test_the_queue_is_bounded_in_bytes() -> None:
             writer.put(encoded_parcel(2, first=first), stop)
     assert writer.bytes_held <= policy.queue_bytes
     gate.open.set()
-    writer.flush(5)
+    writer.flush(SECONDS)
     writer.close()
 
 
@@ -129,18 +123,20 @@ def test_a_parcel_is_as_large_as_what_was_received_its_results_and_its_columns()
 
 def test_a_block_takes_at_most_half_of_the_bytes() -> None:
     fake, one = Fake(), encoded_parcel(2)
-    policy = WriterPolicy(block_rows=1_000, linger_seconds=0.3, queue_bytes=8 * one.size)
+    policy = WriterPolicy(block_rows=1_000, linger_seconds=3_600, queue_bytes=8 * one.size)
     writer, _ = writer_of(fake, policy, None)
     for _ in range(8):
         writer.put(one)
-    assert writer.flush(5)
+    writer.close()  # which no block lingers for
     assert [len(block) for block in fake.blocks] == [4, 4]
-    writer.close()
 
 
 def test_blocks_grow_while_the_destination_is_slow() -> None:
+    fed = threading.Event()
+
     class Slow(Fake):
         def write(self, parcels: Sequence[EncodedParcel]) -> None:
+            assert fed.wait(SECONDS)
             time.sleep(0.06)
             super().write(parcels)
 
@@ -150,7 +146,8 @@ def test_blocks_grow_while_the_destination_is_slow() -> None:
     writer, _ = writer_of(fake, policy, backup)
     for item in items:
         writer.put(item)
-    assert writer.flush(5)
+    fed.set()
+    assert writer.flush(SECONDS)
     assert [len(block) for block in fake.blocks[:2]] == [1, 3]
     assert backup.letters == []
     writer.close()
@@ -167,8 +164,8 @@ def test_giving_up_is_bounded_in_seconds_as_well_as_in_attempts() -> None:
     writer, _ = writer_of(fake, policy, backup)
     began = time.monotonic()
     writer.put(encoded_parcel(2))
-    assert writer.flush(5)
-    assert fake.calls <= 2 and time.monotonic() - began < 3  # a thousand attempts would take two minutes
+    assert writer.flush(SECONDS)
+    assert fake.calls <= 2 and time.monotonic() - began < SECONDS  # a thousand attempts would take two minutes
     assert len(backup.letters) == 2 and writer.degraded and not writer.pressed
     writer.close()
 
@@ -179,12 +176,12 @@ def test_while_the_probe_is_not_answered_no_block_is_tried() -> None:
     writer, progress = writer_of(fake, WriterPolicy(attempts=1, probe_seconds=0.02), backup)
     for first in (0, 2, 4):
         writer.put(encoded_parcel(2, first=first))
-        assert writer.flush(5)
+        assert writer.flush(SECONDS)
         time.sleep(0.03)
     assert (fake.calls, fake.probes) == (1, 2)
     fake.answers = True
     writer.put(encoded_parcel(2, first=6))
-    assert writer.flush(5)
+    assert writer.flush(SECONDS)
     assert (fake.blocks, writer.degraded, progress.watermark(0)) == ([[6]], False, 8)
     writer.close()
 
@@ -197,12 +194,11 @@ def test_the_letters_of_a_large_block_are_made_a_part_at_a_time() -> None:
             self.sizes.append(len(letters))
 
     backup = Parts()
-    writer, _ = writer_of(Fake(refuse()), WriterPolicy(block_rows=4_000, attempts=1, linger_seconds=0.2), backup)
+    writer, _ = writer_of(Fake(refuse()), WriterPolicy(block_rows=4_000, attempts=1, linger_seconds=3_600), backup)
     for item in [encoded_parcel(700, first=first) for first in range(0, 2_800, 700)]:
         writer.put(item)
-    assert writer.flush(10)
+    writer.close()  # which no block lingers for
     assert backup.sizes == [1_400, 1_400]
-    writer.close()
 
 
 def test_parcels_are_acknowledged_in_order_whatever_is_held_first() -> None:
@@ -252,7 +248,7 @@ def test_a_destination_that_fails_while_parcels_spill_loses_nothing() -> None:
     writer, progress = writer_of(fake, policy, backup)
     for first in range(0, 60, 2):
         writer.put(encoded_parcel(2, first=first))
-    assert writer.flush(5)
+    assert writer.flush(SECONDS)
     assert sorted(letter.offset for letter in backup.letters) == list(range(60))
     assert progress.watermark(0) == 60
     writer.close()

@@ -22,6 +22,7 @@ from ingest_api.errors import ApiError
 from ingest_api.signature import verify_body
 from schemas.framing import FRAMES_CONTENT_TYPE, unpack_frames
 from schemas.sealed import HEADER_BYTES, NONCE_BYTES, read_header
+from tests.waiting import soon
 
 API_KEY = "cg_test"
 SEAL, SIGN = b"\x07" * 32, b"\x08" * 32
@@ -215,8 +216,10 @@ async def test_the_rate_is_kept_and_a_stop_ends_the_run() -> None:
     async with _serving(Door()) as url:
         config = TrafficConfig(ApiConfig(url, {"demo-shop": API_KEY}), 40, None, None, 1, HONEST_ONLY)
         run = asyncio.ensure_future(TrafficClient(config, stats).run(stop))
-        await asyncio.sleep(1.0)
+        began = time.monotonic()
+        await soon(lambda: stats.offered > 20)
+        offered, seconds = stats.offered, time.monotonic() - began
         stop.set()
         await run
-    assert 10 < stats.offered <= 50
+    assert offered <= 40 * seconds + 10  # and more than 20 came about at all
     assert stats.snapshot()["in_flight"] == 0
