@@ -46,19 +46,24 @@ class Written(NamedTuple):
 
 
 def write(directory: Path, chosen: list[Step]) -> Written:
-    """Carry out the steps; return the state at every offset, and the watermark."""
+    """Carry out the steps; return the state at every offset, and the watermark.
+
+    Deletions are waited for: which files there are is then the same each time that Hypothesis gives the same steps.
+    """
     states, offset, watermark, session = dict[int, dict[int, int]](), 0, -1, SlicedSums()
     with opened(directory) as log:
         for step in chosen:
             if step.action == "mark":
                 watermark = max(watermark, min(offset, watermark + 2 * step.by))
                 log.mark(watermark)
+                log._cleaner.wait()
                 continue
             for _ in range(step.by):
                 session.add(offset % SLICES * 37 % SLICES, offset)
                 offset += 1
             states[offset] = dict(session.sums)
             log.append(session.snapshot(step.slices, whole=step.action == "whole"), offset)
+            log._cleaner.wait()
     return Written(states, watermark)
 
 
