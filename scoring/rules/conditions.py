@@ -67,32 +67,45 @@ def _quantified(parts: tuple[Check, ...], decisive: bool) -> Check:
     return check
 
 
-def explain(condition: Condition, row: Row, slot: Slot) -> dict[str, Any]:
-    """Return the condition as a tree with what each part said, and the values seen as far as they may be shown."""
+Explain = Callable[[Row], dict[str, Any]]
+
+
+def explainer(condition: Condition, slot: Slot) -> Explain:
+    """Return what makes a tree of a row: what each part said, and the values seen as far as they may be shown."""
     if isinstance(condition, Comparison):
-        return _explain_comparison(condition, row, slot)
+        return _comparison_explainer(condition, slot)
     if isinstance(condition, Not):
-        inner = explain(condition.part, row, slot)
-        return {"not": inner, "is": None if inner["is"] is None else not inner["is"]}
-    parts = [explain(part, row, slot) for part in condition.parts]
+        part = explainer(condition.part, slot)
+        return lambda row: {"not": (told := part(row)), "is": None if told["is"] is None else not told["is"]}
+    parts = [explainer(part, slot) for part in condition.parts]
     decisive = not isinstance(condition, All)
-    said = [part["is"] for part in parts]
-    verdict = decisive if decisive in said else None if None in said else not decisive
-    return {"any" if decisive else "all": parts, "is": verdict}
+
+    def explain(row: Row) -> dict[str, Any]:
+        told = [part(row) for part in parts]
+        said = [part["is"] for part in told]
+        verdict = decisive if decisive in said else None if None in said else not decisive
+        return {"any" if decisive else "all": told, "is": verdict}
+
+    return explain
 
 
-def _explain_comparison(one: Comparison, row: Row, slot: Slot) -> dict[str, Any]:
-    right = row[slot(one.right)] if isinstance(one.right, Operand) else one.right
-    left = row[slot(one.left)]
-    verdict = compare(one.comparator, left, right)
-    told: dict[str, Any] = {"of": named(one.left), one.comparator: _against(one), "is": verdict}
-    told["saw"] = _shown(one.left, left, one, verdict)
-    if isinstance(one.right, Operand):
-        told["saw_there"] = _shown(one.right, right, one, verdict)
-    if verdict is None:
-        faults = [value.said for value in (left, right) if isinstance(value, Fault)]
-        told["fault"] = faults[0] if faults else "the value has another type than this comparison needs"
-    return told
+def _comparison_explainer(one: Comparison, slot: Slot) -> Explain:
+    left_slot, right_slot = slot(one.left), slot(one.right) if isinstance(one.right, Operand) else None
+    of, against = named(one.left), _against(one)
+
+    def explain(row: Row) -> dict[str, Any]:
+        left, right = row[left_slot], one.right if right_slot is None else row[right_slot]
+        verdict = compare(one.comparator, left, right)
+        told: dict[str, Any] = {"of": of, one.comparator: against, "is": verdict}
+        told["saw"] = _shown(one.left, left, one, verdict)
+        if right_slot is not None:
+            told["saw_there"] = _shown(one.right, right, one, verdict)
+        if verdict is None:
+            faults = [value.said for value in (left, right) if isinstance(value, Fault)]
+            told["fault"] = faults[0] if faults else "the value has another type than this comparison needs"
+        return told
+
+    return explain
 
 
 def fault_in(tree: dict[str, Any]) -> str:

@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple
 
 from schemas.result import DECISIONS
 from scoring.rules.answers import Answers, Entity, Entry, Found, Membership, Query, Standing, Unanswered, Write
-from scoring.rules.conditions import explain, fault_in
+from scoring.rules.conditions import fault_in
 from scoring.rules.document import Rule
 from scoring.rules.outcome import DecidedBy, Outcome, Reason, Status, Traced
-from scoring.rules.program import Happening, Program, Programs, Signal, View, multiplied, of_signal
+from scoring.rules.program import Happening, Program, Programs, Ready, Signal, View, multiplied, of_signal
 from scoring.rules.ruleset import Joined, Rulebook, Scoped
 from scoring.rules.selector_tokens import Fault
 
@@ -188,31 +188,53 @@ class _Run:
 
     def rules(self, row: list[Any], snoozed: frozenset[str], all_trees: bool) -> None:
         """Evaluate the rules in their order."""
+        judge = self.program.judge
+        if judge is None or snoozed or all_trees:
+            self._one_by_one(row, snoozed, all_trees)
+            return
+        trace = list(self.program.nothing)
+        for number, said in judge(row):
+            ready = self.program.rules[number]
+            trace[number] = self._traced(ready, said, row)
+            if said and self._matches(ready):
+                del trace[number + 1 :]
+                break
+        self.trace = trace
+
+    def _one_by_one(self, row: list[Any], snoozed: frozenset[str], all_trees: bool) -> None:
         trace = self.trace
-        for scoped, check, off, no_match in self.program.rules:
-            rule = scoped.rule
-            if off is not None:
-                trace.append(off)
+        for ready in self.program.rules:
+            rule = ready.scoped.rule
+            if ready.off is not None:
+                trace.append(ready.off)
                 continue
             if rule.id in snoozed:
-                trace.append(Traced(rule.id, scoped.scope, "snoozed"))
+                trace.append(Traced(rule.id, ready.scoped.scope, "snoozed"))
                 continue
-            said = check(row)
+            said = ready.check(row)
             if said is False and not all_trees:
-                trace.append(no_match)
+                trace.append(ready.no_match)
                 continue
-            self._explain(scoped, "error" if said is None else "match" if said else "no_match", row)
-            if said and rule.status == "live":
-                self.matched.append(scoped)
-                if rule.stop_on_match:
-                    self.stopped_by = rule.id
-                    return
+            trace.append(self._traced(ready, said, row))
+            if said and self._matches(ready):
+                return
 
-    def _explain(self, scoped: Scoped, status: Status, row: list[Any]) -> None:
-        rule = scoped.rule
-        tree = explain(rule.when, row, self.program.slot)
-        fault = fault_in(tree) if status == "error" else ""
-        self.trace.append(Traced(rule.id, scoped.scope, status, rule.status == "shadow", fault, tree))
+    def _traced(self, ready: Ready, said: bool | None, row: list[Any]) -> Traced:
+        rule = ready.scoped.rule
+        tree = ready.explain(row)
+        status: Status = "error" if said is None else "match" if said else "no_match"
+        fault = fault_in(tree) if said is None else ""
+        return Traced(rule.id, ready.scoped.scope, status, rule.status == "shadow", fault, tree)
+
+    def _matches(self, ready: Ready) -> bool:
+        """Take in a match; return whether later rules are not evaluated."""
+        rule = ready.scoped.rule
+        if rule.status != "live":
+            return False
+        self.matched.append(ready.scoped)
+        if rule.stop_on_match:
+            self.stopped_by = rule.id
+        return rule.stop_on_match
 
     def outcome(self) -> Outcome:
         """Return what comes of all."""

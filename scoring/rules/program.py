@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from scoring.rules.answers import LONGEST_TEXT, CatalogueName, Entity, Membership, Query, Value, Write
-from scoring.rules.conditions import Check, all_operands, compile_condition
+from scoring.rules.conditions import Check, Explain, all_operands, compile_condition, explainer
 from scoring.rules.document import (
     Catalogue,
     FieldOperand,
@@ -22,6 +22,7 @@ from scoring.rules.ruleset import Joined, Scoped
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.selectors import Document, Selector, compiled
 from scoring.rules.times import time_of
+from scoring.rules.verdicts import generated
 
 _NO_ENTITY = Fault("an entity must be text or a number")
 _TOO_LONG = Fault(f"an entity or a value has at most {LONGEST_TEXT} characters")
@@ -46,6 +47,7 @@ class Ready(NamedTuple):
     check: Check
     off: Traced | None  # where it is not evaluated
     no_match: Traced
+    explain: Explain
 
 
 class Asked(NamedTuple):
@@ -81,12 +83,14 @@ class Program:
         self.scores = tuple((self.slot(one), one.times) for one in used if isinstance(one, ScoreOperand))
         self.history = self._asked([one for one in used if isinstance(one, HistoryOperand)])
         self.written = tuple(one for one in joined.catalogues if event_type in one.event_types)
+        self.nothing = tuple(ready.off or ready.no_match for ready in self.rules)  # what is said where no rule matches
+        self.judge = generated([None if ready.off else ready.scoped.rule.when for ready in self.rules], self.slot)
 
     def _ready(self, scoped: Scoped) -> Ready:
         rule, scope = scoped.rule, scoped.scope
         off = Traced(rule.id, scope, "off") if rule.status == "off" else None
         no_match = Traced(rule.id, scope, "no_match", rule.status == "shadow")
-        return Ready(scoped, compile_condition(rule.when, self.slot), off, no_match)
+        return Ready(scoped, compile_condition(rule.when, self.slot), off, no_match, explainer(rule.when, self.slot))
 
     def _asked(self, operands: list[HistoryOperand]) -> tuple[Asked, ...]:
         slots: dict[HistoryOperand, list[tuple[int, float]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -265,7 +266,7 @@ def test_the_engine_says_what_a_naive_one_says(rules: list[dict[str, Any]], step
     assert all("never be reached" in one.said for one in said.mistakes)
     if said.mistakes:
         return
-    shop, naive = Shop(ruleset({"catalogues": CATALOGUES, "rules": named})), Naive(named)
+    shop, quick, naive = *(Shop(ruleset({"catalogues": CATALOGUES, "rules": named})) for _ in range(2)), Naive(named)
     for user in USERS:
         shop.standings[Entity("user", user)] = Standing(snoozed={"rule-1": NOON + 3_600_000} if user == "u2" else {})
     at, event_id = NOON, ""
@@ -279,6 +280,14 @@ def test_the_engine_says_what_a_naive_one_says(rules: list[dict[str, Any]], step
         assert statuses(outcome) == expected["trace"]
         assert outcome.score == expected["score"]
         assert outcome.decision == expected["decision"]
+        quick.standings = shop.standings
+        generated = quick.see(event, at, event_id, known)
+        assert [one._replace(tree=None) for one in generated.trace] == [
+            one._replace(tree=None) for one in outcome.trace
+        ]
+        assert replace(generated, trace=()) == replace(outcome, trace=())
+        for one, other in zip(generated.trace, outcome.trace, strict=True):
+            assert one.tree == (other.tree if one.status in ("match", "error") else None)
         for one in outcome.trace:
             if one.tree is not None:
                 assert {True: "match", False: "no_match", None: "error"}[one.tree["is"]] == one.status
