@@ -21,12 +21,12 @@ Paths = Annotated[
 ]
 
 
-def read_paths(paths: Sequence[Path]) -> RulesRead:
-    """Read files of rules; end with exit code 2 where one cannot be read."""
+def read_paths(paths: Sequence[Path], merchant: str | None = None) -> RulesRead:
+    """Read files of rules, a merchant's own or not; end with exit code 2 where one cannot be read."""
     from infra.rules_files import read_rules
 
     try:
-        return read_rules(paths)
+        return read_rules(paths, merchant)
     except OSError as error:
         where = f"{error.filename} cannot be read: {error.strerror}" if error.filename else str(error)
         refuse(where, 2)
