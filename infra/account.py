@@ -8,13 +8,14 @@ remains is lost. ClickHouse and Redis are then compared with S and D.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from confluent_kafka import Message
 from numpy.typing import NDArray
 
 from infra.account_backup import STORES, Backup, read_backup
@@ -28,9 +29,11 @@ from infra.account_books import (
     fold,
     place,
 )
+from infra.account_decisions import DecisionBook
 from infra.account_stores import ClickHouseSide, clickhouse_side, missing_results
 from infra.settings import Settings
 from infra.topic_reader import AccountError, TopicReader
+from infra.topics import DECIDED
 from schemas.dead_letter import Reason
 from schemas.result import DECISIONS
 
@@ -56,7 +59,8 @@ class Account:
     """The figures.
 
     ``waiting`` counts rows that lie in the backup and not yet where they belong, ``redriven`` those that were there
-    and have arrived, both by reason.
+    and have arrived, both by reason. ``asked``: the account of decisions that merchants asked for
+    (infra.account_decisions.DecisionAccount), none of which is an event of the figures above.
     """
 
     accepted: int
@@ -75,6 +79,7 @@ class Account:
     clickhouse_dead: int | None = None
     redis_results: int | None = None
     duplicated_for_users: int = 0
+    asked: dict[str, int | None] = field(default_factory=dict)
     balanced: bool = False
     problems: list[str] = field(default_factory=list)
 
@@ -91,8 +96,9 @@ class Accountant:
         self._settings = settings
         starts, bootstrap = since or {}, bootstrap_of(settings)
         self._bootstrap = bootstrap
-        self._readers = {topic: TopicReader(bootstrap, topic, starts.get(topic)) for topic in TOPICS}
+        self._readers = {topic: TopicReader(bootstrap, topic, starts.get(topic)) for topic in (*TOPICS, DECIDED)}
         self._raw, self._scored, self._dead = RawBook(), ScoredBook(RAW), DeadBook(RAW)
+        self._decided = DecisionBook(DECIDED)
 
     def close(self) -> None:
         """Let go of the consumers."""
@@ -105,8 +111,13 @@ class Accountant:
         return (
             self._readers[RAW].read(self._raw.visit)
             + self._readers[SCORED].read(self._scored.visit)
-            + self._readers[DEAD_LETTER].read(self._dead.visit)
+            + self._readers[DECIDED].read(self._decided.visit)
+            + self._readers[DEAD_LETTER].read(self._visit_dead)
         )
+
+    def _visit_dead(self, messages: Sequence[Message]) -> None:
+        self._dead.visit(messages)
+        self._decided.dead.visit(messages)
 
     def take(self, accepted_ids: Path | None = None) -> Account:
         """Return the account of what has been read. ``accepted_ids``: a file of event ids in hex, one a line."""
@@ -126,6 +137,8 @@ class Accountant:
         if self._settings.redis.url is not None:
             ttl = self._settings.redis.result_ttl_seconds
             _compare_redis(account, view, self._settings.redis.url, ttl, backups.get(Reason.SINK_REDIS, _NO_BACKUP))
+        asked = self._decided.account(self._settings.clickhouse.url)
+        account.asked, account.problems = asked._asdict(), account.problems + asked.problems
         account.balanced = not account.problems
         return account
 
@@ -335,7 +348,7 @@ def wait_settled(
 def read_start(bootstrap: str) -> dict[str, dict[int, int]]:
     """Return the present ends of the topics: the ``since`` of an account of what comes from now on."""
     found = {}
-    for topic in TOPICS:
+    for topic in (*TOPICS, DECIDED):
         reader = TopicReader(bootstrap, topic)
         found[topic] = reader.ends()
         reader.close()

@@ -34,13 +34,14 @@ from infra.flow_layout import StateRoot
 from infra.flow_sinks import writer_policies
 from infra.settings import Settings
 from infra.topic_reader import AccountError, committed_offsets
-from infra.topics import DECISIONS
+from infra.topics import DECIDED
 
 log = logging.getLogger("clickgoose.flow")
 GROUP: Final = "clickgoose-record-decisions"
 SINKS: Final = ("clickhouse", "dead_letter")
 _FETCH_BYTES: Final = 16 << 20
 _LEAST_BEAT_SECONDS: Final = 0.5
+_PATIENCE_SECONDS: Final = 15.0  # a broker that just started has no coordinator for some seconds
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class RecordProcess:
     settings: Settings
     partitions: tuple[int, ...]
     state: Path
-    topic: str = DECISIONS
+    topic: str = DECIDED
     group: str = GROUP
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -102,11 +103,16 @@ class RecordProcess:
 
     def _resume(self) -> dict[int, int | None]:
         """Return where to begin: what the group committed, which never is beyond what every sink holds."""
-        try:
-            come = committed_offsets(self._bootstrap, self.group, self.topic)
-        except AccountError as error:
-            raise FlowRefused(str(error)) from error
-        return {partition: come.get(partition) for partition in self.partitions}
+        gives_up = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                come = committed_offsets(self._bootstrap, self.group, self.topic)
+            except AccountError as error:
+                if time.monotonic() > gives_up:
+                    raise FlowRefused(str(error)) from error
+                time.sleep(_LEAST_BEAT_SECONDS)
+            else:
+                return {partition: come.get(partition) for partition in self.partitions}
 
     def _fenced(self, owner: str, progress: Progress, metrics: FlowMetrics) -> Fence:
         every = max(_LEAST_BEAT_SECONDS, self.settings.flow.epoch_seconds)

@@ -13,7 +13,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from infra.settings import KafkaSettings
 
 RAW = "events.raw"
-DECISIONS = "events.decisions"
+DECIDED = "events.decisions"
 _SECONDS = 30.0
 _HOUR_MS = 3_600_000
 
@@ -49,7 +49,7 @@ TOPICS = (
     Topic("events.enriched", "device id", "counted and enriched batches"),
     Topic("events.scored", "device id", "results"),
     Topic("events.alerts", "device id", "results that operations should see"),
-    Topic(DECISIONS, "merchant and event id", "decisions that merchants asked for, without personal data"),
+    Topic(DECIDED, "merchant and event id", "decisions that merchants asked for, without personal data"),
     Topic("events.dead_letter", "event id", "what could not be processed", 4, max_message_bytes=4_194_304),
 )
 

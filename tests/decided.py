@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.decision_record import DecisionRecord, encode_record
-from tests.rules_kit import NOON
+
+NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 
 
 def decided(number: int = 0, **more: Any) -> DecisionRecord:

@@ -28,7 +28,7 @@ def account(
     ] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the flow to catch up.")] = 0.0,
 ) -> None:
-    """Check that accepted == scored + dead-lettered + deduplicated.
+    """Check that accepted == scored + dead-lettered + deduplicated, and that every decision is recorded.
 
     Read back from Kafka, ClickHouse and Redis. Exit code 0: it balances; 1: it does not; 2: it cannot be taken.
     Rows that wait in the backup for a store that was away are counted, and are no difference.
@@ -79,6 +79,9 @@ def _show(found: Account) -> None:
     table.add_row("dead-lettered, in ClickHouse", _count(found.clickhouse_dead))
     table.add_row("results in Redis", _count(found.redis_results))
     table.add_row("shown twice", f"{found.duplicated_for_users:,}")
+    table.add_section()
+    for name, asked in found.asked.items():
+        table.add_row(f"decisions asked for: {name.replace('_', '-')}", _count(asked))
     backup = (("waiting in the backup", found.waiting), ("redriven", found.redriven))
     for title, counts in (("dead", found.dead_by_reason), *backup, ("decided", found.decisions)):
         table.add_section()

@@ -37,13 +37,13 @@ def record(
     from infra.logs import log_json
     from infra.record_decisions import RecordProcess
     from infra.settings import Settings
-    from infra.topics import DECISIONS
+    from infra.topics import DECIDED
 
     settings = Settings()
     log_json()
     try:
         bootstrap = required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
-        own = numbers(partitions) if partitions else partitions_of(bootstrap, DECISIONS)
+        own = numbers(partitions) if partitions else partitions_of(bootstrap, DECIDED)
         process = RecordProcess(settings, own, state or settings.home / "record")
         port = serve_metrics(process.registry, metrics_port, settings.flow.metrics_host, process.reads)
         stop_on_signals(process.stop, settings.flow.drain_seconds)
