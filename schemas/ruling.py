@@ -42,8 +42,9 @@ class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ShadowRuling(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a ruleset that is tried in the shadow said."""
+    """What a ruleset that is tried in the shadow said. ``place``: its column in the batch's section."""
 
+    place: int
     ruleset: str
     matched: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()

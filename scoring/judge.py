@@ -75,7 +75,7 @@ class Route(NamedTuple):
     """What looks at a merchant's events of a type."""
 
     live: Engine
-    shadows: tuple[Engine, ...]
+    shadows: tuple[tuple[int, Engine], ...]  # those that judge this merchant otherwise, with their columns
     sets: tuple[str, str]  # digests of the merchant's own live ruleset and of the global one
     idle: bool  # no rule is evaluated and no catalogue written
     parts: frozenset[str]  # of the event that selectors look at
@@ -102,11 +102,13 @@ class Routes:
 
     def _find(self, merchant: str, event_type: str) -> Route:
         rules = self.rules
-        programs = [engine.program(merchant, event_type) for engine in (rules.live, *rules.shadows)]
+        others = rules.shadows_of(merchant)
+        shadows = tuple((place, shadow) for place, shadow in enumerate(rules.shadows) if shadow in others)
+        programs = [engine.program(merchant, event_type) for engine in (rules.live, *others)]
         joined = programs[0].joined
         return Route(
             rules.live,
-            rules.shadows,
+            shadows,
             (joined.own.digest, joined.everyone.digest),
             all(map(_is_idle, programs)),
             frozenset[str]().union(*map(parts_of, programs)),
@@ -130,7 +132,7 @@ class _Asked(NamedTuple):
     merchant: str
     lists: MerchantLists
     plan: Plan
-    shadows: tuple[Plan, ...]
+    shadows: tuple[tuple[int, Plan], ...]
     sets: tuple[str, str]
 
 
@@ -211,7 +213,7 @@ class Judge:
 
     def _exchange(self, asked: Sequence[_Asked]) -> list[Any]:
         """Return the answers to the history questions of each event; writes go with them, in the order of rows."""
-        steps = [Step(one.merchant, _queries(one), joined_writes((one.plan, *one.shadows))) for one in asked]
+        steps = [Step(one.merchant, _queries(one), joined_writes(_plans(one))) for one in asked]
         busy = [place for place, step in enumerate(steps) if step.queries or step.writes]
         found: list[Any] = [{}] * len(steps)
         outcomes = self._history.exchange([steps[place] for place in busy]) if busy else []
@@ -222,14 +224,18 @@ class Judge:
 
 def _ask(row: int, merchant: str, lists: MerchantLists, route: Route, event: Event) -> _Asked:
     happening = Happening(event, event["event_type"], event["event_id"], event["occurred_at"])
-    shadows = tuple(shadow.plan(merchant, happening) for shadow in route.shadows)
+    shadows = tuple((place, shadow.plan(merchant, happening)) for place, shadow in route.shadows)
     return _Asked(row, merchant, lists, route.live.plan(merchant, happening), shadows, route.sets)
+
+
+def _plans(one: _Asked) -> list[Plan]:
+    return [one.plan, *(plan for _, plan in one.shadows)]
 
 
 def _queries(one: _Asked) -> Sequence[Any]:
     if not one.shadows:
         return one.plan.queries
-    return tuple(dict.fromkeys(query for plan in (one.plan, *one.shadows) for query in plan.queries))
+    return tuple(dict.fromkeys(query for plan in _plans(one) for query in plan.queries))
 
 
 def _known_of(batch: Scored, rows: Rows, signals: frozenset[str]) -> list[Judgement]:
@@ -263,18 +269,18 @@ class _Verdicts:
         self._places: list[int] = []
         self._said: list[Ruling | None] = [None] * rows
         self._columns: list[tuple[int, int, int, float, bool]] = []  # ruleset, override, by, added, degraded
-        self._tried: list[list[tuple[int, float]]] = []  # override and added of each shadow
+        self._tried: list[tuple[int, int, int, float]] = []  # row, column, override and added of a shadow
 
     def take(self, one: _Asked, history: Any, known: Judgement) -> None:
         """Judge an event by the answers to it."""
         gathered = Gathered(history, one.lists)
         hearing = Hearing(gathered)
         outcome = one.plan.decide(hearing, known)
-        tried = [plan.decide(gathered, known) for plan in one.shadows]
+        tried = [(place, plan.decide(gathered, known)) for place, plan in one.shadows]
         number = self._rulesets.setdefault(outcome.rulesets, len(self._rulesets))
         self._places.append(one.row)
         self._columns.append((number, *_override(outcome), outcome.added, bool(outcome.degraded)))
-        self._tried.append([(_override(shadow)[0], shadow.added) for shadow in tried])
+        self._tried += [(one.row, place, _override(shadow)[0], shadow.added) for place, shadow in tried]
         self._said[one.row] = _ruling(one, outcome, hearing.heard(one.plan), tried)
 
     def section(self) -> Rules:
@@ -283,10 +289,10 @@ class _Verdicts:
         columns: tuple[Any, ...] = (section.ruleset, section.override, section.by, section.added, section.degraded)
         for column, values in zip(columns, zip(*self._columns, strict=True), strict=True):
             column[self._places] = values
-        if self._shadows:
-            tried = np.array(self._tried)  # [rows, R, 2]
-            section.shadow_override[self._places] = tried[..., 0]
-            section.shadow_added[self._places] = tried[..., 1]
+        if self._tried:
+            row, place, override, added = map(list, zip(*self._tried, strict=True))
+            section.shadow_override[row, place] = override
+            section.shadow_added[row, place] = added
         return section
 
 
@@ -297,7 +303,7 @@ def _override(outcome: Outcome) -> tuple[int, int]:
     return DECISIONS.index(outcome.decision), BY.index(outcome.by)
 
 
-def _ruling(one: _Asked, outcome: Outcome, heard: Heard | None, tried: Sequence[Outcome]) -> Ruling:
+def _ruling(one: _Asked, outcome: Outcome, heard: Heard | None, tried: Sequence[tuple[int, Outcome]]) -> Ruling:
     return Ruling(
         sets=one.sets,
         matched=outcome.matched,
@@ -308,5 +314,5 @@ def _ruling(one: _Asked, outcome: Outcome, heard: Heard | None, tried: Sequence[
         stopped_by=outcome.stopped_by,
         degraded=outcome.degraded,
         heard=heard,
-        shadows=tuple([ShadowRuling(shadow.rulesets, shadow.matched, shadow.degraded) for shadow in tried]),
+        shadows=tuple([ShadowRuling(place, said.rulesets, said.matched, said.degraded) for place, said in tried]),
     )

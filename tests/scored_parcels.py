@@ -169,7 +169,7 @@ RULING = Ruling(
     trace=(RuleTrace("card-testing", "own", "match", tree={"of": "count", "is": True}),),
     degraded=("history",),
     heard=Heard([(6, False), None]),
-    shadows=(ShadowRuling("shadow-ruleset", ("tried",)),),
+    shadows=(ShadowRuling(0, "shadow-ruleset", ("tried",)),),
 )
 DENIED_BY_RULE_FROM, DENIED_BY_RULE = 2, 7  # the third row, and every seventh from there
 

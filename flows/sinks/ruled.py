@@ -40,7 +40,4 @@ def rules_said(batch: Decided) -> Iterator[RulesSaid]:
 
 def _tried(batch: Decided, row: int, said: Ruling) -> tuple[TriedRules, ...]:
     decisions = batch.decision.shadow_rules[row].tolist()
-    return tuple(
-        TriedRules(one.ruleset, DECISIONS[decision], one.matched)
-        for one, decision in zip(said.shadows, decisions, strict=True)
-    )
+    return tuple(TriedRules(one.ruleset, DECISIONS[decisions[one.place]], one.matched) for one in said.shadows)

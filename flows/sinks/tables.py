@@ -233,7 +233,8 @@ def _rules(batch: Decided) -> Table:
             SEPARATOR.join([shadow.ruleset for shadow in one.shadows]) if one else "" for one in said
         ),
         "tried_decisions_text": _texts(
-            SEPARATOR.join(decisions) if one else "" for one, decisions in zip(said, tried, strict=True)
+            SEPARATOR.join([decisions[shadow.place] for shadow in one.shadows]) if one else ""
+            for one, decisions in zip(said, tried, strict=True)
         ),
     }
 
