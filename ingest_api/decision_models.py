@@ -61,7 +61,7 @@ class MatchedRule(Model):
     scope: Scope = Field(description="own: yours; global: everybody's")
     priority: int
     reason: str
-    decision: Decision | None
+    decision: Decision | None = Field(default=None, description="Null: it only adds points, tags or alerts")
     score: float = Field(description="Points that it adds")
     tags: list[str]
     alerts: list[str]
@@ -88,7 +88,7 @@ class ShadowDecision(Model):
     rulesets: str = Field(description="Digest")
     decision: Decision
     decided_by: By
-    score: float | None
+    score: float | None = None
     matched: list[str] = Field(description="Ids of rules")
 
 
@@ -96,7 +96,7 @@ class DecisionVersions(Model):
     """What decided."""
 
     rulesets: str = Field(description="Digest of your rules and the global ones")
-    model: str | None = Field(description="Version of the model that scored the session")
+    model: str | None = Field(default=None, description="Version of the model that scored the session")
 
 
 class TracedRule(Model):
@@ -118,17 +118,21 @@ class DecisionResponse(Model):
     event_type: str
     occurred_at: int = Field(description="Unix milliseconds")
     decided_at: int = Field(description="Unix milliseconds")
-    session_id: str | None
+    session_id: str | None = None
     decision: Decision
     decided_by: By
-    score: float | None = Field(description="The model's with the points of rules, 0 to 100; null without either")
+    score: float | None = Field(
+        default=None, description="The model's with the points of rules, 0 to 100; null without either"
+    )
     added: float = Field(description="Points of rules")
-    model_score: float | None = Field(description="The newest score of the session; null where none is known")
+    model_score: float | None = Field(
+        default=None, description="The newest score of the session; null where none is known"
+    )
     rules: list[MatchedRule] = Field(description="Live rules that matched, the highest priority first")
     tags: list[str]
     alerts: list[str]
     reasons: list[ReasonGiven]
-    stopped_by: str | None = Field(description="The rule after which no other was asked")
+    stopped_by: str | None = Field(default=None, description="The rule after which no other was asked")
     degraded: list[Literal["history", "lists", "session", "answers"]] = Field(
         description="What could not be asked; answers: the same event sent again may be decided anew"
     )
@@ -176,7 +180,7 @@ class DecisionResponse(Model):
                             "rule": "large-payment",
                             "scope": "own",
                             "status": "match",
-                            "tree": {"field": ".data.amount", "gt": 500, "value": 620, "result": True},
+                            "tree": {"of": ".data.amount", "gt": 500, "is": True, "saw": 620},
                         }
                     ],
                 }

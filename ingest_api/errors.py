@@ -96,7 +96,7 @@ FAULTS: dict[Code, Fault] = {
     Code.INVALID_BEACON: Fault(
         422, "The body is no beacon: u16 length and token, u16 length and signature, then the frames."
     ),
-    Code.EVENT_TIME_AHEAD: Fault(422, "occurred_at lies ahead of our clock; send when the event happened."),
+    Code.EVENT_TIME_AHEAD: Fault(422, "The event's time lies ahead of our clock; send when it happened."),
     Code.RATE_LIMITED: Fault(429, "Too many requests; wait as long as Retry-After says."),
     Code.SPOOL_FULL: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),
     Code.SPOOL_UNAVAILABLE: Fault(503, "Events cannot be stored for the moment; send them again after Retry-After."),

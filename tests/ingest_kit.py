@@ -17,12 +17,14 @@ from typing import Any
 import httpx
 import jwt
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from ingest_api.app import IngestApp, create_app
 from ingest_api.appender import Delivered
 from ingest_api.bodies import BEACON_CONTENT_TYPE
 from ingest_api.checks import Record
 from ingest_api.config import IngestConfig
+from ingest_api.decider import Sources
 from ingest_api.merchants import Merchants
 from ingest_api.parts import Clock
 from ingest_api.signature import SIGNATURE_HEADER, sign_body
@@ -103,6 +105,7 @@ class MemoryRedis:
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
+        self.hashes: dict[str, dict[str, bytes]] = {}
         self.away = False
         self.round_trips = 0
 
@@ -125,9 +128,35 @@ class MemoryRedis:
         """Run one command now."""
         if name == "MGET":
             return [self.values.get(key) for key in args]
+        if name == "HMGET":
+            return [self.hashes.get(args[0], {}).get(field) for field in args[1:]]
         if name == "EVAL":
-            return self._count(args[2 : 2 + args[1]], *args[2 + args[1] :])
+            return self._script(args[0])(args[2 : 2 + args[1]], *args[2 + args[1] :])
+        if name in ("EVALSHA", "EVALSHA_RO", "SCRIPT"):
+            return ResponseError("no scripts here")
         return {"PTTL": 30_000, "PING": b"PONG"}.get(name) or self.values.get(args[0])
+
+    def _script(self, text: bytes) -> Callable[..., Any]:
+        """Return what does what a script of the tier does."""
+        if b"INCRBY" in text:
+            return self._count
+        return self._claim if b"'NX'" in text else self._settle if b"~= ARGV[1]" in text else self._amend
+
+    def _claim(self, keys: Sequence[str], digest: bytes, _seconds: int) -> bytes | None:
+        found = self.values.get(keys[0])
+        self.values.setdefault(keys[0], digest)
+        return found
+
+    def _settle(self, keys: Sequence[str], digest: bytes, answer: bytes, _seconds: int) -> bytes | None:
+        found = self.values.get(keys[0])
+        if found is not None and found != digest:
+            return found
+        self.values[keys[0]] = digest + answer
+        return None
+
+    def _amend(self, keys: Sequence[str], digest: bytes, answer: bytes, better: bytes) -> None:
+        if self.values.get(keys[0]) == digest + answer:
+            self.values[keys[0]] = digest + better
 
     def _count(self, keys: Sequence[str], counters: int, _seconds: int, *numbers: int) -> list[int]:
         """Do what the tier's script does: count, and mark where all limits are kept."""
@@ -290,22 +319,26 @@ class Tier:
     kafka: MemoryAppender
     redis: MemoryRedis
     clickhouse: MemoryClickHouse
+    decisions: MemoryAppender
 
 
 @contextlib.asynccontextmanager
-async def tier(directory: Path, *, clock: Clock = now_ms, **changes: Any) -> AsyncIterator[Tier]:
+async def tier(
+    directory: Path, *, clock: Clock = now_ms, sources: Sources | None = None, **changes: Any
+) -> AsyncIterator[Tier]:
     """Serve a tier in memory, with changes to its configuration and, if need be, a clock of its own (Unix ms)."""
-    kafka, redis, clickhouse = MemoryAppender(), MemoryRedis(), MemoryClickHouse()
+    kafka, redis, clickhouse, decisions = MemoryAppender(), MemoryRedis(), MemoryClickHouse(), MemoryAppender()
     app = create_app(
         config(directory, **changes),
         clock=clock,
         appender=kafka,
         redis=redis,
         clickhouse=clickhouse,
-        decisions=MemoryAppender(),
+        sources=sources,
+        decisions=decisions,
     )
     async with running(app) as client:
-        yield Tier(app, client, kafka, redis, clickhouse)
+        yield Tier(app, client, kafka, redis, clickhouse, decisions)
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:

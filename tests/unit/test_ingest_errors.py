@@ -23,7 +23,7 @@ SESSION = {"transaction": "order-1"}
 def test_every_code_has_a_status_and_one_sentence() -> None:
     assert set(FAULTS) == set(Code)
     for fault in FAULTS.values():
-        assert fault.status in {401, 403, 404, 405, 410, 413, 415, 422, 429, 500, 501, 503}
+        assert fault.status in {401, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 501, 503}
         assert fault.message.endswith(".") and fault.message[0].isupper() and len(fault.message) < 110
 
 

@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from ingest_api import explain_models, label_models, models
+from ingest_api import decision_models, explain_models, label_models, models
 from ingest_api.errors import FAULTS, Code
 from schemas.result import Rejected, Result
 from tests.ingest_kit import tier
@@ -22,6 +22,7 @@ NEEDED = {
     ("/v1/events/{event_id}/score", "get"): {"202", "304", "401", "403", "404", "422", "429", "500", "503"},
     ("/v1/events/{event_id}/explain", "get"): {"401", "403", "404", "410", "429", "500", "501", "503"},
     ("/v1/labels", "post"): {"401", "403", "413", "415", "422", "429", "500", "503"},
+    ("/v1/decisions", "post"): {"401", "403", "409", "413", "415", "422", "429", "500", "503"},
     ("/healthz", "get"): {"500"},
     ("/readyz", "get"): {"500", "503"},
     ("/metrics", "get"): {"500"},
@@ -118,6 +119,8 @@ def test_a_score_is_a_result_or_a_rejection_that_can_be_told_apart(document: dic
         explain_models.ExplainResponse,
         label_models.LabelsRequest,
         label_models.LabelsResponse,
+        decision_models.DecisionRequest,
+        decision_models.DecisionResponse,
     ],
 )
 def test_model_examples_validate(model: type[models.Model]) -> None:

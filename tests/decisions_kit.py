@@ -1,0 +1,170 @@
+"""For tests of decisions by HTTP: rules as YAML, a tier that decides by them, and a history in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ingest_api.decider import Sources
+from schemas.decision_record import DecisionRecord, decode_record
+from scoring.policy import Policies, Policy
+from scoring.rules.answers import Entity, Entry, Found, Membership, Query, Standing, Unanswered, Write
+from scoring.rules.history import Written
+from scoring.rules.in_force import InForce
+from scoring.rules.memory_history import MemoryHistory
+from scoring.rules.ruleset import Rulebook, Ruleset
+from tests.ingest_kit import KEYS, Tier, bearer, tier
+from tests.rules_kit import ruleset
+
+NOW = 1_790_000_000_000
+SESSION = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
+SEED = """
+# The two examples of the article that the rules service grew from.
+catalogues:
+  payments_by_user: {event_types: [payment], entity: .entities.user, value: .data.amount, window: 7d}
+  logins_by_user: {event_types: [login], entity: .entities.user, window: 7d}
+rules:
+  - id: large-payment
+    description: The amount is greater than 500
+    event_types: [payment]
+    when: {field: .data.amount, gt: 500}
+    actions: [review, {tag: amount}]
+  - id: spending-and-logins
+    description: The user spent much and logged in often
+    event_types: [payment]
+    when:
+      all:
+        - {sum: payments_by_user, over: 3d, gt: 1000}
+        - {count: logins_by_user, over: 3d, gt: 5}
+    actions: [deny, {score: +20}, {alert: fraud-team}]
+    priority: 10
+"""
+
+
+class HistoryOfTests:
+    """A history in memory, which can be away."""
+
+    def __init__(self) -> None:
+        self.store = MemoryHistory()
+        self.away = False
+
+    async def read(self, merchant: str, queries: Iterable[Query]) -> dict[Query, Found | Unanswered] | Unanswered:
+        """Answer."""
+        return Unanswered("away") if self.away else dict(self.store.read(merchant, list(queries)))
+
+    async def write(self, merchant: str, writes: Iterable[Write]) -> tuple[Written, ...] | Unanswered:
+        """Write."""
+        return Unanswered("away") if self.away else tuple(self.store.write(merchant, list(writes)))
+
+
+class ListsOfTests:
+    """Lists of one merchant, or none that could be asked."""
+
+    def __init__(self, merchant: str = "demo-shop", away: bool = False) -> None:
+        self.merchant, self.away = merchant, away
+        self.members: dict[Membership, Entry] = {}
+        self.standings: dict[Entity, Standing] = {}
+
+    def of(self, merchant: str, /) -> ListsOfTests:
+        """Return those of a merchant."""
+        return self if merchant == self.merchant else ListsOfTests(merchant, self.away)
+
+    def member(self, membership: Membership, /) -> Entry | Unanswered | None:
+        """Return a line."""
+        return Unanswered("away") if self.away else self.members.get(membership)
+
+    def standing(self, entity: Entity, /) -> Standing | Unanswered:
+        """Return what is said of an entity."""
+        return Unanswered("away") if self.away else self.standings.get(entity, Standing())
+
+
+class Service:
+    """A tier and what it decides by; all of it may be changed between two decisions."""
+
+    def __init__(self, tier: Tier, history: HistoryOfTests, state: dict[str, Any]) -> None:
+        self.tier, self.history, self._state = tier, history, state
+
+    def change(self, **sources: Any) -> None:
+        """Decide by something else from now on: rules, lists or policies."""
+        self._state.update(sources)
+
+    async def post(self, body: Any, merchant: str = "demo-shop", trace: str | None = None) -> httpx.Response:
+        """Ask for a decision; bytes are sent as they are."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {**bearer(KEYS[merchant]), "content-type": "application/json"}
+        params = {"trace": trace} if trace else None
+        return await self.tier.client.post("/v1/decisions", content=content, headers=headers, params=params)
+
+    async def decide(self, merchant: str = "demo-shop", **changes: Any) -> dict[str, Any]:
+        """Ask for a decision about a payment with changes; return the answer."""
+        answer = await self.post(payment(**changes), merchant)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    @property
+    def records(self) -> list[DecisionRecord]:
+        """What was recorded."""
+        return [decode_record(record.value) for record in self.tier.decisions.records]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a series."""
+        return self.tier.app.parts.metrics.registry.get_sample_value(f"clickgoose_decisions_{name}", labels) or 0.0
+
+
+def payment(**changes: Any) -> dict[str, Any]:
+    """Return an event that the seed's rules let pass, with changes; ``amount`` is of its data."""
+    data = {"amount": changes.pop("amount", 20)}
+    usual = {"event_id": "p-1", "event_type": "payment", "occurred_at": NOW, "entities": {"user": "u1"}, "data": data}
+    return {**usual, **changes}
+
+
+def in_force(live: str | Mapping[str, Any] | Rulebook, *shadows: str | Mapping[str, Any]) -> InForce:
+    """Return rules as they are in force; written as YAML or plain values they are global."""
+    book = live if isinstance(live, Rulebook) else Rulebook(ruleset(live))
+    return InForce.of(book, [Rulebook(ruleset(one)) for one in shadows])
+
+
+def own(text: str | Mapping[str, Any]) -> Ruleset:
+    """Return a merchant's own rules."""
+    return ruleset(text, "own")
+
+
+@contextlib.asynccontextmanager
+async def service(
+    directory: Path, rules: InForce, *, real_history: bool = False, **changes: Any
+) -> AsyncIterator[Service]:
+    """Serve a tier in memory that decides by some rules; its clock says ``NOW``."""
+    state: dict[str, Any] = {"rules": rules, "lists": ListsOfTests(), "policies": Policies()}
+    sources = Sources(
+        rules=lambda: state["rules"],
+        lists=lambda: state["lists"],
+        policies=lambda: state["policies"],
+        thresholds=lambda version: {"model-1": Policy(30, 60, 5)}.get(version, Policy()),
+    )
+    async with tier(directory, clock=lambda: NOW, sources=sources, **changes) as t:
+        history = HistoryOfTests()
+        decider: Any = t.app.parts.decider
+        if not real_history:
+            decider._history = history
+        yield Service(t, history, state)
+
+
+def session_of(
+    service: Service, score: float, decision: str = "allow", merchant: str = "demo-shop", **fields: Any
+) -> None:
+    """Put what the flow says of a session."""
+    said = {
+        "last_score": str(score),
+        "last_decision": decision,
+        "last_model": "model-1",
+        "last_signals": "{}",
+        **fields,
+    }
+    key = f"session:{merchant}:{SESSION}"
+    service.tier.redis.hashes[key] = {name: value.encode() for name, value in said.items()}
