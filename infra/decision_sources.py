@@ -77,13 +77,16 @@ def thresholds(settings: Settings) -> Callable[[str], Policy]:
     """Return what gives the thresholds that a model was measured at; its manifest is read once."""
 
     @lru_cache(_VERSIONS)
-    def of(version: str) -> Policy:
+    def read(version: str) -> Policy:
         registry = registry_of(settings)
+        manifest = registry.manifest(version or registry.rollout().roles.live)
+        return Policy.usual(manifest.review, manifest.deny)
+
+    def of(version: str) -> Policy:
         try:
-            manifest = registry.manifest(version or registry.rollout().roles.live)
+            return read(version)
         except RegistryError as error:
             log.warning("the thresholds of a model cannot be read (%s): the usual ones decide", error)
             return Policy()
-        return Policy.usual(manifest.review, manifest.deny)
 
     return of

@@ -17,6 +17,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from ingest_api.config import IngestConfig
 from ingest_api.errors import ApiError, Code
+from ingest_api.leases import Leases
 from ingest_api.metrics import Metrics
 from ingest_api.redis_link import RedisAway, RedisLink
 from schemas.result import pending_key
@@ -126,6 +127,8 @@ class Rates:
         self._labels = RateLimitItemPerMinute(config.merchant_labels_per_minute, namespace="rate")
         self._explanations = RateLimitItemPerMinute(config.merchant_explanations_per_minute, namespace="rate")
         self._decisions = RateLimitItemPerSecond(config.merchant_decisions_per_second, namespace="rate")
+        self._lists = RateLimitItemPerMinute(config.merchant_list_entries_per_minute, namespace="rate")
+        self._decision_leases = Leases(config.merchant_decisions_per_second, self._take_decisions)
         self._failures = RateLimitItemPerMinute(_FAILURES_PER_MINUTE, namespace="rate")
         self._storage = LinkStorage(link)
         self._shared = FixedWindowRateLimiter(self._storage)
@@ -165,8 +168,19 @@ class Rates:
         await self._charge(_Hit("explain", self._explanations, f"x:{merchant}", 1))
 
     async def decision(self, merchant: str) -> None:
-        """Count a decision against the merchant's rate of them."""
-        await self._charge(_Hit("decisions", self._decisions, f"d:{merchant}", 1))
+        """Count a decision against the merchant's rate of them; most cost no round trip."""
+        try:
+            await self._decision_leases.hit(merchant)
+        except ApiError:
+            self._metrics.limited("decisions")
+            raise
+
+    async def _take_decisions(self, merchant: str, hits: int) -> None:
+        await self._charge(_Hit("decisions", self._decisions, f"d:{merchant}", hits), told=False)
+
+    async def list_entries(self, merchant: str, entries: int) -> None:
+        """Count entries of lists that are changed or asked about against the merchant's rate of them."""
+        await self._charge(_Hit("lists", self._lists, f"w:{merchant}", entries))
 
     async def failure(self, address: bytes) -> None:
         """Count a wrong credential; ApiError 429 where an address tries too many."""
@@ -175,7 +189,8 @@ class Rates:
     def _name(self, address: bytes) -> str:
         return hashlib.blake2b(address, key=self._pepper, digest_size=12).hexdigest()
 
-    async def _charge(self, *hits: _Hit, marks: Marks = _NO_MARKS) -> None:
+    async def _charge(self, *hits: _Hit, marks: Marks = _NO_MARKS, told: bool = True) -> None:
+        """Count; ApiError 429. ``told``: refusals are counted here."""
         try:
             # What the library's ``hit`` does for one limit, for all of them in one round trip.
             counters = [
@@ -184,18 +199,21 @@ class Rates:
             counts = await self._storage.incr_all(counters, marks)
             allowed = [count <= hit.item.amount for hit, count in zip(hits, counts, strict=True)]
             self._say(degraded=False)
-            await self._refuse(self._shared, hits, allowed)
+            await self._refuse(self._shared, hits, allowed, told)
         except RedisAway:
             self._say(degraded=True)
             allowed = [await self._own.hit(hit.item, hit.name, cost=hit.cost) for hit in hits]
-            await self._refuse(self._own, hits, allowed)
+            await self._refuse(self._own, hits, allowed, told)
             self._metrics.unmarked(len(marks.keys))
 
-    async def _refuse(self, limiter: FixedWindowRateLimiter, hits: tuple[_Hit, ...], allowed: list[bool]) -> None:
+    async def _refuse(
+        self, limiter: FixedWindowRateLimiter, hits: tuple[_Hit, ...], allowed: list[bool], told: bool
+    ) -> None:
         """Raise ApiError 429 for the first limit that is passed."""
         for hit, good in zip(hits, allowed, strict=True):
             if not good:
-                self._metrics.limited(hit.scope)
+                if told:
+                    self._metrics.limited(hit.scope)
                 stats = await limiter.get_window_stats(hit.item, hit.name)
                 raise ApiError(Code.RATE_LIMITED, retry_after=stats.reset_time - time.time())
 
