@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from flows.rule_metrics import RuleMetrics
 from flows.sinks.writer import Report, Writer
 from schemas.batches import Score
 
@@ -128,6 +129,7 @@ class FlowMetrics:
         self.policies_refused = Gauge(
             "clickgoose_policies_refused", "1 while the policies file as it is now cannot be used", registry=registry
         )
+        self.rules = RuleMetrics(registry)
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
 
     def on_score(self, score: Score) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
-from schemas.batches import RawBatch, Scored
+from schemas.batches import Decided, Judged, RawBatch, Scored
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.stage import Applies, Stage, StageOut
 
@@ -107,6 +107,10 @@ def _count(name: str, before: Parcel[In], after: Parcel[Out], seconds: float, me
         metrics.stage_rows.labels(name, "dropped").inc(after.dropped - before.dropped)
     if isinstance(after.batch, Scored) and not isinstance(before.batch, Scored):
         metrics.on_score(after.batch.score)
+    if isinstance(after.batch, Judged) and not isinstance(before.batch, Judged):
+        metrics.rules.on_rules(after.batch.rules)
+    if isinstance(after.batch, Decided) and not isinstance(before.batch, Decided):
+        metrics.rules.on_decision(after.batch.decision)
     fresh = after.errs[len(before.errs) :]
     if fresh:
         metrics.stage_rows.labels(name, "dead").inc(len(fresh))

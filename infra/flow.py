@@ -35,6 +35,7 @@ from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot, process_of
+from infra.flow_rules import FlowRules
 from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
 from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
@@ -47,8 +48,10 @@ from schemas.batches import Decided, Normalized, Recognized
 from schemas.shared import SharedCounts
 from scoring.deployment import CurrentDeployment, only
 from scoring.explain import Explainer
+from scoring.judge import Judge
 from scoring.model import Model, ModelError, find_model
 from scoring.policy import CurrentPolicies
+from scoring.storage import RegistryError
 
 log = logging.getLogger("clickgoose.flow")
 _METADATA_SECONDS = 10.0
@@ -110,7 +113,8 @@ class FlowProcess:
         models = watch_models(self.settings, metrics)
         shared = shared_counts(self.settings, self._addresses.redis, stream_name(self._bootstrap, self.topic), metrics)
         policies = watch_policies(self.settings, metrics)
-        pipeline = pipeline_of(self.settings, models, shared, policies)
+        rules = watch_rules(self.settings, self._addresses.redis, metrics)
+        pipeline = pipeline_of(self.settings, models, shared, policies, rules.judge)
         checkpoints = Checkpoints(root.directory(self.place.ordinal), pipeline.keyed, progress, monitor)
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)
@@ -121,15 +125,18 @@ class FlowProcess:
         )
         sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
         flow = build_flow(self._parts(source, pipeline, checkpoints, sinks, monitor))
-        log.info("flow starts", extra={"resume": resume, **roles_of(models()), "policy": policies().digest})
+        decides = {"policy": policies().digest, "rules": rules.rules().state}
+        log.info("flow starts", extra={"resume": resume, **roles_of(models()), **decides})
         models.start()
         policies.start()
+        rules.start()
         sinks.start_redrive()
         try:
             epochs = timedelta(seconds=self.settings.flow.epoch_seconds)
             run_bytewax(flow, epochs, self.place.ordinal, self.place.addresses)
         finally:
             policies.close()
+            rules.close()
             models.close()
             sinks.stop_redrive()
             shared.close()
@@ -242,11 +249,20 @@ def watch_policies(settings: Settings, metrics: FlowMetrics) -> WatchedPolicies:
         raise FlowRefused(str(error)) from error
 
 
+def watch_rules(settings: Settings, redis_url: str, metrics: FlowMetrics) -> FlowRules:
+    """Return the published rules, with the history and lists that they ask; FlowRefused where they cannot be used."""
+    try:
+        return FlowRules(settings, redis_url, metrics)
+    except (RegistryError, ValueError) as error:
+        raise FlowRefused(str(error)) from error
+
+
 def pipeline_of(
     settings: Settings,
     models: CurrentDeployment,
     shared: SharedCounts | None = None,
     policies: CurrentPolicies | None = None,
+    judge: Judge | None = None,
 ) -> Pipeline:
     """Return the pipeline of these settings; FlowRefused where their master keys or a data file cannot be used."""
     try:
@@ -264,6 +280,7 @@ def pipeline_of(
             entity_key=entity_key(settings),
             store_features=settings.flow.store_features,
             policies=policies,
+            judge=judge,
         )
     except (DataFileError, ReputationFileError) as error:
         raise FlowRefused(str(error)) from None
