@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -28,7 +28,7 @@ from infra.cli.rules_sets import (
 if TYPE_CHECKING:
     from scoring.rules.differences import Differences
     from scoring.rules.registry import RulesRegistry, Text
-    from scoring.rules.registry_state import Owner, Stage, State
+    from scoring.rules.registry_state import Owner, State
     from scoring.rules.ruleset import Ruleset
 
 
@@ -245,7 +245,7 @@ def _change(registry: RulesRegistry, candidates: list[_Candidate], to: To, note:
                 continue
             if to is To.LIVE and stage != "live" and expect is None:
                 now = expected(now, one.owner, one.before)
-            now = published(now, one.owner, one.digest, cast("Stage", to.value), by, note)
+            now = published(now, one.owner, one.digest, to.value, by, note)
         return now
 
     return registry.change(transition)

@@ -37,7 +37,7 @@ MOST_SET_BYTES: Final = 8 << 20  # of all texts of one ruleset
 _SET_FORMAT: Final = 1
 _DIGITS: Final = 16
 _TRIES: Final = 20
-_PAUSE_SECONDS: Final = 0.02
+_PAUSE_SECONDS: Final = 0.01
 Transition = Callable[[State], State]
 
 
@@ -141,7 +141,7 @@ class RulesRegistry:
             after = transition(before)
             if after == before or self._storage.replace(STATE_FILE, encode(after), tag):
                 return after
-            time.sleep(_PAUSE_SECONDS * attempt)
+            time.sleep(_PAUSE_SECONDS * min(attempt, 5))
         raise Conflict(f"others change {self.address}/{STATE_FILE} all the time: run this again")
 
     def add(self, owner: Owner, files: Sequence[Text], author: Author, note: str = "") -> Published:
