@@ -15,6 +15,7 @@ from infra.settings import Settings
 from infra.watchlists_clickhouse import ListChanges
 from scoring.rules.lists import Lists
 from scoring.rules.watchlist_copy import Command, CopyKeys, StoreAway
+from scoring.rules.watchlist_desk import ListDesk
 from scoring.rules.watchlist_follower import FollowerState, ListFollower
 from scoring.rules.watchlist_store import ListStore, TruthAway
 from scoring.rules.watchlists import ListKeys
@@ -63,6 +64,7 @@ class FollowedLists:
         self.store = ListStore(self._writing, self.copy, self.truth) if self.truth else None
         restore = self._restore if self.store else None
         self.follower = ListFollower(self._following, self.copy, self.keys, restore)
+        self.desk = ListDesk(self.keys, self.store, self.follower, self.truth) if self.store and self.truth else None
 
     def __call__(self) -> Lists:
         """Return the lists at this moment."""

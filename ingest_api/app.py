@@ -34,12 +34,15 @@ from ingest_api.parts import Clock, Parts, assemble
 from ingest_api.scores import scores_router
 from ingest_api.sessions import sessions_router
 from ingest_api.signature import SIGNATURE_HEADER
+from ingest_api.watchlists import watchlists_router
 
 _ROUTES = {
     "/v1/sessions": "sessions",
     "/v1/events": "events",
     "/v1/labels": "labels",
     "/v1/decisions": "decisions",
+    "/v1/watchlists": "watchlists",
+    "/v1/snoozes": "watchlists",
     "/healthz": "healthz",
     "/readyz": "readyz",
     "/metrics": "metrics",
@@ -61,6 +64,7 @@ _ROUTERS = (
     explain_router,
     labels_router,
     decisions_router,
+    watchlists_router,
     operations_router,
     agent_router,
 )
@@ -122,6 +126,8 @@ def _family(path: str) -> str:
     """Return the name under which a path with values in it is counted."""
     if path.startswith("/agent/"):
         return "agent"
+    if path.startswith("/v1/watchlists/"):
+        return "watchlists"
     return {"score": "score", "explain": "explain"}.get(path.rpartition("/")[2], "other")
 
 

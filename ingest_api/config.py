@@ -45,6 +45,7 @@ class IngestConfig:
     merchant_labels_per_minute: int = 60_000
     merchant_explanations_per_minute: int = 60
     merchant_decisions_per_second: int = 5_000
+    merchant_list_entries_per_minute: int = 60_000
     max_decision_bytes: int = 65_536
     decision_ttl_seconds: int = 86_400
     decisions_topic: str = "events.decisions"

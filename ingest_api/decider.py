@@ -39,6 +39,7 @@ from scoring.rules.lists import Lists, NoLists
 from scoring.rules.outage import settled as after_outage
 from scoring.rules.outcome import Outcome
 from scoring.rules.recorded import Request, digested, record_of
+from scoring.rules.watchlist_desk import ListDesk
 
 _RETRY_SECONDS: Final = 1
 _NO_LISTS: Final = NoLists()
@@ -59,6 +60,7 @@ class Sources:
 
     rules: CurrentRules = lambda: NO_RULES
     lists: Callable[[], Lists] = lambda: _NO_LISTS
+    desk: ListDesk | None = None  # where lists are changed; None: nowhere
     policies: CurrentPolicies = field(default_factory=FixedPolicies)
     thresholds: Callable[[str], Policy] = lambda _: Policy()
     close: Callable[[], None] = lambda: None

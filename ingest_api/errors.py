@@ -34,6 +34,7 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     TOO_MANY_EVENTS = "too_many_events"
     TOO_MANY_LABELS = "too_many_labels"
+    TOO_MANY_ENTRIES = "too_many_entries"
     CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
     CONTENT_ENCODING_UNSUPPORTED = "content_encoding_unsupported"
     INVALID_REQUEST = "invalid_request"
@@ -48,6 +49,8 @@ class Code(StrEnum):
     MODEL_GONE = "model_gone"
     EXPLAIN_NOT_INSTALLED = "explain_not_installed"
     LABELS_UNAVAILABLE = "labels_unavailable"
+    LISTS_UNAVAILABLE = "lists_unavailable"
+    LIST_MODE = "list_mode"
     EVENT_ID_TAKEN = "event_id_taken"
     EVENT_TIME_AHEAD = "event_time_ahead"
     DECISION_UNRECORDED = "decision_unrecorded"
@@ -82,11 +85,13 @@ FAULTS: dict[Code, Fault] = {
     Code.EVENT_ID_TAKEN: Fault(
         409, "This event id was decided with another body; give each event an id of its own, and repeat it unchanged."
     ),
+    Code.LIST_MODE: Fault(409, "This list has another mode, which a name keeps; use another name."),
     Code.FEATURES_GONE: Fault(410, "The features of this event are not kept any more, so nothing can explain it."),
     Code.MODEL_GONE: Fault(410, "The model or the features behind this score are of a build that is gone from here."),
     Code.BODY_TOO_LARGE: Fault(413, "The body is too large; send fewer events at a time."),
     Code.TOO_MANY_EVENTS: Fault(413, "There are too many events in one request; send fewer at a time."),
     Code.TOO_MANY_LABELS: Fault(413, "There are too many labels in one request; send at most 1,000 at a time."),
+    Code.TOO_MANY_ENTRIES: Fault(413, "There are too many entries in one request; send fewer at a time."),
     Code.CONTENT_TYPE_UNSUPPORTED: Fault(415, "Send one of the content types that the documentation names."),
     Code.CONTENT_ENCODING_UNSUPPORTED: Fault(415, "Send the body without Content-Encoding."),
     Code.INVALID_REQUEST: Fault(422, "The request does not have the documented form."),
@@ -105,6 +110,9 @@ FAULTS: dict[Code, Fault] = {
         503, "Explanations cannot be made for the moment; ask again after Retry-After."
     ),
     Code.LABELS_UNAVAILABLE: Fault(503, "Labels cannot be stored for the moment; send them again after Retry-After."),
+    Code.LISTS_UNAVAILABLE: Fault(
+        503, "Lists cannot be changed or asked for the moment; send the same again after Retry-After."
+    ),
     Code.DECISION_UNRECORDED: Fault(
         503, "The decision cannot be recorded for the moment; send the same event again after Retry-After."
     ),

@@ -12,6 +12,7 @@ from ingest_api.clickhouse_link import ClickHouseLink
 from ingest_api.decision_metrics import DecisionMetrics
 from ingest_api.label_items import Refusal
 from ingest_api.spool import SpoolState
+from ingest_api.watchlist_metrics import ListMetrics
 
 ROUTES = (
     "sessions",
@@ -20,6 +21,7 @@ ROUTES = (
     "explain",
     "labels",
     "decisions",
+    "watchlists",
     "healthz",
     "readyz",
     "metrics",
@@ -27,7 +29,7 @@ ROUTES = (
     "agent",
     "other",
 )
-SCOPES = ("session", "merchant", "address", "credential", "labels", "explain", "decisions")
+SCOPES = ("session", "merchant", "address", "credential", "labels", "explain", "decisions", "lists")
 _STATUSES = (200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 429, 500, 501, 503)
 _LATENCY = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0, 4.0)
 
@@ -38,6 +40,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.decisions = DecisionMetrics(registry)
+        self.lists = ListMetrics(registry)
         requests = Counter("clickgoose_ingest_requests", "Requests", ["route", "status"], registry=registry)
         self._requests = {(r, s): requests.labels(r, str(s)) for r in ROUTES for s in _STATUSES}
         self._odd_requests = {r: requests.labels(r, "other") for r in ROUTES}

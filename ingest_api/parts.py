@@ -28,6 +28,7 @@ from ingest_api.results import Results
 from ingest_api.rule_history import RuleHistory
 from ingest_api.spool import Spool
 from ingest_api.tokens import Tokens
+from ingest_api.watchlist_calls import ListCalls
 from scoring.rules.history_keys import HistoryKeys
 
 Clock = Callable[[], int]
@@ -54,6 +55,7 @@ class Parts:
     agent: Mapping[str, ServedFile]
     labels: LabelStore | None  # None: no ClickHouse is known
     explanations: Explanations | None
+    watchlists: ListCalls | None  # None: nobody can change lists here
     clickhouse: tuple[ClickHouseLink, ...]
     draining: bool = False
 
@@ -74,6 +76,8 @@ class Parts:
         await self.decider.close()
         if self.labels is not None:
             await self.labels.close()
+        if self.watchlists is not None:
+            await self.watchlists.close()
         await asyncio.gather(*(link.close() for link in self.links), *(link.close() for link in self.clickhouse))
 
 
@@ -116,6 +120,7 @@ def assemble(
         agent=agent,
         labels=LabelStore(writing, clock, metrics) if writing else None,
         explanations=Explanations(asking, config.model_registry) if asking else None,
+        watchlists=ListCalls(sources.desk) if sources is not None and sources.desk is not None else None,
         clickhouse=to_clickhouse,
     )
 

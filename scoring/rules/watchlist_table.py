@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -61,6 +62,12 @@ class Columns:
     def memory(self) -> int:
         """Return the bytes that the columns and their index take."""
         return self._starts.nbytes + sum(column.nbytes for column in self.rows)
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """Return the entries of each list, by number."""
+        found: list[int] = np.bincount(self.rows.list).tolist()
+        return found
 
     def find(self, digest: bytes) -> list[tuple[int, int]]:
         """Return the lists that have a digest, by number, each with its until."""
@@ -173,10 +180,15 @@ class ListTable:
         return ListTable(self._keys, tuple(numbers), self.columns.merged(_rows(overlay)))
 
     def counts(self) -> dict[ListName, int]:
-        """Return how many entries each list has, ended ones included; takes milliseconds a million."""
-        rows = self.columns.merged(_rows(self._overlay)).rows if self._overlay else self.columns.rows
-        counted = np.bincount(rows.list, minlength=len(self.names)).tolist()
-        return {name: count for name, count in zip(self.names, counted, strict=True) if count}
+        """Return how many entries each list has, ended ones included; a tenth of a second for a million."""
+        columns = self.columns.merged(_rows(self._overlay)) if self._overlay else self.columns
+        return {self.names[number]: count for number, count in enumerate(columns.counts) if count}
+
+    def held(self, merchant: str) -> int:
+        """Return about how many entries a merchant has: what changed a moment ago counts as new."""
+        own = {number for number, name in enumerate(self.names) if name.merchant == merchant}
+        settled = sum(count for number, count in enumerate(self.columns.counts) if number in own)
+        return settled + sum(number in own for row in self._overlay.values() for number in row)
 
     @property
     def memory(self) -> int:
