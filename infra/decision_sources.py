@@ -12,6 +12,7 @@ from infra.models import registry_of
 from infra.policies import WatchedPolicies
 from infra.rules_registry import watched_rules
 from infra.settings import Settings
+from infra.watchlists import followed_lists
 from ingest_api.decider import Sources
 from scoring.policy import Policy
 from scoring.rules.in_force import InForce
@@ -62,14 +63,22 @@ class DecisionSources:
         metrics = SourceMetrics(registry)
         self._policies = WatchedPolicies(settings.flow.policies_file, metrics)
         self._rules = watched_rules(settings, metrics.rules_taken, metrics.rules_refused)
+        self._lists = followed_lists(settings, registry)
         self._policies.start()
+        self._lists.start()
         self.sources = Sources(
-            rules=self._rules, policies=self._policies, thresholds=thresholds(settings), close=self.close
+            rules=self._rules,
+            lists=self._lists,
+            desk=self._lists.desk,
+            policies=self._policies,
+            thresholds=thresholds(settings),
+            close=self.close,
         )
 
     def close(self) -> None:
         """Stop following."""
         self._rules.close()
+        self._lists.close()
         self._policies.close()
 
 

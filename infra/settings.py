@@ -73,6 +73,7 @@ class IngestSettings(Section):
     address_requests_per_minute: int = Field(default=6_000, ge=1)
     merchant_labels_per_minute: int = Field(default=60_000, ge=1_000)
     merchant_explanations_per_minute: int = Field(default=60, ge=1)
+    merchant_list_entries_per_minute: int = Field(default=60_000, ge=1_000)
     merchant_decisions_per_second: int = Field(default=5_000, ge=1)
     max_decision_bytes: int = Field(default=65_536, ge=1_024, le=262_144)
     decision_ttl_seconds: int = Field(

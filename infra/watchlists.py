@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry, Gauge
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -94,9 +97,35 @@ class FollowedLists:
             raise StoreAway(f"the store has lost the lists, and {away}") from None
 
 
-def followed_lists(settings: Settings) -> FollowedLists:
-    """Return the lists of the settings; ValueError where no Redis is known. Call ``start`` and ``close``."""
-    return FollowedLists(settings)
+def followed_lists(settings: Settings, registry: CollectorRegistry | None = None) -> FollowedLists:
+    """Return the lists of the settings; ValueError where no Redis is known. Call ``start`` and ``close``.
+
+    ``registry``: where to publish how they are.
+    """
+    lists = FollowedLists(settings)
+    if registry is not None:
+        publish(lists.state, registry)
+    return lists
+
+
+def publish(state: Callable[[], FollowerState], registry: CollectorRegistry) -> None:
+    """Publish the state of a process's lists."""
+    shown: dict[str, tuple[str, Callable[[FollowerState], float]]] = {
+        "loaded": ("1 when the lists have been read", lambda now: float(now.loaded)),
+        "entries": ("Entries of all lists", lambda now: float(now.entries)),
+        "bytes": ("Memory of all lists", lambda now: float(now.memory)),
+        "behind_seconds": (
+            "Since the store of the lists was last asked with success; NaN: never",
+            lambda now: math.nan if now.behind_seconds is None else now.behind_seconds,
+        ),
+        "reloads": ("How often all lists were read anew", lambda now: float(now.reloads)),
+    }
+    for name, (what, read) in shown.items():
+        Gauge(f"clickgoose_lists_{name}", what, registry=registry).set_function(partial(_read, state, read))
+
+
+def _read(state: Callable[[], FollowerState], read: Callable[[FollowerState], float]) -> float:
+    return read(state())
 
 
 def list_keys(settings: Settings) -> ListKeys:
@@ -105,4 +134,4 @@ def list_keys(settings: Settings) -> ListKeys:
     return ListKeys(NO_KEY if key is None else key.get_secret_value().encode())
 
 
-__all__: Sequence[str] = ("FollowedLists", "RedisPort", "followed_lists", "list_keys")
+__all__: Sequence[str] = ("FollowedLists", "RedisPort", "followed_lists", "list_keys", "publish")

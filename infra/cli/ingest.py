@@ -94,6 +94,7 @@ def ingest_config(settings: Settings, public_url: str, spool: Path | None = None
         address_requests_per_minute=ingest.address_requests_per_minute,
         merchant_labels_per_minute=ingest.merchant_labels_per_minute,
         merchant_explanations_per_minute=ingest.merchant_explanations_per_minute,
+        merchant_list_entries_per_minute=ingest.merchant_list_entries_per_minute,
         merchant_decisions_per_second=ingest.merchant_decisions_per_second,
         max_decision_bytes=ingest.max_decision_bytes,
         decision_ttl_seconds=ingest.decision_ttl_seconds,
