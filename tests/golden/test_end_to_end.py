@@ -82,7 +82,7 @@ def written(done: list[EncodedParcel]) -> tuple[bytes, bytes]:
             result: dict[str, Any] = json.loads(record)
             assert list(result.pop("ledger")) == [
                 "appended", "polled", "decode", "verify_mask", "normalize", "velocity", "recognize", "relate", "enrich",
-                "score", "decide",
+                "score", "judge", "decide",
             ]  # fmt: skip
             place = result["origin"]
             results.append((place["partition"], place["offset"], json.dumps(result).encode()))
