@@ -18,6 +18,7 @@ from flows.lookups.breaker import Breaker, Clock, Pauses
 from scoring.rules.answers import Found, Query, Unanswered, Write
 from scoring.rules.history import LOAD_SCRIPTS, Command, Exchange, HistoryLimits, Outcome, Step, Written
 from scoring.rules.history_keys import HistoryKeys
+from scoring.rules.recall import Recalling, Recollected
 
 log = logging.getLogger("clickgoose.flow")
 AWAY: Final = Unanswered("the store of the rules' history does not answer")
@@ -49,6 +50,12 @@ class RuleHistory:
         """Answer queries of a merchant."""
         outcomes = self.exchange([Step(merchant, tuple(queries))])
         return outcomes if isinstance(outcomes, Unanswered) else outcomes[0].answers
+
+    def recall(self, recalling: Recalling) -> Recollected | Unanswered:
+        """Answer what an event asks."""
+        with self._one_at_a_time:
+            replies = self._replies(recalling.commands)
+            return AWAY if replies is None else recalling.read(replies)
 
     def write(self, merchant: str, writes: Iterable[Write]) -> tuple[Written, ...] | Unanswered:
         """Write. Where the store did not answer, the same writes may be sent again: they count once."""

@@ -7,17 +7,23 @@ from dataclasses import dataclass
 
 from scoring.rules.answers import Entity, Entry, Found, Membership, Query, Standing, Unanswered
 from scoring.rules.lists import MerchantLists
+from scoring.rules.recall import Recollected
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Answers for one event. ``queries`` as the history's ``read`` returns them, ``lists`` of the event's merchant."""
+    """Answers for one event: ``queries`` as the history's ``read`` or ``recall`` gives them, ``lists`` of its merchant.
 
-    queries: Mapping[Query, Found | Unanswered] | Unanswered
+    What was recalled answers the plan that recalled it, and no other.
+    """
+
+    queries: Mapping[Query, Found | Unanswered] | Recollected | Unanswered
     lists: MerchantLists
 
     def history(self, query: Query, /) -> Found | Unanswered:
         """Answer a query."""
+        if isinstance(self.queries, Recollected):
+            raise TypeError("what was recalled has no answers to single queries")
         return self.queries if isinstance(self.queries, Unanswered) else self.queries[query]
 
     def member(self, membership: Membership, /) -> Entry | Unanswered | None:

@@ -41,7 +41,9 @@ class HistoryKeys:
         self._entity = lru_cache(_CACHED)(self._name_entity)
         self._id = lru_cache(_CACHED)(self._name_event)
         self._slot = lru_cache(_CACHED)(self._name_slot)
-        self._text = lru_cache(_CACHED)(self._encrypt)  # the same text is kept for each entity of an event
+        # The same text is kept for each entity of an event, and countries and the like come again and again.
+        self._text = lru_cache(_CACHED)(self._encrypt)
+        self._plain = lru_cache(_CACHED)(self._decrypt)
 
     def entity(self, merchant: str, entity: str) -> bytes:
         """Return the common beginning of the entity's keys."""
@@ -73,8 +75,11 @@ class HistoryKeys:
         """Return a value of a member; None where it was kept under another key or was damaged."""
         if not layout.kinds[place]:
             return float(layout.unpack(member)[place])
+        return self._plain(merchant, cipher_of(layout, member, place))
+
+    def _decrypt(self, merchant: str, cipher: bytes) -> str | None:
         try:
-            plain = self._cipher.decrypt(cipher_of(layout, member, place), [_encoded(merchant)])
+            plain = self._cipher.decrypt(cipher, [_encoded(merchant)])
         except InvalidTag:
             return None
         return plain[1:].decode("utf-8", "surrogatepass")

@@ -106,23 +106,32 @@ class Seen:
 
     def _column(self, slot: bytes, shared: bool) -> Column:
         """Where the set is not ``shared``, or every event counts, a member without a value stands for 1."""
-        names = self.names
-        if self._alike is None:
-            self._layout, self._alike = _common(names)
-        layout = self._layout
-        if not self._alike:
-            return _mixed(names, slot, shared)
+        layout = self.alike()
+        if layout is None:
+            return _mixed(self.names, slot, shared)
         place = layout.places.get(slot)
         if place is None:
-            return Column((), False, ()) if shared else Column([_ONE] * len(names), False)
+            return Column((), False, ()) if shared else Column([_ONE] * len(self.names), False)
+        return Column(self.columns(layout)[place], bool(layout.kinds[place]))
+
+    def alike(self) -> Layout | None:
+        """Return the layout of all members, None where they are not alike or there are none."""
+        if self._alike is None:
+            self._layout, self._alike = _common(self.names)
+        return self._layout if self._alike else None
+
+    def columns(self, layout: Layout) -> Sequence[Sequence[Any]]:
+        """Return what members of one layout have at fixed places, by place."""
         if not self._unpacked:
-            self._unpacked = list(zip(*map(layout.unpack, names), strict=True))
-        return Column(self._unpacked[place], bool(layout.kinds[place]))
+            self._unpacked = list(zip(*map(layout.unpack, self.names), strict=True))
+        return self._unpacked
 
 
 def _common(names: Sequence[bytes]) -> tuple[Layout, bool]:
     """Return the layout of the first member, and whether all have it."""
-    layout = layout_of(names[0]) if names else NOTHING
+    if not names:
+        return NOTHING, False
+    layout = layout_of(names[0])
     head = layout.head
     if not head:
         return layout, all(len(name) == ID for name in names)

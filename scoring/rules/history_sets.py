@@ -41,17 +41,17 @@ class Questions:
                 ranges.add(over)  # the store cannot see which events have a value for a catalogue of many
             else:
                 (counts if function == "count" else newest).add(over)
-        self._range = max(ranges)
-        self._counts = tuple(sorted(over for over in counts if over > self._range))
-        self._newest = max(newest) if max(newest) > self._range else 0
+        self.range = max(ranges)
+        self._counts = tuple(sorted(over for over in counts if over > self.range))
+        self._newest = max(newest) if max(newest) > self.range else 0
         self._simple = not self._counts and not self._newest
-        self.commands = 1 if self._simple else 3 + bool(self._range) + len(self._counts) + bool(self._newest)
+        self.commands = 1 if self._simple else 3 + bool(self.range) + len(self._counts) + bool(self._newest)
 
     def sent(self, key: bytes, at: int, own: bytes) -> tuple[Command, ...]:
         """Return what asks all of it. A range brings with it what is later, and last of all the floor."""
         found: list[Command] = []
-        if self._range:
-            found.append((b"ZRANGEBYSCORE", key, _after(at - self._range), b"+inf", b"WITHSCORES"))
+        if self.range:
+            found.append((b"ZRANGEBYSCORE", key, _after(at - self.range), b"+inf", b"WITHSCORES"))
             if self._simple:
                 return (found[0],)
         found += [(b"ZCOUNT", key, _after(at - over), at) for over in self._counts]
@@ -66,7 +66,7 @@ class Questions:
             return Seen(replies[0], at, own)
         parts = list(replies[-1])
         floor, of_own = parts.pop()
-        seen = Seen(parts.pop(0) if self._range else (), at, own)
+        seen = Seen(parts.pop(0) if self.range else (), at, own)
         seen.floor = None if floor is None else int(float(floor)) - LAST_TIME - 1
         time = None if of_own is None else abs(int(float(of_own)))
         for over, count in zip(self._counts, parts, strict=False):

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from scoring.rules.answers import LONGEST_TEXT, CatalogueName, Entity, Membership, Query, Value, Write
 from scoring.rules.conditions import Check, Explain, all_operands, compile_condition, explainer
 from scoring.rules.document import (
-    Catalogue,
     FieldOperand,
     HistoryOperand,
     ListOperand,
@@ -18,26 +16,15 @@ from scoring.rules.document import (
     SignalOperand,
 )
 from scoring.rules.outcome import Traced
+from scoring.rules.recall import Recall
 from scoring.rules.ruleset import Joined, Scoped
 from scoring.rules.selector_tokens import Fault
-from scoring.rules.selectors import Document, Selector, compiled
-from scoring.rules.times import time_of
 from scoring.rules.verdicts import generated
+from scoring.rules.view import Asked, Happening, View, entity_text
 
-_NO_ENTITY = Fault("an entity must be text or a number")
-_TOO_LONG = Fault(f"an entity or a value has at most {LONGEST_TEXT} characters")
-_NO_VALUE = Fault("a catalogue keeps numbers, texts, true and false")
-_NO_TIME = Fault("the time must be ms, or text as 2026-03-01T12:00:00Z")
+__all__ = ["Asked", "Happening", "Program", "Programs", "Ready", "Signal", "View", "entity_text"]
+
 _NO_NUMBER = Fault("only a number can be multiplied")
-
-
-class Happening(NamedTuple):
-    """An event to be judged. ``at``: its own time, in Unix ms; ``id``: the same at every delivery."""
-
-    event: Mapping[str, Any]
-    event_type: str
-    id: str
-    at: int
 
 
 class Ready(NamedTuple):
@@ -48,13 +35,6 @@ class Ready(NamedTuple):
     off: Traced | None  # where it is not evaluated
     no_match: Traced
     explain: Explain
-
-
-class Asked(NamedTuple):
-    """What is asked of history, once, and where in a row the answer goes, each time with its factor."""
-
-    operand: HistoryOperand
-    slots: tuple[tuple[int, float], ...]
 
 
 class Signal(NamedTuple):
@@ -82,6 +62,7 @@ class Program:
         self.signals = tuple((self.slot(one), one) for one in used if isinstance(one, SignalOperand))
         self.scores = tuple((self.slot(one), one.times) for one in used if isinstance(one, ScoreOperand))
         self.history = self._asked([one for one in used if isinstance(one, HistoryOperand)])
+        self.recall = Recall(self.history)
         self.written = tuple(one for one in joined.catalogues if event_type in one.event_types)
         self.nothing = tuple(ready.off or ready.no_match for ready in self.rules)  # what is said where no rule matches
         self.judge = generated([None if ready.off else ready.scoped.rule.when for ready in self.rules], self.slot)
@@ -129,110 +110,6 @@ class Programs:
         if program is None:
             program = self._made[known] = Program(self._joined, known)
         return program
-
-
-class View:
-    """What the rules look at in one event: each selector is run once."""
-
-    def __init__(self, happening: Happening) -> None:
-        self.happening = happening
-        self._document = Document(happening.event)
-        self._seen: dict[str, Any] = {}
-        self._entities: dict[str, str | Fault | None] = {}
-        self._own: dict[CatalogueName, Write | Fault | None] = {}
-
-    def look(self, text: str) -> Any:
-        """Return what a selector gives, or a Fault."""
-        if text not in self._seen:
-            selector = compiled(text)
-            self._seen[text] = selector(self._document) if isinstance(selector, Selector) else selector
-        return self._seen[text]
-
-    def entity(self, text: str) -> str | Fault | None:
-        """Return the entity that a selector gives, None where the event has none."""
-        if text not in self._entities:
-            self._entities[text] = entity_text(self.look(text))
-        return self._entities[text]
-
-    def query(self, operand: HistoryOperand) -> Query | Fault | None:
-        """Return the question to a catalogue, None where the event has no such entity."""
-        entity = self.entity(operand.of)
-        if not isinstance(entity, str):
-            return entity
-        at = self.happening.at
-        included = self._included(operand, entity) if operand.include_self else None
-        if isinstance(included, Fault):
-            return included
-        name = operand.catalogue.name
-        return Query(name, entity, operand.function, operand.over, at, self.dedupe(operand.catalogue), included)
-
-    def _included(self, operand: HistoryOperand, entity: str) -> Value | Fault | None:
-        if self.happening.event_type not in operand.catalogue.event_types:
-            return None
-        write = self.write(operand.catalogue)
-        if write is None or isinstance(write, Fault):
-            return write
-        inside = self.happening.at - operand.over < write.at <= self.happening.at
-        return write.value if inside and write.entity == entity else None
-
-    def membership(self, operand: ListOperand) -> Membership | Fault | None:
-        """Return the question to a list, None where the event has no such value."""
-        value = self.entity(operand.selector)
-        return Membership(operand.list, value) if isinstance(value, str) else value
-
-    def dedupe(self, catalogue: Catalogue) -> str:
-        """Return what names the event in a catalogue: the same event counts once."""
-        found = self.entity(catalogue.dedupe) if catalogue.dedupe is not None else None
-        return found if isinstance(found, str) else self.happening.id
-
-    def write(self, catalogue: Catalogue) -> Write | Fault | None:
-        """Return what the event adds to a catalogue of its type, None where it has nothing for it."""
-        if catalogue.name not in self._own:
-            self._own[catalogue.name] = self._write(catalogue)
-        return self._own[catalogue.name]
-
-    def _write(self, catalogue: Catalogue) -> Write | Fault | None:
-        entity = self.entity(catalogue.entity)
-        value = 1 if catalogue.value is None else self.look(catalogue.value)
-        at = self.happening.at if catalogue.time is None else self.look(catalogue.time)
-        for found in (entity, value, at):
-            if found is None or isinstance(found, Fault):
-                return found
-        if not isinstance(value, bool | int | float | str):
-            return _NO_VALUE
-        if isinstance(value, str) and len(value) > LONGEST_TEXT:
-            return _TOO_LONG
-        if not isinstance(value, str) and abs(value) > 1e300:
-            return _NO_VALUE
-        time = time_of(at)
-        if time is None:
-            return _NO_TIME
-        return Write(catalogue.name, str(entity), self.dedupe(catalogue), value, time, catalogue.window)
-
-    def entities(self) -> tuple[Entity, ...]:
-        """Return whom and what the event names under ``entities``; a list names several of a kind."""
-        given = self.happening.event.get("entities")
-        found: dict[Entity, None] = {}
-        for kind, value in given.items() if isinstance(given, Mapping) else ():
-            for one in value if isinstance(value, list) else (value,):
-                text = entity_text(one)
-                if isinstance(text, str):
-                    found[Entity(str(kind), text)] = None
-        return tuple(found)
-
-
-def entity_text(value: Any) -> str | Fault | None:
-    """Return an entity as text, so that 7, 7.0 and "7" are the same; None where there is none."""
-    if value is None or isinstance(value, Fault):
-        return value
-    if isinstance(value, str):
-        return _TOO_LONG if len(value) > LONGEST_TEXT else value or None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return _NO_ENTITY
-    if isinstance(value, int) and abs(value) >= 10**LONGEST_TEXT:
-        return _TOO_LONG  # before it is written out
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return _TOO_LONG if len(text) > LONGEST_TEXT else text
 
 
 def multiplied(value: Any, times: float) -> Any:

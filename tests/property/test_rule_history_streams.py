@@ -1,0 +1,110 @@
+"""Catalogues that share a set in the store, and questions that were compiled, against every query made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from flows.lookups.rule_history import RuleHistory
+from scoring.rules.answers import Found, Query, Unanswered
+from scoring.rules.evaluate import Engine, Happening
+from scoring.rules.history import HistoryLimits, Step
+from scoring.rules.memory_history import MemoryHistory
+from scoring.rules.recall import NOT_ASKED
+from scoring.rules.ruleset import Rulebook
+from tests.rule_history_kit import KEYS
+from tests.rules_kit import NOON, ruleset
+from tests.valkey_part import Valkey
+
+FUNCTIONS = ("count", "sum", "min", "max", "avg", "distinct", "last", "since")
+LIMITS = HistoryLimits(members=1_000, late_ms=3_600_000)
+CATALOGUES: dict[str, dict[str, Any]] = {
+    "orders": {"event_types": ["payment"], "entity": ".entities.user", "window": "2h"},
+    "amounts": {"event_types": ["payment"], "entity": ".entities.user", "value": ".data.amount", "window": "2h"},
+    "places": {"event_types": ["payment"], "entity": ".entities.user", "value": ".data.country", "window": "2h"},
+    "cards": {"event_types": ["payment"], "entity": ".entities.user", "dedupe": ".data.card", "window": "2h"},
+    "by_card": {
+        "event_types": ["payment"], "entity": ".entities.user", "dedupe": ".data.card", "value": ".data.amount",
+        "window": "2h",
+    },
+    "dated": {
+        "event_types": ["payment"], "entity": ".entities.user", "value": ".data.amount", "time": ".data.at",
+        "window": "2h",
+    },
+    "of_device": {"event_types": ["payment"], "entity": ".entities.device", "value": ".data.country", "window": "2h"},
+}  # fmt: skip
+EVENTS = st.fixed_dictionaries(
+    {
+        "entities": st.fixed_dictionaries(
+            {}, optional={"user": st.sampled_from(["u1", "u1", "u2", True]), "device": st.just("u1")}
+        ),
+        "data": st.fixed_dictionaries(
+            {},
+            optional={
+                "amount": st.sampled_from([0, 1, 2.5, -3, "many", True, [1]]),
+                "country": st.sampled_from(["ID", "SG", "", 1]),
+                "card": st.sampled_from(["c1", "c2"]),
+                "at": st.sampled_from([NOON, NOON - 60_000, "yesterday"]),
+            },
+        ),
+    }
+)  # fmt: skip
+STEPS = st.lists(st.tuples(EVENTS, st.sampled_from([0, 1, 600_000, -60_000]), st.booleans()), min_size=1, max_size=12)
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Return operands: any function of any catalogue that is allowed, over a short or a long window."""
+    found = []
+    for _ in range(draw(st.integers(1, 12))):
+        name = draw(st.sampled_from(list(CATALOGUES)))
+        valued = "value" in CATALOGUES[name]
+        function = draw(st.sampled_from(FUNCTIONS if valued else ("count", "since", "count")))
+        asked: dict[str, Any] = {function: name, "over": draw(st.sampled_from(["10m", "1h", "2h"]))}
+        if draw(st.integers(0, 3)) == 0:
+            asked["include_self"] = True
+        asked |= {"last": {"exists": True}, "since": {"lt": "1m"}}.get(function, {"gt": 0})
+        found.append(asked)
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as server, server.client() as one:
+        yield one
+
+
+def engine_of(asked: list[dict[str, Any]]) -> Engine:
+    rules = [{"id": f"rule-{number}", "when": operand, "actions": ["review"]} for number, operand in enumerate(asked)]
+    return Engine(Rulebook(ruleset({"catalogues": CATALOGUES, "rules": rules})))
+
+
+def value_of(found: Found | Unanswered) -> Any:
+    return found.value if isinstance(found, Found) else NOT_ASKED
+
+
+@given(questions(), STEPS)
+@settings(max_examples=60, deadline=None)
+def test_what_is_compiled_answers_as_memory_does(client: Redis, asked: list[dict[str, Any]], steps: Any) -> None:
+    client.flushdb()
+    engine, store, memory = engine_of(asked), RuleHistory(client, KEYS, LIMITS), MemoryHistory(LIMITS, KEYS)
+    at, event_id, event = NOON, "", {}
+    for number, (another, later, again) in enumerate(steps):
+        if not (again and event_id):
+            at, event_id, event = at + later, f"event {number}", another
+        plan = engine.plan("shop", Happening(event, "payment", event_id, at))
+        expected = memory.read("shop", plan.queries)
+        assert store.read("shop", plan.queries) == expected
+        recalled = store.recall(plan.recall(KEYS, "shop"))
+        assert not isinstance(recalled, Unanswered)
+        view, program = plan._view, engine.program("shop", "payment")
+        made = [view.query(one.operand) for one in program.history]
+        assert list(recalled) == [value_of(expected[one]) if isinstance(one, Query) else one for one in made]
+        memory.write("shop", plan.writes)
+        written = store.exchange([Step("shop", (), plan.writes)])
+        assert isinstance(written, list)
