@@ -29,13 +29,17 @@ class AccountError(Exception):
 
 
 class TopicReader:
-    """Remembers how far it has read. ``starts`` gives first offsets; other partitions start at their beginning."""
+    """Remembers how far it has read. ``starts`` gives first offsets; other partitions start at their beginning.
 
-    def __init__(self, bootstrap: str, topic: str, starts: Offsets | None = None) -> None:
+    ``newest``: of each partition at most so many records are read, the newest.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, starts: Offsets | None = None, *, newest: int | None = None) -> None:
         self.topic = topic
+        self.beginnings: dict[int, int] = {}  # of what Kafka holds
         self._consumer = Consumer(_config(bootstrap))
         try:
-            self.first = self._beginnings(starts or {})
+            self.first = self._beginnings(starts or {}, newest)
         except KafkaException as error:
             self._consumer.close()
             raise AccountError(f"cannot read {topic} at {bootstrap}: {error.args[0].str()}") from error
@@ -95,12 +99,16 @@ class TopicReader:
             return False
         raise AccountError(f"cannot read {self.topic}: {error.str()}")
 
-    def _beginnings(self, starts: Offsets) -> dict[int, int]:
+    def _beginnings(self, starts: Offsets, newest: int | None) -> dict[int, int]:
         metadata = self._consumer.list_topics(self.topic, timeout=_SECONDS).topics[self.topic]
         if metadata.error is not None:
             raise AccountError(f"Kafka has no topic {self.topic}: run `clickgoose up`, which creates it")
-        lows = {partition: self._watermarks(partition)[0] for partition in metadata.partitions}
-        return {partition: max(low, starts.get(partition, low)) for partition, low in lows.items()}
+        marks = {partition: self._watermarks(partition) for partition in metadata.partitions}
+        self.beginnings = {partition: low for partition, (low, _) in marks.items()}
+        return {
+            partition: max(low, starts.get(partition, low), low if newest is None else high - newest)
+            for partition, (low, high) in marks.items()
+        }
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
         found = self._ask_watermarks(partition)
