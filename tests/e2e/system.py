@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +20,7 @@ from infra.clickhouse.migrate import migrate
 from infra.live.run import flow_child, ingest_child
 from infra.stack.child import ChildProcess
 from infra.stack.local import LocalStack
+from tests.waiting import eventually
 from tests.wire import RING
 
 READY_SECONDS = 60.0
@@ -139,8 +140,10 @@ class System:
                     ends[partition] = high
             consumer.assign([TopicPartition(topic, partition, starts[partition]) for partition in ends])
             found: list[Message] = []
+            due = sum(end - starts[partition] for partition, end in ends.items())
             while ends:
-                for message in consumer.consume(1000, 0.2):
+                # It waits until it has as many as asked for: never ask for more than there are.
+                for message in consumer.consume(min(max(1, due - len(found)), 1_000), 0.2):
                     assert message.error() is None, message.error()
                     found.append(message)
                     if message.offset() + 1 >= ends.get(message.partition(), 0):
@@ -151,20 +154,34 @@ class System:
 
     def ends(self, topic: str) -> int:
         """Return how many records were ever appended to a topic."""
+        with self._counting(topic) as ends:
+            return ends()
+
+    @contextlib.contextmanager
+    def _counting(self, topic: str) -> Iterator[Callable[[], int]]:
+        """Give what counts the records of a topic, again and again by one consumer: a new one takes a flow's CPU."""
         consumer = Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "tests"})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             places = [TopicPartition(topic, partition) for partition in partitions]
-            return sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+            yield lambda: sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
         finally:
             consumer.close()
 
     def wait_for_records(self, topic: str, count: int, seconds: float = READY_SECONDS) -> None:
         """Return as soon as a topic has had ``count`` records; fail after ``seconds``."""
-        until = time.monotonic() + seconds
-        while self.ends(topic) < count:
-            assert time.monotonic() < until, f"{topic} did not reach {count} records within {seconds} s"
-            time.sleep(0.02)
+        with self._counting(topic) as ends:
+            self._wait_for_end(topic, ends, count, seconds)
+
+    def wait_for_more(self, topic: str, more: int, seconds: float = READY_SECONDS) -> None:
+        """Return as soon as a topic has so many records more than now; fail after ``seconds``."""
+        with self._counting(topic) as ends:
+            self._wait_for_end(topic, ends, ends() + more, seconds)
+
+    @staticmethod
+    def _wait_for_end(topic: str, ends: Callable[[], int], count: int, seconds: float) -> None:
+        what = f"{topic} did not reach {count} records"
+        eventually(lambda: ends() >= count, seconds, what)
 
     def values(self, topic: str) -> list[bytes]:
         """Return every record's value and headers as bytes."""

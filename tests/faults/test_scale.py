@@ -67,6 +67,28 @@ def scaled(without_flow: World) -> Iterator[World]:
         without_flow.kill("flow")
 
 
+def test_counts_stay_exact_from_1_to_2_processes_and_back(world: World, fault: Fault) -> None:
+    """The shortest way that moves state to another process and back; the world has its one process again."""
+    with fault("flow rebalance from 1 to 2 processes and back") as one:
+        world.end("flow")
+        assert rebalance(world, 2) == [1, 3]
+        flow = world.start_flow(words=("--processes", "2"), **_PATIENT)
+        try:
+            with joined(one.append(_EVENTS, seconds=2.0, part="two")):
+                one.wait_for_results()
+                assert command(world, "rebalance", "--processes", "1").returncode == 1, "state was moved under a flow"
+                world.kill("flow")  # the parent and its processes: what they had not written is read again
+        finally:
+            if flow.running:
+                world.kill("flow")
+            moved = rebalance(world, 1)
+            world.start_flow()
+        assert moved == [1, 3]
+        one.append(_EVENTS, part="one")
+        one.settle()
+
+
+@pytest.mark.whole_form
 def test_counts_stay_exact_from_2_to_4_to_3_processes(scaled: World, fault: Fault) -> None:
     with fault("flow rebalance from 2 to 4 to 3 processes") as one:
         rebalance(scaled, 2)
