@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from flows.sources.fence import Fence, Fenced, FenceUnknown, KafkaGroup, Owner, TakenOver
 from tests.stack_fixture import Namespace
+from tests.waiting import SECONDS
 
 EVERY = 0.2
 HERE = Owner("state-a", "host-a", 11, EVERY)
@@ -65,12 +66,12 @@ def test_a_second_flow_elsewhere_is_refused_within_a_few_commits_and_starts_afte
     began = time.monotonic()
     with pytest.raises(Fenced, match=r"partitions 1 by process 11 on host-a"):
         flows.fence(THERE).claim([1])
-    assert time.monotonic() - began < 3 * EVERY + 2
+    assert time.monotonic() - began < 3 * EVERY + SECONDS
     first.check()
     first.close()
     began = time.monotonic()
     flows.fence(THERE).claim([1])
-    assert time.monotonic() - began < 3 * EVERY + 2
+    assert time.monotonic() - began < 3 * EVERY + SECONDS
 
 
 def test_a_running_flow_whose_commit_was_overwritten_stops_within_a_few_commits(flows: Flows) -> None:
@@ -78,7 +79,7 @@ def test_a_running_flow_whose_commit_was_overwritten_stops_within_a_few_commits(
     first.claim([0])
     copied = flows.fence(HERE)  # a copy of the state directory, lock and all, on the same host
     copied.claim([0])
-    until = time.monotonic() + 10
+    until = time.monotonic() + 2 * SECONDS
     with pytest.raises(TakenOver):
         while time.monotonic() < until:
             first.check()

@@ -56,7 +56,7 @@ async def test_sigterm_drains_and_ends_well(tmp_path: Path, stack: Any, tail: Ta
             stopped = time.monotonic()
             code = await asyncio.to_thread(process.end, signal.SIGTERM)
             assert code == 0, (process.directory / "log").read_text()
-            assert time.monotonic() - stopped < 8
+            assert time.monotonic() - stopped < 25  # the poll would have waited for 30
             assert (await poll).status_code == 404
         accepted = {one["event_id"] for one in first.json()["results"] if one["status"] == "ok"}
         assert accepted <= set(await asyncio.to_thread(tail.read, accepted))

@@ -22,6 +22,7 @@ from schemas.result import pending_key, result_key
 from tests.ingest_kit import KEYS, Page, bearer, config, event_id, open_page, running
 from tests.ingest_process import Tail, free_port, in_process, send_all, tail
 from tests.scored_parcels import encoded_parcel
+from tests.waiting import SECONDS, soon
 
 __all__ = ["tail"]
 pytestmark = pytest.mark.stack
@@ -72,29 +73,34 @@ async def test_a_dead_lettered_event_is_rejected_until_its_result_is_there(tmp_p
         await page.send(sealed)
         name = event_id(sealed)
         path = f"/v1/events/{name}/score"
-        poll = asyncio.create_task(client.get(path + "?wait=10", headers=bearer(KEYS["demo-shop"])))
+        poll = asyncio.create_task(client.get(path + "?wait=30", headers=bearer(KEYS["demo-shop"])))
         await asyncio.sleep(0.05)
         assert not poll.done()
         await asyncio.to_thread(sink.write, [dead_lettered("demo-shop", name)])
-        answer = await asyncio.wait_for(poll, 5)
+        answer = await asyncio.wait_for(poll, SECONDS)
         assert answer.status_code == 200
         assert answer.json() == {"event_id": name, "status": "rejected", "reason": "decode.not_authentic"}
         sink.close()
 
 
-async def test_a_long_poll_wakes_within_20_ms_of_the_write(tmp_path: Path, stack: Any) -> None:
+async def test_a_long_poll_wakes_within_20_ms_of_the_write_beside_what_any_answer_takes(
+    tmp_path: Path, stack: Any
+) -> None:
     async with in_process(tmp_path, stack) as client, Redis.from_url(stack.redis_url) as redis:
-        delays = []
+        delays, plain = [], []
         for _ in range(9):
             name = os.urandom(16).hex()
-            path = f"/v1/events/{name}/score?wait=10"
+            path = f"/v1/events/{name}/score?wait=30"
             poll = asyncio.create_task(client.get(path, headers=bearer(KEYS["demo-shop"])))
             await asyncio.sleep(0.05)
             await redis.set(result_key("demo-shop", name), b"{}", ex=60)
             written = time.perf_counter()
             assert (await poll).status_code == 200
             delays.append(time.perf_counter() - written)
-        assert sorted(delays)[4] < 0.020, delays
+            asked = time.perf_counter()
+            assert (await client.get(path, headers=bearer(KEYS["demo-shop"]))).status_code == 200
+            plain.append(time.perf_counter() - asked)
+        assert sorted(delays)[4] < 0.020 + 2 * sorted(plain)[4], (delays, plain)
 
 
 async def test_limits_are_shared_by_all_processes_through_redis(tmp_path: Path, stack: Any) -> None:
@@ -125,7 +131,7 @@ async def test_a_hanging_kafka_is_bridged_by_the_spool(tmp_path: Path, stack: An
         wanted = [event_id(one) for one in sent]
         seen = await asyncio.to_thread(tail.read, set(wanted))
         assert list(dict.fromkeys(seen)) == wanted  # a record may come twice, never out of order
-        for _ in range(200):
+        for _ in range(800):
             if await send_all(page, [page.event()]) == {"appended"}:
                 break
             await asyncio.sleep(0.05)
@@ -143,8 +149,7 @@ async def test_a_producer_with_a_fatal_error_is_replaced(tmp_path: Path, stack: 
         broken = appender._producer
         appender._on_error(KafkaError(KafkaError._FATAL, fatal=True))
         await send_all(page, sent[10:])
-        await asyncio.sleep(0.3)
-        assert appender._producer is not broken
+        await soon(lambda: appender._producer is not broken)
         wanted = [event_id(one) for one in sent]
         assert list(dict.fromkeys(await asyncio.to_thread(tail.read, set(wanted)))) == wanted
 

@@ -30,7 +30,7 @@ from tests.wire import record
 
 pytestmark = pytest.mark.stack
 (ONE, _), (TWO, TWO_FILES) = two_models()
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 @dataclass

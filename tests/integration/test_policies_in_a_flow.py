@@ -118,7 +118,7 @@ def test_policies_follow_their_file_and_the_session_its_last_decision(flow: Flow
     flow.write("0.002")
     second = read_policies(flow.file)
     took = flow.until(lambda: flow.metric(f'clickgoose_policies_info{{digest="{second.digest}"}}') == 1)
-    assert took < 1.5  # a second, and the time that the metrics take
+    assert took < SECONDS  # that it is a second is a matter of looks, which tests/unit/test_policies_file.py counts
     flow.write("twenty")
     flow.until(lambda: flow.metric("clickgoose_policies_refused") == 1)
     assert "event_types.login.review is 'twenty'" in (flow.directory / "flow.log").read_text()

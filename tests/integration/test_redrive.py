@@ -200,4 +200,4 @@ def test_two_processes_share_the_backup_and_one_that_ends_hands_its_part_over(pl
     began = time.monotonic()
     for redriver in place.running:
         redriver.join()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30

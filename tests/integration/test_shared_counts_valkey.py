@@ -245,11 +245,12 @@ def test_a_store_that_hangs_costs_one_time_limit_and_then_nothing(tmp_path: Any)
         with server.still():
             started = time.monotonic()
             assert counts.count(query_of(row, [1])).degraded
-            assert time.monotonic() - started < 1.0
+            once = time.monotonic() - started
+            assert once >= 0.1
             started = time.monotonic()
             for offset in range(2, 102):
                 assert counts.count(query_of(row, [offset])).degraded
-            assert time.monotonic() - started < 5.0  # each would wait for 0.1 s
+            assert time.monotonic() - started < 50 * once  # each would wait for as long
         clock.now = 2.0
         assert counts.count(query_of(row, [102])).counts[0, 0, 0, 0] == 103
 
@@ -303,7 +304,7 @@ def test_answers_that_were_let_go_are_read_and_not_counted(client: Redis) -> Non
 
 
 def _wait_for(ready: Any) -> None:
-    gives_up = time.monotonic() + 10
+    gives_up = time.monotonic() + 30
     while not ready():
         assert time.monotonic() < gives_up
         time.sleep(0.05)

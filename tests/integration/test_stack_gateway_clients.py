@@ -84,7 +84,7 @@ def test_a_client_that_stops_reading_in_mid_result_holds_nobody_up_for_long(port
     assert other.execute("SELECT count() FROM big") == [(200_003,)]
     began = time.monotonic()
     other.execute("DROP TABLE big SYNC")  # waits until nobody reads the table any more
-    assert time.monotonic() - began < PATIENCE + 5
+    assert time.monotonic() - began < PATIENCE + 20
     with pytest.raises((EOFError, OSError)):
         list(rows)
     for client in (stopped, other):
@@ -125,7 +125,7 @@ def test_clients_that_vanish_in_mid_insert_leave_nothing_and_the_others_go_on(po
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert not failures and not any(thread.is_alive() for thread in threads)
     assert owner.execute("SELECT w, count() FROM t GROUP BY w ORDER BY w") == [(10, 1_000), (11, 1_000), (12, 1_000)]
     owner.execute("DROP TABLE t SYNC")
@@ -166,7 +166,7 @@ def test_a_query_whose_client_vanished_is_ended(port: int) -> None:
     client.execute_iter(SILENT)
     until(lambda: running(other) == 2)
     hang_up(client)
-    until(lambda: running(other) == 1, 10)
+    until(lambda: running(other) == 1)
     other.disconnect()
 
 
