@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -20,12 +21,13 @@ from infra.cli import model
 from infra.clickhouse.migrate import migrate
 from infra.compare_clickhouse import Asked, StoredEvents
 from infra.model_compare import CompareError, Side, compare, side_of
+from infra.stack.local import LocalStack
 from schemas.batches import F32, Decided
 from scoring.decide import Decide
-from scoring.judge import Judge
 from scoring.deployment import Deployment, Fixed
 from scoring.explain import Explainer
 from scoring.features import matrix
+from scoring.judge import Judge
 from scoring.model import Model
 from scoring.policy import FixedPolicies, Policies, Policy, decide
 from scoring.stage import ScoreStage
@@ -60,7 +62,7 @@ def disputed(a: F32, b: F32) -> Policy:
 
 
 @pytest.fixture(scope="module")
-def written(stack) -> Written:  # type: ignore[no-untyped-def]
+def written(stack: LocalStack) -> Iterator[Written]:
     tables = Namespace(stack)
     migrate(tables.clickhouse_url)
     a, b = two_models()

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 from prometheus_client import CollectorRegistry
-from typer.testing import CliRunner, Result
 
 from flows.metrics import FlowMetrics
-from infra.cli import model
 from infra.model_watch import ModelWatch
 from infra.models import registry_of
 from infra.settings import Settings
 from scoring.registry import RolloutConflict
-from scoring.rollout import promoted, shadowed
+from scoring.rollout import Rollout, promoted, shadowed
 from scoring.storage import StorageAway
+from tests.model_commands import good, run
 from tests.registry_kit import ALICE, put, two_models
 from tests.s3_process import BUCKET, s3_server
 
@@ -41,20 +39,6 @@ def root(s3: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in {**s3, **{f"CLICKGOOSE_{key}": value for key, value in settings.items()}}.items():
         monkeypatch.setenv(name, value)
     return address
-
-
-def run(*arguments: str) -> Result:
-    """Run the group alone."""
-    app = typer.Typer()
-    model.register(app)
-    return CliRunner().invoke(app, ["model", *arguments])
-
-
-def good(*arguments: str) -> dict:  # type: ignore[type-arg]
-    """Run, and return what it printed."""
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
 
 
 def test_a_model_is_signed_published_promoted_watched_and_rolled_back(
@@ -94,8 +78,9 @@ def test_the_server_refuses_the_second_of_two_writers(root: str, monkeypatch: py
     registry, rival = registry_of(Settings()), registry_of(Settings())
     registry.change(lambda before: promoted(before, ONE, ALICE))
 
-    def too_slow(before):  # type: ignore[no-untyped-def]
-        rival.change(lambda first: shadowed(first, TWO, ALICE))  # type: ignore[arg-type]
+    def too_slow(before: Rollout | None) -> Rollout:
+        assert before is not None
+        rival.change(lambda first: shadowed(first or before, TWO, ALICE))
         return promoted(before, TWO, ALICE)
 
     with pytest.raises(RolloutConflict):

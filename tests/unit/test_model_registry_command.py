@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
-from infra.cli import model
 from scoring.model import MODEL_FILE, MODELS
 from scoring.rollout import ROLLOUT_FILE
 from scoring.signing import Signer
+from tests.model_commands import good, run
 from tests.registry_kit import BAD, put, registry_in, two_models
 
 (ONE, ONE_FILES), (TWO, TWO_FILES) = two_models()
@@ -27,20 +24,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CLICKGOOSE_MODELS__REQUIRE_SIGNATURE", "false")
     registry_in(tmp_path / "models")
     return tmp_path / "models"
-
-
-def run(*arguments: str) -> Result:
-    """Run the group alone."""
-    app = typer.Typer()
-    model.register(app)
-    return CliRunner().invoke(app, ["model", *arguments])
-
-
-def good(*arguments: str) -> dict[str, Any]:
-    """Run, and return what it printed."""
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def refused(*arguments: str, code: int = 1) -> str:
