@@ -53,9 +53,9 @@ class Recording:
         self.child.start()
         self.child.wait_ready(60)
 
-    def kill(self) -> None:
+    def end(self, how: signal.Signals) -> None:
         assert self.child.pid is not None
-        os.kill(self.child.pid, signal.SIGKILL)
+        os.kill(self.child.pid, how)
         eventually(lambda: not self.child.running)
 
     def send(self, values: list[bytes]) -> None:
@@ -103,11 +103,11 @@ def test_records_become_rows_and_bad_ones_dead_letters(recording: Recording) -> 
 def test_kill_9_loses_nothing_and_shows_nothing_twice(recording: Recording) -> None:
     recording.send(encoded(400))
     eventually(lambda: len(recording.shown()) > 0, 30)
-    recording.kill()
+    recording.end(signal.SIGKILL)
     recording.send(encoded(400, first=400))
     recording.start()
     time.sleep(0.1)
-    recording.kill()  # in the middle of what it read
+    recording.end(signal.SIGKILL)  # in the middle of what it read
     recording.start()
     recording.await_rows(800)
     found = recording.shown()
@@ -118,7 +118,7 @@ def test_kill_9_loses_nothing_and_shows_nothing_twice(recording: Recording) -> N
 def test_sigterm_drains_what_was_read(recording: Recording) -> None:
     recording.send(encoded(300))
     eventually(lambda: len(recording.shown()) > 0, 30)
-    recording.child.stop()
+    recording.end(signal.SIGTERM)
     assert recording.child.exit_code == 0
     rows, come = len(recording.shown()), recording.committed()
     assert rows == come > 0
