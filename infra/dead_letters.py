@@ -16,9 +16,10 @@ from clickhouse_driver.errors import Error, ErrorCodes, ServerException
 
 from infra.clickhouse.migrate import one_line
 from infra.letter_clusters import CLUSTER_PARAMETERS, PATTERN_SQL, STACK_SQL, Cluster, cluster_of
-from schemas.dead_letter import REASONS, Reason
+from schemas.dead_letter import REASONS
 from schemas.letter_state import LetterAddress, LetterState
 
+_FACTS = {reason.value: facts for reason, facts in REASONS.items()}
 _SECONDS, _CONNECT_SECONDS = 60.0, 5.0
 # The same letter written twice has the same day, so a day is merged alone.
 _SETTINGS = {"do_not_merge_across_partitions_select_final": 1}
@@ -33,13 +34,11 @@ _COUNT = "SELECT count() FROM dead_letters FINAL WHERE {where}"
 _ROWS = """
 SELECT letter, topic, partition, "offset", stage, reason, detail, merchant, event_id, processor,
     toUnixTimestamp64Milli(received_at), toUnixTimestamp64Milli(first_failed_at) AS failed, attempts,
-    payload_format, payload_sha256
-FROM dead_letters FINAL WHERE {where} ORDER BY failed DESC, letter
+    payload_format, payload_sha256{more}
+FROM dead_letters FINAL WHERE {where}
 """
-_ROWS_STANDING = """
-SELECT l.*, w.state, w.tried FROM ({rows}) AS l LEFT JOIN ({standing}) AS w ON l.letter = w.letter
-ORDER BY l.failed DESC, l.letter
-"""
+_NEWEST_FIRST = " ORDER BY failed DESC, letter"
+_STANDING_ROWS = "SELECT l.*, w.state, w.tried FROM ({rows}) AS l LEFT JOIN ({standing}) AS w ON l.letter = w.letter"
 _AFTER = " AND (failed < %(after_failed)s OR failed = %(after_failed)s AND letter > %(after_letter)s)"
 _STATES_OF = """
 SELECT letter, argMax(to_state, changed_at), argMax(attempts, changed_at) FROM dead_letter_states
@@ -164,7 +163,7 @@ class Listed(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it, with what the registry of reasons says."""
-        facts = REASONS[Reason(self.reason)] if self.reason in set(Reason) else None
+        facts = _FACTS.get(self.reason)
         return {
             "address": str(self.address),
             "reason": self.reason,
@@ -236,9 +235,10 @@ class DeadLetters:
             self._client.execute(f"INSERT INTO {table} ({named}) VALUES", rows)
 
     def stream(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the rows of a query as they come."""
+        """Yield the rows of a query as they come, texts as bytes."""
         with self._told():
-            yield from self._client.execute_iter(sql, dict(parameters), settings=_SETTINGS)
+            settings = {**_SETTINGS, "strings_as_bytes": True}
+            yield from self._client.execute_iter(sql, dict(parameters), settings=settings)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -262,18 +262,25 @@ class DeadLetters:
         if after is not None:
             sql += _AFTER
             given |= {"after_failed": after.first_failed_at, "after_letter": after.letter}
-        found = self.execute(f"{_ROWS.format(where=sql)} LIMIT {rows + 1:d}", given)
+        query = _ROWS.format(where=sql, more="") + _NEWEST_FIRST
+        found = self.execute(f"{query} LIMIT {rows + 1:d}", given)
         letters = self.with_states([_listed(row) for row in found[:rows]])
         last = letters[-1] if len(found) > rows else None
         return Page(letters, None if last is None else Cursor(last.first_failed_at, last.letter))
 
-    def all(self, wanted: Filter) -> Iterator[Listed]:
-        """Yield every letter, newest failure first."""
+    def all(self, wanted: Filter, *, payloads: bool = False) -> Iterator[tuple[Listed, bytes]]:
+        """Yield every letter, newest failure first; with payloads as they are stored, for sorting would hold them all.
+
+        Without payloads they are empty.
+        """
         sql, parameters = wanted.where()
-        rows = _ROWS.format(where=sql).partition("ORDER BY")[0]
-        for *row, state, tried in self.stream(_ROWS_STANDING.format(rows=rows, standing=STANDING), parameters):
-            letter = _listed(row)
-            yield letter._replace(state=LetterState(state), attempts=tried) if state else letter
+        rows = _ROWS.format(where=sql, more=", payload" if payloads else ", ''")
+        query = _STANDING_ROWS.format(rows=rows, standing=STANDING) + ("" if payloads else _NEWEST_FIRST)
+        for row in self.stream(query, parameters):
+            *facts, payload, state, tried = row
+            letter = _listed(list(map(_text, facts)))
+            standing = {"state": LetterState(_text(state)), "attempts": tried} if state else {}
+            yield letter._replace(**standing), payload
 
     def with_states(self, letters: Sequence[Listed]) -> tuple[Listed, ...]:
         """Return letters with where they stand."""
@@ -295,6 +302,10 @@ def _bounded(url: str) -> str:
     parts = urlsplit(url)
     waits = {"connect_timeout": f"{_CONNECT_SECONDS:g}", "send_receive_timeout": f"{_SECONDS:g}"}
     return urlunsplit(parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | waits)))
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _listed(row: Sequence[Any]) -> Listed:

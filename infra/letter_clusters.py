@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 MARK = "#"
@@ -44,6 +45,7 @@ class Cluster(NamedTuple):
         return hashlib.sha256("\0".join(self).encode()).hexdigest()[:CLUSTER_DIGITS]
 
 
+@lru_cache(4_096)
 def cluster_of(reason: str, stage: str, detail: str) -> Cluster:
     """Return a letter's cluster."""
     stack = _STACK.search(detail)

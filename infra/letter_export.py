@@ -8,22 +8,20 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from infra.dead_letters import DeadLetters, DeadLettersError, Filter, Listed
+from infra.dead_letters import DeadLetters, DeadLettersError, Filter
 from infra.letter_payload import as_base64
-from infra.letter_records import payloads_of
 
 Format = Literal["jsonl", "csv"]
-_CHUNK = 200  # payloads are asked for so many at once
+_TOLD = 1_000  # letters between two reports of progress
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PAYLOAD = "payload_base64"
 
 
 def export_letters(
-    stores: tuple[DeadLetters, DeadLetters],
+    store: DeadLetters,
     wanted: Filter,
     file: Path,
     form: Format,
@@ -32,27 +30,20 @@ def export_letters(
     force: bool,
     on_progress: Callable[[int], None],
 ) -> int:
-    """Write all letters of a filter, newest failure first; return how many. DeadLettersError where it cannot be.
+    """Write all letters of a filter; return how many. DeadLettersError where it cannot be.
 
-    ``stores``: one is read as a stream, the other is asked for payloads meanwhile.
+    The newest failure comes first; with payloads they come as they are stored.
     """
-    letters, asked = stores
     written = 0
     with _whole_file(file, force) as handle:
         write = _writer(handle, form)
-        for chunk in _chunks(letters.all(wanted)):
-            held = payloads_of(asked, [one.address for one in chunk]) if payloads else {}
-            for one in chunk:
-                row = one.as_json()
-                write({**row, _PAYLOAD: as_base64(held.get(one.letter, b""))} if payloads else row)
-            written += len(chunk)
-            on_progress(written)
+        for letter, payload in store.all(wanted, payloads=payloads):
+            row = letter.as_json()
+            write({**row, _PAYLOAD: as_base64(payload)} if payloads else row)
+            written += 1
+            if written % _TOLD == 0:
+                on_progress(written)
     return written
-
-
-def _chunks(letters: Iterator[Listed]) -> Iterator[list[Listed]]:
-    while chunk := list(islice(letters, _CHUNK)):
-        yield chunk
 
 
 def _writer(handle: IO[str], form: Format) -> Callable[[dict[str, Any]], object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -18,9 +18,6 @@ SELECT reason, stage, detail, topic, partition, "offset", toUnixTimestamp64Milli
     toUnixTimestamp64Milli(first_failed_at), payload, payload_format, payload_sha256, event_id, merchant, processor,
     attempts
 FROM dead_letters FINAL WHERE {where} ORDER BY first_failed_at, stage LIMIT {most}
-"""
-_PAYLOADS = """
-SELECT letter, payload FROM dead_letters FINAL WHERE (topic, partition, "offset", stage) IN %(addresses)s
 """
 _SCORE = """
 SELECT score, decision, model, merchant, toUnixTimestamp64Milli(occurred_at) FROM events
@@ -90,12 +87,6 @@ def record_of(
     changes = [change for _, change in history_of(store, address)]
     shown = tuple(headers or made)
     return Record(letter, shown, changes, _score(store, letter), _others(store, letter, address), backup)
-
-
-def payloads_of(store: DeadLetters, addresses: Sequence[LetterAddress]) -> Mapping[int, bytes]:
-    """Return payloads by the letters' numbers."""
-    rows = store.execute(_PAYLOADS, {"addresses": tuple(addresses)}, strings_as_bytes=True)
-    return {int(number): payload for number, payload in rows}
 
 
 def _letter(row: Sequence[Any]) -> DeadLetter:

@@ -135,8 +135,7 @@ def _place(mask: int, width: int) -> int:
 def _of_reasons(reasons: Mapping[str, Count], name: str) -> dict[str, Count]:
     found: dict[str, Count] = {}
     for reason, count in reasons.items():
-        known = reason in Reason.__members__.values()
-        value = getattr(REASONS[Reason(reason)], name) if known else "unknown to this build"
+        value = getattr(REASONS[Reason(reason)], name) if reason in set(Reason) else "unknown to this build"
         found[value] = found[value].plus(count) if value in found else count
     return found
 

@@ -51,7 +51,9 @@ def export(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Write dead letters to a file, one a line, newest failure first. It is written whole or not at all.
+    """Write dead letters to a file, one a line, newest failure first; with payloads, in the order of the table.
+
+    The file is written whole or not at all.
 
     Exit codes: 0, also where there is none: the file is then empty; 2 wrong use, or it cannot be read or written.
 
@@ -61,23 +63,19 @@ def export(
 
       clickgoose deadletters export leaks.csv --reason mask. --merchant demo-shop
     """
-    from infra.dead_letters import DeadLettersError
     from infra.letter_export import export_letters
 
     chosen = _form(form, file)
     asked = Asked(reason, stage, merchant, since, until, state, event, cluster, text)
     asked.checked()
-    with opened(url) as letters, opened(url) as beside:
-        wanted = asked.filter(beside)
+    with opened(url) as store:
+        wanted = asked.filter(store)
         with progress() as bar:
-            task = bar.add_task("exporting", total=beside.count(wanted))
-            try:
-                written = export_letters(
-                    (letters, beside), wanted, file, chosen, payloads=payloads, force=force,
-                    on_progress=lambda done: bar.update(task, completed=done),
-                )  # fmt: skip
-            except DeadLettersError as error:
-                refuse(str(error))
+            task = bar.add_task("exporting", total=store.count(wanted))
+            written = export_letters(
+                store, wanted, file, chosen, payloads=payloads, force=force,
+                on_progress=lambda done: bar.update(task, completed=done),
+            )  # fmt: skip
     if as_json:
         typer.echo(json.dumps({"file": str(file), "format": chosen, "letters": written, "payloads": payloads}))
     else:

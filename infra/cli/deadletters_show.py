@@ -144,7 +144,7 @@ def _told(record: Record) -> dict[str, Any]:
 def _print(console: Console, record: Record, view: dict[str, Any]) -> None:
     told = _told(record)
     rows = {
-        "letter": f"{told['address']}: {told['state']}, tried {told['attempts']} times",
+        "letter": f"{told['address']}: {told['state']}, attempts: {told['attempts']}",
         "reason": f"{told['reason']} ({told['disposition']}; fault of: {told['fault']}), cluster {told['cluster']}",
         "detail": told["detail"],
         "meaning": told["meaning"],
