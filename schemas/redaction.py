@@ -157,7 +157,7 @@ class _Redaction:
     def _put_number(self, holder: Any, step: Step, value: float, path: tuple[Step, ...], name: str, above: str) -> None:
         """Look at whole numbers only: the digits of a share or of a place on earth are no card's."""
         holder[step] = value
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):  # whole numbers of JSON may be larger than a float
             self._mark(holder, step, path, NOT_READ)
             return
         whole = int(value)
