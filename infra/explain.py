@@ -23,12 +23,14 @@ from infra.recompute import (
     smart_part,
     standing_part,
 )
+from infra.recompute_rules import rules_part
 from ingest_api.clickhouse_link import Connection, connector
 from schemas.batches import F32
 from schemas.keys import KeyRing
 from scoring.explain import say
 from scoring.features import feature_schema
 from scoring.groups import GROUPS
+from scoring.judge_again import EVENT_QUERY, Seen
 from scoring.model import Model, ModelError
 from scoring.provenance import (
     FEATURES_QUERY,
@@ -41,6 +43,7 @@ from scoring.provenance import (
     same_bits,
 )
 from scoring.registry import Registry
+from scoring.rules.registry import RulesRegistry
 from scoring.stored_features import FeaturesError, unpack
 
 _SECONDS = 60.0
@@ -78,6 +81,7 @@ class Sources:
     url: str
     registry: Callable[[], Registry]
     keys: KeyRing | None
+    rules: Callable[[], RulesRegistry]
     no_keys: str = ""
 
 
@@ -94,11 +98,11 @@ class Explained:
 
     @property
     def verdict(self) -> str:
-        """Return identical; differs; or incomplete, where score or decision could not be made again."""
+        """Return identical; differs; or incomplete, where score, rules or decision could not be made again."""
         outcomes = {part.name: part.outcome for part in self.parts}
         if Outcome.DIFFERS in outcomes.values():
             return "differs"
-        whole = all(outcomes[name] is Outcome.SAME for name in ("score", "decision"))
+        whole = all(outcomes[name] is Outcome.SAME for name in ("score", "rules", "decision"))
         return "identical" if whole else "incomplete"
 
 
@@ -110,6 +114,7 @@ def explain_event(sources: Sources, event_id: str, merchant: str | None, exact: 
         row = _first(connection.execute(FEATURES_QUERY, stored.key))
         archived = _first(connection.execute(PAYLOAD_QUERY, stored.key))
         before = _first(connection.execute(PREDECESSOR_QUERY, stored.key))
+        seen = _first(connection.execute(EVENT_QUERY, stored.key)) if stored.ruling else None
     except (Error, OSError, EOFError) as error:
         host = urlsplit(sources.url).netloc.rpartition("@")[2]
         raise ExplainError(f"cannot read ClickHouse at {host}: {one_line(error)}") from error
@@ -119,6 +124,7 @@ def explain_event(sources: Sources, event_id: str, merchant: str | None, exact: 
     basis = _basis(sources, stored, kept)
     parts = (
         *_parts_of_features(stored, kept, basis),
+        rules_part(stored, Seen.of_row(seen) if seen else None, sources.rules),
         standing_part(stored, Predecessor.of_row(before) if before else None),
         _payload(sources, stored, basis, archived[0] if archived else None),
     )

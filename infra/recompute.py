@@ -14,6 +14,7 @@ from flows.run_stage import Monitor
 from schemas.batches import F32, Enriched, Ledger, Origin, RawBatch
 from schemas.keys import KeyRing
 from schemas.result import DECISIONS
+from schemas.ruling import BY, BY_MODEL
 from schemas.smart_signals import SMART_SIGNALS
 from scoring.decide import IDLE_MS
 from scoring.deployment import Deployment
@@ -22,7 +23,7 @@ from scoring.features import feature_schema, matrix
 from scoring.groups import GROUPS
 from scoring.model import Model
 from scoring.policy import ALLOW
-from scoring.provenance import Predecessor, StoredDecision, decide_again, same_bits
+from scoring.provenance import Predecessor, StoredDecision, policy_again, same_bits
 
 _DAY_MS = 86_400_000
 _ALLOW = DECISIONS[ALLOW]
@@ -109,14 +110,19 @@ def smart_part(stored: StoredDecision, features: F32) -> Part:
 
 
 def decision_part(stored: StoredDecision, score: np.float32 | None) -> Part:
-    """Make the decision again by the stored thresholds; without a score of our own, of the stored one."""
+    """Make the decision again by the stored thresholds and points; without a score of our own, of the stored one.
+
+    What lists, rules or an outage decided over it is ``infra.recompute_rules``' part.
+    """
     source = f"{'the score' if score is not None else 'the stored score'}, stored thresholds and standing decision"
-    again = decide_again(stored, stored.score if score is None else score)
+    again = policy_again(stored, stored.score if score is None else score)
     if again is None:
         return Part("decision", source, Outcome.NOT_MADE, ("the build that scored it stored no thresholds",))
 
     def differences() -> Iterator[str]:
-        if again != stored.decision:
+        if again != stored.by_policy:
+            yield f"stored {stored.by_policy} by the policy, recomputed {again}"
+        if stored.decided_by == BY[BY_MODEL] and stored.decision != again:
             yield f"stored {stored.decision}, recomputed {again}"
 
     return compared("decision", source, differences())

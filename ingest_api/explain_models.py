@@ -40,6 +40,8 @@ class Given(BaseModel):
 
     score: float = Field(ge=0, le=100)
     decision: Decision
+    decided_by: str = Field(default="model", description="model, rules, allow_list, deny_list or degraded")
+    added: float = Field(default=0.0, description="Points that rules added to the score before it was decided")
     factors: list[GivenFactor]
 
 
@@ -91,7 +93,10 @@ class ExplainResponse(BaseModel):
     margin: float = Field(description="Log-odds before calibration")
     calibration: CalibrationModel
     score: float = Field(ge=0, le=100, description="Computed anew")
-    decision: Decision | None = Field(default=None, description="Made anew; null where thresholds were not stored")
+    decision: Decision | None = Field(
+        default=None,
+        description="Made anew; what a list or a rule decided stands; null where thresholds were not stored",
+    )
     given: Given
     equal: bool = Field(description="Whether score, bit for bit, and decision come out as they were given")
     thresholds: Thresholds | None = None
@@ -116,6 +121,8 @@ class ExplainResponse(BaseModel):
                     "given": {
                         "score": 87.2,
                         "decision": "deny",
+                        "decided_by": "model",
+                        "added": 0.0,
                         "factors": [
                             {"code": "velocity", "text": "47 events from this device in 5 minutes", "contribution": 2.9}
                         ],

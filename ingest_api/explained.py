@@ -115,6 +115,8 @@ def _answer(stored: StoredDecision, features: StoredFeatures, model: Model, row:
         "given": {
             "score": _rounded(stored.score),
             "decision": stored.decision,
+            "decided_by": stored.decided_by,
+            "added": _rounded(stored.added),
             "factors": [
                 {"code": code, "text": text, "contribution": round(float(share), _DIGITS)}
                 for code, text, share in zip(stored.factors, stored.factor_texts, stored.contributions, strict=False)

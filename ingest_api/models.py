@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ingest_api.checks import Reason, Status
 from ingest_api.config import AgentCodec
@@ -146,125 +146,6 @@ class EventsResponse(Model):
                         {"event_id": _ID, "status": "ok", "reason": "appended"},
                         {"event_id": _ID[::-1], "status": "drop", "reason": "too_old"},
                     ]
-                }
-            ]
-        }
-    )
-
-
-Level = Literal["none", "low", "medium", "high", ""]
-Detail = Annotated[str, Field(max_length=120)] | float
-
-
-class SmartSignalResponse(BaseModel):
-    """One smart signal, as ``schemas.result.SmartSignal`` writes it; what is empty is left out."""
-
-    result: bool | None = Field(description="null: not computable, which is not the same as false")
-    confidence: float | None = Field(ge=0, le=1, description="That it is true; null where not computable")
-    level: Level = Field(
-        description="none; low: clues that do not suffice; medium: true; high: true, confidence 0.85 and more; empty: "
-        "not computable"
-    )
-    version: int = Field(ge=1, description="Of the signal's rule")
-    reasons: list[str] = Field(default=[], description="The clues that were seen, as docs/smart-signals.md names them")
-    details: dict[str, Detail] = Field(
-        default={}, max_length=8, description="Where true, facts that help a person to judge; no personal data"
-    )
-    data: str = Field(default="", description="Kinds and versions of the data that it rests on")
-
-
-class ScoreResponse(BaseModel):
-    """The result of one event, as ``schemas.result.Result`` writes it: it has a score and no status."""
-
-    event_id: str
-    session_id: str
-    device_id: str
-    merchant: str
-    transaction: str
-    occurred_at: int = Field(description="Unix milliseconds, by the device's clock")
-    received_at: int = Field(description="Unix milliseconds, by ours")
-    score: float = Field(ge=0, le=100, description="0: surely honest; 100: surely fraud")
-    decision: Literal["allow", "review", "deny"]
-    factors: list[dict[str, JsonValue]]
-    smart_signals: dict[str, SmartSignalResponse]
-    velocity: dict[str, dict[str, int]] = Field(
-        description="Of the device in 5 minutes, 1 hour and 24 hours: its events, how many different ones of the rest"
-    )
-    versions: dict[str, JsonValue]
-    origin: dict[str, JsonValue]
-    ledger: dict[str, int]
-    shared: dict[str, dict[str, dict[str, int]]] = Field(
-        default={},
-        description="Events that showed the same thing, and devices among them; what is not known is left out",
-    )
-    history: dict[str, JsonValue] | None = Field(
-        default=None, description="Of the device, this event included; times in Unix milliseconds; scores newest first"
-    )
-    session: dict[str, int] | None = Field(default=None, description="The session's events so far, and its beginning")
-    rules: list[str] = []
-    degraded: list[str] = Field(default=[], description='What could not be asked: "shared_counts"')
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "event_id": _ID,
-                    "session_id": _ID,
-                    "device_id": _ID,
-                    "merchant": "demo-shop",
-                    "transaction": "order-1001",
-                    "occurred_at": 1_790_000_000_000,
-                    "received_at": 1_790_000_000_120,
-                    "score": 87.5,
-                    "decision": "deny",
-                    "factors": [{"code": "headless", "text": "The browser has no window", "contribution": 1.9}],
-                    "smart_signals": {
-                        "headless": {
-                            "result": True,
-                            "confidence": 0.99,
-                            "level": "high",
-                            "version": 1,
-                            "reasons": ["headless_user_agent"],
-                        },
-                        "datacenter_ip": {
-                            "result": True,
-                            "confidence": 0.9,
-                            "level": "high",
-                            "version": 2,
-                            "reasons": ["hosting_range"],
-                            "details": {"country": "DE", "network": "AS24940"},
-                            "data": "asn 2.3.2026060416",
-                        },
-                    },
-                    "velocity": {
-                        "events": {"5m": 31, "1h": 31, "24h": 40},
-                        "addresses": {"5m": 1, "1h": 1, "24h": 2},
-                        "accounts": {"5m": 12, "1h": 12, "24h": 15},
-                        "countries": {"5m": 1, "1h": 1, "24h": 2},
-                        "merchants": {"5m": 1, "1h": 1, "24h": 1},
-                        "sessions": {"5m": 12, "1h": 12, "24h": 15},
-                    },
-                    "versions": {"model": "2026-11-01", "catalogue": 1, "build": "0.1.0", "ruleset": None},
-                    "origin": {"topic": "events.raw", "partition": 2, "offset": 4711},
-                    "ledger": {"received": 1_790_000_000_120_000, "scored": 1_790_000_000_126_000},
-                    "shared": {
-                        "address": {
-                            "events": {"5m": 31, "1h": 44, "24h": 90},
-                            "devices": {"5m": 1, "1h": 3, "24h": 7},
-                        },
-                        "account": {
-                            "events": {"5m": 4, "1h": 30, "24h": 32},
-                            "devices": {"5m": 2, "1h": 12, "24h": 12},
-                        },
-                    },
-                    "history": {
-                        "events": 57,
-                        "first_seen_at": 1_789_500_000_000,
-                        "previous_at": 1_789_999_990_000,
-                        "scores": [81.5, 12.25],
-                    },
-                    "session": {"events": 3, "started_at": 1_789_999_960_000},
-                    "rules": [],
-                    "degraded": [],
                 }
             ]
         }

@@ -14,10 +14,11 @@ from ingest_api.bodies import JSON_CONTENT_TYPE
 from ingest_api.direct import SCORE_PATH, RawRoute
 from ingest_api.documented import either, errors, success
 from ingest_api.errors import ApiError, Code
-from ingest_api.models import PendingResponse, RejectedResponse, ScoreResponse
+from ingest_api.models import PendingResponse, RejectedResponse
 from ingest_api.parts import Parts
 from ingest_api.redis_link import RedisAway
 from ingest_api.results import State
+from ingest_api.score_models import ScoreResponse
 
 MAX_WAIT_SECONDS = 30
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")

@@ -16,7 +16,6 @@ from schemas.batches import I64, U8, Scored, Velocity
 from schemas.columns import Rows
 from schemas.countries import COUNTRIES
 from schemas.environment import BROWSERS, DEVICES, SYSTEMS
-from schemas.networks import NETWORK_CLASSES
 from schemas.velocity import KINDS, WINDOWS
 from scoring.rules.document import Catalogue
 from scoring.rules.program import Program
@@ -71,7 +70,7 @@ def events_of(batch: Scored, rows: Rows, at: I64, parts: Iterable[str]) -> list[
 def _entities(batch: Scored, rows: Rows) -> list[Event]:
     """Return what each event names; a kind that it does not have is left out."""
     event, places = batch.event, rows.tolist()
-    addresses = [_address(one) for one in _bytes(event.address[rows])]
+    addresses = [address_text(one) for one in _bytes(event.address[rows])]
     columns: dict[str, Iterable[Any]] = {
         "device": _hex(event.device_id[rows]),
         "session": _hex(event.session_id[rows]),
@@ -106,10 +105,9 @@ def velocities(section: Velocity, rows: Rows) -> list[Event]:
 
 def _facts(batch: Scored, rows: Rows, at: I64) -> list[Event]:
     """Return the small fixed set of facts. What is not known is null."""
-    network, seen = batch.network, batch.environment
+    seen = batch.environment
     columns: dict[str, Iterable[Any]] = {
-        "country": [COUNTRIES[one] or None for one in network.country[rows].tolist()],
-        "network_classes": [list(_classes(bits)) for bits in network.classes[rows].tolist()],
+        "country": [COUNTRIES[one] or None for one in batch.network.country[rows].tolist()],
         "browser": [BROWSERS[one] for one in seen.browser[rows].tolist()],
         "browser_version": _known(seen.browser_version[rows]),
         "system": [SYSTEMS[one] for one in seen.system[rows].tolist()],
@@ -132,13 +130,8 @@ def _known(values: Any) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - only NaN differs
 
 
-@lru_cache(1 << len(NETWORK_CLASSES))
-def _classes(bits: int) -> tuple[str, ...]:
-    return tuple(name for place, name in enumerate(NETWORK_CLASSES) if bits >> place & 1)
-
-
 @lru_cache(_KEPT)
-def _address(packed: bytes) -> tuple[str, str]:
+def address_text(packed: bytes) -> tuple[str, str]:
     """Return an address and its network (/24 of IPv4, /64 of IPv6) as text, empty where it is not known."""
     if not any(packed):
         return "", ""

@@ -13,7 +13,9 @@ import numpy as np
 
 from schemas.batches import F32, I8
 from schemas.result import DECISIONS
+from schemas.ruling import BY, BY_MODEL
 from scoring.policy import decide
+from scoring.precedence import with_points
 
 MAX_FOUND: Final = 5  # merchants whose events have one id: more than one is somebody's attack or accident
 _MS = "toUnixTimestamp64Milli"
@@ -29,7 +31,8 @@ COLUMNS: Mapping[str, str] = {
         for name in (
             "merchant", "transaction", "event_type", "catalogue", "topic", "partition", "offset", "score", "decision",
             "before", "review", "deny", "margin", "model", "policy", "build", "ruleset", "factors", "factor_texts",
-            "contributions", "smart_names", "smart_results", "smart_confidences", "degraded",
+            "contributions", "smart_names", "smart_results", "smart_confidences", "degraded", "by_policy", "decided_by",
+            "added", "ruling",
         )
     },
 }  # fmt: skip
@@ -56,7 +59,7 @@ LIMIT 1
 
 
 PREDECESSOR_QUERY: Final = """
-SELECT decision, offset, toUnixTimestamp64Milli(least(occurred_at, received_at, appended_at)) FROM events
+SELECT by_policy, offset, toUnixTimestamp64Milli(least(occurred_at, received_at, appended_at)) FROM events
 WHERE session_id = toFixedString(unhex(%(session_id)s), 16) AND merchant = %(merchant)s
   AND topic = %(topic)s AND partition = %(partition)s AND offset < %(offset)s
 ORDER BY offset DESC, stands DESC LIMIT 1
@@ -97,12 +100,16 @@ class StoredDecision:
     smart_results: I8
     smart_confidences: F32
     degraded: tuple[str, ...]
+    by_policy: str  # what the policy made of the score with the points of rules
+    decided_by: str  # of schemas.ruling.BY
+    added: np.float32  # points of rules
+    ruling: str  # JSON of schemas.ruling.Ruling; empty where no rule looked at the event
 
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> Self:
         """Return a row of ``event_query``; text may come as bytes."""
         said = dict(zip(COLUMNS, map(_plain, row), strict=True))
-        for name in ("score", "review", "deny", "margin"):
+        for name in ("score", "review", "deny", "margin", "added"):
             said[name] = np.float32(said[name])
         said["smart_names"] = tuple(said["smart_names"].split(",")) if said["smart_names"] else ()
         said["smart_results"] = np.array(said["smart_results"], np.int8)
@@ -126,7 +133,7 @@ class StoredDecision:
 class Predecessor:
     """The event of the same session and partition before, as its row tells."""
 
-    decision: str
+    decision: str  # the policy's: what stands
     offset: int
     happened_at: int  # Unix milliseconds
 
@@ -152,11 +159,21 @@ class StoredFeatures:
 
 
 def decide_again(stored: StoredDecision, score: np.float32) -> str | None:
-    """Return the decision that a score gets by the stored thresholds; None where a build before stored none."""
+    """Return the decision that a score gets as the event did; None where a build before stored no thresholds.
+
+    What a list, a rule or an outage decided stands: it does not rest on the score.
+    """
+    again = policy_again(stored, score)
+    return again if again is None or stored.decided_by == BY[BY_MODEL] else stored.decision
+
+
+def policy_again(stored: StoredDecision, score: np.float32) -> str | None:
+    """Return what the stored thresholds make of a score and the stored points; None where a build stored none."""
     if stored.before not in DECISIONS or np.isnan([stored.review, stored.deny, stored.margin]).any():
         return None
     before = DECISIONS.index(stored.before)
-    return DECISIONS[int(decide(score, stored.review, stored.deny, stored.margin, before))]
+    points = with_points(score, stored.added)
+    return DECISIONS[int(decide(points, stored.review, stored.deny, stored.margin, before))]
 
 
 def same_bits(one: F32 | np.float32, other: F32 | np.float32) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from infra.explain import Explained, Share, Sources
     from infra.settings import Settings
+    from scoring.provenance import StoredDecision
 
 _EVENT = re.compile(r"[0-9a-f]{32}")
 _BAR = 20  # cells to each side
@@ -37,11 +38,12 @@ def explain(
     """Make a past decision again, offline, from what is stored of it, and say `identical` or what differs.
 
     The score is computed from the stored features by the model that scored the event, the decision from the stored
-    thresholds and the session's decision before it, and the features that rest on the event's own payload from the
+    thresholds and the session's decision before it, what rules said by the rulesets of that time on the answers that
+    stores gave them then, and the features that rest on the event's own payload from the
     raw archive, where the master keys are at hand.
 
-    Exit codes: 0 identical; 1 something differs, or score or decision cannot be made again; 2 wrong use, or nobody
-    knows the event.
+    Exit codes: 0 identical; 1 something differs, or score, rules or decision cannot be made again; 2 wrong use, or
+    nobody knows the event.
 
     Examples:
 
@@ -73,12 +75,13 @@ def _sources(settings: Settings, url: str) -> Sources:
     from infra.explain import Sources
     from infra.keys import key_ring
     from infra.models import registry_of
+    from infra.rules_registry import rules_registry_of
 
     try:
         keys, why = key_ring(settings), ""
     except ValueError as error:
         keys, why = None, f"no master keys: {error}"
-    return Sources(url, lambda: registry_of(settings), keys, why)
+    return Sources(url, lambda: registry_of(settings), keys, lambda: rules_registry_of(settings), why)
 
 
 def _told(found: Explained) -> dict[str, Any]:
@@ -95,6 +98,10 @@ def _told(found: Explained) -> dict[str, Any]:
         "verdict": found.verdict,
         "score": float(stored.score),
         "decision": stored.decision,
+        "decided_by": stored.decided_by,
+        "by_policy": stored.by_policy,
+        "added": _number(stored.added),
+        "rules": _ruling(stored.ruling),
         "thresholds": {**limits, "before": stored.before or None},
         "parts": [
             {"name": part.name, "from": part.source, "outcome": part.outcome.value, "notes": list(part.notes)}
@@ -118,6 +125,14 @@ def _told(found: Explained) -> dict[str, Any]:
         "origin": {"topic": stored.topic, "partition": stored.partition, "offset": stored.offset},
         "degraded": list(stored.degraded),
     }
+
+
+def _ruling(text: str) -> dict[str, Any] | None:
+    """Return what rules said, without what is kept to judge again."""
+    if not text:
+        return None
+    said: dict[str, Any] = json.loads(text)
+    return {name: value for name, value in said.items() if name != "heard"}
 
 
 def _number(value: Any) -> float | None:
@@ -145,7 +160,7 @@ def _print(found: Explained) -> None:
     sentence = {
         "identical": "identical",
         "differs": "differs: see what is marked with !",
-        "incomplete": "cannot tell: score or decision could not be made again",
+        "incomplete": "cannot tell: score, rules or decision could not be made again",
     }
     console.print(f"\n{sentence[found.verdict]}", style="bold green" if found.verdict == "identical" else "bold red")
 
@@ -160,7 +175,8 @@ def _print_event(console: Console, found: Explained) -> None:
         "event": f"{stored.event_id} of {stored.merchant}, {at.isoformat(timespec='milliseconds')}",
         "transaction": f"{stored.transaction}{f' ({stored.event_type})' if stored.event_type else ''}",
         "session": stored.session_id,
-        "score": f"{float(stored.score):.4f}: {stored.decision}",
+        "score": f"{float(stored.score):.4f}{_points(stored.added)}: {stored.decision}",
+        **_told_of_rules(stored),
         "thresholds": "not stored"
         if None in limits
         else f"review {limits[0]:g}, deny {limits[1]:g}, margin {limits[2]:g}; before it the session stood at "
@@ -175,6 +191,22 @@ def _print_event(console: Console, found: Explained) -> None:
     }
     for name, text in rows.items():
         console.print(f"{name:>12}  {text}")
+
+
+def _points(added: Any) -> str:
+    return f" {float(added):+g} of rules" if added else ""
+
+
+def _told_of_rules(stored: StoredDecision) -> dict[str, str]:
+    """Return who decided where it was not the model, and which rules matched, erred or were snoozed."""
+    found = (
+        {} if stored.decided_by == "model" else {"decided by": f"{stored.decided_by}; the policy: {stored.by_policy}"}
+    )
+    said = _ruling(stored.ruling) or {}
+    traced = [
+        f"{one['rule']} ({one['status']}{', shadow' if one.get('shadow') else ''})" for one in said.get("trace", ())
+    ]
+    return found | ({"rules": ", ".join(traced)} if traced else {})
 
 
 def _stored_shares(found: Explained) -> Sequence[Share]:

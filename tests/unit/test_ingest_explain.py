@@ -60,6 +60,8 @@ class Stored:
             "review": 40.0, "deny": 80.0, "margin": 5.0, "model": self.model.version.encode(), "policy": b"60303ae2",
             "build": b"0.1.0", "ruleset": b"", "factors": [b"bot"], "factor_texts": [b"A robot"],
             "contributions": [1.25], "smart_names": b"", "smart_results": [], "smart_confidences": [], "degraded": [],
+            "by_policy": DECISIONS[int(decide(score, 40.0, 80.0, 5.0, 0))].encode(), "decided_by": b"model",
+            "added": 0.0, "ruling": b"",
         }  # fmt: skip
         self.schema = feature_schema().digest().encode()
         self.packed: bytes | None = pack(self.features[None])[0].tobytes()

@@ -248,7 +248,7 @@ def test_the_event_is_as_the_documentation_says() -> None:
     assert bare["event_type"] == "visit"
     assert full["velocity"]["events"] == {"5m": 1, "1h": 1, "24h": 1}
     assert set(full["facts"]) == {
-        "country", "network_classes", "browser", "browser_version", "system", "device", "timezone_offset",
+        "country", "browser", "browser_version", "system", "device", "timezone_offset",
         "device_events", "device_age", "session_events", "session_age",
     }  # fmt: skip
 

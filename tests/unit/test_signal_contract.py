@@ -21,7 +21,7 @@ from enrichers.signal import SmartSignal
 from enrichers.stage import Enrich, data_of
 from infra.bench.enrich import bench_enrich
 from infra.signals.measure import NotEnoughTraffic, measure
-from ingest_api.models import ScoreResponse, SmartSignalResponse
+from ingest_api.score_models import ScoreResponse, SmartSignalResponse
 from schemas.batches import Enriched
 from schemas.result import SmartSignal as Presented
 from schemas.smart_signals import SMART_SIGNALS
