@@ -61,10 +61,10 @@ class FollowedLists:
         if settings.redis.url is None:
             raise ValueError("no Redis is known: run `clickgoose up`, or set CLICKGOOSE_REDIS__URL")
         self.keys = list_keys(settings)
-        self._following, self._writing = RedisPort(settings.redis.url), RedisPort(settings.redis.url)
+        self._following, self.port = RedisPort(settings.redis.url), RedisPort(settings.redis.url)
         self.copy = CopyKeys(prefix)
         self.truth = ListChanges(settings.clickhouse.url) if settings.clickhouse.url else None
-        self.store = ListStore(self._writing, self.copy, self.truth) if self.truth else None
+        self.store = ListStore(self.port, self.copy, self.truth) if self.truth else None
         restore = self._restore if self.store else None
         self.follower = ListFollower(self._following, self.copy, self.keys, restore)
         self.desk = ListDesk(self.keys, self.store, self.follower, self.truth) if self.store and self.truth else None
@@ -80,7 +80,7 @@ class FollowedLists:
     def close(self) -> None:
         """Stop following, and let go of the connections."""
         self.follower.close()
-        for port in (self._following, self._writing):
+        for port in (self._following, self.port):
             port.close()
         if self.truth is not None:
             self.truth.close()

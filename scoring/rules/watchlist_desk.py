@@ -76,10 +76,11 @@ class ListDesk:
             return []
         before = self._store.change(wanted, source)
         self._follower.catch_up()
-        return [_status(one.until, was) for one, was in zip(wanted, before, strict=True)]
+        return [status_of(one.until, was) for one, was in zip(wanted, before, strict=True)]
 
 
-def _status(until: int, before: int) -> Status:
+def status_of(until: int, before: int) -> Status:
+    """Return what a change did, from the entry's until after it and before."""
     if until == REMOVED:
         return "absent" if before == REMOVED else "removed"
     return "added" if before == REMOVED else "renewed"

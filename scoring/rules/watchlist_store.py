@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from scoring.rules.watchlist_copy import CopyKeys, Kept, Port, Record, StoreAway, read_kept
 from scoring.rules.watchlist_load import ask
-from scoring.rules.watchlists import FOREVER, REMOVED, ListName
+from scoring.rules.watchlists import REMOVED, ListName
 
 log = logging.getLogger("clickgoose.lists")
 Source = Literal["api", "command"]
@@ -143,8 +143,3 @@ class ListStore:
             if attempt == 0:
                 self.restore()
         raise StoreAway("the store has no lists, and lost them again")
-
-
-def ended(until: int, at_ms: int) -> bool:
-    """Tell whether an entry ended so long ago that the copy need not have it."""
-    return until not in (REMOVED, FOREVER) and until <= at_ms - KEPT_AFTER_END_MS
