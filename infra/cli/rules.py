@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from infra.cli import rules_check, rules_preview, rules_publish, rules_show
+from infra.cli import rules_check, rules_decided, rules_preview, rules_publish, rules_show
 
-_PARTS = (rules_check, rules_preview, rules_publish, rules_show)
+_PARTS = (rules_check, rules_preview, rules_publish, rules_show, rules_decided)
 
 
 def register(app: typer.Typer) -> None:

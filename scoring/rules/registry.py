@@ -177,13 +177,14 @@ class RulesRegistry:
 
     def load(self, digest: str, owner: Owner) -> Published:
         """Return an owner's ruleset. RegistryError where it is not what was published, or this build cannot use it."""
-        file = self._file(digest, owner)
+        file = self.read_set(digest, owner)
         try:
             return Published(file, Ruleset.of(load_texts(file.files, scope_of(owner)), scope_of(owner)))
         except ValueError as error:
             raise RegistryError(f"ruleset {digest} ({named(owner)}) cannot be used by this build: {error}") from error
 
-    def _file(self, digest: str, owner: Owner) -> SetFile:
+    def read_set(self, digest: str, owner: Owner) -> SetFile:
+        """Return what was published, verified but not loaded. RegistryError where it is something else."""
         beside = self._kept.read(_path(digest)) if self._kept else None
         if beside is not None and (sound := _verified(beside, digest, owner)):
             return sound  # it never changes: what is kept is as good as what is far away

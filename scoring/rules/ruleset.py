@@ -58,12 +58,15 @@ class Scoped(NamedTuple):
     rule: Rule
 
 
+NO_OWN, NO_GLOBAL = Ruleset("own"), Ruleset()
+
+
 @dataclass(frozen=True)
 class Joined:
     """What a merchant's events are judged by: its own set and the global one."""
 
-    own: Ruleset = field(default_factory=lambda: Ruleset("own"))
-    everyone: Ruleset = field(default_factory=Ruleset)
+    own: Ruleset = NO_OWN
+    everyone: Ruleset = NO_GLOBAL
 
     @cached_property
     def rules(self) -> tuple[Scoped, ...]:
@@ -79,14 +82,14 @@ class Joined:
     @cached_property
     def digest(self) -> str:
         """Return what names both sets, 16 hexadecimal digits."""
-        return _digest([self.own.digest, self.everyone.digest])
+        return joined_digest(self.own.digest, self.everyone.digest)
 
 
 @dataclass(frozen=True)
 class Rulebook:
     """All rulesets in force: one for everybody, and those of merchants."""
 
-    everyone: Ruleset = field(default_factory=Ruleset)
+    everyone: Ruleset = NO_GLOBAL
     of_merchant: Mapping[str, Ruleset] = field(default_factory=dict)
 
     @cached_property
@@ -115,6 +118,11 @@ def content(thing: Any) -> Any:
     if isinstance(thing, tuple | list):
         return [content(one) for one in thing]
     return thing
+
+
+def joined_digest(own: str, everyone: str) -> str:
+    """Return what names a merchant's own set and the global one together, as decisions do."""
+    return _digest([own, everyone])
 
 
 def _digest(said: Any) -> str:

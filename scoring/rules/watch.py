@@ -17,13 +17,12 @@ from scoring.rules.evaluate import Engine
 from scoring.rules.in_force import InForce
 from scoring.rules.registry import RulesRegistry
 from scoring.rules.registry_state import STATE_FILE, Owned, Owner, State, in_force_digest
-from scoring.rules.ruleset import Rulebook, Ruleset
+from scoring.rules.ruleset import NO_GLOBAL, Rulebook, Ruleset
 from scoring.storage import RegistryError, StorageAway
 
 log = logging.getLogger("clickgoose.rules")
 _CLOSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 64  # looks between two tries of a set that was refused
-_NOBODYS: Final = Ruleset()  # always the same, so that programs over it are kept
 _PREPARED: Final = 256  # programs that are compiled before a swap; the others at their first event
 
 
@@ -200,7 +199,7 @@ def _built(judged: Mapping[Owner, _Judged], sets: _Sets, before: InForce) -> InF
     everyone = judged.get(None, _Judged())
     merchants = {owner: one for owner, one in judged.items() if owner is not None}
     live = {owner: sets[owner, one.live] for owner, one in merchants.items() if one.live}
-    shared = sets[None, everyone.live] if everyone.live else _NOBODYS
+    shared = sets[None, everyone.live] if everyone.live else NO_GLOBAL
     books = [Rulebook(sets[None, digest], live) for digest in everyone.shadows]
     for place in range(max((len(one.shadows) for one in merchants.values()), default=0)):
         tried = {owner: sets[owner, one.shadows[place]] for owner, one in merchants.items() if len(one.shadows) > place}
@@ -225,4 +224,4 @@ def _prepare(engines: Sequence[Engine]) -> None:
         for event_type in ("", *engine.event_types(merchant))
     )
     for engine, merchant, event_type in islice(named, _PREPARED):
-        engine.program(merchant, event_type)
+        _ = engine.program(merchant, event_type).joined.digest  # every decision names it

@@ -224,7 +224,24 @@ def test_list_says_which_set_cannot_be_used_and_a_publication_over_it_still_work
     assert live() == ("t2",)
 
 
-@pytest.mark.parametrize("command", ["publish", "rollback", "retire", "list", "show", "diff"])
+def test_the_digest_of_a_decision_leads_to_the_rulesets_that_made_it(root: Path, tmp_path: Path) -> None:
+    def digest(merchant: str) -> str:
+        with closing(watched_rules(Settings())) as watch:
+            return watch().live.book.of(merchant).digest
+
+    good("publish", write(write(tmp_path / "a", 1), 2, "shop"), "--to", "live")
+    first, alone = digest("shop"), digest("other")
+    good("publish", write(tmp_path / "a", 3), "--to", "live")
+    listed = good("list")["rulesets"]
+    own = next(row["digest"] for row in listed if row["merchant"] == "shop")
+    before = next(row["digest"] for row in listed if row["stage"] == "retired")
+    assert good("decided", first)["decided"] == [{"merchant": "shop", "own": own, "global": before}]
+    assert good("decided", alone)["decided"] == [{"merchant": None, "own": None, "global": before}]
+    assert f"merchant shop: own {own}, global {before}" in run("decided", first)[1]
+    assert run("decided", "0" * 16)[0] == 1
+
+
+@pytest.mark.parametrize("command", ["publish", "rollback", "retire", "list", "show", "diff", "decided"])
 def test_help_has_examples_and_exit_codes(command: str) -> None:
     _, out, _ = run(command, "--help")
     assert f"clickgoose rules {command}" in out
