@@ -49,7 +49,7 @@ class Tail:
 
     def _end(self, partition: int) -> int:
         """Return the end of a partition; a topic that was just made may take a moment to have leaders."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 end: int = self._consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=5)[1]
@@ -59,7 +59,7 @@ class Tail:
                     raise
                 time.sleep(0.1)
 
-    def read(self, wanted: set[str], seconds: float = 20.0) -> list[str]:
+    def read(self, wanted: set[str], seconds: float = 60.0) -> list[str]:
         """Return the event ids seen, in order per device, as soon as all wanted ones are there."""
         end = time.monotonic() + seconds
         while not wanted <= set(self.ids()) and time.monotonic() < end:
@@ -116,7 +116,7 @@ class Child:
         argv = [sys.executable, "-c", command, "ingest", "serve", "--port", "0", "--port-file", str(port_file)]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=log, stderr=log)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not port_file.exists():
             assert self.process.poll() is None and time.monotonic() < end, (self.directory / "log").read_text()
             time.sleep(0.05)
@@ -126,7 +126,7 @@ class Child:
         """Send a signal and return the exit code."""
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @contextlib.contextmanager

@@ -24,8 +24,8 @@ import psutil
 from tests.browser_parts import DRIVER, Programs
 
 Kind = Literal["chromium", "firefox"]
-_START_SECONDS = 40.0
-_STEP_SECONDS = 30.0
+_START_SECONDS = 90.0
+_STEP_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
 # Hosts that the browsers themselves ask for, whatever the page does; the driver's proxy refuses them.
 VENDORS = ("google.com", "googleapis.com", "gvt1.com", "mozilla.com", "mozilla.org", "mozilla.net", "firefox.com")

@@ -39,7 +39,7 @@ LEAKED = {
 }
 SECRETS = [CARD, *(text for name, text in TYPED.items() if len(text) > 5 and name != "postal_code"), *LEAKED.values()]
 AGENT_STARTED = "performance.getEntriesByName('shop.agent').length > 0"
-_MARGIN = 20.0
+_MARGIN = 60.0
 
 
 @dataclass

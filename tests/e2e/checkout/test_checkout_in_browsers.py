@@ -44,7 +44,7 @@ def test_sequence_numbers_have_no_gap_and_belong_to_one_session(visited: Visit) 
 
 def test_every_event_of_the_visit_is_scored(checkout: Checkout, visited: Visit) -> None:
     asked = f"SELECT uniqExact(event_id) FROM events WHERE transaction = '{visited.order}'"  # noqa: S608 - a test's own id
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while checkout.system.clickhouse(asked) != [(len(visited.events),)]:
         assert time.monotonic() < until, "not every event of the visit is in ClickHouse"
         time.sleep(0.1)

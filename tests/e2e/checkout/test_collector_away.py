@@ -20,6 +20,7 @@ from tests.e2e.browsers import Browser, Seen
 from tests.e2e.checkout.kit import Checkout
 from tests.e2e.checkout.rounds import Shopper, misbehaving_shop, shop_for
 from tests.e2e.opened import Opened
+from tests.e2e.system import READY_SECONDS
 
 pytestmark = pytest.mark.timeout(900)  # the first test installs browsers and JDK where they are missing
 
@@ -69,7 +70,7 @@ def outcome(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Ite
             list(pool.map(Browser.close, (browsers[state] for state in ("fine", "slow", "garbage"))))
         (checkout.system.work / "ingest-killed.url").unlink()
         collector.start()
-        collector.wait_ready(30)
+        collector.wait_ready(READY_SECONDS)
         time.sleep(max(0.0, left + YOUNG_SECONDS - time.monotonic()))
         shoppers["killed"].begin()  # any later page of the shop
         events = checkout.wait_sent(order, MARK)
@@ -115,7 +116,7 @@ def _pay(browser: Browser) -> str:
 
 
 def _wait_all(checkout: Checkout, order: str, marks: int, events: list[Opened]) -> list[Opened]:
-    until = time.monotonic() + 20
+    until = time.monotonic() + READY_SECONDS
     while len({value for event in events for value in event.values(MARK)}) < marks and time.monotonic() < until:
         time.sleep(0.3)
         events = checkout.sent(order)
