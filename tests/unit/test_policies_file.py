@@ -79,6 +79,27 @@ def test_the_limits_of_a_batch_are_those_of_each_event_and_the_models_own_where_
     assert Policies(Policy(45, 85, 1)).limits(merchants, event_types, own).tolist() == [[45, 85, 1]] * 3
 
 
+DEGRADED = (
+    "degraded: review\nmerchants:\n  shop-1: {degraded: deny}\n  shop-2: {review: 30, deny: 60, degraded: model}\n"
+)
+
+
+def test_what_decides_while_rules_cannot_ask_is_of_the_merchant_or_the_default() -> None:
+    policies = parsed(DEGRADED)
+    said = {merchant: policies.when_degraded(merchant) for merchant in ("shop-1", "shop-2", "shop-3")}
+    assert said == {"shop-1": "deny", "shop-2": "model", "shop-3": "review"}
+    assert policies.find("shop-1", "payment") is None, "a merchant that says no more has no thresholds by that"
+    assert policies.find("shop-2", "payment") == Policy(30, 60, USUAL_MARGIN)
+    assert Policies().when_degraded("shop-1") == "model"
+
+
+def test_what_decides_while_rules_cannot_ask_is_part_of_the_digest() -> None:
+    assert parsed("degraded: model\n" + GOOD).digest == parsed(GOOD).digest
+    assert parsed("degraded: allow\n" + GOOD).digest != parsed(GOOD).digest
+    alike = DEGRADED + "  shop-4: {degraded: review}\n"
+    assert parsed(alike).digest == parsed(DEGRADED).digest != parsed(DEGRADED.replace("deny}", "allow}")).digest
+
+
 def test_files_that_decide_alike_have_one_digest_and_others_another() -> None:
     digest = parsed(GOOD).digest
     general, of_merchants = GOOD.split("merchants:\n")
@@ -99,6 +120,11 @@ def test_files_that_decide_alike_have_one_digest_and_others_another() -> None:
         ("defualt: {review: 40, deny: 80}", "1: the file has no 'defualt'; did you mean default?"),
         ("default:\n  review: 40\n  denny: 80", "3: default has no 'denny'; did you mean deny?"),
         ("default:\n  zzz: 40", "2: default has no 'zzz'; it may have review, deny, margin"),
+        ("degraded: maybe", "1: degraded is 'maybe'; give allow, review, deny or model"),
+        ("degraded: [deny]", "1: degraded is not one word; give allow, review, deny or model"),
+        ("degraded: yes\ndefault: {review: 40, deny: 80}", "1: degraded is 'yes'; give"),
+        ("merchants:\n  shop:\n    degraded: 1", "3: merchants.shop.degraded is '1'; give"),
+        ("default: {review: 40, deny: 80, degraded: deny}", "1: default has no 'degraded'; it may have review"),
         ("default: {review: 40}", "1: default lacks deny; every policy gives both"),
         ("default:\n  review: 80\n  deny: 40", "3: default.deny is 40 and review 80; give a deny above review"),
         ("default: {review: 0, deny: 40}", "1: default.review is 0; give a score above 0 and at most 100"),
@@ -318,6 +344,10 @@ def test_show_says_which_policy_decides_and_where_it_comes_from(tmp_path: Path) 
     }  # fmt: skip
     said = json.loads(run("show", "--json", env=env)[1])
     assert said["policies"] == read_policies(file).content()
+    assert said["degraded"] == {"default": "model", "merchants": {}}
+    file.write_text(GOOD + "  shop-3: {degraded: deny}\n")
+    assert "of shop-3: deny" in run("show", env=env)[1]
+    assert "cannot be asked: deny" in run("show", "--merchant", "shop-3", env=env)[1]
     assert "shop-1" in run("show", env=env)[1]
     assert "of the event type" in run("show", "--event-type", "login", env=env)[1]
     file.write_text("default: 4")
