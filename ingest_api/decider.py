@@ -154,7 +154,7 @@ class Decider:
         """Return the answer as JSON; ApiError 409 or 503."""
         started = time.perf_counter()
         in_force = self._sources.rules()
-        plans = [engine.plan(merchant, asked.happening) for engine in (in_force.live, *in_force.shadows)]
+        plans = [engine.plan(merchant, asked.happening) for engine in (in_force.live, *in_force.shadows_of(merchant))]
         request = _Request(merchant, asked, now_ms, started, trace, in_force, plans)
         taken, known = await self._ask(request)
         if settled := self._standing(asked, taken):
