@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -90,8 +90,11 @@ class LocalStack:
         site = Site(self.home, self._inputs, self.secrets, Ports(self.home / "ports.json"), self._say, self._cancel)
         with ThreadPoolExecutor(len(BUILDERS)) as pool:
             started = [pool.submit(self._start_part, name, site) for name in BUILDERS]
-        for future in started:
-            future.result()
+            failed = [one for one in wait(started, return_when=FIRST_EXCEPTION).done if one.exception() is not None]
+            if failed:  # what the others have yet to do is of no use
+                self._cancel.set()
+        if failed:
+            failed[0].result()
         try:
             said = ensure_topics(self.bootstrap, self._inputs.kafka)
         except KafkaException as error:
