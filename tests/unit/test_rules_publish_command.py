@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from infra.cli import app
+from infra.cli import rules
 from infra.rules_registry import rules_registry_of, watched_rules
 from infra.settings import Settings
 from tests.rules_registry_kit import damage, shadow_tags, tags, text
@@ -27,8 +28,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home" / "rules"
 
 
+APP = typer.Typer()
+rules.register(APP)
+
+
 def run(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["rules", *map(str, arguments)])
+    result = CliRunner().invoke(APP, ["rules", *map(str, arguments)])
     return result.exit_code, result.stdout, result.stderr
 
 
