@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from scoring.storage import RegistryError
 
 log = logging.getLogger("clickgoose.decisions")
 _VERSIONS = 64
+_LISTS_SECONDS = 3.0
 
 
 class SourceMetrics:
@@ -66,6 +68,7 @@ class DecisionSources:
         self._lists = followed_lists(settings, registry)
         self._policies.start()
         self._lists.start()
+        self._await_lists()
         self.sources = Sources(
             rules=self._rules,
             lists=self._lists,
@@ -74,6 +77,15 @@ class DecisionSources:
             thresholds=thresholds(settings),
             close=self.close,
         )
+
+    def _await_lists(self) -> None:
+        """Give the lists a moment to be read: until then every decision that asks them is degraded."""
+        gives_up = time.monotonic() + _LISTS_SECONDS
+        while not self._lists.state().loaded:
+            if time.monotonic() > gives_up:
+                log.warning("the lists cannot be read yet: decisions that ask them are degraded until they are")
+                return
+            time.sleep(0.01)
 
     def close(self) -> None:
         """Stop following."""
