@@ -16,9 +16,11 @@ from redis.exceptions import NoScriptError, RedisError
 
 from flows.lookups.breaker import Breaker, Clock, Pauses
 from scoring.rules.answers import Found, Query, Unanswered, Write
-from scoring.rules.history import LOAD_SCRIPTS, Command, Exchange, HistoryLimits, Outcome, Step, Written
+from scoring.rules.history import LOAD_SCRIPTS, Exchange, HistoryLimits, Outcome, Step, Written
 from scoring.rules.history_keys import HistoryKeys
+from scoring.rules.history_sets import Command
 from scoring.rules.recall import Recalling, Recollected
+from scoring.rules.remember import Remembering
 
 log = logging.getLogger("clickgoose.flow")
 AWAY: Final = Unanswered("the store of the rules' history does not answer")
@@ -56,6 +58,12 @@ class RuleHistory:
         with self._one_at_a_time:
             replies = self._replies(recalling.commands)
             return AWAY if replies is None else recalling.read(replies)
+
+    def remember(self, remembering: Remembering) -> dict[str, Written] | Unanswered:
+        """Write what an event writes; return what was not counted anew, by catalogue."""
+        with self._one_at_a_time:
+            replies = self._replies(remembering.commands)
+            return AWAY if replies is None else remembering.read(replies)
 
     def write(self, merchant: str, writes: Iterable[Write]) -> tuple[Written, ...] | Unanswered:
         """Write. Where the store did not answer, the same writes may be sent again: they count once."""

@@ -20,11 +20,13 @@ from scoring.rules.answers import Answers, Entity, Entry, Found, Membership, Que
 from scoring.rules.conditions import fault_in
 from scoring.rules.document import Rule
 from scoring.rules.gathered import Gathered
+from scoring.rules.history import HistoryLimits
 from scoring.rules.history_keys import HistoryKeys
 from scoring.rules.history_sets import Reader
 from scoring.rules.outcome import DecidedBy, Outcome, Reason, Status, Traced
 from scoring.rules.program import Asked, Happening, Program, Programs, Ready, Signal, View, multiplied, of_signal
 from scoring.rules.recall import NOT_ASKED, Recalling, Recollected
+from scoring.rules.remember import Remembering
 from scoring.rules.ruleset import Joined, Rulebook, Scoped
 from scoring.rules.selector_tokens import Fault
 
@@ -94,6 +96,10 @@ class Plan:
     def recall(self, keys: HistoryKeys, merchant: str) -> Recalling:
         """Return the questions to history as commands: the quick way, instead of ``queries``."""
         return self._program.recall.ask(self._view, Reader(keys, merchant))
+
+    def remember(self, keys: HistoryKeys, merchant: str, limits: HistoryLimits, latest: int) -> Remembering:
+        """Return the writes as commands: the quick way, instead of ``writes``; none of a time after ``latest``."""
+        return self._program.remember.of(self._view, Reader(keys, merchant), limits, latest)
 
     @cached_property
     def queries(self) -> tuple[Query, ...]:

@@ -25,7 +25,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from scoring.rules.answers import MOST_MEMBERS, Found, Query, Unanswered, Write
+from scoring.rules.answers import MOST_MEMBERS, CatalogueName, Found, Query, Unanswered, Value, Write
 from scoring.rules.history_keys import HistoryKeys, fault_of
 from scoring.rules.history_members import Kept, payload
 from scoring.rules.history_sets import Command, Question, Questions, Reader
@@ -130,8 +130,8 @@ class WritePlan:
 
 def plan_writes(keys: HistoryKeys, limits: HistoryLimits, merchant: str, writes: Sequence[Write]) -> WritePlan:
     """Return how to write; what cannot be kept, see ``fault_of``, is not sent."""
-    entities: dict[bytes, list[_Member]] = {}
-    open_members: dict[tuple[bytes, str, int], _Member] = {}
+    entities: dict[bytes, list[Member]] = {}
+    open_members: dict[tuple[bytes, str, int], Member] = {}
     for place, write in enumerate(writes):
         catalogue, entity, dedupe, value, at, window = write
         if fault_of(at, value):
@@ -141,37 +141,44 @@ def plan_writes(keys: HistoryKeys, limits: HistoryLimits, merchant: str, writes:
         member = open_members.get(name)
         slot = keys.slot(merchant, catalogue)
         if member is None or slot in member.slots or not catalogue.stream:
-            member = open_members[name] = _Member(key, keys.id(dedupe), at)
+            member = open_members[name] = Member(key, keys.id(dedupe), at)
             entities.setdefault(keys.entity(merchant, entity), []).append(member)
         member.slots.add(slot)
-        member.places.append(place)
+        member.names.append(place)
         member.window = max(member.window, window)
-        if catalogue.value if catalogue.stream else value != 1 or isinstance(value, str):
+        if has_slot(catalogue, value):
             member.values[slot] = keys.value(merchant, value)
-    commands: list[Command] = []
-    places = []
-    for members in entities.values():
-        arguments: list[Any] = []
-        for one in members:
-            retention = limits.retention(one.window)
-            arguments += (one.id, payload(one.values.items()), one.at, retention, limits.members)
-            arguments.append(retention + limits.idle_ms)
-        commands.append((b"EVALSHA", _WRITE, len(members), *[one.key for one in members], *arguments))
-        places.append(tuple([tuple(one.places) for one in members]))
-    return WritePlan(tuple(commands), tuple(places), len(writes))
+    commands = tuple([write_command(limits, members) for members in entities.values()])
+    places = tuple([tuple([tuple(one.names) for one in members]) for members in entities.values()])
+    return WritePlan(commands, places, len(writes))
 
 
-class _Member:
-    """What an event writes to one set: the values of all catalogues of a stream."""
+class Member:
+    """What an event writes to one set: the values of all catalogues of a stream, by slot."""
 
-    __slots__ = ("at", "id", "key", "places", "slots", "values", "window")
+    __slots__ = ("at", "id", "key", "names", "slots", "values", "window")
 
     def __init__(self, key: bytes, name: bytes, at: int) -> None:
         self.key, self.id, self.at = key, name, at
         self.window = 0
         self.slots: set[bytes] = set()
         self.values: dict[bytes, Kept] = {}
-        self.places: list[int] = []  # which writes these are
+        self.names: list[Any] = []  # which writes these are
+
+
+def has_slot(catalogue: CatalogueName, value: Value) -> bool:
+    """Return whether a value is kept, or the event alone says it."""
+    return bool(catalogue.value) if catalogue.stream else isinstance(value, str) or value != 1
+
+
+def write_command(limits: HistoryLimits, members: Sequence[Member]) -> Command:
+    """Return what writes members of one entity."""
+    arguments: list[Any] = []
+    for one in members:
+        retention = limits.retention(one.window)
+        arguments += (one.id, payload(one.values.items()), one.at, retention, limits.members)
+        arguments.append(retention + limits.idle_ms)
+    return (b"EVALSHA", _WRITE, len(members), *[one.key for one in members], *arguments)
 
 
 class Step(NamedTuple):

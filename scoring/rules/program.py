@@ -17,6 +17,7 @@ from scoring.rules.document import (
 )
 from scoring.rules.outcome import Traced
 from scoring.rules.recall import Recall
+from scoring.rules.remember import Remember
 from scoring.rules.ruleset import Joined, Scoped
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.verdicts import generated
@@ -64,6 +65,7 @@ class Program:
         self.history = self._asked([one for one in used if isinstance(one, HistoryOperand)])
         self.recall = Recall(self.history)
         self.written = tuple(one for one in joined.catalogues if event_type in one.event_types)
+        self.remember = Remember(self.written)
         self.nothing = tuple(ready.off or ready.no_match for ready in self.rules)  # what is said where no rule matches
         self.judge = generated([None if ready.off else ready.scoped.rule.when for ready in self.rules], self.slot)
 

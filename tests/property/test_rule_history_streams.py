@@ -13,7 +13,7 @@ from redis import Redis
 from flows.lookups.rule_history import RuleHistory
 from scoring.rules.answers import Found, Query, Unanswered
 from scoring.rules.evaluate import Engine, Happening
-from scoring.rules.history import HistoryLimits, Step
+from scoring.rules.history import HistoryLimits, Step, Written
 from scoring.rules.memory_history import MemoryHistory
 from scoring.rules.recall import NOT_ASKED
 from scoring.rules.ruleset import Rulebook
@@ -105,6 +105,24 @@ def test_what_is_compiled_answers_as_memory_does(client: Redis, asked: list[dict
         view, program = plan._view, engine.program("shop", "payment")
         made = [view.query(one.operand) for one in program.history]
         assert list(recalled) == [value_of(expected[one]) if isinstance(one, Query) else one for one in made]
-        memory.write("shop", plan.writes)
-        written = store.exchange([Step("shop", (), plan.writes)])
-        assert isinstance(written, list)
+        became = dict(zip((one.catalogue.id for one in plan.writes), memory.write("shop", plan.writes), strict=True))
+        if number % 2:
+            remembering = plan.remember(KEYS, "shop", LIMITS, at + 3_600_000)
+            assert remembering.unfit == plan.unwritten
+            assert not remembering.ahead
+            assert sorted(remembering.catalogues) == sorted(became)
+            expected_status = {name: how for name, how in became.items() if how is not Written.COUNTED}
+            assert store.remember(remembering) == expected_status
+        else:
+            written = store.exchange([Step("shop", (), plan.writes)])
+            assert isinstance(written, list)
+            assert list(written[0].written) == list(became.values())
+
+
+def test_nothing_is_written_of_a_time_that_lies_ahead() -> None:
+    event = {"entities": {"user": "u1"}, "data": {"amount": 5, "at": NOON + 2}}
+    plan = engine_of([]).plan("shop", Happening(event, "payment", "event", NOON))
+    remembering = plan.remember(KEYS, "shop", LIMITS, NOON + 1)
+    assert remembering.ahead == ["dated"]
+    assert "dated" not in remembering.catalogues
+    assert "amounts" in remembering.catalogues
