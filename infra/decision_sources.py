@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from infra.models import registry_of
 from infra.policies import WatchedPolicies
 from infra.rules_registry import watched_rules
 from infra.settings import Settings
@@ -99,6 +98,8 @@ def thresholds(settings: Settings) -> Callable[[str], Policy]:
 
     @lru_cache(_VERSIONS)
     def read(version: str) -> Policy:
+        from infra.models import registry_of  # noqa: PLC0415 -- most tiers are given no model's score for a while
+
         registry = registry_of(settings)
         manifest = registry.manifest(version or registry.rollout().roles.live)
         return Policy.usual(manifest.review, manifest.deny)
