@@ -24,7 +24,7 @@ class MemoryPort:
         self.stream_length = stream_length
         self.values: dict[str, bytes] = {}
         self.hashes: dict[str, dict[bytes, bytes]] = {}
-        self.stream: list[tuple[int, list[bytes]]] = []
+        self.stream: list[tuple[bytes, list[bytes]]] = []
         self.round_trips = 0
 
     def __call__(self, *commands: Command) -> list[Any]:
@@ -76,9 +76,12 @@ class MemoryPort:
         part, after = (pairs[half:], b"0") if int(cursor) or half == 0 else (pairs[:half], b"1")
         return [after, [text for pair in part for text in pair]]
 
-    def _xread(self, _count: str, count: int, _streams: str, _key: str, after: str) -> list[Any] | None:
-        later = [entry for entry in self.stream if entry[0] > int(after.split("-", maxsplit=1)[0])][:count]
-        return [[b"changes", [[b"%d-1" % number, fields] for number, fields in later]]] if later else None
+    def _xread(self, _count: str, count: int, _streams: str, _key: str, after: bytes) -> list[Any] | None:
+        later = [entry for entry in self.stream if _order(entry[0]) > _order(after)][:count]
+        return [[b"changes", later]] if later else None
+
+    def _xrange(self, _key: str, first: Any, _last: Any, *_: Any) -> list[Any]:
+        return self.stream[:1] if first == "-" else [entry for entry in self.stream if entry[0] == first]
 
     def _eval(self, script: bytes, number: int, *rest: Any) -> Any:
         keys, arguments = rest[:number], rest[number:]
@@ -89,7 +92,7 @@ class MemoryPort:
         return self._apply(keys, *arguments)
 
     def _apply(
-        self, keys: Sequence[str], code: bytes, name: bytes, records: bytes, _length: int, restoring: int
+        self, keys: Sequence[str], code: bytes, name: bytes, records: bytes, _length: int, restoring: int, number: int
     ) -> Any:
         if not restoring and keys[0] not in self.values:
             return ResponseError("LISTSLOST the lists are not here")
@@ -103,10 +106,16 @@ class MemoryPort:
                 bucket[code + record[:16]] = record[16:]
                 won.append(record[:24])
         if won:
-            last = int(self.values.get(keys[1], b"0")) + 1
-            self.values[keys[1]] = b"%d" % last
-            self.stream = [*self.stream, (last, [b"l", name, b"c", b"".join(won)])][-self.stream_length :]
+            last = self.values.get(keys[1], b"0-0")
+            self.values[keys[1]] = b"%d-%d" % (_order(last)[0] + 1, number)
+            change = [b"p", last, b"l", name, b"c", b"".join(won)]
+            self.stream = [*self.stream, (self.values[keys[1]], change)][-self.stream_length :]
         return len(won)
+
+
+def _order(id: bytes) -> tuple[int, int]:
+    number, _, random = id.partition(b"-")
+    return int(number), int(random)
 
 
 class MemoryTruth:

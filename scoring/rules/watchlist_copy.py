@@ -7,14 +7,16 @@ All keys are ``<prefix>:{lists}:...``, one slot of Redis Cluster, so that a chan
   comes late cannot bring it back; ``restore`` clears these away after a day.
 - ``names``: code -> ``[merchant, mode, name]``.
 - ``epoch``: names the copy; without it there is none, and nobody takes an empty Redis for empty lists.
-- ``seq`` and ``changes``: the number of the last change, and a stream whose ids count from 1 without a gap, bounded: a
-  reader that misses a number reads everything anew.
+- ``last`` and ``changes``: the id of the last change, and a bounded stream of them. An id is a number, one more than
+  the one before, and a random part; each change names the id before its own. A reader whose last id the next change
+  does not name reads everything anew: it fell behind, or a replica took over that did not have all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,6 +30,8 @@ SCRIPT: Final = Path(__file__).with_name("watchlist_apply.lua").read_bytes()
 STREAM_LENGTH: Final = 10_000
 MOST_RECORDS: Final = 1_000
 """Of one call of the script, which takes about 2 ms then."""
+NO_CHANGE: Final = b"0-0"
+_RANDOM: Final = 2**48
 FIELD_BYTES: Final = 8 + DIGEST_BYTES
 VALUE: Final = struct.Struct(">qQ")
 _RECORD: Final = struct.Struct(">16sqQ")
@@ -68,12 +72,20 @@ class Record(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What one look at the stream found. ``numbers``: of the changes, without a gap where none was missed."""
+    """What one look at the stream found: the id of the last change, and where there are new ones, their ends.
+
+    ``previous``: the id that the first of them follows; ``newest``: that of the last of them; None without any.
+    """
 
     epoch: bytes | None
-    last: int
-    numbers: tuple[int, ...]
+    last: bytes
+    previous: bytes | None
+    newest: bytes | None
     lines: tuple[Line, ...]
+
+    def follows(self, id: bytes) -> bool:
+        """Return whether this goes on behind a change, and nothing was missed."""
+        return (self.last if self.previous is None else self.previous) == id
 
 
 def code_of(name: ListName) -> bytes:
@@ -96,12 +108,12 @@ class CopyKeys:
     """The keys under a prefix, and the commands on them."""
 
     def __init__(self, prefix: str = "l", stream_length: int = STREAM_LENGTH) -> None:
-        self.epoch, self.seq, self.changes, self.names, self.lock = (
-            f"{prefix}:{{lists}}:{name}" for name in ("epoch", "seq", "changes", "names", "restoring")
+        self.epoch, self.last, self.changes, self.names, self.lock = (
+            f"{prefix}:{{lists}}:{name}" for name in ("epoch", "last", "changes", "names", "restoring")
         )
         self.buckets = tuple(f"{prefix}:{{lists}}:{number:02x}" for number in range(BUCKETS))
         self._stream_length = stream_length
-        self._keys = (self.epoch, self.seq, self.changes, self.names, *self.buckets)
+        self._keys = (self.epoch, self.last, self.changes, self.names, *self.buckets)
 
     def bucket(self, digest: bytes) -> str:
         """Return the key of the hash that a digest is in."""
@@ -110,8 +122,9 @@ class CopyKeys:
     def apply(self, name: ListName, records: Sequence[Record], restoring: bool = False) -> list[Command]:
         """Return the commands that apply changes to one list; each replies how many counted."""
         code, packed = code_of(name), packed_name(name)
+        settled = (self._stream_length, int(restoring))
         return [
-            ("EVAL", SCRIPT, len(self._keys), *self._keys, code, packed, part, self._stream_length, int(restoring))
+            ("EVAL", SCRIPT, len(self._keys), *self._keys, code, packed, part, *settled, secrets.randbelow(_RANDOM))
             for first in range(0, len(records), MOST_RECORDS)
             for part in [b"".join(_RECORD.pack(*one) for one in records[first : first + MOST_RECORDS])]
         ]
@@ -121,12 +134,16 @@ class CopyKeys:
         code = code_of(name)
         return [("HGET", self.bucket(digest), code + digest) for digest in digests]
 
-    def look(self, after: int, count: int) -> list[Command]:
+    def look(self, after: bytes, count: int) -> list[Command]:
         """Return the commands of one look at the stream; ``read_look`` reads the replies."""
         return [
-            ("MGET", self.epoch, self.seq),
-            ("XREAD", "COUNT", count, "STREAMS", self.changes, f"{after}-1"),
+            ("MGET", self.epoch, self.last),
+            ("XREAD", "COUNT", count, "STREAMS", self.changes, after),
         ]
+
+    def has(self, id: bytes) -> list[Command]:
+        """Return the commands that ask for a change and for the oldest one; ``read_has`` reads the replies."""
+        return [("XRANGE", self.changes, id, id), ("XRANGE", self.changes, "-", "+", "COUNT", 1)]
 
 
 def read_kept(replies: Iterable[Any]) -> list[Kept]:
@@ -138,13 +155,24 @@ def read_look(replies: Sequence[Any]) -> Look:
     """Return what a look found; StoreAway where the store refused."""
     (epoch, last), streams = _good(replies)
     entries: list[tuple[bytes, list[bytes]]] = streams[0][1] if streams else []
-    numbers = tuple(int(number.split(b"-")[0]) for number, _ in entries)
+    every = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
     lines: list[Line] = []
-    for _, fields in entries:
-        said = dict(zip(fields[::2], fields[1::2], strict=True))
+    for said in every:
         if name := read_name(said[b"l"]):
             lines += [Line(name, digest, until) for digest, until in _STREAMED.iter_unpack(said[b"c"])]
-    return Look(epoch, int(last or 0), numbers, tuple(lines))
+    previous, newest = (every[0][b"p"], entries[-1][0]) if every else (None, None)
+    return Look(epoch, last or NO_CHANGE, previous, newest, tuple(lines))
+
+
+def read_has(replies: Sequence[Any], id: bytes) -> bool:
+    """Return whether the stream has a change, or may have had it before its oldest."""
+    found, oldest = _good(replies)
+    return bool(found) or (bool(oldest) and number_of(oldest[0][0]) > number_of(id))
+
+
+def number_of(id: bytes) -> int:
+    """Return the number in the id of a change."""
+    return int(id.partition(b"-")[0])
 
 
 def _good(replies: Iterable[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from scoring.rules.lists import Lists
-from scoring.rules.watchlist_copy import CopyKeys, Look, Port, StoreAway, StoreLost, read_look
+from scoring.rules.watchlist_copy import NO_CHANGE, CopyKeys, Port, StoreAway, StoreLost, read_has, read_look
 from scoring.rules.watchlist_load import Snapshot, load
 from scoring.rules.watchlist_table import ListTable, NotLoaded
 from scoring.rules.watchlists import ListKeys
@@ -57,7 +57,7 @@ class ListFollower:
         self._seconds, self._clock = seconds, clock
         self._table: ListTable | None = None
         self._epoch: bytes | None = None
-        self._last = 0
+        self._last = NO_CHANGE
         self._reloads = 0
         self._asked_at: float | None = None
         self._away = ""
@@ -113,22 +113,14 @@ class ListFollower:
             self._reload()
         while True:
             look = read_look(self._port(*self._copy.look(self._last, _CHANGES)))
-            if not self._follows(look):
+            if look.epoch != (self._epoch or None) or not look.follows(self._last):
                 self._reload()
                 continue
-            if not look.numbers:
+            if look.newest is None:
                 return
             assert self._table is not None  # noqa: S101 -- _reload has set it, or raised
             self._table = self._table.changed(look.lines)
-            self._last = look.numbers[-1]
-
-    def _follows(self, look: Look) -> bool:
-        """Tell whether a look goes on where the last one ended."""
-        if look.epoch != self._epoch:
-            return self._epoch == b"" and look.epoch is None
-        if look.numbers:
-            return look.numbers[0] == self._last + 1
-        return look.last == self._last
+            self._last = look.newest
 
     def _reload(self) -> None:
         """Read everything anew, and what changed meanwhile, before anybody sees it."""
@@ -140,11 +132,11 @@ class ListFollower:
         last = snapshot.last
         while True:
             look = read_look(self._port(*self._copy.look(last, _CHANGES)))
-            if look.epoch != (snapshot.epoch or None) or (look.numbers and look.numbers[0] != last + 1):
+            if look.epoch != (snapshot.epoch or None) or not look.follows(last):
                 raise StoreAway("the lists change faster than they can be read")
-            if not look.numbers:
+            if look.newest is None:
                 break
-            table, last = table.changed(look.lines), look.numbers[-1]
+            table, last = table.changed(look.lines), look.newest
         self._table, self._epoch, self._last = table, snapshot.epoch, last
         log.info("lists: read", extra={"entries": table.size, "bytes": table.memory})
 
@@ -155,15 +147,19 @@ class ListFollower:
             except StoreLost:
                 if self._table is not None:
                     raise  # it is known that there were lists
-                return Snapshot(b"", 0, (), ListTable(self._keys).columns)
-        if self._shrunk():
+                return Snapshot(b"", NO_CHANGE, (), ListTable(self._keys).columns)
+        if self._lacks():
             self._restore()
         return load(self._port, self._copy)
 
-    def _shrunk(self) -> bool:
-        """Tell whether the store has no copy, or one that lacks changes which were seen."""
+    def _lacks(self) -> bool:
+        """Tell whether the store has no copy, or surely one that lacks changes which were seen."""
         look = read_look(self._port(*self._copy.look(self._last, 1)))
-        return look.epoch is None or (look.epoch == self._epoch and look.last < self._last)
+        if look.epoch is None:
+            return True
+        if look.epoch != self._epoch or self._last == NO_CHANGE:
+            return False
+        return not read_has(self._port(*self._copy.has(self._last)), self._last)
 
     def _run(self) -> None:
         pause = self._seconds

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from scoring.rules.watchlist_copy import FIELD_BYTES, VALUE, CopyKeys, Port, StoreLost, read_name, refusal
+from scoring.rules.watchlist_copy import FIELD_BYTES, NO_CHANGE, VALUE, CopyKeys, Port, StoreLost, read_name, refusal
 from scoring.rules.watchlist_table import Columns, Rows, sorted_columns
 from scoring.rules.watchlists import ListName
 
@@ -22,24 +22,24 @@ class Scanned(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """All entries, and the number of the last change that is surely in them; later ones may be."""
+    """All entries, and the id of the last change that is surely in them; later ones may be."""
 
     epoch: bytes
-    last: int
+    last: bytes
     names: tuple[ListName, ...]
     columns: Columns
 
 
 def load(port: Port, keys: CopyKeys) -> Snapshot:
     """Read everything; StoreLost where there is no copy, StoreAway where the store does not answer."""
-    ((epoch, last),) = ask(port, ("MGET", keys.epoch, keys.seq))
+    ((epoch, last),) = ask(port, ("MGET", keys.epoch, keys.last))
     if epoch is None:
         raise StoreLost("the store has no lists")
     parts = [part for bucket in keys.buckets for part in scan(port, bucket)]
     names = names_of(port, keys)  # after the entries: every list of theirs is among them
     known = [(code, name) for code, name in names.items() if name is not None]
     columns = _columns(parts, [code for code, _ in known])
-    return Snapshot(epoch, int(last or 0), tuple(name for _, name in known), columns)
+    return Snapshot(epoch, last or NO_CHANGE, tuple(name for _, name in known), columns)
 
 
 def names_of(port: Port, keys: CopyKeys) -> dict[bytes, ListName | None]:
