@@ -12,10 +12,12 @@ deadletters_app = typer.Typer(help="Review what could not be processed, and sett
 def register(app: typer.Typer) -> None:
     """Add the group."""
     app.add_typer(deadletters_app, name="deadletters")
-    for part in (deadletters_read, deadletters_show, deadletters_export, deadletters_states):
-        part.register(deadletters_app)
 
 
 @deadletters_app.callback()
 def group() -> None:
     """Review what could not be processed, and settle it: see docs/dead-letters.md."""
+
+
+for part in (deadletters_read, deadletters_show, deadletters_export, deadletters_states):
+    part.register(deadletters_app)
