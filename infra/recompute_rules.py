@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -24,6 +25,7 @@ from scoring.storage import RegistryError
 
 _NAME = "rules"
 _NO_RULES = "no rule and no list looked at it"
+_OF_A_FIELD = re.compile(r"[\s(\[]*\.[A-Za-z_]")  # a selector that begins at a field of the event
 _CARD = "a rule looks at the card itself, of which only a digest is kept"
 
 
@@ -116,6 +118,8 @@ def _looks_at_the_card(engine: Engine, merchant: str, event_type: str) -> bool:
     for text in (operand.selector for _, operand in program.fields):
         selector = compiled(text)
         path = [step for step, _ in selector.path] if isinstance(selector, Selector) and selector.path else None
-        if path is None or (path[:1] == ["entities"] and path[1:2] in ([], ["card"])):
+        if path is None and ("entities" in text or not _OF_A_FIELD.match(text)):
+            return True
+        if path is not None and path[0] == "entities" and path[1:2] in ([], ["card"]):
             return True
     return False
