@@ -22,11 +22,12 @@ from schemas.dead_letter import Reason
 from schemas.environment import BROWSERS, SYSTEMS
 from schemas.event_time import event_time
 from schemas.result import DECISIONS
+from schemas.ruling import encode_ruling
 from schemas.smart_signals import SMART_SIGNALS
 from schemas.travel import travel_kmh
 from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 from tests.builders import NOW
-from tests.scored_parcels import BUILD, DATA, MODELS, encoded_parcel
+from tests.scored_parcels import BUILD, DATA, DENIED_BY_RULE, DENIED_BY_RULE_FROM, MODELS, RULING, encoded_parcel
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack
@@ -89,12 +90,12 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     previous = int(velocity.previous_at[row])
     assert found["previous_at"] == (None if previous < 0 else moment(previous))
     assert (found["score"], found["decision"]) == (pytest.approx(result.score), result.decision)
-    assert (found["model"], found["build"], found["ruleset"]) == (MODELS[row % 2], BUILD, "")
+    assert (found["model"], found["build"]) == (MODELS[row % 2], BUILD)
     _check_decision(found, item, row)
     assert found["factors"] == [factor.code for factor in result.factors]
     assert found["factor_texts"] == [factor.text for factor in result.factors]
     assert found["contributions"] == pytest.approx([factor.contribution for factor in result.factors])
-    assert (found["rules"], found["degraded"]) == ([], ["shared_counts"] if row % 4 == 3 else [])
+    _check_rules(found, item, row)
     assert found["smart"] == dict(zip(SMART_SIGNALS, batch.smart.result[row].tolist(), strict=True))
     np.testing.assert_array_equal(np.float32(found["smart_confidences"]), batch.smart.confidence[row])
     assert found["smart_reasons"] == batch.smart.reasons[row].tolist()
@@ -103,6 +104,19 @@ def _check_event(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
     for name in ("time", "code", "target", "value"):
         assert found[f"activity_{name}"] == getattr(log, name)[first:last].tolist(), name
     assert found["ledger"] == result.ledger
+
+
+def _check_rules(found: dict[str, Any], item: EncodedParcel, row: int) -> None:
+    ruled = row % DENIED_BY_RULE == DENIED_BY_RULE_FROM
+    said = RULING if ruled else None
+    assert found["degraded"] == ["shared_counts"] * (row % 4 == 3) + ["rule_history"] * ruled
+    assert (found["ruleset"], found["decided_by"]) == (("ruleset-digest", "rules") if ruled else ("", "model"))
+    assert found["rules"] == list(said.matched if said else ())
+    assert (found["tags"], found["alerts"]) == ((["velocity"], ["fraud-team"]) if ruled else ([], []))
+    assert (found["added"], found["ruling"]) == ((12.5, encode_ruling(RULING).decode()) if ruled else (0, ""))
+    tried = DECISIONS[item.parcel.batch.decision.shadow_rules[row, 0]]
+    assert (found["tried_rulesets"], found["tried_decisions"]) == ((["shadow-ruleset"], [tried]) if ruled else ([], []))
+    assert found["by_policy"] == DECISIONS[item.parcel.batch.decision.by_policy[row]]
 
 
 def _check_decision(found: dict[str, Any], item: EncodedParcel, row: int) -> None:

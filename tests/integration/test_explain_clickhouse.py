@@ -139,7 +139,7 @@ def test_every_decision_of_a_run_comes_out_identical(world: World, tmp_path: Pat
         found = told(run)
         assert found["verdict"] == "identical"
         assert set(outcomes(found).values()) == {"identical"}
-        assert set(outcomes(found)) == {"score", "factors", "smart signals", "decision", "standing", "signals"}
+        assert set(outcomes(found)) == {"score", "factors", "smart signals", "decision", "rules", "standing", "signals"}
         assert found["thresholds"]["review"] == 20.0 and found["thresholds"]["before"] in ("allow", "review", "deny")
         decisions.add(found["decision"])
     assert decisions
