@@ -17,10 +17,12 @@ import msgspec
 import numpy as np
 
 from ingest_api.checks import Reason, Record
-from ingest_api.decision_answer import Trace, Uncounted, answer_of, matched_of, replayed
+from ingest_api.decision_answer import Trace, Uncounted, answer_of, replayed
 from ingest_api.decision_metrics import DecisionMetrics
 from ingest_api.decision_request import Asked
 from ingest_api.decision_store import DecisionStore, Session, Settled, Taken
+from ingest_api.decision_writes import Became, Writing
+from ingest_api.decision_writes import asked as asked_of_history
 from ingest_api.delivery import Delivery
 from ingest_api.errors import ApiError, Code
 from ingest_api.redis_link import RedisAway
@@ -29,12 +31,12 @@ from schemas.decision_record import DecisionRecord, Limits, encode_record, recor
 from schemas.redaction import redact_json
 from schemas.result import DECISIONS
 from scoring.policy import CurrentPolicies, FixedPolicies, Policy, decide
-from scoring.rules.answers import Unanswered, Write
+from scoring.rules.answers import Unanswered
 from scoring.rules.evaluate import Judgement, Plan
 from scoring.rules.gathered import Gathered
 from scoring.rules.history import Written
 from scoring.rules.history_keys import HistoryKeys
-from scoring.rules.in_force import NO_RULES, CurrentRules, InForce, joined_writes
+from scoring.rules.in_force import NO_RULES, CurrentRules, InForce
 from scoring.rules.lists import Lists, NoLists
 from scoring.rules.outage import settled as after_outage
 from scoring.rules.outcome import Outcome
@@ -43,6 +45,7 @@ from scoring.rules.watchlist_desk import ListDesk
 
 _RETRY_SECONDS: Final = 1
 _NO_LISTS: Final = NoLists()
+_COUNTED: Final = frozenset(("match", "error"))
 _AHEAD: Final = Uncounted("ahead", "its time lies ahead of our clock")
 _UNWRITTEN: Final = Uncounted("unwritten", "history could not be written")
 _WHY: Final[Mapping[Written, Uncounted]] = {
@@ -97,6 +100,7 @@ class _Case:
     policy: str
     outcome: Outcome
     shadows: Sequence[Outcome]
+    writing: Writing
     uncounted: dict[str, Uncounted]  # catalogues that do not take the event
 
     def settled(self, keys: HistoryKeys) -> Settled:
@@ -175,8 +179,7 @@ class Decider:
     async def _ask(self, request: _Request) -> tuple[Taken | None, _Known]:
         """Ask everything in one round trip: both requests are queued before the link sends."""
         merchant, asked = request.merchant, request.asked
-        queries = dict.fromkeys(query for plan in request.plans for query in plan.queries)
-        reading = asyncio.create_task(self._history.read(merchant, queries))
+        reading = asked_of_history(self._history, self._keys, merchant, request.plans)
         taken, session, away = None, None, False
         try:
             taken, session = await self._store.begin(merchant, asked.happening.id, asked.digest, asked.session_id)
@@ -206,9 +209,12 @@ class Decider:
 
         live, *shadows = request.plans
         outcome = judged(live, request.trace == "all")
-        unfit = {name: Uncounted("unfit", why) for plan in request.plans for name, why in plan.unwritten.items()}
         others = [judged(plan) for plan in shadows]
-        return _Case(request, found.session, known, limits, policies.digest, outcome, others, unfit)
+        latest = request.now_ms + self._max_skew
+        writing = Writing(self._history, self._keys, request.merchant, request.plans, latest)
+        uncounted = {name: Uncounted("unfit", why) for name, why in writing.unfit.items()}
+        uncounted.update(dict.fromkeys(writing.ahead, _AHEAD))
+        return _Case(request, found.session, known, limits, policies.digest, outcome, others, writing, uncounted)
 
     def _judgement(self, request: _Request, session: Session | None) -> tuple[Judgement, Limits | None]:
         """Return what rules may know of the session, and the thresholds that decide about its score."""
@@ -226,32 +232,32 @@ class Decider:
 
     async def _keep(self, case: _Case) -> tuple[Settled, Settled | None]:
         """Write history and let the answer stand, in one round trip; return it, and another that stood before it."""
-        writes = self._writes(case)
         settled = case.settled(self._keys)
-        writing = asyncio.create_task(self._history.write(case.request.merchant, writes))
+        writing, others, away = case.writing.start(), None, False
         try:
             others = await self._settle(case, settled)
         except RedisAway:
-            case.lacks("answers")
-            self._note(case, writes, await writing)
-            return case.settled(self._keys), None
+            away = True
         finally:
-            written = await writing
-        return (settled, others) if others else (await self._noted(case, settled, writes, written), None)
+            became = await writing
+        if away:
+            case.lacks("answers")
+            self._note(case, became)
+            return case.settled(self._keys), None
+        return (settled, others) if others else (await self._noted(case, settled, became), None)
 
     async def _keep_alone(self, case: _Case) -> tuple[Settled, Settled | None]:
         """Do the same where it is not known what stands: nothing is written before that is."""
-        writes = self._writes(case)
         case.lacks("answers")
         settled = case.settled(self._keys)
         try:
             others = await self._settle(case, settled)
         except RedisAway:
-            self._note(case, writes, Unanswered(_UNWRITTEN.text))
+            self._note(case, Unanswered(_UNWRITTEN.text))
             return case.settled(self._keys), None
         if others:
             return settled, others
-        return await self._noted(case, settled, writes, await self._history.write(case.request.merchant, writes)), None
+        return await self._noted(case, settled, await case.writing.start()), None
 
     async def _settle(self, case: _Case, settled: Settled) -> Settled | None:
         """Let the answer stand, or return the one that does; ApiError 409, RedisAway."""
@@ -259,31 +265,21 @@ class Decider:
         taken = await self._store.settle(case.request.merchant, asked.happening.id, asked.digest, settled)
         return self._standing(asked, taken)
 
-    async def _noted(
-        self, case: _Case, settled: Settled, writes: Sequence[Write], written: Sequence[Written] | Unanswered
-    ) -> Settled:
+    async def _noted(self, case: _Case, settled: Settled, became: Became) -> Settled:
         """Return the answer with what became of the writes; where that is worth a word, it stands instead."""
-        if not self._note(case, writes, written):
+        if not self._note(case, became):
             return settled
         better, asked = case.settled(self._keys), case.request.asked
         with contextlib.suppress(RedisAway):
             await self._store.amend(case.request.merchant, asked.happening.id, asked.digest, settled, better)
         return better
 
-    def _writes(self, case: _Case) -> tuple[Write, ...]:
-        """Return what the event adds to history, by the live rules and by the shadows."""
-        latest = case.request.now_ms + self._max_skew
-        writes = joined_writes(case.request.plans)
-        case.uncounted.update((write.catalogue.id, _AHEAD) for write in writes if write.at > latest)
-        return tuple([write for write in writes if write.at <= latest])
-
-    def _note(self, case: _Case, writes: Sequence[Write], written: Sequence[Written] | Unanswered) -> bool:
+    def _note(self, case: _Case, became: Became) -> bool:
         """Note which catalogues did not take the event; tell whether there are any."""
-        if isinstance(written, Unanswered):
-            found = dict.fromkeys((write.catalogue.id for write in writes), _UNWRITTEN)
+        if isinstance(became, Unanswered):
+            found = dict.fromkeys(case.writing.catalogues, _UNWRITTEN)
         else:
-            became = zip(writes, written, strict=True)
-            found = {write.catalogue.id: _WHY[how] for write, how in became if how in _WHY}
+            found = {name: _WHY[how] for name, how in became.items() if how in _WHY}
         case.uncounted.update(found)
         return bool(found)
 
@@ -307,8 +303,9 @@ class Decider:
         outcome, request = case.outcome, case.request
         seconds = time.perf_counter() - request.started
         self._metrics.decided(outcome.decision, outcome.by, outcome.degraded, seconds)
-        joined = request.in_force.live.program(request.merchant, request.asked.happening.event_type).joined
-        errors = sum(one.status == "error" and not one.shadow for one in outcome.trace)
-        self._metrics.rules([(one.scope, one.rule.id) for one in matched_of(outcome, joined)], errors)
+        live = [one for one in outcome.trace if one.status in _COUNTED and not one.shadow]
+        if live:
+            matched = [(one.scope, one.rule) for one in live if one.status == "match"]
+            self._metrics.rules(matched, len(live) - len(matched))
         for why in case.uncounted.values():
             self._metrics.uncounted(why.code)

@@ -294,7 +294,7 @@ async def test_a_merchant_cannot_reach_what_another_keeps(
 async def test_kill_9_of_a_process_under_load_loses_no_answer_that_was_given(
     tmp_path: Path, stack: Any, decided: Decided, names: Callable[[str], str]
 ) -> None:
-    wanted = {names(f"k{number}"): number for number in range(60)}
+    wanted = {names(f"k{number}"): number for number in range(400)}  # more than are decided before the kill
     given: dict[str, dict[str, Any]] = {}
     at = now_ms()
 
