@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import bytewax.operators as op
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow, Stream
 
-from flows.checkpoints import Checkpoints
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_stage
 from schemas.batches import Decided, Judged, RawBatch
 from schemas.stage import Stage
+
+if TYPE_CHECKING:
+    from flows.checkpoints import Checkpoints  # a flow without a state need not load what makes one
 
 In = TypeVar("In", bound=RawBatch)
 Out = TypeVar("Out", bound=RawBatch)

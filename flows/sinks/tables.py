@@ -24,7 +24,6 @@ from schemas.event_time import event_time
 from schemas.result import DECISIONS, Result
 from schemas.ruling import BY, encode_ruling
 from schemas.travel import travel_kmh
-from scoring.stored_features import schema_digest
 
 Column = NDArray[Any]
 Table = dict[str, Column]
@@ -282,6 +281,8 @@ def archive_columns(batch: Decided) -> Table:
 
 def feature_columns(batch: Decided) -> Table:
     """Return the columns of ``features``: what the events were scored by, packed by scoring.stored_features."""
+    from scoring.stored_features import schema_digest  # noqa: PLC0415 - loads what a sink without scores has no use for
+
     score = batch.score
     return {
         "merchant": _texts(batch.event.merchant),
