@@ -44,6 +44,11 @@ class Cluster(NamedTuple):
         """Return the cluster's name: ten hexadecimal digits."""
         return hashlib.sha256("\0".join(self).encode()).hexdigest()[:CLUSTER_DIGITS]
 
+    @property
+    def shown(self) -> str:
+        """Return the detail as people read it, with the place in the code."""
+        return self.pattern.replace(f"stack {MARK}", f"stack {self.stack}", 1) if self.stack else self.pattern
+
 
 @lru_cache(4_096)
 def cluster_of(reason: str, stage: str, detail: str) -> Cluster:

@@ -96,7 +96,7 @@ def _cluster_row(one: ClusterCount) -> list[str]:
     )  # fmt: skip
     return [
         one.cluster.id, where, f"{count.letters:,}", f"{one.open:,}", f"{count.last_day:,}", growth(count),
-        f"{one.merchants:,}", moment(count.oldest), moment(count.newest), visible(one.cluster.pattern),
+        f"{one.merchants:,}", moment(count.oldest), moment(count.newest), visible(one.cluster.shown),
     ]  # fmt: skip
 
 
