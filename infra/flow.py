@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import threading
 import time
@@ -13,11 +12,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from enrichers.address_file import DataFileError
 from enrichers.present import present
@@ -36,6 +33,7 @@ from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot, process_of
 from infra.flow_rules import FlowRules
+from infra.flow_serving import FlowRefused, required
 from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
 from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
@@ -56,10 +54,6 @@ from scoring.storage import RegistryError
 log = logging.getLogger("clickgoose.flow")
 _METADATA_SECONDS = 10.0
 _LEAST_BEAT_SECONDS = 0.5  # of the fence
-
-
-class FlowRefused(Exception):
-    """The flow cannot start; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,22 +280,6 @@ def pipeline_of(
         raise FlowRefused(str(error)) from None
 
 
-def required(value: str | None, variable: str) -> str:
-    """Return an address, or say how to get one."""
-    if value is None:
-        raise FlowRefused(f"no address for this: run `clickgoose up`, or set {variable}")
-    return value
-
-
-def partitions_of(bootstrap: str, topic: str) -> tuple[int, ...]:
-    """Return the topic's partitions; FlowRefused where it does not exist."""
-    found = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(topic, timeout=_METADATA_SECONDS)
-    partitions: Iterable[int] = found.topics[topic].partitions
-    if found.topics[topic].error is not None:
-        raise FlowRefused(f"Kafka has no topic {topic}: run `clickgoose up`, which creates it")
-    return tuple(sorted(partitions))
-
-
 def log_ends(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
     """Return where each partition ends now. FlowRefused where Kafka does not say within a bounded time."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "clickgoose-log-ends", "log_level": 0})
@@ -323,46 +301,6 @@ def _log_end(consumer: Consumer, place: TopicPartition) -> int:
             if time.monotonic() > gives_up:
                 raise
             time.sleep(0.1)
-
-
-def serve_metrics(
-    registry: CollectorRegistry, port: int, host: str = "127.0.0.1", ready: Callable[[], bool] = lambda: True
-) -> int:
-    """Serve /metrics, and /ready: 200 while the flow reads, else 503. Return the port."""
-    server, _ = start_http_server(port, host, registry)
-    metrics = server.get_app()
-    assert metrics is not None  # noqa: S101 - start_http_server has just set it
-
-    def app(environ: Any, start_response: Any) -> Any:
-        if environ.get("PATH_INFO") != "/ready":
-            return metrics(environ, start_response)
-        start_response("200 OK" if ready() else "503 Service Unavailable", [("Content-Type", "text/plain")])
-        return [b"reading\n" if ready() else b"not reading\n"]
-
-    server.set_app(app)
-    return int(server.server_port)
-
-
-def stop_on_signals(stop: Callable[[], None], bound_seconds: float | None = None) -> None:
-    """Drain on SIGTERM and Ctrl-C: Bytewax's own answer to them is like kill -9 (docs/adr/0002).
-
-    A drain that takes longer than ``bound_seconds`` ends the process, with exit code 1.
-    """
-
-    def heard(*_: object) -> None:
-        stop()
-        if bound_seconds is not None:
-            timer = threading.Timer(bound_seconds, _end_at_once, (bound_seconds,))
-            timer.daemon = True
-            timer.start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, heard)
-
-
-def _end_at_once(seconds: float) -> None:
-    log.error("the flow did not drain within %g s: it ends as on kill -9; nothing is lost, some is read again", seconds)
-    os._exit(1)
 
 
 def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Decided]], EncodedParcel]]:

@@ -29,8 +29,8 @@ from flows.sinks.kafka import Appender, KafkaBackup, producer_config
 from flows.sinks.writer import Writer, WriterPolicy
 from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
-from infra.flow import FlowRefused, required
 from infra.flow_layout import StateRoot
+from infra.flow_serving import FlowRefused, required
 from infra.flow_sinks import writer_policies
 from infra.settings import Settings
 from infra.topic_reader import AccountError, committed_offsets

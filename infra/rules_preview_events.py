@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from heapq import merge
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -37,17 +36,23 @@ _CONNECT_SECONDS, _SECONDS = 10.0, 600.0
 _MINUTE_MS, _SECOND_MS = 60_000, 1_000
 _LATE_MS: Final = 3_600_000  # so far a browser's clock may be ahead of the arrival
 _ENTITY_PATH: Final = ((ENTITIES,),)
-_COUNTS: Final = (
-    "SELECT intDiv({time}, 60000) AS minute, count() FROM {table} WHERE {where} GROUP BY minute ORDER BY minute"
-)
+_COUNTS: Final = """
+SELECT intDiv({time}, {step}) AS place, uniqExact(merchant, event_id) FROM {table} WHERE {where}
+GROUP BY place ORDER BY place
+"""
 _DECISIONS: Final = "SELECT record FROM decisions FINAL WHERE {where} ORDER BY occurred_at, event_id"
 _EVENTS: Final = """
-SELECT {columns}, l.fraud AS fraud, l.known AS known
-FROM (SELECT * , happened_at AS happened FROM events FINAL WHERE {where}) AS e
-LEFT JOIN (SELECT merchant, event_id, fraud, 1 AS known FROM ({labelled})) AS l
-    ON e.merchant = l.merchant AND e.event_id = l.event_id
+SELECT {columns}, {known}
+FROM (SELECT *, happened_at AS happened FROM events FINAL WHERE {where}) AS e {labels}
 ORDER BY e.happened, e.event_id
 """
+_LABELS: Final = """
+LEFT JOIN (SELECT merchant, event_id, fraud, 1 AS known FROM ({labelled})) AS l
+    ON e.merchant = l.merchant AND e.event_id = l.event_id
+"""
+_ANY_LABEL: Final = (
+    "SELECT count() FROM (SELECT 1 FROM labels WHERE %(merchant)s = '' OR merchant = %(merchant)s LIMIT 1)"
+)
 
 
 class PreviewError(Exception):
@@ -132,23 +137,32 @@ class PastEvents:
         self, client: Client, table: _Table, first: int, last: int, types: tuple[str, ...] | None
     ) -> Iterator[_Slice]:
         """Cut a range into slices of about ``rows_of_a_slice``: whole minutes, or seconds where those are too large."""
-        sql = _COUNTS.format(time=table.time, table=table.name, where=self._where(table, types))
         begin, gathered = first, 0
-        for minute, count in client.execute(sql, self._values(first, last, types)):
-            start, end = max(first, int(minute) * _MINUTE_MS), min(last, (int(minute) + 1) * _MINUTE_MS)
+        for start, count in self._counts(client, table, first, last, types):
             if gathered and gathered + count > self.rows_of_a_slice:
                 yield _Slice(begin, start, types, gathered)
                 begin, gathered = start, 0
-            if count > self.rows_of_a_slice:
-                edges = [*range(start, end, _SECOND_MS), end]
-                share = int(count) // (len(edges) - 1)
-                for place, (low, high) in enumerate(pairwise(edges)):
-                    yield _Slice(low, high, types, share if place else int(count) - share * (len(edges) - 2))
-                begin = end
-                continue
-            gathered += int(count)
+            gathered += count
         if gathered:
             yield _Slice(begin, last, types, gathered)
+
+    def _counts(
+        self,
+        client: Client,
+        table: _Table,
+        first: int,
+        last: int,
+        types: tuple[str, ...] | None,
+        step: int = _MINUTE_MS,
+    ) -> Iterator[tuple[int, int]]:
+        """Give when each minute that has events begins, and how many; a large one by its seconds."""
+        sql = _COUNTS.format(time=table.time, step=step, table=table.name, where=self._where(table, types))
+        for place, count in client.execute(sql, self._values(first, last, types)):
+            start, end = max(first, int(place) * step), min(last, (int(place) + 1) * step)
+            if count > self.rows_of_a_slice and step > _SECOND_MS:
+                yield from self._counts(client, table, start, end, types, _SECOND_MS)
+            else:
+                yield start, int(count)
 
     def _where(self, table: _Table, types: Sequence[str] | None) -> str:
         return table.between + (_OF_MERCHANT if self.asked.merchant else "") + (_OF_TYPES if types is not None else "")
@@ -192,10 +206,12 @@ class PastEvents:
         names, signals = signal_columns(signals_of(self.draft))
         columns = ", ".join([*COLUMNS.values(), *signals.values()])
         with self._client(use_numpy=True) as client:
+            labelled = bool(client.execute(_ANY_LABEL, {"merchant": self.asked.merchant})[0][0])
             for one in self._plan["events"]:
                 where = self._where(_TABLES["events"], one.types)
-                labelled = labelled_events(where)
-                sql = _EVENTS.format(columns=columns, where=where, labelled=labelled)
+                labels = _LABELS.format(labelled=labelled_events(where)) if labelled else ""
+                known = "l.fraud, l.known" if labelled else "0, 0"
+                sql = _EVENTS.format(columns=columns, known=known, where=where, labels=labels)
                 values = {**self._values(one.first, one.last, one.types), **names}
                 found = client.execute(sql, values, columnar=True)
                 if found and len(found[0]):

@@ -1,6 +1,6 @@
 """Rows of ClickHouse's events as past events: the same builder as in the flow makes what rules look at.
 
-What the table lacks is said to be hidden: the classes of a network. In place of a card's token it has a hash.
+In place of a card's token the table has a hash of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from scoring.rules.past_view import Past
 from scoring.rules.recorded import entity_digest
 
 Table = Mapping[str, Sequence[Any]]
-_HIDDEN: Final = (("facts", "network_classes"),)
 _OPAQUE: Final = (("entities", "card"),)
 _PLAIN: Final = (
     "event_id", "session_id", "device_id", "address", "merchant", "transaction", "linked_id", "card", "event_type",
@@ -69,7 +68,7 @@ def flow_events(table: Table, signals: Sequence[str], keys: HistoryKeys) -> Iter
     for row, event in enumerate(events):
         happening = Happening(event, event["event_type"], event["event_id"], event["occurred_at"])
         seal = partial(entity_digest, keys, merchants[row])
-        past = Past(happening, seal, opaque=_OPAQUE, hidden=_HIDDEN)
+        past = Past(happening, seal, opaque=_OPAQUE)
         yield PastEvent(
             merchants[row], past, known[row], decided[row], by[row], "events", added[row], policy[row], limits[row],
             labels[row],
@@ -93,7 +92,6 @@ def _batch(table: Table) -> SimpleNamespace:
         network=SimpleNamespace(
             asn=np.asarray(table["asn"], np.int64),
             country=_codes(COUNTRIES, table["country"]),
-            classes=np.zeros(len(counts), np.int64),
         ),
         environment=SimpleNamespace(
             fingerprint=np.asarray(table["fingerprint"], np.uint64),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from infra.flow import FlowProcess, partitions_of, required, serve_metrics, stop_on_signals
+from infra.flow import FlowProcess
+from infra.flow_serving import partitions_of, required, serve_metrics, stop_on_signals
 from infra.logs import log_json
 from infra.settings import Settings
 from infra.stack.files import write_atomically

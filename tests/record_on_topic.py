@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from infra.flow import partitions_of, required, stop_on_signals
+from infra.flow_serving import partitions_of, required, stop_on_signals
 from infra.logs import log_json
 from infra.record_decisions import RecordProcess
 from infra.settings import Settings

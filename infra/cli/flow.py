@@ -101,9 +101,9 @@ def run(
     from enrichers.versions import data_versions
     from flows.sources.fence import Fenced
     from flows.state_log import StateLocked
-    from infra.flow import FlowRefused
     from infra.flow_layout import LayoutRefused
     from infra.flow_processes import FlowsFailed
+    from infra.flow_serving import FlowRefused
     from infra.settings import Settings
 
     if parent is not None:
@@ -132,7 +132,8 @@ def run(
 
 def _run_one(wanted: _Wanted, settings: Settings) -> None:
     """Run one process here."""
-    from infra.flow import FlowProcess, Place, serve_metrics, stop_on_signals
+    from infra.flow import FlowProcess, Place
+    from infra.flow_serving import serve_metrics, stop_on_signals
     from infra.logs import log_json
 
     log_json(process=wanted.ordinal)
@@ -146,9 +147,10 @@ def _run_one(wanted: _Wanted, settings: Settings) -> None:
 
 def _run_all(wanted: _Wanted, settings: Settings) -> None:
     """Run every process as a child."""
-    from infra.flow import Place, stop_on_signals
+    from infra.flow import Place
     from infra.flow_layout import StateRoot
     from infra.flow_processes import ChildOrder, FlowProcesses
+    from infra.flow_serving import stop_on_signals
     from infra.logs import log_json
 
     log_json()
@@ -183,7 +185,7 @@ def _child_env(settings: Settings, place: Place) -> dict[str, str]:
 
 
 def _all_partitions(wanted: _Wanted, settings: Settings) -> tuple[int, ...]:
-    from infra.flow import partitions_of, required
+    from infra.flow_serving import partitions_of, required
     from infra.topics import RAW
 
     bootstrap = required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")

@@ -32,8 +32,8 @@ def record(
     """
     from flows.sources.fence import Fenced
     from infra.cli.flow_parts import cause, numbers, say_ready
-    from infra.flow import FlowRefused, partitions_of, required, serve_metrics, stop_on_signals
     from infra.flow_layout import LayoutRefused
+    from infra.flow_serving import FlowRefused, partitions_of, required, serve_metrics, stop_on_signals
     from infra.logs import log_json
     from infra.record_decisions import RecordProcess
     from infra.settings import Settings

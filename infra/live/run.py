@@ -83,6 +83,7 @@ def run(plan: Plan, stopping: threading.Event, say: Callable[[str], None]) -> Ou
         url = (work / "ingest.url").read_text("utf-8").strip()
         say(f"ingest tier on {url}, process {ingest.pid}")
         stack.add(flow_child(stack, work), _READY_SECONDS)
+        stack.add(record_child(stack, work), _READY_SECONDS)
         port = Ports(plan.home / "ports.json").choose("demo-shop")  # the link of last time, also after a restart
         shop = stack.add(shop_child(stack, work, url, "--port", str(port)), _READY_SECONDS)
         link = (work / "demo-shop.url").read_text("utf-8").strip()
@@ -125,6 +126,19 @@ def flow_child(stack: LocalStack, work: Path) -> ChildProcess:
         "flow",
         _command("flow", "run", "--ready-file", str(ready)),
         log=stack.log("flow"),
+        env=stack.env(),
+        grace=30.0,
+        probe=ready.exists,
+    )
+
+
+def record_child(stack: LocalStack, work: Path) -> ChildProcess:
+    """Return the recording of decisions as a process; it writes ``work/record.ready`` once it reads."""
+    ready = work / "record.ready"
+    return ChildProcess(
+        "record",
+        _command("flow", "record", "--ready-file", str(ready)),
+        log=stack.log("record"),
         env=stack.env(),
         grace=30.0,
         probe=ready.exists,

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from infra import flow_layout
-from infra.flow import FlowRefused, Place
+from infra.flow import Place
 from infra.flow_layout import LayoutRefused, StateRoot, hold_alone, let_go, partitions_in, read_layout
+from infra.flow_serving import FlowRefused
 
 
 def test_a_new_root_takes_the_number_of_the_first_flow_and_keeps_its_owner(tmp_path: Path) -> None:

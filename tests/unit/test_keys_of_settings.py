@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 import flows.pipeline
 from enrichers.address_file import DataFileError
-from infra.flow import FlowRefused, pipeline_of
+from infra.flow import pipeline_of
+from infra.flow_serving import FlowRefused
 from infra.keys import key_ring
 from infra.settings import Settings
 from scoring.deployment import only
