@@ -36,11 +36,15 @@ class DecisionMetrics:
         self._rows = Gauge(f"{name}_spool_rows", "Decisions on disk that wait for Kafka", registry=registry)
         self._parked = Gauge(f"{name}_spool_parked", "Decisions on disk that Kafka refuses", registry=registry)
         self._bytes = Gauge(f"{name}_spool_bytes", "Size of the decisions' spool", registry=registry)
-        self._rules: set[tuple[str, str]] = set()
+        self._pairs: dict[tuple[str, str], Counter] = {}  # finding a series by its labels takes some microseconds
+        self._rules: dict[tuple[str, str], Counter] = {}
 
     def decided(self, decision: str, by: str, degraded: Iterable[str], seconds: float) -> None:
         """Count a decision."""
-        self._made.labels(decision, by).inc()
+        made = self._pairs.get((decision, by))
+        if made is None:
+            made = self._pairs[decision, by] = self._made.labels(decision, by)
+        made.inc()
         self._seconds.observe(seconds)
         for what in degraded:
             self._degraded.labels(what).inc()
@@ -56,14 +60,16 @@ class DecisionMetrics:
 
     def rules(self, matched: Iterable[tuple[str, str]], errors: int) -> None:
         """Count matches of live rules, each as its scope and id, and rules that erred."""
-        self._errors.inc(errors)
+        if errors:
+            self._errors.inc(errors)
         for scope, rule in matched:
             named = scope, rule if scope == "global" else "own"
             if named not in self._rules and len(self._rules) >= MOST_RULES:
                 named = scope, OTHERS
-            else:
-                self._rules.add(named)
-            self._matches.labels(*named).inc()
+            series = self._rules.get(named)
+            if series is None:
+                series = self._rules[named] = self._matches.labels(*named)
+            series.inc()
 
     def uncounted(self, why: str) -> None:
         """Count a catalogue that did not take an event."""

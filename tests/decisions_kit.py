@@ -1,25 +1,33 @@
-"""For tests of decisions by HTTP: rules as YAML, a tier that decides by them, and a history in memory."""
+"""For tests of decisions by HTTP: rules as YAML, a tier in memory that decides by them, and a history in Valkey."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from ingest_api.decider import Sources
+from ingest_api.redis_link import RedisLink, connect
+from ingest_api.rule_history import AWAY, RuleHistory
 from schemas.decision_record import DecisionRecord, decode_record
 from scoring.policy import Policies, Policy
 from scoring.rules.answers import Entity, Entry, Found, Membership, Query, Standing, Unanswered, Write
 from scoring.rules.history import Written
+from scoring.rules.history_keys import HistoryKeys
 from scoring.rules.in_force import InForce
-from scoring.rules.memory_history import MemoryHistory
 from scoring.rules.ruleset import Rulebook, Ruleset
 from tests.ingest_kit import KEYS, Tier, bearer, tier
 from tests.rules_kit import ruleset
+from tests.valkey_part import Valkey
 
 NOW = 1_790_000_000_000
 SESSION = "0190f3a5c1d27b3e8f4a6d5c4b3a2918"
@@ -46,20 +54,36 @@ rules:
 """
 
 
-class HistoryOfTests:
-    """A history in memory, which can be away."""
+@lru_cache(1)
+def valkey() -> str:
+    """Return the address of a Valkey that lives as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="decisions-"))
+    server = Valkey(folder, appendonly="no")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.kill)
+    server.start()
+    return server.url
 
-    def __init__(self) -> None:
-        self.store = MemoryHistory()
+
+class HistoryOfTests(RuleHistory):
+    """The real history, which can be away. Every entity key is a history of its own."""
+
+    def __init__(self, entity_key: bytes) -> None:
+        self.link = RedisLink(connect(valkey()))
+        super().__init__(self.link, HistoryKeys(entity_key), seconds=20)
         self.away = False
 
     async def read(self, merchant: str, queries: Iterable[Query]) -> dict[Query, Found | Unanswered] | Unanswered:
         """Answer."""
-        return Unanswered("away") if self.away else dict(self.store.read(merchant, list(queries)))
+        return AWAY if self.away else await super().read(merchant, queries)
 
     async def write(self, merchant: str, writes: Iterable[Write]) -> tuple[Written, ...] | Unanswered:
         """Write."""
-        return Unanswered("away") if self.away else tuple(self.store.write(merchant, list(writes)))
+        return AWAY if self.away else await super().write(merchant, writes)
+
+    def start(self, commands: Sequence[Any]) -> Any:
+        """Send."""
+        return None if self.away else super().start(commands)
 
 
 class ListsOfTests:
@@ -137,7 +161,7 @@ def own(text: str | Mapping[str, Any]) -> Ruleset:
 
 @contextlib.asynccontextmanager
 async def service(
-    directory: Path, rules: InForce, *, real_history: bool = False, **changes: Any
+    directory: Path, rules: InForce, *, without_history: bool = False, **changes: Any
 ) -> AsyncIterator[Service]:
     """Serve a tier in memory that decides by some rules; its clock says ``NOW``."""
     state: dict[str, Any] = {"rules": rules, "lists": ListsOfTests(), "policies": Policies()}
@@ -147,12 +171,14 @@ async def service(
         policies=lambda: state["policies"],
         thresholds=lambda version: {"model-1": Policy(30, 60, 5)}.get(version, Policy()),
     )
+    entity_key = changes.setdefault("entity_key", os.urandom(16))
     async with tier(directory, clock=lambda: NOW, sources=sources, **changes) as t:
-        history = HistoryOfTests()
+        history = HistoryOfTests(entity_key)
         decider: Any = t.app.parts.decider
-        if not real_history:
+        if not without_history:
             decider._history = history
         yield Service(t, history, state)
+        await history.link.close()
 
 
 def session_of(

@@ -7,6 +7,7 @@ wherever it is shown, as a text or as a number, and says nothing to whoever does
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from schemas.decision_record import DecisionRecord, Limits, RuleSaid, ShadowSaid, SignalSeen
@@ -17,6 +18,7 @@ from scoring.rules.outcome import Outcome
 from scoring.rules.program import Happening, entity_text
 
 ENTITIES: Final = "entities"
+_KINDS: Final = 4_096  # kinds of entities whose names were looked at
 _TOLD: Final = frozenset(("match", "error", "snoozed"))
 
 
@@ -112,9 +114,15 @@ def _digest(value: Any, keys: HistoryKeys, merchant: str) -> Any:
 
 
 def _kind(kind: str, taken: Mapping[str, Any]) -> str:
-    (kept,) = redact_json({kind: None}).value
+    kept = _clean(kind)
     number, wanted = 1, kept
     while kept in taken:
         number += 1
         kept = f"{wanted}#{number}"
+    return kept
+
+
+@lru_cache(_KINDS)
+def _clean(kind: str) -> str:
+    (kept,) = redact_json({kind: None}).value
     return str(kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,12 @@ async def test_another_body_under_an_event_id_is_refused_and_leaves_nothing(tmp_
 
 
 async def test_of_many_at_once_one_body_stands_and_is_answered_alike_by_two_processes(tmp_path: Path) -> None:
-    async with service(tmp_path / "a", in_force(SEED)) as one, service(tmp_path / "b", in_force({"rules": []})) as two:
+    shared = {"entity_key": os.urandom(16)}
+    async with (
+        service(tmp_path / "a", in_force(SEED), **shared) as one,
+        service(tmp_path / "b", in_force({"rules": []}), **shared) as two,
+    ):
         two.tier.redis.values = one.tier.redis.values
-        two.history.store = one.history.store
         same = await asyncio.gather(*(s.post(payment(amount=501)) for s in (one, two) * 8))
         assert {answer.status_code for answer in same} == {200}
         stands = [answer.json() for answer in same if not answer.json()["replayed"]]
@@ -292,7 +296,7 @@ async def test_lists_that_cannot_be_asked_are_degraded_too(tmp_path: Path) -> No
 
 
 async def test_without_redis_an_event_is_decided_marked_and_recorded(tmp_path: Path) -> None:
-    async with service(tmp_path, in_force(SEED), real_history=True) as s:
+    async with service(tmp_path, in_force(SEED), without_history=True) as s:
         s.tier.redis.away = True
         s.change(policies=Policies(degraded="review"))
         found = await s.decide(session_id=SESSION)
