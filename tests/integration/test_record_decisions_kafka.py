@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from infra.account_decisions import DecisionAccount, DecisionBook
 from infra.clickhouse.migrate import migrate
 from infra.stack.child import ChildProcess
 from infra.stack.local import LocalStack
-from infra.topic_reader import committed_offsets
+from infra.topic_reader import TopicReader, committed_offsets
 from schemas.dead_letter import Reason, decode_dead_letter
-from schemas.decision_record import decode_record, record_key
+from schemas.decision_record import decode_record
 from tests.decided import decided, encoded
 from tests.stack_fixture import Namespace
 from tests.waiting import eventually
@@ -100,6 +101,20 @@ def test_records_become_rows_and_bad_ones_dead_letters(recording: Recording) -> 
     eventually(lambda: recording.committed() == 8, 30)
 
 
+def test_the_account_of_decisions_balances_in_the_real_stores(recording: Recording) -> None:
+    recording.send([*encoded(6), b"no record", *encoded(2)])
+    recording.await_rows(6)
+    eventually(lambda: in_backup(recording), 30)
+    book = DecisionBook(recording.topic)
+    for topic, visit in ((recording.topic, book.visit), ("events.dead_letter", book.dead.visit)):
+        reader = TopicReader(recording.stack.bootstrap, topic)
+        reader.read(visit)
+        reader.close()
+    assert book.account(recording.env["CLICKGOOSE_CLICKHOUSE__URL"]) == DecisionAccount(9, 6, 1, 2, 0, 0)
+    recording.clickhouse.execute("DELETE FROM decisions WHERE event_id = 'payment-3'")
+    assert book.account(recording.env["CLICKGOOSE_CLICKHOUSE__URL"]).lost == 1
+
+
 def test_kill_9_loses_nothing_and_shows_nothing_twice(recording: Recording) -> None:
     recording.send(encoded(400))
     eventually(lambda: len(recording.shown()) > 0, 30)
@@ -149,7 +164,3 @@ def in_backup(recording: Recording) -> list[Any]:
         consumer.close()
     letters = [decode_dead_letter(message.value()) for message in messages]
     return [letter for letter in letters if letter.topic == recording.topic]
-
-
-def test_records_of_one_event_have_one_key() -> None:
-    assert record_key(decided(3)) == b"shop/payment-3"
