@@ -6,9 +6,15 @@ clauses on fields, lists, smart signals and the model's score. About one rule of
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any, Final
+
+from scoring.rules.load import Loaded, load
+from scoring.rules.places import Mistake
+from scoring.rules.ruleset import Rulebook, Ruleset
+from scoring.rules.texts import placed
 
 ENTITIES: Final = ("user", "card", "device", "address")
 EVENT_TYPE: Final = "payment"
@@ -26,6 +32,13 @@ def ruleset(rules: int, catalogues: int) -> dict[str, Any]:
     velocity = round(rules * _VELOCITY_SHARE) if catalogues else 0
     asked = [_velocity(at, at % catalogues, at // catalogues) for at in range(velocity)]
     return {"catalogues": kept, "rules": [*asked, *(_clause(at) for at in range(rules - velocity))]}
+
+
+def book(rules: int, catalogues: int) -> Rulebook:
+    """Return the rules as they would be loaded from a file."""
+    read = placed(json.dumps(ruleset(rules, catalogues)).encode(), "bench.yaml")
+    said = Loaded((), (), (read,)) if isinstance(read, Mistake) else load([read], "global")
+    return Rulebook(Ruleset.of(said, "global"))
 
 
 def _catalogue(at: int) -> dict[str, Any]:
@@ -84,7 +97,7 @@ def _clause(number: int) -> dict[str, Any]:
 
 def events(entities: int, seed: int) -> Iterator[dict[str, Any]]:
     """Give payments without end, with ids of their own and without a time; ``entities`` of each kind take part."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 # a benchmark
     number = 0
     while True:
         number += 1
@@ -108,5 +121,5 @@ def events(entities: int, seed: int) -> Iterator[dict[str, Any]]:
 
 def earlier(count: int, now: int, seed: int) -> list[int]:
     """Return times of so many events before ``now``, in ms and ascending: the nearer, the more."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 # a benchmark
     return sorted(now - 1_000 - int(_SPAN_MS * draw.random() ** 6) for _ in range(count))

@@ -1,4 +1,4 @@
-"""``clickgoose bench``: floor, pipeline, single stages and ways of delivery."""
+"""``clickgoose bench``: floor, pipeline, single stages, ways of delivery, and decisions by rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -145,6 +145,81 @@ def state(
     for scenario, figures in found["details"].items():
         for name, value in figures.items():
             table.add_row(f"  {scenario}: {name}", f"{value:,}")
+    Console().print(table)
+
+
+@bench_app.command("rules")
+def rules(
+    seconds: Annotated[float, typer.Option(min=0.3, help="Seconds of each of the three measurements")] = 9.0,
+    rules: Annotated[int, typer.Option(min=1, max=1_000, help="Live rules; six of ten ask history")] = 100,
+    catalogues: Annotated[int, typer.Option(min=1, max=200, help="Catalogues that they ask, of four entities")] = 20,
+    entities: Annotated[int, typer.Option(min=1, help="Of each of four kinds, with 20 earlier events each")] = 1_000,
+    kafka: Annotated[str, typer.Option(help="Addresses of Kafka for the records; unset: kept in memory")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure decisions through HTTP with history in a Valkey of its own, beside a bare FastAPI endpoint.
+
+    The service has one core, all else another. No rate is printed where an answer was wrong or lost.
+
+    Example: clickgoose bench rules --seconds 5 --json
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from infra.bench.rules import Load, bench_rules
+    from infra.bench.rules_http import AnswersWrong
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("rules", total=1.0)
+        load = Load(seconds, rules, catalogues, entities, kafka=kafka)
+        try:
+            found = bench_rules(load, lambda share: progress.advance(task, share))
+        except AnswersWrong as wrong:
+            typer.echo(f"There is no rate to print: {wrong}", err=True)
+            raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    _show_rules(found)
+
+
+def _show_rules(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "value", title=f"{found['rules']} rules over {found['catalogues']} catalogues")
+    for name in ("decisions_per_s", "baseline_per_s", "p50_ms", "p99_ms"):
+        table.add_row(name, f"{found[name]:,}")
+    for name, spent in found["cpu_us_per_decision"].items():
+        table.add_row(f"CPU µs a decision, {name}", f"{spent:,}")
+    for kind, sizes in found["mb_per_million_members"].items():
+        for size, memory in sizes.items():
+            table.add_row(f"MB per million members, {kind}, {size}", f"{memory:,.0f}")
+    table.add_row("records go to", found["kafka"])
+    Console().print(table)
+
+
+@bench_app.command("lists")
+def lists(
+    entries: Annotated[int, typer.Option(min=1_000, help="Entries of two lists")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """Measure lists in the memory of a process: loading, bytes an entry, lookups, and taking changes in.
+
+    Example: clickgoose bench lists --entries 100000 --json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from infra.bench.lists import bench_lists
+
+    found = bench_lists(entries)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("", "value", title=f"lists of {found['entries']:,} entries")
+    for name, value in found.items():
+        table.add_row(name.replace("_", " "), f"{value:,}")
     Console().print(table)
 
 

