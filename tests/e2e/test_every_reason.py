@@ -70,7 +70,9 @@ def test_the_backup_holds_the_event_with_its_reason_and_headers(found: Found, re
 
 def test_a_bug_takes_its_own_rows_and_no_other(found: Found) -> None:
     letters = [letter for _, letter in found.messages[Reason.BUG]]
-    assert [letter.detail for letter in letters] == ["the stage raised ZeroDivisionError"] * 2
+    assert len(letters) == 2
+    (detail,) = {letter.detail for letter in letters}  # the same place in the code: one cluster
+    assert detail.startswith("the stage raised ZeroDivisionError, stack ")
 
 
 def test_clickhouse_shows_the_same_dead_letters(found: Found) -> None:
