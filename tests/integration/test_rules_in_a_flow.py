@@ -21,7 +21,7 @@ RULES = """
 catalogues:
   orders_OF: {event_types: [login, payment], entity: .entities.transaction, window: 1d}
 rules:
-  - {id: first-TAG, event_types: [login], when: always, actions: [deny, {tag: TAG}]}
+  - {id: first-TAG, event_types: [login], when: always, actions: [allow, {tag: TAG}]}
   - {id: second-TAG, event_types: [login], when: {field: .entities.device, exists: true}, actions: [{tag: other-TAG}]}
   - {id: third-TAG, event_types: [payment], when: {count: orders_OF, over: 1h, gte: 2}, actions: [review]}
 """
@@ -62,7 +62,7 @@ def test_rules_that_are_published_decide_the_next_events_whole(flow: Ruled) -> N
     flow.send(16)
     by_type = "GROUP BY event_type ORDER BY event_type"
     told = flow.rows("event_type, groupUniqArray(decision), groupUniqArray(rules)", f"WHERE offset >= 8 {by_type}")
-    assert told[0] == ("login", ["deny"], [["first-one", "second-one"]])
+    assert told[0] == ("login", ["allow"], [["first-one", "second-one"]])
     # An order has two logins and two payments: the last of its events sees two others at least.
     assert sorted(told[1][2]) == [[], ["third-one"]] and "review" in told[1][1]
     assert flow.rows("DISTINCT decided_by, by_policy = decision", "WHERE offset >= 8 AND event_type = 'login'") == [
