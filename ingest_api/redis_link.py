@@ -12,6 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from ingest_api.redis_wire import RedisWire
+
 Command = tuple[Any, ...]
 _TIMEOUT_SECONDS = 0.5
 _AWAY_SECONDS = 1.0
@@ -31,6 +33,7 @@ def connect(url: str) -> Redis:
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 1),
         max_connections=8,
+        protocol=2,
     )
 
 
@@ -39,6 +42,7 @@ class RedisLink:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self._wire = RedisWire(client, _TIMEOUT_SECONDS) if isinstance(client, Redis) else None
         self._queue: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._away_until = 0.0
@@ -81,9 +85,11 @@ class RedisLink:
         return taken
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
+        if self._wire is not None:
+            return await self._wire.exchange(commands)
         if len(commands) == 1:
             try:
-                return [await self._client.execute_command(*commands[0])]  # type: ignore[no-untyped-call] # as redis-py is
+                return [await self._client.execute_command(*commands[0])]
             except ResponseError as refused:  # as a pipeline hands it out
                 return [refused]
         pipeline = self._client.pipeline(transaction=False)
@@ -112,6 +118,8 @@ class RedisLink:
         """Close the connections, after what is under way."""
         if self._flusher is not None:
             await self._flusher
+        if self._wire is not None:
+            await self._wire.close()
         await self._client.aclose()
 
 

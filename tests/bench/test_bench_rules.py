@@ -1,4 +1,4 @@
-"""The benchmark of decisions: what it reports, in a short form, and that it refuses a rate where one answer is wrong."""
+"""The benchmark of decisions: what it reports in a short form, and no rate where an answer was wrong."""
 
 from __future__ import annotations
 
