@@ -12,12 +12,12 @@ from infra.settings import Settings
 from infra.stack.files import write_atomically
 
 
-def main(topic: str, state: str, ready: str) -> None:
+def main(topic: str, state: str, ready: str, group: str = "") -> None:
     """Run until SIGTERM."""
     log_json()
     settings = Settings()
     partitions = partitions_of(required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP"), topic)
-    process = RecordProcess(settings, partitions, Path(state), topic, group=f"{topic}-record")
+    process = RecordProcess(settings, partitions, Path(state), topic, group=group or f"{topic}-record")
     stop_on_signals(process.stop)
     process.run(lambda: write_atomically(Path(ready), "reads\n"))
 
