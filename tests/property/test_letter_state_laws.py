@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,9 +33,9 @@ def test_a_life_is_a_path_through_the_legal_changes_and_counts_its_redrives(wish
             assert str(refused).count("\n") == 0
         else:
             path.append(wish)
-    assert all(after in NEXT[before] for before, after in zip(path, path[1:], strict=False))
+    assert all(after in NEXT[before] for before, after in pairwise(path))
     assert standing == Standing(path[-1], 1 + path.count(LetterState.REDRIVEN))
-    for before, after in zip(path, path[1:], strict=False):
+    for before, after in pairwise(path):
         assert after is not LetterState.REDRIVEN or before is LetterState.FIXED
 
 
@@ -61,7 +63,9 @@ def test_the_order_in_which_changes_are_read_changes_nothing(order: list[int], s
 TOPICS = st.text("abcXYZ019._-", min_size=1, max_size=40)
 
 
-@given(TOPICS, st.integers(0, 9_999), st.integers(0, 2**59), st.sampled_from(["", "decode", "verify_mask", "clickhouse"]))
+@given(
+    TOPICS, st.integers(0, 9_999), st.integers(0, 2**59), st.sampled_from(["", "decode", "verify_mask", "clickhouse"])
+)
 def test_addresses_read_back(topic: str, partition: int, offset: int, stage: str) -> None:
     address = LetterAddress(topic, partition, offset, stage)
     assert LetterAddress.read(str(address)) == address
