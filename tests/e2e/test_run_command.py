@@ -16,7 +16,7 @@ SUMMARY = {"accepted", "scored", "dead_lettered", "deduplicated", "events_per_s"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     home: Path = tmp_path_factory.mktemp("run") / "home"
-    command = [sys.executable, "-m", "infra.cli", "run", "--for", "12s", "--rate", "150", "--home", str(home), "--json"]
+    command = [sys.executable, "-m", "infra.cli", "run", "--for", "8s", "--rate", "120", "--home", str(home), "--json"]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -29,7 +29,7 @@ def test_it_exits_with_0_and_prints_one_line_of_json(finished: subprocess.Comple
 def test_every_accepted_event_is_accounted_for(finished: subprocess.CompletedProcess[str]) -> None:
     report = json.loads(finished.stdout)
     assert report["accepted"] == report["scored"] + report["dead_lettered"] + report["deduplicated"]
-    assert report["accepted"] == report["traffic"]["ok"] > 500
+    assert report["accepted"] == report["traffic"]["ok"] > 100
     assert report["balanced"] is True
     assert report["problems"] == []
 

@@ -204,10 +204,16 @@ async def test_a_slow_tier_slows_the_client_and_loses_nothing() -> None:
     door.seconds = 0.3
     async with _serving(door) as url:
         api = ApiConfig(url, {"demo-shop": API_KEY}, connections=4)
-        config = TrafficConfig(api, 2_000, 1.0, None, 1, HONEST_ONLY, requests_at_once=8)
-        await TrafficClient(config, stats).run(stop)
+        config = TrafficConfig(api, 2_000, None, None, 1, HONEST_ONLY, requests_at_once=8)
+        run = asyncio.ensure_future(TrafficClient(config, stats).run(stop))
+        began = time.monotonic()
+        await soon(lambda: stats.ok > 8)  # as many as may wait at once, and more: from here on it is slowed
+        await asyncio.sleep(0.6)
+        stop.set()
+        await run
+        seconds = time.monotonic() - began
     assert door.most == 4
-    assert stats.offered == stats.ok < 400
+    assert stats.offered == stats.ok < 2_000 * seconds / 4
     assert not stats.errors
 
 
