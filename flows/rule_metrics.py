@@ -20,6 +20,12 @@ class RuleMetrics:
         self.degraded = Counter(
             "clickgoose_rules_degraded_rows", "Events of which history or lists could not be asked", registry=registry
         )
+        self.backlog = Gauge(
+            "clickgoose_rules_backlog_rows", "Events that wait to be written to the rules' history", registry=registry
+        )
+        self.lost = Gauge(
+            "clickgoose_rules_lost_rows", "Events that a full backlog never wrote to it", registry=registry
+        )
         self.decided = Counter("clickgoose_decided_rows", "Decided events, by what decided", ("by",), registry=registry)
 
     def taken(self, state: str) -> None:

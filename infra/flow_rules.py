@@ -6,6 +6,7 @@ import logging
 import time
 
 from flows.lookups.redis_shared import connect
+from flows.lookups.rule_backlog import RuleBacklog
 from flows.lookups.rule_history import RuleHistory
 from flows.metrics import FlowMetrics
 from infra.flow_shared import entity_key
@@ -31,7 +32,10 @@ class FlowRules:
         self.history = RuleHistory(client, HistoryKeys(entity_key(settings)))
         self.rules = watched_rules(settings, lambda taken: told.taken(taken.state), told.refused)
         self.lists: FollowedLists = followed_lists(settings)
-        self.judge = Judge(self.rules, self.history, self.lists)
+        backlog = RuleBacklog(self.history)
+        told.backlog.set_function(lambda: backlog.waiting)
+        told.lost.set_function(lambda: backlog.lost)
+        self.judge = Judge(self.rules, backlog, self.lists)
 
     def start(self, lists_seconds: float = _LISTS_SECONDS) -> None:
         """Follow the lists, and wait for a while until they were read: the first events should not be degraded."""

@@ -148,7 +148,7 @@ class Judge:
         lists: CurrentLists = no_lists,
     ) -> None:
         self._rules = rules
-        self._history = history or NoHistory()
+        self._history = NoHistory() if history is None else history
         self._lists = lists
         self._routes = Routes(NO_RULES)
 

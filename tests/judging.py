@@ -119,7 +119,7 @@ def judge_by(rules: InForce | Ruleset, history: HistoryLookup | None = None, lis
     """Return the stage with these rules, with a history in memory where none is given."""
     found = in_force(rules) if isinstance(rules, Ruleset) else rules
     known = lists or FixedLists("")
-    return Judge(lambda: found, history or MemoryHistory(), lambda: known)
+    return Judge(lambda: found, MemoryHistory() if history is None else history, lambda: known)
 
 
 def decided(judge: Judge, rows: Sequence[Came], policies: Policies | None = None) -> Decided:
