@@ -67,9 +67,9 @@ async def test_what_was_decided_over_http_is_recorded_without_personal_data_and_
             answer = await client.post("/v1/decisions", json={**body, "data": data}, headers=bearer(KEYS["demo-shop"]))
             assert answer.json()["decision"] == "allow"
     shown = "SELECT record FROM decisions FINAL WHERE startsWith(event_id, %(name)s) ORDER BY occurred_at"
-    name = {"name": f"previewed-{begun}"}
-    await soon(lambda: len(recording.execute(shown, name)) == 4, 30)
-    records = [decode_record(text.encode()) for (text,) in recording.execute(shown, name)]
+    own = {"name": f"previewed-{begun}"}
+    await soon(lambda: len(recording.execute(shown, own)) == 4, 30)
+    records = [decode_record(text.encode()) for (text,) in recording.execute(shown, own)]
     assert [record.event_id for record in records] == ids
     assert all(record.data == {"amount": 10, "note": "[email]"} for record in records)
     assert len({record.entities["user"] for record in records}) == 1 and "jane" not in str(records)

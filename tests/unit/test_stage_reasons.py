@@ -65,7 +65,7 @@ def _by_stages(reason: Reason) -> Made:
     batch: Any = raw_batch([record(0), bad, record(2)], partition=3, first=40)
     session = Velocity(lateness_ms=LATENESS).open(())
     for stage in (Decode(RING), VerifyMask(), Normalize(), session.apply):
-        out: StageOut[Any] = stage(batch)  # type: ignore[operator]
+        out: StageOut[Any] = stage(batch)
         if out.errs:
             (letter,) = out.errs
             assert len(out.oks) == 2
