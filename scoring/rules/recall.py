@@ -6,6 +6,7 @@ where members of a set are not alike, the event itself is counted in, or the sto
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from math import fsum
 from typing import Any, Final, NamedTuple
@@ -24,6 +25,15 @@ Values = Sequence[Any]
 _Quick = tuple[
     Callable[[Values], Any], int, int, int
 ]  # of a column's values, its place, the window, the answer's place
+
+
+class _Plan(NamedTuple):
+    """How members of one layout are read. A place is that of an answer, a window the number of one."""
+
+    columns: list[_Quick]
+    ages: list[tuple[int, int]]  # window, place: of ``since``
+    texts: list[tuple[int, int, int]]  # column, window, place: of ``last``
+    others: list[int]  # questions that are read one by one
 
 
 def _distinct(values: Values) -> int:
@@ -69,10 +79,10 @@ class _Set:
         self.includes = any(one.operand.include_self for _, one in asked)
         self.nothing = (None,) * len(asked)
         self.windows = tuple(dict.fromkeys(one.over for one in self.questions.asked))
-        self._quick: dict[tuple[HistoryKeys, str, bytes], tuple[list[_Quick], list[int]]] = {}
+        self._quick: dict[tuple[HistoryKeys, str, bytes], _Plan] = {}
 
-    def quick(self, reader: Reader, layout: Layout) -> tuple[list[_Quick], list[int]]:
-        """Return what is answered from columns of members of one layout, and the questions that are not."""
+    def quick(self, reader: Reader, layout: Layout) -> _Plan:
+        """Return how members of one layout are read."""
         name = reader.keys, reader.merchant, layout.head
         found = self._quick.get(name)
         if found is None:
@@ -81,30 +91,45 @@ class _Set:
             found = self._quick[name] = self._planned(reader, layout)
         return found
 
-    def _planned(self, reader: Reader, layout: Layout) -> tuple[list[_Quick], list[int]]:
-        quick: list[_Quick] = []
-        others = []
+    def _planned(self, reader: Reader, layout: Layout) -> _Plan:
+        plan = _Plan([], [], [], [])
         for number, (catalogue, function, over) in enumerate(self.questions.asked):
             column = layout.places.get(reader.keys.slot(reader.merchant, catalogue))
-            functions = _OF_TEXTS if column is not None and layout.kinds[column] else _OF_NUMBERS
-            alone = not self.asked[number][1].operand.include_self and over <= self.questions.range
-            if column is not None and function in functions and alone:
-                quick.append((functions[function], column, self.windows.index(over), self.places[number]))
+            window, place = self.windows.index(over), self.places[number]
+            if column is None and catalogue.stream and not catalogue.value and function in ("count", "since"):
+                column = len(layout.kinds)  # of times: every event of the stream counts
+            texts = column is not None and column < len(layout.kinds) and layout.kinds[column]
+            functions = _OF_TEXTS if texts else _OF_NUMBERS
+            if self.asked[number][1].operand.include_self or over > self.questions.range or column is None:
+                plan.others.append(number)
+            elif function == "since":
+                plan.ages.append((window, place))
+            elif function == "last" and texts:
+                plan.texts.append((column, window, place))
+            elif function in functions:
+                plan.columns.append((functions[function], column, window, place))
             else:
-                others.append(number)
-        return quick, others
+                plan.others.append(number)
+        return plan
 
     def answer(self, reader: Reader, seen: Seen, included: Sequence[Any], found: list[Any]) -> None:
         """Put the answers in their places."""
         others: Sequence[int] = range(len(self.places))
         layout = seen.alike()
         if layout is not None:
-            quick, others = self.quick(reader, layout)
-            columns = seen.columns(layout)
-            firsts = [seen.first(over) for over in self.windows]
-            for function, column, window, place in quick:
+            plan = self.quick(reader, layout)
+            others = plan.others
+            times = seen.times
+            columns = [*seen.columns(layout), times]
+            firsts = [bisect_right(times, seen.at - over) for over in self.windows]
+            for function, column, window, place in plan.columns:
                 first = firsts[window]
                 found[place] = function(columns[column][first:] if first else columns[column])
+            for window, place in plan.ages:
+                found[place] = seen.at - times[-1] if firsts[window] < len(times) else None
+            for column, window, place in plan.texts:
+                if firsts[window] < len(times):
+                    found[place] = reader.keys.opened(reader.merchant, layout, seen.names[-1], column)
         for number in others:
             itself = included[number]
             known = not isinstance(itself, Fault)
