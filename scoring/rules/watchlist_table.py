@@ -8,7 +8,7 @@ a bisection of some four rows.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -141,15 +141,18 @@ class ListTable:
         self.columns = columns or no_columns()
         self._overlay = overlay or {}
         self._numbers = {name: number for number, name in enumerate(names)}
-        self._merchants = {name.merchant for name in names}
+        self._of_entities = {name.merchant for name in names if name.mode != "named"}
+        self._named = {name.merchant for name in names if name.mode == "named"}
         self._views: dict[str, _OfMerchant] = {}
 
     def of(self, merchant: str, /) -> _OfMerchant:
         """Return those that a merchant's events are judged by: its own, and the global ones."""
         view = self._views.get(merchant)
         if view is None:
-            scopes = [scope for scope in dict.fromkeys((merchant, "")) if scope in self._merchants]
-            view = self._views[merchant] = _OfMerchant(self, self._keys, tuple(scopes))
+            scopes = dict.fromkeys((merchant, ""))
+            of_entities = tuple(scope for scope in scopes if scope in self._of_entities)
+            named = tuple(scope for scope in scopes if scope in self._named)
+            view = self._views[merchant] = _OfMerchant(self, self._keys, of_entities, named)
         return view
 
     def find(self, digest: bytes) -> list[tuple[int, int]]:
@@ -202,26 +205,29 @@ class ListTable:
 
 
 class _OfMerchant:
-    """What one merchant's events are judged by. ``scopes``: of the merchant and the global one, those with lists."""
+    """What one merchant's events are judged by: its own lists and the global ones, as far as there are any.
 
-    def __init__(self, table: ListTable, keys: ListKeys, scopes: tuple[str, ...]) -> None:
-        self._table, self._digest, self._scopes = table, keys.digest, scopes
+    ``of_entities``, ``named``: of the merchant and the global one (""), those that have lists of this sort.
+    """
+
+    def __init__(self, table: ListTable, keys: ListKeys, of_entities: tuple[str, ...], named: tuple[str, ...]) -> None:
+        self._table, self._digest, self._of_entities, self._named = table, keys.digest, of_entities, named
 
     def __bool__(self) -> bool:
         """Return whether there are lists that could say something."""
-        return bool(self._scopes)
+        return bool(self._of_entities or self._named)
 
     def member(self, membership: Membership, /) -> Entry | None:
         """Return the line of the list that has the value, None where it has not; of two the one that ends later."""
         latest = REMOVED
-        for name, until in self._found("", membership.value):
+        for name, until in self._found(self._named, "", membership.value):
             if name.mode == "named" and name.name == membership.list:
                 latest = max(latest, until)
         return None if latest == REMOVED else Entry(membership.list, _ends(latest))
 
     def standing(self, entity: Entity, /) -> Standing:
         """Return what is said of an entity; of several lists that allow it, or deny it, the one that ends last."""
-        found = list(self._found(entity.kind, entity.value)) if self._scopes else ()
+        found = self._found(self._of_entities, entity.kind, entity.value)
         if not found:
             return _NOTHING
         entries: dict[str, tuple[int, Entry]] = {}
@@ -234,11 +240,12 @@ class _OfMerchant:
         allow, deny = entries.get("allow"), entries.get("deny")
         return Standing(allow and allow[1], deny and deny[1], snoozed)
 
-    def _found(self, kind: str, value: str) -> Iterator[tuple[ListName, int]]:
-        table = self._table
-        for scope in self._scopes:
-            for number, until in table.find(self._digest(scope, kind, value)):
-                yield table.names[number], until
+    def _found(self, scopes: tuple[str, ...], kind: str, value: str) -> list[tuple[ListName, int]]:
+        table, found = self._table, []
+        for scope in scopes:
+            if rows := table.find(self._digest(scope, kind, value)):
+                found += [(table.names[number], until) for number, until in rows]
+        return found
 
 
 class NotLoaded:
