@@ -29,7 +29,12 @@ def of_kind(name: str, kind: str) -> dict[str, Any]:
 
 FLOW = of_kind("flow.yaml", "StatefulSet")
 JOB = of_kind("rebalance.yaml", "Job")
-PODS = {"flow": FLOW["spec"]["template"]["spec"], "rebalance": JOB["spec"]["template"]["spec"]}
+RECORD = of_kind("record.yaml", "Deployment")
+PODS = {
+    "flow": FLOW["spec"]["template"]["spec"],
+    "rebalance": JOB["spec"]["template"]["spec"],
+    "record": RECORD["spec"]["template"]["spec"],
+}
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
