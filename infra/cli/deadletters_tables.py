@@ -115,7 +115,8 @@ def _print_backup(console: Console, waiting: Looked) -> None:
         since = f", the first since {moment(one.oldest)} UTC" if one.oldest is not None and one.waiting else ""
         group = group_named(name)
         dealt = f"{one.dealt:,} dealt with by {group}" if group else "nothing redrives them by itself"
-        console.print(f"  {name}: {one.waiting:,} wait{since}; {dealt}", soft_wrap=True)
+        least = "at least " if found.unread_open else ""
+        console.print(f"  {name}: {least}{one.waiting:,} wait{since}; {dealt}", soft_wrap=True)
     if not found.sinks:
         console.print("  none")
     if found.unread:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 from infra.cli.deadletters import deadletters_app
+from infra.cli.deadletters_backup import NEWEST_RECORDS, NEWEST_SECONDS
 from infra.clickhouse.tiers import KEPT_AT_MOST
 from infra.letter_clusters import CLUSTER_DIGITS
 from infra.pages.markdown import GENERATED, table
@@ -60,9 +61,9 @@ gave. `--open` opens the event with the master keys, by the flow's own stage; ev
 as their size.
 
 **Rows for sinks** (`sink.*`) wait in Kafka alone: ClickHouse cannot list what it did not take. `stats` reads the
-headers of the newest 5,000 records of each partition, for a second (`--backup all`: of all), says how many wait,
-and how many the redrive's consumer group has dealt with; what was not looked at is said. `show` finds one there by
-its address or event id.
+headers of the newest {records:,} records of each partition, for {seconds:g} s (`--backup all`: of all), says how many
+wait, and how many the redrive's consumer group has dealt with; what was not looked at is said. `show` finds one there
+by its address or event id.
 """
 
 
@@ -76,7 +77,8 @@ def dead_letters_page() -> str:
     kept = "\n## How long they are kept\n\n" + table(("where", "what", "how long"), _kept()) + _AFTER_KEPT
     states = table(("state", "meaning", "may become"), _states())
     commands = _COMMANDS.format(note=NOTE_CHARACTERS) + "\n" + table(("command", "what it does"), _commands())
-    return GENERATED + _INTRO + reasons + kept + states + commands + _NOTES.format(digits=CLUSTER_DIGITS)
+    notes = _NOTES.format(digits=CLUSTER_DIGITS, records=NEWEST_RECORDS, seconds=NEWEST_SECONDS)
+    return GENERATED + _INTRO + reasons + kept + states + commands + notes
 
 
 def _kept() -> Iterator[tuple[str, str, str]]:
