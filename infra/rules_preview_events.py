@@ -6,9 +6,10 @@ range's beginning only those events are read that write history.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from heapq import merge
 from typing import Any, Final, NamedTuple
@@ -110,6 +111,7 @@ class PastEvents:
     draft: Rulebook
     keys: HistoryKeys
     rows_of_a_slice: int = ROWS_OF_A_SLICE
+    unread: Counter[str] = field(default_factory=Counter)  # records that cannot be read, by why, as far as it has come
 
     def total(self) -> int:
         """Return how many will come."""
@@ -176,9 +178,16 @@ class PastEvents:
             for one in self._plan["decisions"]:
                 sql = _DECISIONS.format(where=self._where(_TABLES["decisions"], one.types))
                 rows = client.execute(sql, self._values(one.first, one.last, one.types))
-                records = [record for (text,) in rows if (record := _read(text)) is not None]
+                records = [record for (text,) in rows if (record := self._read(text)) is not None]
                 known = labels.of(client, records)
                 yield from map(self._decided, records, known)
+
+    def _read(self, text: bytes) -> DecisionRecord | None:
+        try:
+            return decode_record(text)
+        except RecordError as error:
+            self.unread[str(error)] += 1
+            return None
 
     def _decided(self, record: DecisionRecord, label: int | None) -> PastEvent:
         event = {
@@ -229,14 +238,6 @@ class PastEvents:
             raise PreviewError(f"cannot read past events from ClickHouse at {host}: {one_line(error)}") from error
         finally:
             client.disconnect()
-
-
-def _read(text: bytes) -> DecisionRecord | None:
-    """Read a record; one that a newer build wrote is passed over."""
-    try:
-        return decode_record(text)
-    except RecordError:
-        return None
 
 
 def _unescaped(step: str) -> str:

@@ -26,6 +26,7 @@ def notes(found: Json) -> list[str]:
         (never, f"Never matched: {never}."),
         (erred, f"Erred: {erred}; see their faults."),
         (unjudged, f"Not judged everywhere, because what they ask was not kept, or is a list: {unjudged}."),
+        (found.get("unread"), "Some records were written by a newer build and are left out."),
         (found["undecided"], f"{found['undecided']:,} events are left out: such a rule might have decided them."),
         (found["decided_by_lists"], f"{found['decided_by_lists']:,} events were decided by lists, which stays so."),
         (

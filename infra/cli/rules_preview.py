@@ -84,10 +84,11 @@ def preview(
     longest = longest_window(draft)
     before = _window(warm, longest)
     try:
-        found = _try(settings, address, Asked(first, last, before, merchant or ""), draft)
+        found, unread = _try(settings, address, Asked(first, last, before, merchant or ""), draft)
     except PreviewError as error:
         refuse(str(error), 1)
     told_of = {"from": first, "to": last, "merchant": merchant, "warm_ms": before, "longest_window_ms": longest}
+    told_of["unread"] = unread
     _tell({**told_of, **found.as_json()}, as_json, html)
 
 
@@ -121,14 +122,14 @@ def _beside_live(draft: Rulebook, merchant: str | None, root: str | None) -> Rul
     return Rulebook(everyone, {**own, **draft.of_merchant})
 
 
-def _try(settings: Settings, url: str, asked: Any, draft: Rulebook) -> Preview:
+def _try(settings: Settings, url: str, asked: Any, draft: Rulebook) -> tuple[Preview, int]:
     from infra.flow_shared import entity_key
     from infra.rules_preview import preview as tried
     from infra.rules_preview_events import PastEvents
     from scoring.rules.history_keys import HistoryKeys
 
     events = PastEvents(url, asked, draft, HistoryKeys(entity_key(settings)))
-    return tried(draft, asked.since, _with_bar(events))
+    return tried(draft, asked.since, _with_bar(events)), events.unread.total()
 
 
 def _with_bar(events: PastEvents) -> Iterator[PastEvent]:

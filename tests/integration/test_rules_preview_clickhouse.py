@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,9 @@ def run(*words: str) -> Any:
 
 def test_a_preview_says_what_was_reckoned_by_hand(url: str, namespace: Namespace, tmp_path: Path) -> None:
     write(url, [*RECORDS, RECORDS[3]])
+    newer = "INSERT INTO decisions (merchant, event_id, event_type, occurred_at, received_at, record) VALUES"
+    row = ("shop", "newer", "payment", datetime.fromtimestamp(NOW / 1000, UTC), datetime.now(UTC), '{"version": 9}')
+    namespace.clickhouse().execute(newer, [row])
     label(namespace, "transaction", "order-4", "chargeback")
     label(namespace, "session", "ab" * 16, "genuine")
     label(namespace, "transaction", "order-7", "confirmed_fraud")
@@ -117,7 +121,11 @@ def test_a_preview_says_what_was_reckoned_by_hand(url: str, namespace: Namespace
     words = [str(draft), "--url", url, "--alone", "--rules", str(tmp_path / "none"), "--html", str(page)]
     first, last = moment(NOW), moment(NOW + 60 * MINUTE)
     found = json.loads(run(*words, "--from", first, "--to", last, "--json").stdout)
-    assert (found["events"], found["warmed"]) == (6, 2)  # ten minutes before the range, and not twenty
+    assert (found["events"], found["warmed"], found["unread"]) == (
+        6,
+        2,
+        1,
+    )  # ten minutes before, not twenty
     rules = {one["rule"]: one for one in found["rules"]}
     assert {name: rules[name]["matched"] for name in rules} == {"large": 3, "often": 2, "never": 0}
     assert (rules["large"]["unjudged"], found["undecided"], found["never_matched"]) == (1, 1, ["never"])
