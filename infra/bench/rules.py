@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -84,16 +84,17 @@ def bench_rules(load: Load, advance: Callable[[float], None]) -> dict[str, Any]:
         service = stack.enter_context(_Service(asked))
         decisions = _Measured(service, sent)
         size = decisions.compared(load.compared)
-        bare = _Measured(stack.enter_context(_Service({**asked, "kind": "bare", "answer_bytes": size})), sent)
+        bare_service = stack.enter_context(_Service({**asked, "kind": "bare", "answer_bytes": size}))
+        bare = _Measured(bare_service, sent)
         advance(0.1)
         for measured in (decisions, bare):
             measured.fastest(load.seconds / 3)  # warm
         rounds = []
         for _ in range(_ROUNDS):
-            used = service.cpu_seconds(), _cpu_seconds(store)
+            used = service.cpu_seconds(), _cpu_seconds(store), bare_service.cpu_seconds()
             ours, theirs = decisions.fastest(load.seconds / _ROUNDS), bare.fastest(load.seconds / _ROUNDS)
-            spent = service.cpu_seconds() - used[0], _cpu_seconds(store) - used[1]
-            rounds.append(_round(ours, theirs, spent))
+            now = service.cpu_seconds(), _cpu_seconds(store), bare_service.cpu_seconds()
+            rounds.append(_round(ours, theirs, [after - before for before, after in zip(used, now, strict=True)]))
             advance(0.1)
         steady = decisions.steady(load.seconds)
         advance(0.3)
@@ -128,13 +129,17 @@ def _version(client: Redis) -> str:
     return str(found.get("valkey_version", found["redis_version"]))
 
 
-def _round(ours: Run, theirs: Run, spent: tuple[float, float]) -> dict[str, Any]:
-    names = ("service", "store")
+def _round(ours: Run, theirs: Run, spent: Sequence[float]) -> dict[str, Any]:
+    """Return the figures of a round; ``spent``: CPU seconds of the service, the store and the bare endpoint."""
+    service, store, bare = spent
+    decisions = len(ours.latencies)
     return {
         "decisions_per_s": round(ours.per_second, 1),
         "baseline_per_s": round(theirs.per_second, 1),
         "cpu_us_per_decision": {
-            name: round(seconds / len(ours.latencies) * 1e6, 1) for name, seconds in zip(names, spent, strict=True)
+            "service": round(service / decisions * 1e6, 1),
+            "store": round(store / decisions * 1e6, 1),
+            "baseline": round(bare / len(theirs.latencies) * 1e6, 1),
         },
     }
 
