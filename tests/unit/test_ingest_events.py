@@ -115,11 +115,11 @@ async def test_without_kafka_events_are_spooled_and_sent_later_in_order(tmp_path
         sent = [page.event() for _ in range(7)]
         for sealed in sent:
             assert outcomes(await page.send(sealed)) == [("ok", "spooled")]
-        assert "spool_rows 7.0" in await metrics_when(t.client, "spool_rows 7.0")
+        assert "ingest_spool_rows 7.0" in await metrics_when(t.client, "spool_rows 7.0")
         t.kafka.outcome = Delivered.YES
         late = page.event()
         assert outcomes(await page.send(late)) == [("ok", "spooled")]  # behind what waits, to keep the order
-        await metrics_when(t.client, "spool_rows 0.0")
+        await metrics_when(t.client, "ingest_spool_rows 0.0")
         assert [record.value[-len(late) :] for record in t.kafka.records] == [*sent, late]
         assert outcomes(await page.send(page.event())) == [("ok", "appended")]
 
@@ -153,7 +153,7 @@ async def test_a_record_that_kafka_refuses_for_good_is_dropped_at_once_or_parked
         assert outcomes(await page.send(page.event())) == [("ok", "spooled")]
         t.kafka.outcome = Delivered.NEVER
         found = await metrics_when(t.client, "spool_parked 1.0")
-        assert "spool_rows 0.0" in found
+        assert "ingest_spool_rows 0.0" in found
 
 
 async def test_events_are_accepted_without_redis(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ async def test_a_new_process_sends_what_an_earlier_one_left(tmp_path: Path) -> N
         sent = [page.event() for _ in range(3)]
         assert outcomes(await page.send(*sent)) == [("ok", "spooled")] * 3
     async with tier(tmp_path) as t:
-        await metrics_when(t.client, "spool_rows 0.0")
+        await metrics_when(t.client, "ingest_spool_rows 0.0")
         assert [record.value[-len(sent[0]) :] for record in t.kafka.records] == sent
 
 

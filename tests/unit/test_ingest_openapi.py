@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from ingest_api import decision_models, explain_models, label_models, models
+from ingest_api import decision_models, explain_models, label_models, models, score_models
 from ingest_api.errors import FAULTS, Code
 from schemas.result import Rejected, Result
 from tests.ingest_kit import tier
@@ -99,9 +99,9 @@ def test_every_code_is_documented_with_its_own_sentence(document: dict[str, Any]
 
 
 def test_the_score_example_is_a_result() -> None:
-    example = models.example_of(models.ScoreResponse)
+    example = models.example_of(score_models.ScoreResponse)
     assert msgspec.convert(example, Result).decision == "deny"
-    assert set(models.ScoreResponse.model_fields) == set(Result.__struct_fields__)
+    assert set(score_models.ScoreResponse.model_fields) == set(Result.__struct_fields__)
 
 
 def test_a_score_is_a_result_or_a_rejection_that_can_be_told_apart(document: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ def test_a_score_is_a_result_or_a_rejection_that_can_be_told_apart(document: dic
         "scored": None,
         "rejected": "rejected",
     }
-    assert "status" not in models.ScoreResponse.model_fields
+    assert "status" not in score_models.ScoreResponse.model_fields
     assert set(models.RejectedResponse.model_fields) == set(Rejected.__struct_fields__)
 
 
