@@ -24,12 +24,12 @@ class RedisAway(Exception):
     """Redis does not answer, or refuses; it is asked again after a second."""
 
 
-def connect(url: str) -> Redis:
-    """Return a client with short time limits and one immediate retry, for a connection that went stale."""
+def connect(url: str, seconds: float = _TIMEOUT_SECONDS) -> Redis:
+    """Return a client that waits so long at most, and makes one immediate retry for a connection that went stale."""
     return Redis.from_url(
         url,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 1),
         max_connections=8,
@@ -42,7 +42,7 @@ class RedisLink:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._wire = RedisWire(client, _TIMEOUT_SECONDS) if isinstance(client, Redis) else None
+        self._wire = RedisWire(client) if isinstance(client, Redis) else None
         self._queue: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._away_until = 0.0

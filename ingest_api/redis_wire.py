@@ -22,10 +22,10 @@ _MORE: Final = object()
 class RedisWire:
     """Sends commands and returns their replies, one batch after another; refusals are replies."""
 
-    def __init__(self, client: Redis, seconds: float) -> None:
-        """``seconds``: how long a batch may take."""
+    def __init__(self, client: Redis) -> None:
+        """A batch may take as long as the client may wait for a socket."""
         self._pool = client.connection_pool
-        self._seconds = seconds
+        self._seconds: float | None = self._pool.connection_kwargs.get("socket_timeout")
         self._connection: AbstractConnection | None = None
 
     async def exchange(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -62,6 +62,7 @@ def _serve_rules(asked: Asked) -> None:
     from ingest_api.config import IngestConfig
     from ingest_api.decider import Sources
     from ingest_api.merchants import Merchants
+    from ingest_api.redis_link import connect
     from ingest_api.server import bind, serve, url_of
     from schemas.keys import KeyRing
     from scoring.rules.in_force import InForce
@@ -95,7 +96,13 @@ def _serve_rules(asked: Asked) -> None:
     )
     in_force = InForce.of(book(asked.rules, asked.catalogues))
     decisions = None if asked.kafka else counted
-    app = create_app(config, appender=counted, decisions=decisions, sources=Sources(rules=lambda: in_force))
+    app = create_app(
+        config,
+        appender=counted,
+        decisions=decisions,
+        sources=Sources(rules=lambda: in_force),
+        redis=lambda: connect(asked.redis_url, PATIENCE_SECONDS),
+    )
     bound = bind("127.0.0.1", 0)
     serve(app, bound, None, lambda: _say(url=url_of(bound, None)))
     _say(recorded=None if asked.kafka else counted.records)
