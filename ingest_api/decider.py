@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +44,9 @@ from scoring.rules.outcome import Outcome
 from scoring.rules.recorded import Request, digested, record_of
 from scoring.rules.watchlist_desk import ListDesk
 
+log = logging.getLogger("ingest.decisions")
 _RETRY_SECONDS: Final = 1
+_QUIET_SECONDS: Final = 10.0
 _NO_LISTS: Final = NoLists()
 _COUNTED: Final = frozenset(("match", "error"))
 _AHEAD: Final = Uncounted("ahead", "its time lies ahead of our clock")
@@ -153,6 +156,7 @@ class Decider:
         self._keys = keys
         self._metrics = metrics
         self._max_skew = max_skew_ms
+        self._quiet_until = 0.0
 
     async def answer(self, merchant: str, asked: Asked, now_ms: int, trace: Trace) -> bytes:
         """Return the answer as JSON; ApiError 409 or 503."""
@@ -303,6 +307,9 @@ class Decider:
         outcome, request = case.outcome, case.request
         seconds = time.perf_counter() - request.started
         self._metrics.decided(outcome.decision, outcome.by, outcome.degraded, seconds)
+        if outcome.degraded and time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _QUIET_SECONDS
+            log.warning("decisions are made without %s; this is said every ten seconds", ", ".join(outcome.degraded))
         live = [one for one in outcome.trace if one.status in _COUNTED and not one.shadow]
         if live:
             matched = [(one.scope, one.rule) for one in live if one.status == "match"]

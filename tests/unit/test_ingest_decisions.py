@@ -405,5 +405,6 @@ async def test_nothing_of_an_event_is_in_records_logs_or_redis(
             await s.post(payment(event_id="b", entities=person, data=data))
             kept = b"".join(value for _, value in s.tier.decisions.records) + b"".join(s.tier.redis.values.values())
     said = told + kept.decode("latin-1") + caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    assert caplog.text.count("decisions are made without history, answers") == 1
     for secret in ("jane.doe", "4111", "1234567", "DE8937"):
         assert secret not in said
