@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from hypothesis import given
@@ -117,3 +118,31 @@ def test_what_is_too_deep_too_long_or_too_much_is_not_read() -> None:
     long = redact_json(["x" * LONGEST] * (MOST_CHARACTERS // LONGEST + 3))
     assert long.value.count(NOT_READ) == 3
     assert redact_json(["\ud800", float("nan"), 10**40]).value == [NOT_READ] * 3
+
+
+def test_what_was_seen_before_changes_nothing() -> None:
+    names = {f"name {n} {'x' * 200}": n for n in range(400)}
+    first = redact_json(names).value
+    for name in names:
+        redact_json({name: 0})
+    assert redact_json(names).value == first and any(is_mark(name) for name in first)
+
+
+def test_the_largest_and_worst_event_takes_bounded_time() -> None:
+    mixed = [
+        *(f"{n}{n + 1}{n + 2}7" for n in range(5)),
+        *(f"x{n} 41{n}1" for n in range(5)),
+        *("4121 y" for _ in range(6)),
+    ]
+    worst: tuple[Any, ...] = (
+        [list(mixed) for _ in range(250)],
+        ["&#52;" * 800] * 16,
+        ["%25" * 1_360] * 16,
+        ["4111-" * 800] * 16,
+        {f"token_{n}": f"abc{n}def" for n in range(4_000)},
+        [10**15 + n for n in range(4_000)],
+    )
+    for value in worst:
+        began = time.process_time()
+        redact_json(value)
+        assert time.process_time() - began < 2.0  # of a busy machine; the worst took 0.2 s
