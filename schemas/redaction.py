@@ -34,6 +34,7 @@ _MARK: Final = re.compile(r"\[(?:not read|[a-z_]+)\](?:#[0-9]+)?\Z")
 _SHORTEST: Final = 5  # characters that can be anything by themselves
 _LEAST_NUMBER: Final = 10**11  # whole numbers that can be anything by themselves
 _MOST_NUMBER: Final = 10**19
+_EXACT: Final = 2**53  # whole numbers that a double holds
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # Names of members that may say what a value is, which by itself would be any number or word.
 _TELLING: Final = re.compile(
@@ -165,9 +166,10 @@ class _Redaction:
         size = abs(whole)
         if whole != value or (size < _LEAST_NUMBER and not (_telling(name) or _telling(above))):
             return
+        if isinstance(value, int) if size >= _MOST_NUMBER else isinstance(value, float) and size > _EXACT:
+            self._mark(holder, step, path, NOT_READ)  # of a rounded number the check digit tells nothing
+            return
         if size >= _MOST_NUMBER:
-            if isinstance(value, int):
-                self._mark(holder, step, path, NOT_READ)
             return
         self._look_at(_Suspect(str(size), holder, step, path), name, above, piece=False)
 
