@@ -166,10 +166,11 @@ class _Redaction:
         size = abs(whole)
         if whole != value or (size < _LEAST_NUMBER and not (_telling(name) or _telling(above))):
             return
-        if isinstance(value, int) if size >= _MOST_NUMBER else isinstance(value, float) and size > _EXACT:
-            self._mark(holder, step, path, NOT_READ)  # of a rounded number the check digit tells nothing
+        large, exact = size >= _MOST_NUMBER, isinstance(value, int)
+        if large == exact and (large or size > _EXACT):  # of a rounded number the check digit tells nothing
+            self._mark(holder, step, path, NOT_READ)
             return
-        if size >= _MOST_NUMBER:
+        if large:
             return
         self._look_at(_Suspect(str(size), holder, step, path), name, above, piece=False)
 
