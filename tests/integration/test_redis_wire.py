@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 
 from ingest_api.redis_link import RedisAway, RedisLink, connect
 from ingest_api.redis_wire import RedisWire
@@ -45,7 +46,7 @@ async def test_credentials_and_database_of_the_url_hold(server: Valkey) -> None:
     link = RedisLink(connect(f"redis://writer:secret@{at}/3"))
     assert await link.send(("ACL", "WHOAMI"), ("SET", "here", "x")) == [b"writer", b"OK"]
     await link.close()
-    with server.client(db=3) as client:
+    with Redis.from_url(f"redis://{at}/3") as client:
         assert client.get("here") == b"x"
     wrong = RedisLink(connect(f"redis://writer:wrong@{at}/3"))
     with pytest.raises(RedisAway):
