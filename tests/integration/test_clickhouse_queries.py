@@ -22,8 +22,13 @@ ROWS = 30
 
 def queries() -> list[str]:
     """Return the statements of the page's SQL, with placeholders filled in and no bound on the time."""
-    (block,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.S)
-    filled = block.replace("0193…", "00").replace("goose-…", "shadow-1").replace("INTERVAL 1 DAY", "INTERVAL 20 YEAR")
+    blocks = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    filled = (
+        "".join(blocks)
+        .replace("0193…", "00")
+        .replace("goose-…", "shadow-1")
+        .replace("INTERVAL 1 DAY", "INTERVAL 20 YEAR")
+    )
     return [query.strip() for query in filled.split(";") if query.strip()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,8 +16,14 @@ BUNDLE = AGENT / "bundle"
 def npm(*command: str) -> str:
     """Run a command of the agent's project; what it printed is shown where it fails."""
     ran = subprocess.run(["npm", *command], cwd=AGENT, capture_output=True, text=True, timeout=240, check=False)
-    assert ran.returncode == 0, f"npm {' '.join(command)}\n{ran.stdout[-8_000:]}\n{ran.stderr[-2_000:]}"
+    assert ran.returncode == 0, f"npm {' '.join(command)}\n{told(ran.stdout)}\n{ran.stderr[-2_000:]}"
     return ran.stdout
+
+
+def told(printed: str) -> str:
+    """Return what the agent's tests say of those that failed, or else the end of what was printed."""
+    failed = re.findall(r"^not ok .*?^  \.\.\.$", printed, re.M | re.S)
+    return "\n".join(failed)[-8_000:] or printed[-8_000:]
 
 
 def test_the_agents_own_tests_pass() -> None:

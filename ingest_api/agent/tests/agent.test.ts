@@ -360,7 +360,7 @@ test("packing is used where the server asks for it", async () => {
   await fake.advance(100);
   parked.log(clicked, 1);
   await fake.advance(2_000);
-  for (let wait = 0; wait < 100 && server.calls.length < 2; wait++) {
+  for (let wait = 0; wait < 2_000 && server.calls.length < 2; wait++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
     await fake.quiet();
   }

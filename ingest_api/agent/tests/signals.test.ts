@@ -97,7 +97,10 @@ test("every signal of the catalogue is asked for by a collector, under its own k
     makeScheduler(() => false),
     () => firsts++,
   );
-  await new Promise((resolve) => setTimeout(resolve, 50)); // the loudspeakers come last, and nobody waits for them
+  const missing = () => catalogue.some((name) => !asked.names.has(name) && !OF_OTHERS.includes(name));
+  for (let wait = 0; wait < 1_000 && missing(); wait++) {
+    await new Promise((resolve) => setTimeout(resolve, 10)); // the loudspeakers come last, and nobody waits for them
+  }
   leave();
   assert.deepEqual(
     catalogue.filter((name) => !asked.names.has(name)),
