@@ -75,7 +75,11 @@ class HistoryKeys:
         """Return a value of a member; None where it was kept under another key or was damaged."""
         if not layout.kinds[place]:
             return float(layout.unpack(member)[place])
-        return self._plain(merchant, cipher_of(layout, member, place))
+        return self.text(merchant, cipher_of(layout, member, place))
+
+    def text(self, merchant: str, cipher: bytes) -> str | None:
+        """Return a text of its cipher; None where it was kept under another key or was damaged."""
+        return self._plain(merchant, cipher)
 
     def _decrypt(self, merchant: str, cipher: bytes) -> str | None:
         try:

@@ -31,7 +31,10 @@ class Question(NamedTuple):
 
 
 class Questions:
-    """All questions to one set that see the same: one event's, to one stream of one entity."""
+    """All questions to one set that see the same: one event's, to one stream of one entity.
+
+    ``range``: how far back members are asked for, 0 where they are not; ``simple``: that is all, by one command.
+    """
 
     def __init__(self, asked: Sequence[Question]) -> None:
         self.asked = tuple(asked)
@@ -44,15 +47,15 @@ class Questions:
         self.range = max(ranges)
         self._counts = tuple(sorted(over for over in counts if over > self.range))
         self._newest = max(newest) if max(newest) > self.range else 0
-        self._simple = not self._counts and not self._newest
-        self.commands = 1 if self._simple else 3 + bool(self.range) + len(self._counts) + bool(self._newest)
+        self.simple = not self._counts and not self._newest
+        self.commands = 1 if self.simple else 3 + bool(self.range) + len(self._counts) + bool(self._newest)
 
     def sent(self, key: bytes, at: int, own: bytes) -> tuple[Command, ...]:
         """Return what asks all of it. A range brings with it what is later, and last of all the floor."""
         found: list[Command] = []
         if self.range:
             found.append((b"ZRANGEBYSCORE", key, _after(at - self.range), b"+inf", b"WITHSCORES"))
-            if self._simple:
+            if self.simple:
                 return (found[0],)
         found += [(b"ZCOUNT", key, _after(at - over), at) for over in self._counts]
         if self._newest:
@@ -62,7 +65,7 @@ class Questions:
 
     def seen(self, replies: Sequence[Any], at: int, own: bytes) -> Seen:
         """Return what the event sees of the set, of one reply for each command."""
-        if self._simple:
+        if self.simple:
             return Seen(replies[0], at, own)
         parts = list(replies[-1])
         floor, of_own = parts.pop()
