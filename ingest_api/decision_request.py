@@ -12,7 +12,7 @@ import msgspec
 
 from ingest_api.errors import ApiError, Code
 from schemas.envelope import EVENT_TYPE_FORM
-from schemas.personal_data import ID_KINDS, find_personal_data
+from schemas.redaction import holds_in_id
 from scoring.rules.answers import LONGEST_TEXT
 from scoring.rules.evaluate import Happening
 
@@ -129,7 +129,7 @@ def _sentence(error: Exception) -> str:
 
 def _wrong(read: _Body, at: int | None) -> str | None:
     """Return the field that is not as documented."""
-    if not _EVENT_ID.fullmatch(read.event_id) or find_personal_data(read.event_id, ID_KINDS) is not None:
+    if not _EVENT_ID.fullmatch(read.event_id) or holds_in_id(read.event_id):
         return "event_id"
     if not read.event_type or not _EVENT_TYPE.fullmatch(read.event_type):
         return "event_type"

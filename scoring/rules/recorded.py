@@ -12,12 +12,14 @@ from typing import Any, Final, NamedTuple
 
 from schemas.decision_record import DecisionRecord, Limits, RuleSaid, ShadowSaid, SignalSeen
 from schemas.redaction import NOT_READ, holds_in_id, pointer, redact_json
+from scoring.rules.answers import LONGEST_TEXT
 from scoring.rules.evaluate import Judgement
 from scoring.rules.history_keys import HistoryKeys
 from scoring.rules.outcome import Outcome
 from scoring.rules.program import Happening, entity_text
 
 ENTITIES: Final = "entities"
+_DIGESTS: Final = 8_192
 _KINDS: Final = 4_096  # kinds of entities whose names were looked at
 _TOLD: Final = frozenset(("match", "error", "snoozed"))
 
@@ -85,6 +87,7 @@ def _shadow(outcome: Outcome) -> ShadowSaid:
     return ShadowSaid(outcome.rulesets, outcome.decision, outcome.by, outcome.score, outcome.matched, errors)
 
 
+@lru_cache(_DIGESTS)
 def entity_digest(keys: HistoryKeys, merchant: str, entity: str) -> str:
     """Return the 22 characters that stand for an entity of a merchant."""
     return keys.entity(merchant, entity).partition(b"{")[2][:-1].decode()
@@ -98,6 +101,9 @@ def digested(entities: Any, keys: HistoryKeys, merchant: str) -> tuple[dict[str,
     hidden: list[str] = []
     for kind, value in entities.items():
         name = _kind(str(kind), found)
+        if type(value) is str and 0 < len(value) <= LONGEST_TEXT:  # as most are
+            found[name] = entity_digest(keys, merchant, value)
+            continue
         many = value if isinstance(value, list) else [value]
         made = [_digest(one, keys, merchant) for one in many]
         hidden += [pointer((ENTITIES, name)) for one in made if one == NOT_READ][:1]
