@@ -39,6 +39,7 @@ def record_of(
     known: Judgement,
     *,
     keys: HistoryKeys,
+    told: tuple[RuleSaid, ...] | None = None,
     decided: tuple[str, str] | None = None,
     shadows: Sequence[Outcome] = (),
     limits: Limits | None = None,
@@ -47,7 +48,8 @@ def record_of(
 ) -> DecisionRecord:
     """Return the record of a decision. ``known``: what the rules were told of the session.
 
-    ``decided``: decision and by what, where that is not the outcome's: a policy decides for what was degraded.
+    ``told``: what ``told_of`` says of it, where that is known already. ``decided``: decision and by what, where
+    that is not the outcome's: a policy decides for what was degraded.
     """
     merchant, happening = request.merchant, request.happening
     entities, hidden = digested(happening.event.get(ENTITIES), keys, merchant)
@@ -71,7 +73,7 @@ def record_of(
         matched=outcome.matched,
         tags=outcome.tags,
         alerts=outcome.alerts,
-        trace=tuple([RuleSaid(*traced) for traced in outcome.trace if traced.status in _TOLD]),
+        trace=told_of(outcome) if told is None else told,
         stopped_by=outcome.stopped_by,
         rulesets=outcome.rulesets,
         shadows=tuple([_shadow(shadow) for shadow in shadows]),
@@ -80,6 +82,11 @@ def record_of(
         limits=limits,
         microseconds=microseconds,
     )
+
+
+def told_of(outcome: Outcome) -> tuple[RuleSaid, ...]:
+    """Return the rules that said something: that matched, erred or were snoozed."""
+    return tuple([RuleSaid(*traced) for traced in outcome.trace if traced.status in _TOLD])
 
 
 def _shadow(outcome: Outcome) -> ShadowSaid:
