@@ -54,12 +54,12 @@ class Questions:
         """Return what asks all of it. A range brings with it what is later, and last of all the floor."""
         found: list[Command] = []
         if self.range:
-            found.append((b"ZRANGEBYSCORE", key, _after(at - self.range), b"+inf", b"WITHSCORES"))
+            found.append(range_command(key, after(at - self.range)))
             if self.simple:
                 return (found[0],)
-        found += [(b"ZCOUNT", key, _after(at - over), at) for over in self._counts]
+        found += [(b"ZCOUNT", key, after(at - over), at) for over in self._counts]
         if self._newest:
-            low = _after(at - self._newest)
+            low = after(at - self._newest)
             found.append((b"ZREVRANGEBYSCORE", key, at, low, b"WITHSCORES", b"LIMIT", 0, 2))
         return ((b"MULTI",), *found, (b"ZMSCORE", key, b"floor", own), (b"EXEC",))
 
@@ -135,5 +135,11 @@ class Reader(NamedTuple):
         return seen.at - asked.over < floor
 
 
-def _after(time: int) -> bytes:
+def range_command(key: bytes, low: bytes) -> Command:
+    """Return what asks for members from a time on, what is later than the event and the floor among them."""
+    return b"ZRANGEBYSCORE", key, low, b"+inf", b"WITHSCORES"
+
+
+def after(time: int) -> bytes:
+    """Return how a range says that it begins behind a time."""
     return b"(%d" % max(time, 0)  # below 0 are the ids of events with a value

@@ -13,7 +13,7 @@ from typing import Any, Final
 from scoring.rules.history_keys import LAST_TIME, HistoryKeys, fault_of
 from scoring.rules.history_members import Layout, layout_of
 from scoring.rules.history_seen import Seen
-from scoring.rules.history_sets import Command, Question, Questions, Reader
+from scoring.rules.history_sets import Command, Question, Questions, Reader, after, range_command
 from scoring.rules.recall_columns import Part, Plan, Read, Times, generated, planned
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.view import Asked, View
@@ -175,6 +175,7 @@ class Recall:
             together.setdefault((operand.of, shared, operand.catalogue.dedupe), []).append((place, one))
         self.windows = (*sorted({one.operand.over for one in asked}, reverse=True), 0)
         self._sets = tuple(_Set(some, self.windows) for some in together.values())
+        self._ranges = {one.questions.range for one in self._sets}
         self._count = len(asked)
         self._ends: dict[Reader, list[bytes]] = {}  # how the sets' keys end
 
@@ -186,14 +187,19 @@ class Recall:
         at = view.happening.at
         keys, merchant = reader
         fault = fault_of(at)
+        same, lows = keys.id(view.happening.id), {over: after(at - over) for over in self._ranges}
         for one, end in zip(self._sets, self._ends.get(reader) or self._named(reader), strict=True):
             entity = view.entity(one.of)
             if fault is not None or not isinstance(entity, str):
                 for place in one.places:
                     found[place] = NOT_ASKED if isinstance(entity, str) else entity
                 continue
-            own = keys.id(view.dedupe(one.catalogue))
-            commands += one.questions.sent(keys.entity(merchant, entity) + end, at, own)
+            own = same if one.catalogue.dedupe is None else keys.id(view.dedupe(one.catalogue))
+            key = keys.entity(merchant, entity) + end
+            if one.questions.simple:
+                commands.append(range_command(key, lows[one.questions.range]))
+            else:
+                commands += one.questions.sent(key, at, own)
             waiting.append((one, own, entity))
         return Recalling(tuple(commands), found, waiting, view, reader, self.windows)
 

@@ -18,6 +18,7 @@ from scoring.rules.history_keys import HistoryKeys
 from scoring.rules.history_members import ID, NUMBER, TEXT, Layout
 
 _LENGTH: Final = struct.Struct(">H")
+_VALUE: Final = 8
 Times = Sequence[bytes] | Sequence[int]
 _OF_NUMBERS: Final[Mapping[Function, str]] = {
     "sum": "fsum({values})",
@@ -54,9 +55,10 @@ class Plan(NamedTuple):
     others: Sequence[int]  # questions that are read one by one
     unpack: Callable[[bytes], tuple[Any, ...]]  # of a member: its head, then values of some columns
     places: Mapping[int, int]  # by column: which of what is unpacked it is
-    ciphers: Mapping[int, int]  # by column: which of the layout's values it is
+    texts: Mapping[int, int]  # by column: which of a member's texts it is
+    marks: Sequence[int]  # where the first bytes of each text are in a member
     layout: Layout
-    text: Callable[[str, bytes], str | None]  # of merchant and cipher
+    opened: Callable[[str, bytes], str | None]  # of merchant and cipher
 
 
 Read = Callable[[Plan, Sequence[bytes], Times, Sequence[Any], int, str, list[Any]], bool]
@@ -74,7 +76,10 @@ def planned(
     forms = ["8x" if place not in asked else "8s" if kind else "d" for place, kind in enumerate(layout.kinds)]
     unpack = struct.Struct(f">{ID}x{len(layout.head)}s{''.join(forms)}").unpack_from
     places = {column: asked.index(place) + 1 for column, place in columns.items()}
-    return Plan(read, others, unpack, places, columns, layout, keys.text)
+    texts = {column: sum(layout.kinds[:place]) for column, place in columns.items() if layout.kinds[place]}
+    first = ID + len(layout.head)
+    marks = [first + _VALUE * place for place, kind in enumerate(layout.kinds) if kind]
+    return Plan(read, others, unpack, places, texts, marks, layout, keys.text)
 
 
 def generated(parts: Sequence[Part]) -> Read:
@@ -88,7 +93,7 @@ def generated(parts: Sequence[Part]) -> Read:
 def columns_of(plan: Plan, names: Sequence[bytes]) -> tuple[tuple[Any, ...], ...] | None:
     """Return heads and columns of members, None where not all are of the layout."""
     try:
-        columns = tuple(zip(*map(plan.unpack, names), strict=True))
+        columns = tuple(zip(*map(plan.unpack, names)))  # noqa: B905 # all are as long
     except struct.error:  # too short for it
         return None
     head = plan.layout.head
@@ -97,16 +102,12 @@ def columns_of(plan: Plan, names: Sequence[bytes]) -> tuple[tuple[Any, ...], ...
 
 
 def texts_of(plan: Plan, member: bytes) -> list[bytes]:
-    """Return the ciphers of a member, by place: the first bytes, then what is kept of each behind its length."""
-    layout, found = plan.layout, []
-    first, end = ID + len(layout.head), layout.rest
-    for kind in layout.kinds:
-        begin = end
-        if kind:
-            begin += _LENGTH.size
-            end = begin + _LENGTH.unpack_from(member, begin - _LENGTH.size)[0]
-        found.append(member[first : first + 8] + member[begin:end])
-        first += 8
+    """Return the ciphers of a member's texts: the first bytes of each, then what is kept behind its length."""
+    end, found, length = plan.layout.rest, [], _LENGTH.unpack_from
+    for mark in plan.marks:
+        begin = end + _LENGTH.size
+        end = begin + length(member, end)[0]
+        found.append(member[mark : mark + _VALUE] + member[begin:end])
     return found
 
 
@@ -126,7 +127,7 @@ class _Writer:
             said = f"at - int(times[-1]) if {size} else None"
         elif part.function == "last" and part.kind == TEXT:
             self._once(f"texts{part.window}", f"texts_of(plan, names[-1]) if {size} else ()")
-            said = f"text(merchant, texts{part.window}[ciphers[{part.column}]]) if {size} else None"
+            said = f"opened(merchant, texts{part.window}[texts[{part.column}]]) if {size} else None"
         else:
             values = self._values(part.column, part.window)
             said = _OF_NUMBERS[part.function].format(values=values, size=size)
@@ -156,7 +157,7 @@ class _Writer:
             "columns = columns_of(plan, names)",
             "if columns is None: return False",
             "size = len(names)",
-            "places, ciphers, text = plan.places, plan.ciphers, plan.text",
+            "places, texts, opened = plan.places, plan.texts, plan.opened",
             *self._lines,
             "return True",
         ]
