@@ -72,7 +72,8 @@ class Engine:
     def plan(self, merchant: str, happening: Happening) -> Plan:
         """Return what must be asked to judge an event, and what it writes."""
         program = self.program(merchant, happening.event_type)
-        return Plan(program, View(happening, program.walk(happening.event)))
+        seen, row = program.walk(happening.event)
+        return Plan(program, View(happening, seen), row)
 
 
 def _programs(joined: Joined, before: Programs | None) -> Programs:
@@ -80,15 +81,20 @@ def _programs(joined: Joined, before: Programs | None) -> Programs:
 
 
 class Plan:
-    """One event on its way: ``queries``, ``memberships`` and ``entities`` are to be answered, each once."""
+    """One event on its way: ``queries``, ``memberships`` and ``entities`` are to be answered, each once.
 
-    def __init__(self, program: Program, view: View) -> None:
+    ``row``: what ``program.walk`` gave of the event, where that is to be seen as it is.
+    """
+
+    def __init__(self, program: Program, view: View, row: list[Any] | None = None) -> None:
         self._program = program
         self._view = view
-        self._row: list[Any] = [None] * len(program.operands)
-        look = view.look
-        for slot, operand in program.fields:
-            self._row[slot] = multiplied(look(operand.selector), operand.times)
+        fields = program.other_fields
+        if row is None:
+            row, fields = [None] * len(program.operands), program.fields
+        for slot, operand in fields:
+            row[slot] = multiplied(view.look(operand.selector), operand.times)
+        self._row = row
 
     @cached_property
     def _history(self) -> list[tuple[Asked, Query | Fault | None]]:
@@ -170,8 +176,8 @@ class Plan:
             for slot, times in self._program.scores:
                 row[slot] = multiplied(known.score, times)
         if known.signals:
-            for slot, operand in self._program.signals:
-                row[slot] = of_signal(operand, known.signals)
+            for slot, signal in self._program.signals:
+                row[slot] = of_signal(signal, known.signals)
         return row
 
     def _fill_history(self, row: list[Any], answers: Answers, run: _Run) -> None:

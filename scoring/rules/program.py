@@ -16,7 +16,7 @@ from scoring.rules.document import (
     SignalOperand,
 )
 from scoring.rules.outcome import Reason, Traced
-from scoring.rules.paths import walker
+from scoring.rules.paths import plain_paths, walker
 from scoring.rules.recall import Recall
 from scoring.rules.remember import Remember
 from scoring.rules.ruleset import Joined, Scoped
@@ -77,7 +77,10 @@ class Program:
         self.remember = Remember(self.written)
         self.nothing = tuple(ready.off or ready.no_match for ready in self.rules)  # what is said where no rule matches
         self.judge = generated([None if ready.off else ready.scoped.rule.when for ready in self.rules], self.slot)
-        self.walk = walker(self._selectors())
+        paths = plain_paths(self._selectors())
+        plain = {slot: one.selector for slot, one in self.fields if one.times == 1 and one.selector in paths}
+        self.walk = walker(paths, plain, len(self.operands))
+        self.other_fields = tuple((slot, one) for slot, one in self.fields if slot not in plain)
 
     def _selectors(self) -> Iterator[str]:
         """Give the texts of the selectors that are run for most events."""

@@ -117,30 +117,32 @@ class Remember:
         entities: dict[str, list[SetWrite]] = {}
         unfit: dict[str, str] = {}
         ahead: list[str] = []
-        own = view.happening.at
-        for one, end, arguments, shape in prepared.sets(coded):
-            entity = view.entity(one.entity)
+        happening = view.happening
+        name = keys.id(happening.id)
+        for one, selector, time, end, arguments, shape in prepared.sets(coded):
+            entity = view.entity(selector)
             if entity is None:
                 continue
-            at = own if one.time is None else time_of(view.look(one.time))
+            at = happening.at if time is None else time_of(view.look(time))
             if not isinstance(entity, str) or at is None:
                 _say(view, one.catalogues, unfit)
                 continue
             key = keys.entity(merchant, entity) + end
-            name = keys.id(view.dedupe(one.catalogues[0]))
             if shape is not None:
-                names: Sequence[str] = shape.names
-                content = shape.payload(fixed, rest)
+                write = SetWrite(key, (name, shape.payload(fixed, rest), at, *arguments), shape.names)
             else:
-                member = Member(key, name, at)
+                member = Member(key, keys.id(view.dedupe(one.catalogues[0])), at)
+                member.window = one.window
                 _fill(member, view, one.catalogues, reader, unfit)
-                names, content = member.names, payload(member.values.items())
-            if not names:
+                write = member.written(limits)
+            if not write.names:
                 continue
             if at > latest:
-                ahead += names
+                ahead += write.names
+            elif entity in entities:
+                entities[entity].append(write)
             else:
-                entities.setdefault(entity, []).append(SetWrite(key, (name, content, at, *arguments), names))
+                entities[entity] = [write]
         return Remembering(list(entities.values()), unfit, ahead)
 
     def _prepare(self, reader: Reader, limits: HistoryLimits) -> _Prepared:
@@ -153,8 +155,15 @@ class Remember:
         return found
 
 
-_Ready = tuple[_Set, bytes, tuple[bytes, ...], _SetShape | None]
-"""A set, how its keys end, what the script is told of it, and how it is written; None: catalogue by catalogue."""
+class _Ready(NamedTuple):
+    """How a set is written, of values of known kinds."""
+
+    set: _Set
+    entity: str
+    time: str | None
+    end: bytes  # of its keys
+    arguments: tuple[bytes, ...]  # what the script is told of it
+    shape: _SetShape | None  # None: catalogue by catalogue
 
 
 class _Prepared:
@@ -199,7 +208,10 @@ class _Prepared:
         if found is None:
             if len(self._shapes) >= _SHAPES:
                 self._shapes.clear()
-            found = [(*one, self._shape(one[0], coded.kinds)) for one in self._sets]
+            found = [
+                _Ready(one, one.entity, one.time, end, arguments, self._shape(one, coded.kinds))
+                for one, end, arguments in self._sets
+            ]
             self._shapes[coded.kinds] = found
         return found
 
