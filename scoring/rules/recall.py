@@ -22,6 +22,8 @@ NOT_ASKED: Final = Fault("the history could not be asked")
 _PLANS: Final = 1_024
 _FUNCTIONS: Final = 64
 """Of one set: they differ by which catalogues have values, and whether these are texts."""
+_MOST_GENERATED: Final = 200
+"""Questions to one set: what has more takes too long to generate, the others are read one by one."""
 _LATE: Final = 10**13
 _EARLY: Final = 10**12
 _DIGITS: Final = 13
@@ -93,13 +95,13 @@ class _Set:
 
     def _generated(self, kinds: Sequence[int | None]) -> tuple[Read, list[int]]:
         """Return what reads members whose values are of such kinds, and what it does not answer."""
-        parts = []
+        parts: list[tuple[int, Part]] = []
         for number in self._of_members:
             catalogue, function, _ = self.questions.asked[number]
             column = self._columns[catalogue]
             part = Part(function, column, kinds[column], self._windows[number], self.places[number])
             every = part.kind is not None or (catalogue.stream and not catalogue.value)
-            if every and part.known():
+            if every and part.known() and len(parts) < _MOST_GENERATED:
                 parts.append((number, part))
         said = {number for number, _ in parts}
         return generated([part for _, part in parts]), [number for number in self.all if number not in said]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoring.rules import recall
 from scoring.rules.evaluate import Engine, Happening
 from scoring.rules.history_keys import LAST_TIME
 from scoring.rules.history_members import payload
+from scoring.rules.history_sets import Reader
 from scoring.rules.recall import Recalling
 from scoring.rules.ruleset import Rulebook
 from scoring.rules.selector_tokens import Fault
@@ -35,7 +38,7 @@ ASKED = st.lists(
 EDGES = (HOUR, 10**12 - 1, 10**12 + HOUR, 10**12 + 2 * HOUR, NOON, 10**13 - 1, 10**13, 10**13 + HOUR, LAST_TIME)
 NUMBERS = st.sampled_from([0.0, 1.0, -2.5, 1e300, 0.1, 0.1, 7.0])
 TEXTS = st.sampled_from(["", "ID", "SG", "Singapore", "ü" * 40])
-SHAPES = st.fixed_dictionaries(
+SHAPES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {}, optional={"amounts": st.just(NUMBERS), "places": st.sampled_from([TEXTS, NUMBERS]), "items": st.just(TEXTS)}
 )
 BACK = st.sampled_from([-HOUR, -1, 0, 0, 1, 599_999, 600_000, 600_001, HOUR - 1, HOUR, 2 * HOUR - 1, 2 * HOUR])
@@ -59,7 +62,7 @@ def engine_of(asked: list[tuple[str, str, str, bool]]) -> Engine:
     rules = []
     for number, (name, function, over, includes) in enumerate(asked):
         known = function if "value" in CATALOGUES[name] or function == "since" else "count"
-        then = {"last": {"exists": True}, "since": {"lt": "1m"}}.get(known, {"gt": 0})
+        then: dict[str, Any] = {"last": {"exists": True}, "since": {"lt": "1m"}}.get(known, {"gt": 0})
         operand = {known: name, "over": over} | ({"include_self": True} if includes else {}) | then
         rules.append({"id": f"rule-{number}", "when": operand, "actions": ["review"]})
     return Engine(Rulebook(ruleset({"catalogues": CATALOGUES, "rules": rules})))
@@ -103,9 +106,7 @@ def replies_to(commands: Any, members: list[tuple[int, bytes]], at: int, own: by
     return [*[b"OK"] * (len(commands) - 1), found] if len(commands) > 1 else found
 
 
-@given(ASKED, st.sampled_from(EDGES), st.data())
-@settings(max_examples=150, deadline=None)
-def test_all_at_once_is_as_one_by_one(asked: list[tuple[str, str, str, bool]], at: int, data: st.DataObject) -> None:
+def compared(asked: list[tuple[str, str, str, bool]], at: int, data: st.DataObject) -> None:
     engine = engine_of(asked)
     event = {"entities": {"user": "u1"}, "data": data.draw(st.sampled_from([{}, {"amount": 3, "place": "ID"}]))}
     program = engine.program("shop", "payment")
@@ -115,3 +116,35 @@ def test_all_at_once_is_as_one_by_one(asked: list[tuple[str, str, str, bool]], a
         replies = replies_to(recalling.commands, kept, at, KEYS.id("own"), data.draw(st.booleans()))
         expected, found = plain(recalling, replies, at), recalling.read(replies)
         assert [(type(one), one) for one in found] == [(type(one), one) for one in expected]
+
+
+@given(ASKED, st.sampled_from(EDGES), st.data())
+@settings(max_examples=150, deadline=None)
+def test_all_at_once_is_as_one_by_one(asked: list[tuple[str, str, str, bool]], at: int, data: st.DataObject) -> None:
+    compared(asked, at, data)
+
+
+@given(ASKED, st.sampled_from([("_FUNCTIONS", 1), ("_MOST_GENERATED", 2), ("_PLANS", 1)]), st.data())
+@settings(max_examples=40, deadline=None)
+def test_bounds_change_no_answer(
+    asked: list[tuple[str, str, str, bool]], bound: tuple[str, int], data: st.DataObject
+) -> None:
+    with mock.patch.object(recall, *bound):
+        compared(asked, NOON, data)
+
+
+def test_members_of_one_layout_are_read_at_once() -> None:
+    names = {one.name.id: one.name for one in engine_of([]).program("shop", "payment").written}
+    engine = engine_of(
+        [("amounts", "sum", "1h", False), ("places", "last", "1h", False), ("orders", "count", "1h", False)]
+    )
+    recalling = engine.plan("shop", Happening({"entities": {"user": "u1"}}, "payment", "own", NOON)).recall(
+        KEYS, "shop"
+    )
+    values = [
+        (KEYS.slot("shop", names["amounts"]), KEYS.value("shop", 2)),
+        (KEYS.slot("shop", names["places"]), KEYS.value("shop", "ID")),
+    ]
+    kept = [(NOON - back, KEYS.id(f"event {back}") + payload(values)) for back in (HOUR, HOUR - 1, 0)]
+    with mock.patch.object(Reader, "value", side_effect=AssertionError("read one by one")):
+        assert recalling.read(replies_to(recalling.commands, kept, NOON, b"", nested=False)) == [4.0, "ID", 2]
