@@ -62,7 +62,8 @@ def engine_of(asked: list[tuple[str, str, str, bool]]) -> Engine:
     rules = []
     for number, (name, function, over, includes) in enumerate(asked):
         known = function if "value" in CATALOGUES[name] or function == "since" else "count"
-        then: dict[str, Any] = {"last": {"exists": True}, "since": {"lt": "1m"}}.get(known, {"gt": 0})
+        ends: dict[str, dict[str, Any]] = {"last": {"exists": True}, "since": {"lt": "1m"}}
+        then = ends.get(known, {"gt": 0})
         operand = {known: name, "over": over} | ({"include_self": True} if includes else {}) | then
         rules.append({"id": f"rule-{number}", "when": operand, "actions": ["review"]})
     return Engine(Rulebook(ruleset({"catalogues": CATALOGUES, "rules": rules})))
