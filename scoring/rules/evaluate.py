@@ -324,7 +324,8 @@ class _Run:
 
 def _once(several: list[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the texts of several rows, each once."""
-    return tuple(dict.fromkeys([one for some in several for one in some]))
+    found = [one for some in several for one in some]
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def _listed(by: DecidedBy, entity: Entity, entry: Entry) -> tuple[DecidedBy, Reason]:

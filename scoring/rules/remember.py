@@ -24,9 +24,9 @@ from scoring.rules.view import View
 
 _ABSENT: Final = 2  # a kind beside NUMBER and TEXT
 _UNFIT: Final = 3
-_MERCHANTS: Final = 256  # whose names are kept
-_SHAPES: Final = 256  # of one merchant
-_TEXTS: Final = 1_024  # of one merchant
+_MERCHANTS: Final = 128  # whose names are kept
+_SHAPES: Final = 32  # of one merchant
+_TEXTS: Final = 4_096  # of all merchants and programs
 _NOTHING_KEPT: Final = Kept(0.0)
 _NUMBERS: Final = (int, float, bool)
 
@@ -177,10 +177,10 @@ class _Prepared:
             (one, keys.catalogue(merchant, one.catalogues[0].name), limits.arguments(one.window)) for one in sets
         ]
         self._shapes: dict[tuple[int, ...], list[_Ready]] = {}
-        self._text = lru_cache(_TEXTS)(self._code_text)
 
     def code(self, view: View, texts: Sequence[str]) -> _Coded:
         """Return the values that selectors give."""
+        keys, merchant = self._reader
         kinds: list[int] = []
         fixed: list[Any] = []
         rest: list[bytes] = []
@@ -190,7 +190,7 @@ class _Prepared:
             if type(value) is str:
                 kind = _UNFIT
                 if len(value) <= LONGEST_TEXT:
-                    kind, (first, behind) = TEXT, self._text(value)
+                    kind, (first, behind) = TEXT, _text(keys, merchant, value)
             elif type(value) in _NUMBERS:
                 kind = _UNFIT
                 if -LARGEST_NUMBER <= value <= LARGEST_NUMBER:  # NaN is not
@@ -215,12 +215,6 @@ class _Prepared:
             self._shapes[coded.kinds] = found
         return found
 
-    def _code_text(self, value: str) -> tuple[bytes, bytes]:
-        kept = self._reader.keys.value(self._reader.merchant, value)
-        whole = payload([(bytes(4), kept)])
-        layout = layout_of(bytes(ID) + whole)
-        return whole[len(layout.head) : layout.rest - ID], whole[layout.rest - ID :]
-
     def _shape(self, one: _Set, kinds: tuple[int, ...]) -> _SetShape | None:
         if not one.catalogues[0].name.stream:
             return None  # whether there is a payload depends on the value
@@ -238,6 +232,14 @@ class _Prepared:
                 places[keys.slot(merchant, catalogue.name)] = place
         ordered = [places[slot] for slot in sorted(places)]
         return _SetShape(tuple(names), _payload_of(sorted(places), ordered, [kinds[place] for place in ordered]))
+
+
+@lru_cache(_TEXTS)
+def _text(keys: HistoryKeys, merchant: str, text: str) -> tuple[bytes, bytes]:
+    """Return what is kept of a text: its fixed part, and what is behind those of all values."""
+    whole = payload([(bytes(4), keys.value(merchant, text))])
+    layout = layout_of(bytes(ID) + whole)
+    return whole[len(layout.head) : layout.rest - ID], whole[layout.rest - ID :]
 
 
 def _payload_of(slots: Sequence[bytes], places: Sequence[int], kinds: Sequence[int]) -> Payload:
