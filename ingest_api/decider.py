@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ingest_api.checks import Reason, Record
-from ingest_api.decision_answer import Trace, Uncounted, answer_of, replayed
+from ingest_api.decision_answer import Event, Trace, Uncounted, answer_of, replayed
 from ingest_api.decision_metrics import DecisionMetrics
 from ingest_api.decision_request import Asked
 from ingest_api.decision_store import DecisionStore, Session, Settled, Taken
@@ -28,7 +28,7 @@ from ingest_api.delivery import Delivery
 from ingest_api.errors import ApiError, Code
 from ingest_api.redis_link import RedisAway
 from ingest_api.rule_history import RuleHistory
-from schemas.decision_record import DecisionRecord, Limits, encode_record, record_key
+from schemas.decision_record import DecisionRecord, Limits, RuleSaid, encode_record, record_key
 from schemas.redaction import redact_json
 from schemas.result import DECISIONS
 from scoring.policy import CurrentPolicies, FixedPolicies, Policy, decide
@@ -41,7 +41,7 @@ from scoring.rules.in_force import NO_RULES, CurrentRules, InForce
 from scoring.rules.lists import Lists, NoLists
 from scoring.rules.outage import settled as after_outage
 from scoring.rules.outcome import Outcome
-from scoring.rules.recorded import Request, digested, record_of
+from scoring.rules.recorded import Request, digested, record_of, told_of
 from scoring.rules.watchlist_desk import ListDesk
 
 log = logging.getLogger("ingest.decisions")
@@ -102,6 +102,7 @@ class _Case:
     limits: Limits | None
     policy: str
     outcome: Outcome
+    told: tuple[RuleSaid, ...]  # by the rules of the outcome
     shadows: Sequence[Outcome]
     writing: Writing
     uncounted: dict[str, Uncounted]  # catalogues that do not take the event
@@ -110,20 +111,15 @@ class _Case:
         """Return the answer and the record."""
         merchant, asked, now_ms, started, trace, in_force, _ = self.request
         happening = asked.happening
-        said = {
-            "event_id": happening.id,
-            "event_type": happening.event_type,
-            "occurred_at": happening.at,
-            "decided_at": now_ms,
-            "session_id": asked.session_id,
-        }
+        event = Event(happening.id, happening.event_type, happening.at, now_ms, asked.session_id)
         joined = in_force.live.program(merchant, happening.event_type).joined
-        answer = answer_of(said, self.outcome, joined, self.session, self.shadows, self.uncounted, trace)
+        answer = answer_of(event, self.outcome, self.told, joined, self.session, self.shadows, self.uncounted, trace)
         record = record_of(
             Request(merchant, happening, now_ms, asked.session_id or ""),
             self.outcome,
             self.known,
             keys=keys,
+            told=self.told,
             shadows=self.shadows,
             limits=self.limits,
             policy=self.policy,
@@ -218,7 +214,8 @@ class Decider:
         writing = Writing(self._history, self._keys, request.merchant, request.plans, latest)
         uncounted = {name: Uncounted("unfit", why) for name, why in writing.unfit.items()}
         uncounted.update(dict.fromkeys(writing.ahead, _AHEAD))
-        return _Case(request, found.session, known, limits, policies.digest, outcome, others, writing, uncounted)
+        told = told_of(outcome)
+        return _Case(request, found.session, known, limits, policies.digest, outcome, told, others, writing, uncounted)
 
     def _judgement(self, request: _Request, session: Session | None) -> tuple[Judgement, Limits | None]:
         """Return what rules may know of the session, and the thresholds that decide about its score."""
@@ -310,7 +307,7 @@ class Decider:
         if outcome.degraded and time.monotonic() >= self._quiet_until:
             self._quiet_until = time.monotonic() + _QUIET_SECONDS
             log.warning("decisions are made without %s; this is said every ten seconds", ", ".join(outcome.degraded))
-        live = [one for one in outcome.trace if one.status in _COUNTED and not one.shadow]
+        live = [one for one in case.told if one.status in _COUNTED and not one.shadow]
         if live:
             matched = [(one.scope, one.rule) for one in live if one.status == "match"]
             self._metrics.rules(matched, len(live) - len(matched))

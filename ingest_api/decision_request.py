@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +13,7 @@ import msgspec
 
 from ingest_api.errors import ApiError, Code
 from schemas.envelope import EVENT_TYPE_FORM
-from schemas.personal_data import ID_KINDS, find_personal_data
+from schemas.redaction import holds_in_id
 from scoring.rules.answers import LONGEST_TEXT
 from scoring.rules.evaluate import Happening
 
@@ -129,7 +130,7 @@ def _sentence(error: Exception) -> str:
 
 def _wrong(read: _Body, at: int | None) -> str | None:
     """Return the field that is not as documented."""
-    if not _EVENT_ID.fullmatch(read.event_id) or find_personal_data(read.event_id, ID_KINDS) is not None:
+    if not _EVENT_ID.fullmatch(read.event_id) or holds_in_id(read.event_id):
         return "event_id"
     if not read.event_type or not _EVENT_TYPE.fullmatch(read.event_type):
         return "event_type"
@@ -137,14 +138,21 @@ def _wrong(read: _Body, at: int | None) -> str | None:
         return "occurred_at"
     if read.session_id is not None and not _SESSION_ID.fullmatch(read.session_id):
         return "session_id"
-    if len(read.entities) > MAX_KINDS or not all(_fits(kind, value) for kind, value in read.entities.items()):
+    kinds = read.entities
+    if len(kinds) > MAX_KINDS or not (_are_kinds(tuple(kinds)) and all(map(_fits, kinds.values()))):
         return "entities"
     return None
 
 
-def _fits(kind: str, value: Name | list[Name] | None) -> bool:
-    if not _KIND.fullmatch(kind):
-        return False
+@lru_cache(512)
+def _are_kinds(names: tuple[str, ...]) -> bool:
+    """Return whether all of the names are well formed; a merchant's events have the same ones again and again."""
+    return all(map(_KIND.fullmatch, names))
+
+
+def _fits(value: Name | list[Name] | None) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT
     if isinstance(value, list):
         return len(value) <= MAX_OF_A_KIND and all(map(_is_short, value))
     return value is None or _is_short(value)

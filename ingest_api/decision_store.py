@@ -8,13 +8,13 @@ sent again goes on from there.
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ingest_api.deadlines import Deadlines
 from ingest_api.decision_request import DIGEST_BYTES
 from ingest_api.redis_link import Command, RedisAway, RedisLink
 from schemas.decision_record import DecisionRecord
@@ -80,7 +80,7 @@ class DecisionStore:
     def __init__(self, link: RedisLink, ttl_seconds: int, seconds: float) -> None:
         self._link = link
         self._ttl = ttl_seconds
-        self._seconds = seconds
+        self._limits = Deadlines(seconds, RedisAway)
 
     async def begin(
         self, merchant: str, event_id: str, digest: bytes, session_id: str | None
@@ -104,11 +104,7 @@ class DecisionStore:
         await self._send(("EVAL", _AMEND, 1, key, digest, settled.packed(), better.packed()))
 
     async def _send(self, *commands: Command) -> list[Any]:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._link.send(*commands)
-        except TimeoutError:
-            raise RedisAway from None
+        return await self._limits.watch(self._link.send(*commands))
 
 
 def _taken(found: bytes | None) -> Taken | None:

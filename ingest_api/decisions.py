@@ -11,7 +11,7 @@ from ingest_api.bodies import JSON_CONTENT_TYPE, content_type, read_body
 from ingest_api.decision_answer import Trace
 from ingest_api.decision_models import DecisionRequest, DecisionResponse
 from ingest_api.decision_request import Reader
-from ingest_api.direct import RawRoute
+from ingest_api.direct import RawJson, RawRoute
 from ingest_api.documented import errors, json_body, success
 from ingest_api.errors import ApiError, Code
 from ingest_api.parts import Parts
@@ -74,7 +74,7 @@ def decisions_router(parts: Parts) -> APIRouter:
         await parts.rates.decision(merchant)
         now_ms = parts.clock()
         answer = await parts.decider.answer(merchant, reader.read(body, now_ms), now_ms, trace)
-        return Response(answer, 200, media_type=JSON_CONTENT_TYPE)
+        return RawJson(answer)
 
     return router
 

@@ -6,12 +6,13 @@ the call itself. The routes are registered there as well: for OpenAPI, and for t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +21,41 @@ from ingest_api.errors import ApiError, Code, answer_to, render
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 SCORE_PATH = "/v1/events/{event_id}/score"
 _BEFORE, _AFTER = SCORE_PATH.split("{event_id}")
+
+
+class FirstHeaders(Headers):
+    """The headers of a request, found by name at once; of one that comes twice the first counts, as always."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope=scope)
+        self._first = dict(reversed(self._list))
+
+    def __getitem__(self, key: str) -> str:
+        """Return a header; KeyError where there is none."""
+        return self._first[key.lower().encode("latin-1")].decode("latin-1")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a header, or what is given for one that is missing."""
+        found = self._first.get(key.lower().encode("latin-1"))
+        return default if found is None else found.decode("latin-1")
+
+
+class RawRequest(Request):
+    """A request of a raw route."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self._headers = FirstHeaders(scope)
+
+
+class RawJson(Response):
+    """Status 200 with JSON that is bytes already."""
+
+    media_type = "application/json"
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Say how long it is, and what."""
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), (b"content-type", b"application/json")]
 
 
 class RawRoute(APIRoute):
@@ -60,7 +96,7 @@ class Direct:
             await send(message)
 
         try:
-            await (await _answer(handler, Request(scope, receive, send)))(scope, receive, note_start)
+            await (await _answer(handler, RawRequest(scope, receive, send)))(scope, receive, note_start)
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception:

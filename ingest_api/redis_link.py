@@ -125,13 +125,18 @@ class RedisLink:
 
 def _settle(taken: Sequence[tuple[Sequence[Command], asyncio.Future[list[Any]]]], answers: list[Any]) -> None:
     """Hand the answers out; a refused command fails its own request only."""
-    at = 0
+    at, refusals = 0, _has_refusal(answers)
     for commands, future in taken:
         mine = answers[at : at + len(commands)]
         at += len(commands)
         if future.done():
             continue
-        if any(isinstance(answer, Exception) for answer in mine):
+        if refusals and _has_refusal(mine):
             future.set_exception(RedisAway())
         else:
             future.set_result(mine)
+
+
+def _has_refusal(answers: list[Any]) -> bool:
+    """Tell whether Redis refused any command. Types are few, and answers many."""
+    return any(issubclass(kind, Exception) for kind in set(map(type, answers)))

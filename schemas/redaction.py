@@ -5,6 +5,8 @@ members; what a member's name says of its value counts: ``{"cvv": 123}``, ``{"ph
 as it is, and the form too: objects keep their number of members, lists their length. What was redacted is redacted to
 itself.
 
+Most events hold nothing, which is seen at a glance: they are returned as they are, without a copy.
+
 **Bounds.** At most ``MOST_VALUES`` values and ``MOST_CHARACTERS`` of text are read, ``DEEPEST`` deep; what is beyond is
 replaced unread, and so is a text longer than ``LONGEST``. Every pattern is linear in the text; a card number in pieces
 is looked for among the first texts of each object or list, and the first ones of all. The worst found took 0.2 s.
@@ -15,11 +17,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from schemas.personal_data import ID_KINDS, Kind, find_personal_data, possible_kinds
-from schemas.personal_data.glance import BETWEEN, may_hold
+from schemas.personal_data.glance import BETWEEN, ids_may_hold, may_hold
 from schemas.personal_data.known import Known
 from schemas.personal_data.split_card import may_begin, split_card
 
@@ -45,6 +49,9 @@ _TELLING: Final = re.compile(
 _MOST_PIECES: Final = 16  # texts of one object or list that may together be one card number
 _ALL_PIECES: Final = 256  # and of the whole: pairs of them take their time
 _END: Final = 60
+_GLANCED_VALUES: Final = 1_000  # what is larger is looked at once, with care
+_GLANCED_CHARACTERS: Final = 8 << 10
+_GLANCED: Final = 256  # characters of a text that is remembered
 # What was found clean is passed over when it comes again: that changes the time taken, never what comes out.
 _clean_names: Known[str] = Known()
 _clean_texts: Known[str] = Known()
@@ -71,13 +78,14 @@ class _Suspect(NamedTuple):
 
 
 def redact_json(value: Any) -> Redacted:
-    """Return a value of JSON without personal data, as a copy."""
-    return _Redaction().of(value)
+    """Return a value of JSON without personal data: a copy, or the value itself where there is nothing to take out."""
+    return Redacted(value) if _holds_nothing(value) else _Redaction().of(value)
 
 
+@lru_cache(512)
 def holds_in_id(text: str) -> bool:
-    """Return whether an id that a merchant gave holds personal data."""
-    return find_personal_data(text, ID_KINDS) is not None
+    """Return whether an id that a merchant gave holds personal data; a request's is asked about more than once."""
+    return ids_may_hold(text) and find_personal_data(text, ID_KINDS) is not None
 
 
 def is_mark(value: Any) -> bool:
@@ -88,6 +96,121 @@ def is_mark(value: Any) -> bool:
 def pointer(path: Iterable[Step]) -> str:
     """Return the JSON pointer of a place."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+_Holder = tuple[Any, str, str]  # an object or a list, its name and that of the object around it
+
+
+class _Glance(IntEnum):
+    """What a text is by itself. Pieces of a card number lie in several texts of one object or list."""
+
+    NOTHING = 0
+    PIECE = 1
+    FIRST_PIECE = 2
+    SUSPECT = 3
+
+
+class _Names(NamedTuple):
+    """The names of an object: their characters together, and whether one of them says what its value is."""
+
+    characters: int
+    telling: bool
+
+
+_NOT_GLANCED: Final = _Names(_GLANCED_CHARACTERS + 1, telling=False)
+
+
+def _holds_nothing(value: Any) -> bool:
+    """Return True only where redaction would give an equal copy; False says nothing."""
+    looking: list[_Holder] = [(value, "", "")]
+    values, characters = 1, _GLANCED_CHARACTERS
+    for one in looking:  # which grows
+        holder = one[0]
+        if type(holder) is not dict and type(holder) is not list:
+            return False
+        values += len(holder)
+        if values > _GLANCED_VALUES or len(looking) > DEEPEST:  # so many holders are no deeper
+            return False
+        characters = _glance_into(one, looking, characters)
+        if characters < 0:
+            return False
+    return True
+
+
+def _glance_into(one: _Holder, looking: list[_Holder], left: int) -> int:
+    """Return how many of the characters are left, less than 0 where something may have to go. Inner ones are added.
+
+    A text or number is looked at with its member's name and that of the object around it, as ``_look_at`` does.
+    """
+    holder, name, above = one
+    if type(holder) is dict:
+        size, telling = _glance_at_names(tuple(holder))
+        left, telling, above = left - size, telling or _telling(name), name
+        pairs: Iterable[tuple[Any, Any]] = holder.items()
+    else:
+        telling, pairs = _telling(name) or _telling(above), zip(repeat(name), holder, strict=False)
+    pieces, first = 0, False
+    for key, child in pairs:
+        kind = type(child)
+        if kind is str:
+            left -= len(child)
+            glance = _glance(child) if len(child) <= _GLANCED else _glance_at_long(child)
+            if left < 0 or glance is _Glance.SUSPECT:
+                return -1
+            if glance:
+                pieces, first = pieces + 1, first or glance is _Glance.FIRST_PIECE
+        elif kind is dict or kind is list:
+            looking.append((child, key, above))
+        elif kind is int or kind is float:
+            if not -_LEAST_NUMBER < child < _LEAST_NUMBER:  # NaN neither
+                return -1
+        elif child is not None and kind is not bool:
+            return -1
+        if telling and not _says_nothing(key, above, child):
+            return -1
+    return -1 if first and pieces > 1 else left
+
+
+def _says_nothing(name: str, above: str, value: Any) -> bool:
+    """Return whether a text or a number under the bound is clean beside the names that may say what it is."""
+    if isinstance(value, str):
+        return len(value) <= _GLANCED and _is_clean_beside(name, above, value)
+    if type(value) is bool or not isinstance(value, int | float) or int(value) != value:
+        return True
+    digits = str(abs(int(value)))
+    return _glance(digits) is not _Glance.SUSPECT and _is_clean_beside(name, above, digits)
+
+
+@lru_cache(4_096)
+def _is_clean_beside(name: str, above: str, text: str) -> bool:
+    if not text or not (_telling(name) or _telling(above)):
+        return True
+    beside = f"{_words(name)}={text}"
+    return not _marked(beside) and not (above and _marked(f"{_words(above)}_{beside}"))
+
+
+@lru_cache(512)
+def _glance_at_names(names: tuple[Any, ...]) -> _Names:
+    for name in names:
+        if type(name) is not str or len(name) > _GLANCED or _glance(name) is _Glance.SUSPECT:
+            return _NOT_GLANCED
+    return _Names(sum(map(len, names)), any(map(_telling, names)))
+
+
+@lru_cache(8_192)
+def _glance(text: str) -> _Glance:
+    if not _is_whole(text) or (len(text) >= _SHORTEST and may_hold(text.encode()) and _marked(text)):
+        return _Glance.SUSPECT
+    if not (_is_open(text) and _has_digit(text)):
+        return _Glance.NOTHING
+    return _Glance.FIRST_PIECE if may_begin(text) else _Glance.PIECE
+
+
+def _glance_at_long(text: str) -> _Glance:
+    """Look at a text that is too long to be remembered: what may hold something is looked at once, with care."""
+    if len(text) > LONGEST or not text.isascii() or may_hold(text.encode()):
+        return _Glance.SUSPECT
+    return _Glance.NOTHING  # it has no digit
 
 
 class _Redaction:
@@ -185,7 +308,7 @@ class _Redaction:
             return
         if len(text) >= _SHORTEST and text not in _clean_texts and may_hold(text.encode()):
             self._suspects.append(one)
-        if piece and (text[-1:].isdigit() or not text[-1:].isalpha() or not text[:1].isalpha()):
+        if piece and _is_open(text):
             self._note_piece(one)
         if text and (_telling(name) or _telling(above)):
             self._suspects.append(one._replace(text=f"{_words(name)}={text}"))
@@ -194,11 +317,7 @@ class _Redaction:
 
     def _note_piece(self, one: _Suspect) -> None:
         pieces = self._pieces.setdefault(id(one.holder), [])
-        if (
-            self._noted < _ALL_PIECES
-            and len(pieces) < _MOST_PIECES
-            and any(map(str.isdigit, one.text[:_END] + one.text[-_END:]))
-        ):
+        if self._noted < _ALL_PIECES and len(pieces) < _MOST_PIECES and _has_digit(one.text):
             pieces.append(one)
             self._noted += 1
 
@@ -232,6 +351,16 @@ class _Redaction:
 def _marked(text: str, kinds: Iterable[Kind] | None = None) -> str | None:
     reason = find_personal_data(text) if kinds is None else find_personal_data(text, kinds)
     return None if reason is None else f"[{reason.value.removeprefix('mask.')}]"
+
+
+def _is_open(text: str) -> bool:
+    """Return whether a text begins or ends with something else than a letter, as a piece of a card number does."""
+    return text[-1:].isdigit() or not text[-1:].isalpha() or not text[:1].isalpha()
+
+
+def _has_digit(text: str) -> bool:
+    """Return whether there is a digit near the text's ends."""
+    return any(map(str.isdigit, text[:_END] + text[-_END:]))
 
 
 def _is_whole(text: str) -> bool:

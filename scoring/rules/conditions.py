@@ -31,6 +31,7 @@ Row = list[Any]
 Check = Callable[[Row], Verdict]
 Slot = Callable[[Operand], int]
 _HIDDEN_DIGITS: Final = 10  # whole numbers of so many digits may be a telephone or a card
+_HIDDEN: Final = 10 ** (_HIDDEN_DIGITS - 1)
 _LABEL: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}\Z")
 
 
@@ -108,6 +109,41 @@ def _comparison_explainer(one: Comparison, slot: Slot) -> Explain:
     return explain
 
 
+def true_explainer(condition: Condition, slot: Slot) -> Explain:
+    """Return what makes the same tree of a row for which the condition is true: what follows is not compared again."""
+    if isinstance(condition, Comparison):
+        return _true_comparison_explainer(condition, slot)
+    if not isinstance(condition, All):
+        return explainer(condition, slot)
+    parts = [true_explainer(part, slot) for part in condition.parts]
+    return lambda row: {"all": [part(row) for part in parts], "is": True}
+
+
+def _true_comparison_explainer(one: Comparison, slot: Slot) -> Explain:
+    left, of, against, comparator = slot(one.left), named(one.left), _against(one), one.comparator
+    saw = _shown_where_true(one.left, one)
+    if not isinstance(one.right, Operand):
+        return lambda row: {"of": of, comparator: against, "is": True, "saw": saw(row[left])}
+    right, saw_there = slot(one.right), _shown_where_true(one.right, one)
+    return lambda row: {
+        "of": of, comparator: against, "is": True, "saw": saw(row[left]), "saw_there": saw_there(row[right]),
+    }  # fmt: skip
+
+
+def _shown_where_true(operand: Operand, one: Comparison) -> Callable[[Any], Any]:
+    """Return ``_shown`` of a comparison that is true, so of a value without a fault."""
+    if _is_kept(operand):
+        return lambda value: value
+    numbers = one.comparator in ("gt", "gte", "lt", "lte", "eq", "in") or isinstance(operand, HistoryOperand)
+
+    def shown(value: Any) -> Any:
+        if numbers and type(value) in (int, float) and -_HIDDEN < value < _HIDDEN:
+            return value
+        return _shown(operand, value, one, True)
+
+    return shown
+
+
 def fault_in(tree: dict[str, Any]) -> str:
     """Return the first fault in an explained condition."""
     if "fault" in tree:
@@ -154,10 +190,7 @@ def _shown(operand: Operand, value: Any, one: Comparison, verdict: Verdict) -> A
         return value
     if isinstance(value, Fault):
         return None
-    kept = isinstance(operand, ScoreOperand | SignalOperand) or (
-        isinstance(operand, HistoryOperand) and operand.function in ("count", "distinct", "since")
-    )
-    if kept:
+    if _is_kept(operand):
         return value
     if isinstance(value, int | float):
         sized = one.comparator in ("gt", "gte", "lt", "lte") or isinstance(operand, HistoryOperand)
@@ -168,8 +201,15 @@ def _shown(operand: Operand, value: Any, one: Comparison, verdict: Verdict) -> A
     return f"a list of {len(value)}" if isinstance(value, list) else "an object"
 
 
+def _is_kept(operand: Operand) -> bool:
+    """Return whether no value of an operand is personal."""
+    if isinstance(operand, HistoryOperand):
+        return operand.function in ("count", "distinct", "since")
+    return isinstance(operand, ScoreOperand | SignalOperand)
+
+
 def _number(value: Any) -> Any:
-    if isinstance(value, bool) or abs(value) < 10 ** (_HIDDEN_DIGITS - 1):
+    if isinstance(value, bool) or abs(value) < _HIDDEN:
         return value
     return f"a number of {_HIDDEN_DIGITS} digits or more"
 

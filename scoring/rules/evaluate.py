@@ -27,11 +27,12 @@ from scoring.rules.outcome import DecidedBy, Outcome, Reason, Status, Traced
 from scoring.rules.program import Asked, Happening, Program, Programs, Ready, Signal, View, multiplied, of_signal
 from scoring.rules.recall import NOT_ASKED, Recalling, Recollected
 from scoring.rules.remember import Remembering
-from scoring.rules.ruleset import Joined, Rulebook, Scoped
+from scoring.rules.ruleset import Joined, Rulebook
 from scoring.rules.selector_tokens import Fault
 
 __all__ = ["Engine", "Happening", "Judgement", "Plan", "Signal"]
 _NO_LIST: Final = Fault("the list could not be asked")
+_NOBODY: Final = frozenset[str]()
 
 
 class Judgement(NamedTuple):
@@ -40,6 +41,9 @@ class Judgement(NamedTuple):
     signals: Mapping[str, Signal] = {}
     score: float | None = None  # 0 to 100
     decide: Callable[[float], str] | None = None
+
+
+_NOTHING_KNOWN: Final = Judgement()
 
 
 class Engine:
@@ -67,7 +71,9 @@ class Engine:
 
     def plan(self, merchant: str, happening: Happening) -> Plan:
         """Return what must be asked to judge an event, and what it writes."""
-        return Plan(self.program(merchant, happening.event_type), View(happening))
+        program = self.program(merchant, happening.event_type)
+        seen, row = program.walk(happening.event)
+        return Plan(program, View(happening, seen), row)
 
 
 def _programs(joined: Joined, before: Programs | None) -> Programs:
@@ -75,15 +81,20 @@ def _programs(joined: Joined, before: Programs | None) -> Programs:
 
 
 class Plan:
-    """One event on its way: ``queries``, ``memberships`` and ``entities`` are to be answered, each once."""
+    """One event on its way: ``queries``, ``memberships`` and ``entities`` are to be answered, each once.
 
-    def __init__(self, program: Program, view: View) -> None:
+    ``row``: what ``program.walk`` gave of the event, where that is to be seen as it is.
+    """
+
+    def __init__(self, program: Program, view: View, row: list[Any] | None = None) -> None:
         self._program = program
         self._view = view
-        self._row: list[Any] = [None] * len(program.operands)
-        look = view.look
-        for slot, operand in program.fields:
-            self._row[slot] = multiplied(look(operand.selector), operand.times)
+        fields = program.other_fields
+        if row is None:
+            row, fields = [None] * len(program.operands), program.fields
+        for slot, operand in fields:
+            row[slot] = multiplied(view.look(operand.selector), operand.times)
+        self._row = row
 
     @cached_property
     def _history(self) -> list[tuple[Asked, Query | Fault | None]]:
@@ -130,12 +141,12 @@ class Plan:
 
     def decide(self, answers: Answers, known: Judgement | None = None, all_trees: bool = False) -> Outcome:
         """Return what comes of the event. ``all_trees``: explain rules that do not match too."""
-        known = known or Judgement()
+        known = known or _NOTHING_KNOWN
         run = _Run(self._program, known)
-        snoozed = self._standing(answers, run)
+        listed = not isinstance(answers, Gathered) or bool(answers.lists)  # else lists need not be asked
+        snoozed = self._standing(answers, run) if listed else _NOBODY
         if run.listed is None:
-            self._fill(answers, known, run)
-            run.rules(self._row, snoozed, all_trees)
+            run.rules(self._filled(answers, known, run, listed), snoozed, all_trees)
         return run.outcome()
 
     def _standing(self, answers: Answers, run: _Run) -> frozenset[str]:
@@ -151,24 +162,34 @@ class Plan:
             snoozed.update(rule for rule, until in found.snoozed.items() if at < until)
         return frozenset(snoozed)
 
-    def _fill(self, answers: Answers, known: Judgement, run: _Run) -> None:
-        self._fill_history(answers, run)
-        self._fill_lists(answers, run)
-        row = self._row
-        for slot, times in self._program.scores:
-            row[slot] = multiplied(known.score, times)
-        for slot, operand in self._program.signals:
-            row[slot] = of_signal(operand, known.signals)
+    def _filled(self, answers: Answers, known: Judgement, run: _Run, listed: bool) -> list[Any]:
+        """Return the row: what fields gave, and the answers."""
+        row = self._row.copy()
+        self._fill_history(row, answers, run)
+        if listed:
+            self._fill_lists(row, answers, run)
+        else:
+            for slot, operand in self._program.lists:
+                found = self._view.entity(operand.selector)
+                row[slot] = found if isinstance(found, Fault) else False
+        if known.score is not None:
+            for slot, times in self._program.scores:
+                row[slot] = multiplied(known.score, times)
+        if known.signals:
+            for slot, signal in self._program.signals:
+                row[slot] = of_signal(signal, known.signals)
+        return row
 
-    def _fill_history(self, answers: Answers, run: _Run) -> None:
+    def _fill_history(self, row: list[Any], answers: Answers, run: _Run) -> None:
         if isinstance(answers, Gathered) and isinstance(answers.queries, Recollected):
             recalled: list[Any] = answers.queries
         else:
             recalled = [self._answered(answers, query) for _, query in self._history]
-        row = self._row
-        for asked, value in zip(self._program.history, recalled, strict=True):
-            for slot, times in asked.slots:
-                row[slot] = value if times == 1.0 else multiplied(value, times)
+        if len(recalled) != len(self._program.history):
+            raise ValueError("these are the answers to another plan")
+        row[: len(recalled)] = recalled
+        for slot, place, times in self._program.multiplied:
+            row[slot] = multiplied(recalled[place], times)
         if NOT_ASKED in recalled:
             run.degraded["history"] = None
 
@@ -178,18 +199,18 @@ class Plan:
         found = answers.history(query)
         return found.value if isinstance(found, Found) else NOT_ASKED
 
-    def _fill_lists(self, answers: Answers, run: _Run) -> None:
+    def _fill_lists(self, row: list[Any], answers: Answers, run: _Run) -> None:
         at = self._view.happening.at
         for slot, membership in self._lists:
             if not isinstance(membership, Membership):
-                self._row[slot] = membership or False  # what is not there is in no list
+                row[slot] = membership or False  # what is not there is in no list
                 continue
             entry = answers.member(membership)
             if isinstance(entry, Unanswered):
                 run.degraded["lists"] = None
-                self._row[slot] = _NO_LIST
+                row[slot] = _NO_LIST
             else:
-                self._row[slot] = entry is not None and entry.holds(at)
+                row[slot] = entry is not None and entry.holds(at)
 
 
 @dataclass(slots=True)
@@ -199,7 +220,7 @@ class _Run:
     program: Program
     known: Judgement
     listed: tuple[DecidedBy, Reason] | None = None
-    matched: list[Scoped] = field(default_factory=list)
+    matched: list[Ready] = field(default_factory=list)
     trace: list[Traced] = field(default_factory=list)
     stopped_by: str | None = None
     degraded: dict[str, None] = field(default_factory=dict)
@@ -247,8 +268,11 @@ class _Run:
 
     def _traced(self, ready: Ready, said: bool | None, row: list[Any]) -> Traced:
         rule = ready.scoped.rule
+        if said:
+            shadow = rule.status == "shadow"
+            return Traced(rule.id, ready.scoped.scope, "match", shadow, "", ready.explain_true(row))
         tree = ready.explain(row)
-        status: Status = "error" if said is None else "match" if said else "no_match"
+        status: Status = "error" if said is None else "no_match"
         fault = fault_in(tree) if said is None else ""
         return Traced(rule.id, ready.scoped.scope, status, rule.status == "shadow", fault, tree)
 
@@ -257,33 +281,33 @@ class _Run:
         rule = ready.scoped.rule
         if rule.status != "live":
             return False
-        self.matched.append(ready.scoped)
+        self.matched.append(ready)
         if rule.stop_on_match:
             self.stopped_by = rule.id
         return rule.stop_on_match
 
     def outcome(self) -> Outcome:
         """Return what comes of all."""
-        rules = [scoped.rule for scoped in self.matched]
-        added = sum(rule.actions.score for rule in rules)
+        rules = [ready.scoped.rule for ready in self.matched]
+        added = sum([rule.actions.score for rule in rules])
         score = self.known.score
         if score is not None or added:
             score = min(max((score or 0.0) + added, 0.0), 100.0)
         decision, by = self._decision(rules, score)
-        reasons = [Reason(rule.id, rule.description or rule.id) for rule in rules]
+        reasons = (self.listed[1],) if self.listed else tuple([ready.reason for ready in self.matched])
         return Outcome(
             decision,
             by,
             score,
             added,
-            tuple(rule.id for rule in rules),
-            tuple(dict.fromkeys(tag for rule in rules for tag in rule.actions.tags)),
-            tuple(dict.fromkeys(alert for rule in rules for alert in rule.actions.alerts)),
-            (self.listed[1],) if self.listed else tuple(reasons),
+            tuple([rule.id for rule in rules]),
+            _once([rule.actions.tags for rule in rules]),
+            _once([rule.actions.alerts for rule in rules]),
+            reasons,
             tuple(self.trace),
             self.stopped_by,
             self.program.joined.digest,
-            tuple(sorted(self.degraded)),
+            tuple(sorted(self.degraded)) if self.degraded else (),
         )
 
     def _decision(self, rules: list[Rule], score: float | None) -> tuple[str, DecidedBy]:
@@ -296,6 +320,12 @@ class _Run:
         if score is not None and self.known.decide is not None:
             return self.known.decide(score), "model"
         return "allow", "default"
+
+
+def _once(several: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the texts of several rows, each once."""
+    found = [one for some in several for one in some]
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def _listed(by: DecidedBy, entity: Entity, entry: Entry) -> tuple[DecidedBy, Reason]:

@@ -33,7 +33,7 @@ from scoring.rules.history_sets import Command, Question, Questions, Reader
 WRITE_SCRIPT: Final = (Path(__file__).parent / "history_write.lua").read_bytes()
 LOAD_SCRIPTS: Final[tuple[Command, ...]] = (("SCRIPT", "LOAD", WRITE_SCRIPT),)
 """To be sent ahead where the store does not know the script: a new one, or one that was restarted."""
-_WRITE: Final = sha1(WRITE_SCRIPT, usedforsecurity=False).hexdigest()  # Redis names scripts so
+_WRITE: Final = sha1(WRITE_SCRIPT, usedforsecurity=False).hexdigest().encode()  # Redis names scripts so
 _HOUR: Final = 3_600_000
 _CACHED: Final = 4_096
 
@@ -49,6 +49,11 @@ class HistoryLimits:
     def retention(self, window: int) -> int:
         """Return how far back from the newest member others are kept, in ms."""
         return window + self.late_ms
+
+    def arguments(self, window: int) -> tuple[bytes, ...]:
+        """Return what the script is told of a set: retention, members and expiry."""
+        retention = self.retention(window)
+        return b"%d" % retention, b"%d" % self.members, b"%d" % (retention + self.idle_ms)
 
 
 class Written(IntEnum):
@@ -148,7 +153,7 @@ def plan_writes(keys: HistoryKeys, limits: HistoryLimits, merchant: str, writes:
         member.window = max(member.window, window)
         if has_slot(catalogue, value):
             member.values[slot] = keys.value(merchant, value)
-    commands = tuple([write_command(limits, members) for members in entities.values()])
+    commands = tuple([write_command([one.written(limits) for one in members]) for members in entities.values()])
     places = tuple([tuple([tuple(one.names) for one in members]) for members in entities.values()])
     return WritePlan(commands, places, len(writes))
 
@@ -165,20 +170,32 @@ class Member:
         self.values: dict[bytes, Kept] = {}
         self.names: list[Any] = []  # which writes these are
 
+    def written(self, limits: HistoryLimits) -> SetWrite:
+        """Return it as the script takes it."""
+        arguments = (self.id, payload(self.values.items()), self.at, *limits.arguments(self.window))
+        return SetWrite(self.key, arguments, self.names)
+
 
 def has_slot(catalogue: CatalogueName, value: Value) -> bool:
     """Return whether a value is kept, or the event alone says it."""
     return bool(catalogue.value) if catalogue.stream else isinstance(value, str) or value != 1
 
 
-def write_command(limits: HistoryLimits, members: Sequence[Member]) -> Command:
-    """Return what writes members of one entity."""
-    arguments: list[Any] = []
-    for one in members:
-        retention = limits.retention(one.window)
-        arguments += (one.id, payload(one.values.items()), one.at, retention, limits.members)
-        arguments.append(retention + limits.idle_ms)
-    return (b"EVALSHA", _WRITE, len(members), *[one.key for one in members], *arguments)
+class SetWrite(NamedTuple):
+    """What one event writes to one set, as the script takes it."""
+
+    key: bytes
+    arguments: tuple[Any, ...]
+    names: Sequence[Any]  # which writes these are
+
+
+def write_command(sets: Sequence[SetWrite]) -> Command:
+    """Return what writes to the sets of one entity."""
+    if len(sets) == 1:
+        key, arguments, _ = sets[0]
+        return (b"EVALSHA", _WRITE, 1, key, *arguments)
+    arguments = tuple([argument for one in sets for argument in one.arguments])
+    return (b"EVALSHA", _WRITE, len(sets), *[one.key for one in sets], *arguments)
 
 
 class Step(NamedTuple):

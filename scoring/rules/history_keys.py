@@ -43,7 +43,7 @@ class HistoryKeys:
         self._slot = lru_cache(_CACHED)(self._name_slot)
         # The same text is kept for each entity of an event, and countries and the like come again and again.
         self._text = lru_cache(_CACHED)(self._encrypt)
-        self._plain = lru_cache(_CACHED)(self._decrypt)
+        self.text = lru_cache(_CACHED)(self._decrypt)
 
     def entity(self, merchant: str, entity: str) -> bytes:
         """Return the common beginning of the entity's keys."""
@@ -75,9 +75,10 @@ class HistoryKeys:
         """Return a value of a member; None where it was kept under another key or was damaged."""
         if not layout.kinds[place]:
             return float(layout.unpack(member)[place])
-        return self._plain(merchant, cipher_of(layout, member, place))
+        return self.text(merchant, cipher_of(layout, member, place))
 
     def _decrypt(self, merchant: str, cipher: bytes) -> str | None:
+        """Return the text of a cipher, as ``text``; None where it was kept under another key or was damaged."""
         try:
             plain = self._cipher.decrypt(cipher, [_encoded(merchant)])
         except InvalidTag:

@@ -31,7 +31,10 @@ class Question(NamedTuple):
 
 
 class Questions:
-    """All questions to one set that see the same: one event's, to one stream of one entity."""
+    """All questions to one set that see the same: one event's, to one stream of one entity.
+
+    ``range``: how far back members are asked for, 0 where they are not; ``simple``: that is all, by one command.
+    """
 
     def __init__(self, asked: Sequence[Question]) -> None:
         self.asked = tuple(asked)
@@ -44,25 +47,25 @@ class Questions:
         self.range = max(ranges)
         self._counts = tuple(sorted(over for over in counts if over > self.range))
         self._newest = max(newest) if max(newest) > self.range else 0
-        self._simple = not self._counts and not self._newest
-        self.commands = 1 if self._simple else 3 + bool(self.range) + len(self._counts) + bool(self._newest)
+        self.simple = not self._counts and not self._newest
+        self.commands = 1 if self.simple else 3 + bool(self.range) + len(self._counts) + bool(self._newest)
 
     def sent(self, key: bytes, at: int, own: bytes) -> tuple[Command, ...]:
         """Return what asks all of it. A range brings with it what is later, and last of all the floor."""
         found: list[Command] = []
         if self.range:
-            found.append((b"ZRANGEBYSCORE", key, _after(at - self.range), b"+inf", b"WITHSCORES"))
-            if self._simple:
+            found.append(range_command(key, after(at - self.range)))
+            if self.simple:
                 return (found[0],)
-        found += [(b"ZCOUNT", key, _after(at - over), at) for over in self._counts]
+        found += [(b"ZCOUNT", key, after(at - over), at) for over in self._counts]
         if self._newest:
-            low = _after(at - self._newest)
+            low = after(at - self._newest)
             found.append((b"ZREVRANGEBYSCORE", key, at, low, b"WITHSCORES", b"LIMIT", 0, 2))
         return ((b"MULTI",), *found, (b"ZMSCORE", key, b"floor", own), (b"EXEC",))
 
     def seen(self, replies: Sequence[Any], at: int, own: bytes) -> Seen:
         """Return what the event sees of the set, of one reply for each command."""
-        if self._simple:
+        if self.simple:
             return Seen(replies[0], at, own)
         parts = list(replies[-1])
         floor, of_own = parts.pop()
@@ -132,5 +135,11 @@ class Reader(NamedTuple):
         return seen.at - asked.over < floor
 
 
-def _after(time: int) -> bytes:
+def range_command(key: bytes, low: bytes) -> Command:
+    """Return what asks for members from a time on, what is later than the event and the floor among them."""
+    return b"ZRANGEBYSCORE", key, low, b"+inf", b"WITHSCORES"
+
+
+def after(time: int) -> bytes:
+    """Return how a range says that it begins behind a time."""
     return b"(%d" % max(time, 0)  # below 0 are the ids of events with a value

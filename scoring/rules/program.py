@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from scoring.rules.conditions import Check, Explain, all_operands, compile_condition, explainer
+from scoring.rules.conditions import Check, Explain, all_operands, compile_condition, explainer, true_explainer
 from scoring.rules.document import (
     FieldOperand,
     HistoryOperand,
@@ -15,7 +15,8 @@ from scoring.rules.document import (
     ScoreOperand,
     SignalOperand,
 )
-from scoring.rules.outcome import Traced
+from scoring.rules.outcome import Reason, Traced
+from scoring.rules.paths import plain_paths, walker
 from scoring.rules.recall import Recall
 from scoring.rules.remember import Remember
 from scoring.rules.ruleset import Joined, Scoped
@@ -36,6 +37,8 @@ class Ready(NamedTuple):
     off: Traced | None  # where it is not evaluated
     no_match: Traced
     explain: Explain
+    explain_true: Explain  # the same where the condition is known to be true
+    reason: Reason
 
 
 class Signal(NamedTuple):
@@ -51,29 +54,55 @@ class Program:
     def __init__(self, joined: Joined, event_type: str) -> None:
         self.joined = joined
         self.operands: dict[Operand, int] = {}
-        self.rules = tuple(
-            self._ready(scoped)
-            for scoped in joined.rules
-            if not scoped.rule.event_types or event_type in scoped.rule.event_types
-        )
-        evaluated = [ready.scoped.rule for ready in self.rules if ready.off is None]
+        looking = [one for one in joined.rules if not one.rule.event_types or event_type in one.rule.event_types]
+        evaluated = [scoped.rule for scoped in looking if scoped.rule.status != "off"]
         used = dict.fromkeys(operand for rule in evaluated for operand in all_operands(rule.when))
+        for one in used:
+            if isinstance(one, HistoryOperand):
+                self.slot(replace(one, times=1.0))  # answers of history are first in a row, in their order
+        self.rules = tuple(self._ready(scoped) for scoped in looking)
         self.fields = tuple((self.slot(one), one) for one in used if isinstance(one, FieldOperand))
         self.lists = tuple((self.slot(one), one) for one in used if isinstance(one, ListOperand))
         self.signals = tuple((self.slot(one), one) for one in used if isinstance(one, SignalOperand))
         self.scores = tuple((self.slot(one), one.times) for one in used if isinstance(one, ScoreOperand))
         self.history = self._asked([one for one in used if isinstance(one, HistoryOperand)])
+        self.multiplied = tuple(
+            (slot, place, times)
+            for place, asked in enumerate(self.history)
+            for slot, times in asked.slots
+            if times != 1.0
+        )
         self.recall = Recall(self.history)
         self.written = tuple(one for one in joined.catalogues if event_type in one.event_types)
         self.remember = Remember(self.written)
         self.nothing = tuple(ready.off or ready.no_match for ready in self.rules)  # what is said where no rule matches
         self.judge = generated([None if ready.off else ready.scoped.rule.when for ready in self.rules], self.slot)
+        paths = plain_paths(self._selectors())
+        plain = {slot: one.selector for slot, one in self.fields if one.times == 1 and one.selector in paths}
+        self.walk = walker(paths, plain, len(self.operands))
+        self.other_fields = tuple((slot, one) for slot, one in self.fields if slot not in plain)
+
+    def _selectors(self) -> Iterator[str]:
+        """Give the texts of the selectors that are run for most events."""
+        yield from (operand.selector for _, operand in self.fields)
+        yield from (asked.operand.of for asked in self.history)
+        yield from (operand.selector for _, operand in self.lists)
+        for one in self.written:
+            yield from (text for text in (one.entity, one.value, one.time, one.dedupe) if text is not None)
 
     def _ready(self, scoped: Scoped) -> Ready:
         rule, scope = scoped.rule, scoped.scope
         off = Traced(rule.id, scope, "off") if rule.status == "off" else None
         no_match = Traced(rule.id, scope, "no_match", rule.status == "shadow")
-        return Ready(scoped, compile_condition(rule.when, self.slot), off, no_match, explainer(rule.when, self.slot))
+        return Ready(
+            scoped,
+            compile_condition(rule.when, self.slot),
+            off,
+            no_match,
+            explainer(rule.when, self.slot),
+            true_explainer(rule.when, self.slot),
+            Reason(rule.id, rule.description or rule.id),
+        )
 
     def _asked(self, operands: list[HistoryOperand]) -> tuple[Asked, ...]:
         slots: dict[HistoryOperand, list[tuple[int, float]]] = {}

@@ -12,12 +12,14 @@ from typing import Any, Final, NamedTuple
 
 from schemas.decision_record import DecisionRecord, Limits, RuleSaid, ShadowSaid, SignalSeen
 from schemas.redaction import NOT_READ, holds_in_id, pointer, redact_json
+from scoring.rules.answers import LONGEST_TEXT
 from scoring.rules.evaluate import Judgement
 from scoring.rules.history_keys import HistoryKeys
 from scoring.rules.outcome import Outcome
 from scoring.rules.program import Happening, entity_text
 
 ENTITIES: Final = "entities"
+_DIGESTS: Final = 8_192
 _KINDS: Final = 4_096  # kinds of entities whose names were looked at
 _TOLD: Final = frozenset(("match", "error", "snoozed"))
 
@@ -37,6 +39,7 @@ def record_of(
     known: Judgement,
     *,
     keys: HistoryKeys,
+    told: tuple[RuleSaid, ...] | None = None,
     decided: tuple[str, str] | None = None,
     shadows: Sequence[Outcome] = (),
     limits: Limits | None = None,
@@ -45,7 +48,8 @@ def record_of(
 ) -> DecisionRecord:
     """Return the record of a decision. ``known``: what the rules were told of the session.
 
-    ``decided``: decision and by what, where that is not the outcome's: a policy decides for what was degraded.
+    ``told``: what ``told_of`` says of it, where that is known already. ``decided``: decision and by what, where
+    that is not the outcome's: a policy decides for what was degraded.
     """
     merchant, happening = request.merchant, request.happening
     entities, hidden = digested(happening.event.get(ENTITIES), keys, merchant)
@@ -69,7 +73,7 @@ def record_of(
         matched=outcome.matched,
         tags=outcome.tags,
         alerts=outcome.alerts,
-        trace=tuple([RuleSaid(*traced) for traced in outcome.trace if traced.status in _TOLD]),
+        trace=told_of(outcome) if told is None else told,
         stopped_by=outcome.stopped_by,
         rulesets=outcome.rulesets,
         shadows=tuple([_shadow(shadow) for shadow in shadows]),
@@ -80,11 +84,17 @@ def record_of(
     )
 
 
+def told_of(outcome: Outcome) -> tuple[RuleSaid, ...]:
+    """Return the rules that said something: that matched, erred or were snoozed."""
+    return tuple([RuleSaid(*traced) for traced in outcome.trace if traced.status in _TOLD])
+
+
 def _shadow(outcome: Outcome) -> ShadowSaid:
     errors = tuple([traced.rule for traced in outcome.trace if traced.status == "error"])
     return ShadowSaid(outcome.rulesets, outcome.decision, outcome.by, outcome.score, outcome.matched, errors)
 
 
+@lru_cache(_DIGESTS)
 def entity_digest(keys: HistoryKeys, merchant: str, entity: str) -> str:
     """Return the 22 characters that stand for an entity of a merchant."""
     return keys.entity(merchant, entity).partition(b"{")[2][:-1].decode()
@@ -98,6 +108,9 @@ def digested(entities: Any, keys: HistoryKeys, merchant: str) -> tuple[dict[str,
     hidden: list[str] = []
     for kind, value in entities.items():
         name = _kind(str(kind), found)
+        if type(value) is str and 0 < len(value) <= LONGEST_TEXT:  # as most are
+            found[name] = entity_digest(keys, merchant, value)
+            continue
         many = value if isinstance(value, list) else [value]
         made = [_digest(one, keys, merchant) for one in many]
         hidden += [pointer((ENTITIES, name)) for one in made if one == NOT_READ][:1]

@@ -75,6 +75,11 @@ class Joined:
         return tuple(sorted(both, key=lambda scoped: -scoped.rule.priority))  # stable
 
     @cached_property
+    def named(self) -> Mapping[tuple[str, str], Scoped]:
+        """Return all rules by scope and id."""
+        return {(scoped.scope, scoped.rule.id): scoped for scoped in self.rules}
+
+    @cached_property
     def catalogues(self) -> tuple[Catalogue, ...]:
         """Return all catalogues that the merchant's events write."""
         return (*self.own.catalogues, *self.everyone.catalogues)

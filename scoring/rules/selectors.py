@@ -79,7 +79,7 @@ def compiled(text: str) -> Selector | Fault:
     except Refused as refused:
         return refused.fault
     if term.path is not None:
-        return Selector(text, term.path, _walk(term.path))
+        return Selector(text, term.path, walk(term.path))
     if flow.steps > MOST_STEPS or flow.weight > MOST_STEPS:
         return Fault("this could take too long on a large event; use fewer lists of lists, pairs and commas")
     return in_jq(text)
@@ -94,7 +94,7 @@ def in_jq(text: str) -> Selector | Fault:
     return Selector(text, None, _run(program))
 
 
-def _walk(path: tuple[tuple[str | int, int], ...]) -> Read:
+def walk(path: tuple[tuple[str | int, int], ...]) -> Read:
     """Return direct access. On null every step gives null, as in jq; on a value of another type it is a fault."""
 
     def read(document: Document) -> Any:

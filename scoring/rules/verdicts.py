@@ -19,6 +19,7 @@ Judge = Callable[[Row], Hits]
 MOST_COMPARISONS: Final = 5_000
 """What has more takes too long to generate."""
 _SIGNS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_EQUAL: Final = {"eq": "==", "ne": "!="}
 
 
 def generated(conditions: Sequence[Condition | None], slot: Callable[[Operand], int]) -> Judge | None:
@@ -31,8 +32,7 @@ def generated(conditions: Sequence[Condition | None], slot: Callable[[Operand], 
     writer = _Writer(slot)
     for number, condition in enumerate(conditions):
         if condition is not None:
-            said = writer.condition(condition)
-            writer.lines.append(f"if {said} is not False: hits.append(({number}, {said}))")
+            writer.rule(number, condition)
     return writer.function()
 
 
@@ -48,11 +48,24 @@ class _Writer:
 
     def function(self) -> Judge:
         """Return what was written as a function."""
-        body = ["hits = []", *self.lines, "return hits"]
+        names = [f"v{slot}" if slot in self._slots else "_" for slot in range(max(self._slots, default=-1) + 1)]
+        row = [f"{', '.join(names)}, *_ = row"] if names else []
+        body = ["hits = []", *row, *self.lines, "return hits"]
         text = "def judge(row):\n" + "\n".join(f"    {line}" for line in body)
         exec(compile(text, "<rules>", "exec"), self._globals)  # noqa: S102 # numbers and operators alone are in the text
         judge: Judge = self._globals["judge"]
         return judge
+
+    def rule(self, number: int, condition: Condition) -> None:
+        """Write what notes a rule unless it says no."""
+        if isinstance(condition, All) and len(condition.parts) > 1 and not any(map(_is_pattern, condition.parts)):
+            names = tuple(dict.fromkeys(self.condition(part) for part in condition.parts))
+            unsure = " and ".join(f"{name} is not False" for name in names)
+            unknown = " or ".join(f"{name} is None" for name in names)
+            self.lines.append(f"if {unsure}: hits.append(({number}, None if {unknown} else True))")
+            return
+        said = self.condition(condition)
+        self.lines.append(f"if {said} is not False: hits.append(({number}, {said}))")
 
     def condition(self, condition: Condition) -> str:
         """Write a condition; return its name."""
@@ -95,6 +108,8 @@ class _Writer:
 
     def _of_two(self, comparator: str, left: str, right: str) -> str:
         slow = f"compare({comparator!r}, {left}, {right})"
+        if sign := _EQUAL.get(comparator):
+            return f"{left} {sign} {right} if type({left}) is str and type({right}) is str else {slow}"
         if comparator not in _SIGNS:
             return slow
         both = f"{self._is_number(left)} and {self._is_number(right)}"
@@ -102,32 +117,30 @@ class _Writer:
 
     def _with_constant(self, one: Comparison, left: str) -> str:
         constant, comparator = one.right, one.comparator
-        general = self._given(against_constant(comparator, 0, constant))
-        slow = f"{general}(({left},))"
+        slow = f"{self._given(against_constant(comparator, 0, constant))}(({left},))"
+        if comparator != "exists":
+            slow = f"False if {left} is None else {slow}"
         kind = type(constant)
         if comparator in _SIGNS and kind in (int, float):
             return f"{left} {_SIGNS[comparator]} {self._given(constant)} if {self._is_number(left)} else {slow}"
-        sign = {"eq": "==", "ne": "!="}.get(comparator)
+        sign = _EQUAL.get(comparator)
         if sign and kind in (str, int, float):
-            alike = self._is_text(left) if kind is str else self._is_number(left)
+            alike = f"type({left}) is str" if kind is str else self._is_number(left)
             return f"{left} {sign} {self._given(constant)} if {alike} else {slow}"
+        if sign and kind is bool:
+            return f"{left} is {constant is (comparator == 'eq')} if type({left}) is bool else {slow}"
         if comparator in ("in", "not_in") and all(type(value) is str for value in constant):
             among = f"{left} {'in' if comparator == 'in' else 'not in'} {self._given(frozenset(constant))}"
-            return f"{among} if {self._is_text(left)} else {slow}"
+            return f"{among} if type({left}) is str else {slow}"
         return slow
 
     def _value(self, operand: Operand) -> str:
         number = self._slot(operand)
-        if number not in self._slots:
-            self._slots.add(number)
-            self.lines.append(f"v{number} = row[{number}]")
+        self._slots.add(number)
         return f"v{number}"
 
     def _is_number(self, value: str) -> str:
-        return self._name(("number", value), f"type({value}) is float or type({value}) is int")
-
-    def _is_text(self, value: str) -> str:
-        return self._name(("text", value), f"type({value}) is str")
+        return f"(type({value}) is float or type({value}) is int)"
 
     def _name(self, what: Any, text: str) -> str:
         """Write what is not known yet; return its name."""

@@ -34,27 +34,34 @@ class Asked(NamedTuple):
 
 
 class View:
-    """What the rules look at in one event: each selector is run once."""
+    """What the rules look at in one event: each selector is run once. ``seen``: what selectors gave already."""
 
-    def __init__(self, happening: Happening) -> None:
+    def __init__(self, happening: Happening, seen: dict[str, Any] | None = None) -> None:
         self.happening = happening
-        self._document = Document(happening.event)
-        self._seen: dict[str, Any] = {}
+        self._document: Document | None = None
+        self._seen: dict[str, Any] = {} if seen is None else seen
         self._entities: dict[str, str | Fault | None] = {}
         self._own: dict[CatalogueName, Write | Fault | None] = {}
 
     def look(self, text: str) -> Any:
         """Return what a selector gives, or a Fault."""
-        if text not in self._seen:
+        seen = self._seen
+        if text not in seen:
             selector = compiled(text)
-            self._seen[text] = selector(self._document) if isinstance(selector, Selector) else selector
-        return self._seen[text]
+            if isinstance(selector, Selector):
+                if self._document is None:
+                    self._document = Document(self.happening.event)
+                seen[text] = selector(self._document)
+            else:
+                seen[text] = selector
+        return seen[text]
 
     def entity(self, text: str) -> str | Fault | None:
         """Return the entity that a selector gives, None where the event has none."""
-        if text not in self._entities:
-            self._entities[text] = entity_text(self.look(text))
-        return self._entities[text]
+        entities = self._entities
+        if text not in entities:
+            entities[text] = entity_text(self.look(text))
+        return entities[text]
 
     def query(self, operand: HistoryOperand) -> Query | Fault | None:
         """Return the question to a catalogue, None where the event has no such entity."""
@@ -126,6 +133,8 @@ class View:
 
 def entity_text(value: Any) -> str | Fault | None:
     """Return an entity as text, so that 7, 7.0 and "7" are the same; None where there is none."""
+    if type(value) is str and 0 < len(value) <= LONGEST_TEXT:
+        return value  # most of them
     if value is None or isinstance(value, Fault):
         return value
     if isinstance(value, str):

@@ -13,7 +13,7 @@ from redis import Redis
 from flows.lookups.rule_history import RuleHistory
 from scoring.rules.answers import Found, Query, Unanswered
 from scoring.rules.evaluate import Engine, Happening
-from scoring.rules.history import HistoryLimits, Step, Written
+from scoring.rules.history import HistoryLimits, Step, Written, plan_writes
 from scoring.rules.memory_history import MemoryHistory
 from scoring.rules.recall import NOT_ASKED
 from scoring.rules.ruleset import Rulebook
@@ -117,6 +117,28 @@ def test_what_is_compiled_answers_as_memory_does(client: Redis, asked: list[dict
             written = store.exchange([Step("shop", (), plan.writes)])
             assert isinstance(written, list)
             assert list(written[0].written) == list(became.values())
+
+
+def parts_of(commands: tuple[tuple[Any, ...], ...]) -> list[tuple[bytes, tuple[Any, ...]]]:
+    """Return keys with what the script is told of each."""
+    found = []
+    for _, _, count, *rest in commands:
+        keys, told = rest[:count], rest[count:]
+        found += [(key, tuple(told[6 * at : 6 * at + 6])) for at, key in enumerate(keys)]
+    return sorted(found)
+
+
+@given(STEPS, st.sampled_from([None, 1e300, 1e301, -0.0, 10**400, "x" * 256, "x" * 257, "\ud800"]))
+@settings(max_examples=100, deadline=None)
+def test_what_is_compiled_sends_the_bytes_of_single_writes(steps: Any, odd: Any) -> None:
+    engine = engine_of([])
+    for number, (event, _, _) in enumerate(steps):
+        data = event["data"] if odd is None or number % 2 else event["data"] | {"amount": odd, "country": odd}
+        plan = engine.plan("shop", Happening(event | {"data": data}, "payment", f"event {number}", NOON))
+        compiled = plan.remember(KEYS, "shop", LIMITS, NOON)
+        assert parts_of(compiled.commands) == parts_of(plan_writes(KEYS, LIMITS, "shop", plan.writes).commands)
+        assert sorted(compiled.catalogues) == sorted(write.catalogue.id for write in plan.writes)
+        assert compiled.unfit == plan.unwritten
 
 
 def test_nothing_is_written_of_a_time_that_lies_ahead() -> None:
