@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -114,7 +114,7 @@ class DecisionBook:
         client = Client.from_url(client_url(url, _SECONDS, _SECONDS))
         values: Mapping[str, object] = {"topic": self.topic, "since": self._since}
         try:
-            columns: Iterable[Iterable[object]] = client.execute(_SHOWN, values, columnar=True) or ((), (), ())
+            columns: Iterable[Iterable[Any]] = client.execute(_SHOWN, values, columnar=True) or ((), (), ())
         except (Error, OSError, EOFError) as error:
             host = urlsplit(url).netloc.rpartition("@")[2]
             raise AccountError(f"cannot read ClickHouse at {host}: {one_line(error)}") from error
@@ -122,7 +122,7 @@ class DecisionBook:
             client.disconnect()
         merchants, ids, times = columns
         found = [
-            _name(merchant.decode("utf-8", "replace"), event_id.decode("utf-8", "replace"), int(at))  # type: ignore[attr-defined, call-overload]
+            _name(merchant.decode("utf-8", "replace"), event_id.decode("utf-8", "replace"), int(at))
             for merchant, event_id, at in zip(merchants, ids, times, strict=True)
         ]
         return np.unique(np.array(found, np.int64))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -29,11 +27,11 @@ from flows.progress import Progress
 from flows.run_stage import Monitor
 from flows.score_events import Parts, build_flow
 from flows.sinks.encoded import EncodedParcel, encoder
-from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
+from flows.sources.fence import KafkaGroup
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot, process_of
 from infra.flow_rules import FlowRules
-from infra.flow_serving import FlowRefused, required
+from infra.flow_serving import FlowRefused, claimed, required
 from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
 from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
@@ -53,7 +51,6 @@ from scoring.storage import RegistryError
 
 log = logging.getLogger("clickgoose.flow")
 _METADATA_SECONDS = 10.0
-_LEAST_BEAT_SECONDS = 0.5  # of the fence
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,8 @@ class FlowProcess:
         resume = checkpoints.open(log_ends(self._bootstrap, self.topic, self.partitions))
         epoch = at_each_epoch(checkpoints.snapshot, shared, progress, self.partitions)
         # After the locks: a second flow on this state must not disturb the first.
-        fence = self._fenced(root.owner, progress, metrics)
+        group = KafkaGroup(self._bootstrap, self.topic, self.group)
+        fence = claimed(group, self.partitions, root.owner, self.settings.flow.epoch_seconds, progress, metrics)
         source = self._source(
             SourceParts(resume, progress, metrics, time.time_ns, self._stopping.is_set, fence.check, epoch, ready)
         )
@@ -137,18 +135,6 @@ class FlowProcess:
             checkpoints.finish()
             fence.close()
         log.info("flow drained")
-
-    def _fenced(self, owner: str, progress: Progress, metrics: FlowMetrics) -> Fence:
-        """Take the partitions before all flows, wherever they run; Fenced where another reads one."""
-        every = max(_LEAST_BEAT_SECONDS, self.settings.flow.epoch_seconds)
-        me = Owner(owner, socket.gethostname(), os.getpid(), every)
-        group = KafkaGroup(self._bootstrap, self.topic, self.group)
-        fence = Fence(group, me, progress.watermark, metrics.kafka_errors.inc)
-        try:
-            fence.claim(self.partitions)
-        except FenceUnknown as error:
-            raise FlowRefused(str(error)) from error
-        return fence
 
     def reads(self) -> bool:
         """Return whether the consumer is open and the flow was not told to stop."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,8 +13,13 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
 
+from flows.metrics import FlowMetrics
+from flows.progress import Progress
+from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
+
 log = logging.getLogger("clickgoose.flow")
 _METADATA_SECONDS = 10.0
+_LEAST_BEAT_SECONDS = 0.5  # of the fence
 
 
 class FlowRefused(Exception):
@@ -25,6 +31,24 @@ def required(value: str | None, variable: str) -> str:
     if value is None:
         raise FlowRefused(f"no address for this: run `clickgoose up`, or set {variable}")
     return value
+
+
+def claimed(
+    group: KafkaGroup,
+    partitions: Iterable[int],
+    owner: str,
+    epoch_seconds: float,
+    progress: Progress,
+    metrics: FlowMetrics,
+) -> Fence:
+    """Take the partitions before all others, wherever they run; Fenced where another reads one."""
+    me = Owner(owner, socket.gethostname(), os.getpid(), max(_LEAST_BEAT_SECONDS, epoch_seconds))
+    fence = Fence(group, me, progress.watermark, metrics.kafka_errors.inc)
+    try:
+        fence.claim(tuple(partitions))
+    except FenceUnknown as error:
+        raise FlowRefused(str(error)) from error
+    return fence
 
 
 def partitions_of(bootstrap: str, topic: str) -> tuple[int, ...]:

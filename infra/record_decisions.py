@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -27,10 +25,10 @@ from flows.sinks.decisions import DeadRecords, DecisionTable, RecordedParcel
 from flows.sinks.destination import Backup, Destination, Recoverable
 from flows.sinks.kafka import Appender, KafkaBackup, producer_config
 from flows.sinks.writer import Writer, WriterPolicy
-from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
+from flows.sources.fence import KafkaGroup
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot
-from infra.flow_serving import FlowRefused, required
+from infra.flow_serving import FlowRefused, claimed, required
 from infra.flow_sinks import writer_policies
 from infra.settings import Settings
 from infra.topic_reader import AccountError, committed_offsets
@@ -40,7 +38,7 @@ log = logging.getLogger("clickgoose.flow")
 GROUP: Final = "clickgoose-record-decisions"
 SINKS: Final = ("clickhouse", "dead_letter")
 _FETCH_BYTES: Final = 16 << 20
-_LEAST_BEAT_SECONDS: Final = 0.5
+_ASK_AGAIN_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 15.0  # a broker that just started has no coordinator for some seconds
 
 
@@ -77,7 +75,8 @@ class RecordProcess:
         resume = self._resume()
         for partition, offset in resume.items():
             progress.begin(partition, offset or 0)
-        fence = self._fenced(owner, progress, metrics)
+        group = KafkaGroup(self._bootstrap, self.topic, self.group)
+        fence = claimed(group, self.partitions, owner, self.settings.flow.epoch_seconds, progress, metrics)
         stopping = self._stopping.is_set
         parts = SourceParts(resume, progress, metrics, time.time_ns, stopping, fence.check, _nothing, ready)
         source = RawEvents(self._source_config(), parts)
@@ -110,20 +109,9 @@ class RecordProcess:
             except AccountError as error:
                 if time.monotonic() > gives_up:
                     raise FlowRefused(str(error)) from error
-                time.sleep(_LEAST_BEAT_SECONDS)
+                time.sleep(_ASK_AGAIN_SECONDS)
             else:
                 return {partition: come.get(partition) for partition in self.partitions}
-
-    def _fenced(self, owner: str, progress: Progress, metrics: FlowMetrics) -> Fence:
-        every = max(_LEAST_BEAT_SECONDS, self.settings.flow.epoch_seconds)
-        me = Owner(owner, socket.gethostname(), os.getpid(), every)
-        group = KafkaGroup(self._bootstrap, self.topic, self.group)
-        fence = Fence(group, me, progress.watermark, metrics.kafka_errors.inc)
-        try:
-            fence.claim(self.partitions)
-        except FenceUnknown as error:
-            raise FlowRefused(str(error)) from error
-        return fence
 
     def _source_config(self) -> SourceConfig:
         settings = self.settings.flow

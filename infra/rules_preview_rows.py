@@ -5,6 +5,7 @@ In place of a card's token the table has a hash of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from sys import intern
@@ -130,7 +131,7 @@ def _limits(table: Table) -> list[Limits | None]:
     """Return by what each score was decided; None for rows of builds that did not keep it."""
     numbers = (_numbers(table[name]).tolist() for name in ("review", "deny", "margin"))
     return [
-        Limits(review, deny, margin if margin == margin else 0.0, before) if review == review else None  # noqa: PLR0124
+        None if math.isnan(review) else Limits(review, deny, 0.0 if math.isnan(margin) else margin, before)
         for review, deny, margin, before in zip(*numbers, _texts(table["before"]), strict=True)
     ]
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.result import DECISIONS, RuleReason
+from schemas.result import RuleReason
 
 BY: Final = ("model", "rules", "allow_list", "deny_list", "degraded")
 """What decided. Append only: the places are stored."""
@@ -77,8 +77,3 @@ def encode_ruling(ruling: Ruling) -> bytes:
 def decode_ruling(data: bytes | str) -> Ruling:
     """Read the JSON back; msgspec.ValidationError says where it is wrong."""
     return _DECODER.decode(data)
-
-
-def named_decision(number: int) -> str:
-    """Return the name of a decision, empty where there is none."""
-    return "" if number == NO_DECISION else DECISIONS[number]

@@ -27,7 +27,6 @@ LIST_MODES: Final[tuple[Mode, ...]] = MODES[:3]
 FOREVER: Final = 2**63 - 1
 REMOVED: Final = -1
 DIGEST_BYTES: Final = 16
-LONGEST_LIST_NAME: Final = 64  # characters, as of every name in rules
 LIST_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}\Z")
 _CACHED: Final = 16_384
