@@ -14,7 +14,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agent run test test-faults test-attackers record-attackers check format lock bench bench-agent masking docs golden clean
+.PHONY: help setup agent run test test-faults test-attackers record-attackers check format lock bench bench-soak bench-agent masking docs golden clean
 
 help: ## Say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -27,11 +27,9 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(KERNELS): $(READY) $(wildcard flows/stages/device_state/*.py flows/stages/recognize/*.py) enrichers/compiled.py enrichers/compiled_clues.py scoring/compiled.py scoring/standing_loops.py schemas/activity_statistics.py schemas/velocity.py
-	@echo "Compiling the loops of velocity, recognize, enrich and score: about a minute, once." >&2
-	@$(BIN)/python -m flows.stages.device_state.warm
-	@$(BIN)/python -m enrichers.warm
-	@$(BIN)/python -m scoring.warm
+$(KERNELS): $(READY) $(wildcard flows/*/*.py flows/stages/*/*.py enrichers/*.py scoring/*.py scoring/rules/*.py schemas/*.py)
+	@echo "Compiling the loops of the stages: a minute or two, once." >&2
+	@$(BIN)/python -m infra.compiled_loops
 	@touch $@
 
 $(AGENT_READY): $(AGENT)/package-lock.json $(AGENT)/.npmrc
@@ -84,10 +82,21 @@ lock: $(READY) ## Resolve requirements.lock anew (needs uv), with hashes and wit
 	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 
-bench: $(KERNELS) ## Benchmarks: floor, pipeline and every stage
+bench: $(KERNELS) ## Benchmarks in their short forms, under 5 minutes: floor, pipeline, stages, state, and through a real stack
 	@$(BIN)/clickgoose bench floor
-	@$(BIN)/clickgoose bench pipeline
-	@for stage in decode verify_mask normalize velocity relate enrich score decide; do $(BIN)/clickgoose bench stage $$stage || exit 1; done
+	@$(BIN)/clickgoose bench pipeline --processes 2 --scaling
+	@$(BIN)/clickgoose bench pipeline --batch 64 --batch 256 --seconds 2
+	@for stage in decode verify_mask normalize velocity recognize relate enrich score judge decide encode; do \
+		$(BIN)/clickgoose bench stage $$stage --events 4096 || exit 1; done
+	@$(BIN)/clickgoose bench state --devices 100000 --events 200000
+	@$(BIN)/clickgoose bench sinks --events 5120
+	@$(BIN)/clickgoose bench latency --seconds 8 --warm 4
+	@$(BIN)/clickgoose bench e2e --events 10000
+	@$(BIN)/clickgoose bench ingest --seconds 1 --rounds 1
+	@$(BIN)/clickgoose bench rules --seconds 1
+
+bench-soak: $(KERNELS) ## Five million full-size events through two processes: minutes; fails where the memory grows
+	@$(BIN)/clickgoose bench pipeline --processes 2 --events 5000000 --seconds 0 --most-growth-mb 100
 
 bench-agent: $(READY) ## What the browser agent costs a page: size, main thread, time to the first event
 	@$(BIN)/python -m tests.bench.agent $(ARGS)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from enrichers.causes import Causes, is_true, listed, text_of, word_of
+from enrichers.causes import Causes, NamesBy, listed, text_of, word_of
 from enrichers.compiled_clues import BOT_BOOLEANS, BOT_NUMBERS, BOT_STATISTICS, bot_clues
 from enrichers.crawlers import KIND, crawler_family, crawler_name, verifiable, verified
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import CHROMIUM, View, members
 from schemas.activity_statistics import STATISTICS
-from schemas.batches import Bool, Enriched
+from schemas.batches import Bool, Enriched, Network
 from schemas.catalogue import category_hash, load_catalogue
 
 # Each tool by what only it leaves on the page, and the name that people know it by.
@@ -40,6 +41,7 @@ _KINDS = (
     "selenium", "webdriver", "webdriverio", "phantomjs", "phantomas", "nightmarejs", "cef", "cefsharp", "fminer",
     "awesomium", "sequentum", "slimerjs", "headless_chrome",
 )  # fmt: skip
+_NAMED_KINDS = tuple(kind for kind in _KINDS if kind != "headless_chrome")
 _CAUSES = Causes(
     {
         "webdriver": ("navigator.webdriver", "botd.WebDriver", "fpscanner.hasWebdriver"),
@@ -165,12 +167,11 @@ class Bot(SmartSignal):
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return whether it is a good bot, the tool, and which functions hide it."""
-        one = np.array([row])
-        family = np.array([crawler_family(text_of(batch, row, "navigator.user_agent"))], np.uint8)
-        good = bool(verified(family, batch.network.take(one))[0])
+        family = crawler_family(text_of(batch, row, "navigator.user_agent"))
+        good = _is_good(family, int(batch.network.asn[row]), int(batch.network.classes[row]))
         return {
             "kind": "good" if good else "bad",
-            "crawler": crawler_name(int(family[0])),
+            "crawler": crawler_name(family),
             "tool": tool_of(batch, row),
             "hides": _hidden(batch, row),
         }
@@ -188,12 +189,31 @@ def _crawlers(view: View, suspect: Bool) -> Bool:
 
 def tool_of(batch: Enriched, row: int) -> str:
     """Return the name of the tool that left traces on one row, "" where none is known."""
-    traces = _CAUSES.all_names_on(batch, row)
-    for trace, tool in _TOOLS.items():
-        if traces[trace]:
-            return tool
-    return word_of(batch, row, "botd.kind", [kind for kind in _KINDS if kind != "headless_chrome"])
+    return _CAUSES.said_on(batch, row, _traced) or word_of(batch, row, "botd.kind", _NAMED_KINDS)
+
+
+def _traced(traces: NamesBy) -> str:
+    return next((tool for trace, tool in _TOOLS.items() if traces[trace]), "")
 
 
 def _hidden(batch: Enriched, row: int) -> str:
-    return listed(name.removeprefix("altered.") for name in _HIDING if is_true(batch, row, name))
+    return _listed_functions(batch.signals.booleans[row][_hiding()].tobytes())
+
+
+@cache
+def _hiding() -> NDArray[np.intp]:
+    """Return the columns of the functions that stealth plugins replace."""
+    return np.array([load_catalogue().boolean(name) for name in _HIDING], np.intp)
+
+
+@lru_cache(maxsize=1024)
+def _listed_functions(replaced: bytes) -> str:
+    return listed(name.removeprefix("altered.") for name, one in zip(_HIDING, replaced, strict=True) if one)
+
+
+@lru_cache(maxsize=4096)
+def _is_good(family: int, asn: int, classes: int) -> bool:
+    """Return whether a crawler of this family comes from its operator's addresses."""
+    place = np.full(1, np.nan, np.float32)
+    network = Network(np.zeros(1, np.uint16), np.array([asn], np.uint32), place, place, np.array([classes], np.uint16))
+    return bool(verified(np.array([family], np.uint8), network)[0])

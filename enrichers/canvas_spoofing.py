@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from enrichers.causes import Causes, first_of, listed, number_of
+from enrichers.causes import Causes, NamesBy, first_of, listed, number_of
 from enrichers.consistency import FUNCTIONS
 from enrichers.known_values import one_colour
 from enrichers.noise import noise_explained, noisy_pictures
@@ -105,8 +105,12 @@ class CanvasSpoofing(SmartSignal):
         return {
             "pixels_differing": number_of(batch, row, "canvas.pixel_differences"),
             "known_pixels_wrong": number_of(batch, row, "canvas.readback_errors"),
-            "altered": listed(FUNCTIONS.names_on(batch, row, "canvas_functions_altered")),
+            "altered": FUNCTIONS.said_on(batch, row, _altered),
         }
+
+
+def _altered(replaced: NamesBy) -> str:
+    return listed(replaced["canvas_functions_altered"])
 
 
 def replaced_for_canvas(view: View) -> Bool:

@@ -6,8 +6,8 @@ happened twice. So each cause is one row here, however many signals and checks s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from schemas.environment import CHECKS
 
 _CHECK, _NOT = "check.", "!"
 _LINE, _MORE = 120, " and 99 more"  # characters of a detail
+_KEPT = 8_192  # of what is said of rows
 Positions = NDArray[np.intp]
+NamesBy = Mapping[str, Sequence[str]]
 
 
 class Causes:
@@ -37,6 +39,8 @@ class Causes:
             self._positions(columns, lambda name: name.startswith(_NOT), _NOT),
             self._positions(CHECKS.index, lambda name: name.startswith(_CHECK), _CHECK),
         )
+        self._checks = sum(1 << at for at in set(self.places[2][0].tolist()))
+        self._said: dict[Hashable, str] = {}
         _EVERY.append(self)
 
     @property
@@ -57,20 +61,31 @@ class Causes:
         """Return where each cause is seen, bool[causes, n] in their order."""
         return view.once(_seen_by_all(len(_EVERY)))[self._first : self._first + len(self._shown_by)]
 
-    def names_on(self, batch: Enriched, row: int, cause: str) -> list[str]:
-        """Return the names of what shows a cause on one row, without their family: for details."""
-        return self.all_names_on(batch, row)[cause]
+    def said_on(self, batch: Enriched, row: int, say: Callable[[NamesBy], str]) -> str:
+        """Return what ``say`` makes of the names of what shows each cause on one row: for details.
 
-    def all_names_on(self, batch: Enriched, row: int) -> dict[str, list[str]]:
-        """Return by cause the names of what shows it on one row, without their family: for details."""
-        (trues, _), (falses, _), (checks, _) = self.places
-        value, known = batch.signals.booleans[row], batch.signals.known[row]
-        failed = (batch.environment.checks[row] >> checks.astype(np.uint64)) & np.uint64(1)
+        ``say`` is a function of a module: what it said is remembered, since rows that show the same are many.
+        """
+        (trues, _), (falses, _), _ = self.places
+        value = batch.signals.booleans[row]
+        true, checks = value[trues].tobytes(), int(batch.environment.checks[row]) & self._checks
+        false = (batch.signals.known[row][falses] > value[falses]).tobytes()
+        key = say, true, false, checks
+        found = self._said.get(key)
+        if found is None:
+            if len(self._said) >= _KEPT:
+                self._said.clear()
+            found = self._said[key] = say(self._names(true, false, checks))
+        return found
+
+    def _names(self, true: bytes, false: bytes, checks: int) -> NamesBy:
+        """Return by cause the names of what shows it, without their family."""
+        failed = bytes(checks >> at & 1 for at in self.places[2][0].tolist())
         found: dict[str, list[str]] = {cause: [] for cause in self._shown_by}
-        for shown, told in zip((value[trues], known[falses] & ~value[falses], failed), self._told, strict=True):
-            for at in np.flatnonzero(shown).tolist():
-                cause, name = told[at]
-                found[cause].append(name)
+        for shown, told in zip((true, false, failed), self._told, strict=True):
+            for (cause, name), seen in zip(told, shown, strict=True):
+                if seen:
+                    found[cause].append(name)
         return found
 
     @cached_property
@@ -165,5 +180,10 @@ def text_of(batch: Enriched, row: int, name: str) -> bytes | None:
 
 def word_of(batch: Enriched, row: int, name: str, words: Sequence[str]) -> str:
     """Return which of these words a category of one row is, "" where it is none of them: for details."""
-    shown = int(batch.signals.categories[row, load_catalogue().category(name)])
-    return next((word for word in words if category_hash(word) == shown), "")
+    return _by_hash(tuple(words)).get(int(batch.signals.categories[row, load_catalogue().category(name)]), "")
+
+
+@lru_cache(maxsize=64)
+def _by_hash(words: tuple[str, ...]) -> dict[int, str]:
+    """Return words by their hash, of equal ones the first."""
+    return {category_hash(word): word for word in reversed(words)}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from enrichers.causes import Causes, listed, word_of
+from enrichers.causes import Causes, NamesBy, listed, word_of
 from schemas.batches import Enriched
 from schemas.environment import BROWSERS, ENGINES, GPUS, SYSTEMS
 
@@ -140,11 +140,18 @@ def said(batch: Enriched, row: int) -> dict[str, str | float]:
 
 def contradictions_on(batch: Enriched, row: int) -> str:
     """Return the names of the failed checks of one row."""
-    return listed(name for names in ALL.all_names_on(batch, row).values() for name in names)
+    return ALL.said_on(batch, row, _contradictions)
+
+
+def _contradictions(found: NamesBy) -> str:
+    return listed(name for names in found.values() for name in names)
 
 
 def altered_on(batch: Enriched, row: int) -> str:
     """Return the names of the replaced functions of one row."""
-    replaced = FUNCTIONS.all_names_on(batch, row)
+    return FUNCTIONS.said_on(batch, row, _altered)
+
+
+def _altered(replaced: NamesBy) -> str:
     names = [name for cause in tuple(ALTERED)[:-1] for name in replaced[cause]]
     return listed((*names, *(name for name in replaced["other_functions_altered"] if name in _OTHER)))

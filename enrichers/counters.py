@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ class Limits:
         self._names = tuple(limit.counter for limit in (*own, *shared))
         self._most = np.array([limit.most for limit in (*own, *shared)], np.float64)
         self._places = _places(_OWN, own), _places(_SHARED, shared)
+        self._told = lru_cache(maxsize=8192)(self._tell)
         self._limits = _most(own, np.uint32), _most(shared, np.float32)
 
     def over(self, velocity: Velocity, shared: Shared) -> list[Bool]:
@@ -54,8 +56,11 @@ class Limits:
 
     def details(self, velocity: Velocity, shared: Shared, row: int) -> dict[str, str | float]:
         """Return the counters of a row that are over a limit, those that are most over first."""
-        rows = velocity.counts[row].reshape(-1), shared.counts[row].reshape(-1)
-        counts = np.concatenate([own[places] for own, places in zip(rows, self._places, strict=True)])
+        own, others = self._places
+        return {**self._told(velocity.counts[row].ravel()[own].tobytes(), shared.counts[row].ravel()[others].tobytes())}
+
+    def _tell(self, own: bytes, shared: bytes) -> dict[str, str | float]:
+        counts = np.concatenate((np.frombuffer(own, np.uint32), np.frombuffer(shared, np.float32)))
         times = np.nan_to_num(counts.astype(np.float64) / self._most)
         order = [at for at in np.argsort(-times, kind="stable").tolist() if times[at] > 1]
         return {self._names[at]: float(counts[at]) for at in order}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
 
 from enrichers.country_languages import load_country_languages
 from enrichers.country_zones import ELSEWHERE, NEIGHBOUR, OTHER_SEASON, UNKNOWN
@@ -77,10 +80,16 @@ class GeoTimezoneMismatch(SmartSignal):
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the network, the browser's clock and its telling language."""
-        tags = batch.signals.categories[row : row + 1, load_catalogue().category("navigator.language")]
-        known = load_country_languages()
+        tag = int(batch.signals.categories[row, load_catalogue().category("navigator.language")])
         return {
             **network_details(batch, row),
             "browser_clock": clock_name(float(batch.environment.timezone_offset[row])),
-            "browser_language": known.names[int(known.number(tags)[0])],
+            "browser_language": _language(tag),
         }
+
+
+@lru_cache(maxsize=1024)
+def _language(tag: int) -> str:
+    """Return the language of a tag's hash as people write it, empty where it tells nothing."""
+    known = load_country_languages()
+    return known.names[int(known.number(np.array([tag], np.uint32))[0])]

@@ -38,12 +38,14 @@ def makers(raw: bytes | None) -> int:
     return sum(bit for maker, bit in _BIT.items() if _MAKERS[maker].search(text))
 
 
+@lru_cache(maxsize=8192)
 def maker_names(raw: bytes | None) -> str:
     """Return the names of those makers, "" where there is none."""
     bits = makers(raw)
     return " and ".join(maker for maker, bit in _BIT.items() if bits & bit)
 
 
+@lru_cache(maxsize=8192)
 def product(raw: bytes | None) -> str:
     """Return what draws instead of a card, "" where a card does."""
     text = (raw or b"").decode("utf-8", "replace").lower()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -38,9 +40,13 @@ def covering(signals: Sequence[SmartSignal], covered: Collection[str]) -> tuple[
 def network_details(batch: Enriched, row: int) -> dict[str, str | float]:
     """Return the network of a row's address: its country, autonomous system and classes; never the address."""
     network = batch.network
-    asn, classes = int(network.asn[row]), int(network.classes[row])
+    return {**_told(int(network.country[row]), int(network.asn[row]), int(network.classes[row]))}
+
+
+@lru_cache(maxsize=4096)
+def _told(country: int, asn: int, classes: int) -> dict[str, str | float]:
     return {
-        "country": COUNTRIES[int(network.country[row])],
+        "country": COUNTRIES[country],
         "network": f"AS{asn} {as_name(asn)}".strip() if asn else "",
         "network_classes": ", ".join(name for name in NETWORK_CLASSES if classes & NETWORK_BIT[name]),
     }
@@ -48,13 +54,20 @@ def network_details(batch: Enriched, row: int) -> dict[str, str | float]:
 
 def seen_reasons(signal: SmartSignal, batch: Enriched, row: int) -> list[str]:
     """Return the codes of the clues that a signal saw on a row."""
-    bits = int(batch.smart.reasons[row, batch.smart.column(signal.name)])
-    return [reason for bit, reason in enumerate(signal.reasons) if bits >> bit & 1]
+    return list(_codes(signal, int(batch.smart.reasons[row, batch.smart.column(signal.name)])))
+
+
+@lru_cache(maxsize=4096)
+def _codes(signal: SmartSignal, bits: int) -> tuple[str, ...]:
+    return tuple(reason for bit, reason in enumerate(signal.reasons) if bits >> bit & 1)
 
 
 def clock_name(minutes_west: float) -> str:
     """Return a browser's offset as people write it: UTC+05:30; empty where it is not known."""
-    if np.isnan(minutes_west):
-        return ""
+    return "" if math.isnan(minutes_west) else _clock(minutes_west)
+
+
+@lru_cache(maxsize=1024)
+def _clock(minutes_west: float) -> str:
     minutes = abs(round(minutes_west))
     return f"UTC{'-' if minutes_west > 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"

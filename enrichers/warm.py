@@ -1,4 +1,4 @@
-"""Compiles the loops of the stage, or loads them: ``python -m enrichers.warm``, part of ``make setup``."""
+"""Compiles the loops of the stage, or loads them: part of ``infra.compiled_loops``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,3 @@ def _warm_browsers(share: F32, found: U8) -> None:
     crawlers = np.zeros((3, 1), np.bool_)
     places, found = (columns, columns, columns, 0, columns), np.zeros((31, 1), np.uint8)
     bot_clues(raw, places, (table,) * 3, (none, kinds[0]), seen, crawlers, found)
-
-
-if __name__ == "__main__":
-    warm()

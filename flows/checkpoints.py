@@ -10,20 +10,19 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
+from flows.by_partition import ByPartition, by_partition
 from flows.chain import ChainSession
 from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor, run_session
+from flows.stage_state import StageSession
 from flows.state_log import Loaded, StateLog, StateWriteFailed, directory_of
-from schemas.batches import I64, Decided, Judged, RawBatch
-from schemas.columns import widen
-from schemas.stage import Applies, KeyedStage, Session, StageOut
+from schemas.batches import Decided, Judged, RawBatch
+from schemas.stage import Applies, KeyedStage, Session
 from schemas.velocity import SCORE_LAG
 from scoring.decide import DecideSession, Together
 
@@ -114,6 +113,20 @@ class Checkpoints(Generic[In, Out]):
             self._monitor.metrics.state_damage.inc()
         return state_log, loaded
 
+    def session(self, partition: int) -> Session[In, Out]:
+        """Return the open session of a partition."""
+        return self._open[partition].session
+
+    def reached(self, partition: int) -> tuple[int | None, int | None]:
+        """Return up to where rows were applied, and up to where their scores are remembered; None: not begun."""
+        return self._open[partition].applied, self._open[partition].scored
+
+    def begin(self, partition: int, offset: int) -> None:
+        """Say where the rows of a new state begin: there is no score to wait for before it."""
+        state = self._open[partition]
+        if state.applied is None:
+            state.applied = state.scored = offset
+
     def apply(self, parcel: Parcel[In]) -> Parcel[Out]:
         """Run the keyed stages on a parcel, one after the other, each row with the state of its partition.
 
@@ -132,11 +145,11 @@ class Checkpoints(Generic[In, Out]):
             states[span.partition].applied = span.next
         return done
 
-    def _steps(self, sessions: Mapping[int, Session[In, Out]]) -> Iterator[tuple[str, _ByPartition[Any, Any]]]:
+    def _steps(self, sessions: Mapping[int, Session[In, Out]]) -> Iterator[tuple[str, ByPartition[Any, Any]]]:
         """Give the stages in turn, each with its sessions: every one of them is measured alone."""
         steps = {partition: _steps_of(session, self._stage.name) for partition, session in sessions.items()}
         for turn in zip(*steps.values(), strict=True):
-            yield turn[0][0], _ByPartition({at: session for at, (_, session) in zip(steps, turn, strict=True)})
+            yield turn[0][0], ByPartition({at: session for at, (_, session) in zip(steps, turn, strict=True)})
 
     def decide(self, parcel: Parcel[Judged]) -> Parcel[Decided]:
         """Run the last keyed stage on a parcel that was scored and judged, each row with the state of its partition.
@@ -155,7 +168,7 @@ class Checkpoints(Generic[In, Out]):
         states = {span.partition: self._open[span.partition] for span in parcel.spans}
         started = self._monitor.clock()
         _tear(states.values(), torn=True)
-        for partition, rows in _by_partition(parcel.batch, list(states)):
+        for partition, rows in by_partition(parcel.batch, list(states)):
             states[partition].session.remember(rows)
         _tear(states.values(), torn=False)
         for span in parcel.spans:
@@ -221,11 +234,11 @@ def _tear(states: Iterable[_Open[In, Out]], *, torn: bool) -> None:
 
 
 def _steps_of(session: Session[Any, Any], name: str) -> Sequence[tuple[str, Applies[Any, Any]]]:
-    return session.steps if isinstance(session, ChainSession) else ((name, session),)
+    return session.steps if isinstance(session, ChainSession | StageSession) else ((name, session),)
 
 
 def _last_of(session: Session[Any, Any]) -> DecideSession:
-    if not isinstance(session, ChainSession):
+    if not isinstance(session, ChainSession | StageSession):
         raise TypeError("this flow has no stage behind its scores")
     return session.last
 
@@ -239,44 +252,3 @@ def _set_aside(directory: Path, next_offset: int, end: int) -> None:
         "the flow starts from Kafka's earliest record",
         directory, next_offset, end, aside.name,
     )  # fmt: skip
-
-
-def _by_partition(batch: In, partitions: list[int]) -> list[tuple[int, In]]:
-    """Return the rows of each partition, which lie together in a parcel; a batch of one partition as it is."""
-    if len(partitions) == 1:
-        return [(partitions[0], batch)]
-    rows = batch.origin.partition
-    return [(partition, batch.take(np.flatnonzero(rows == partition))) for partition in partitions]
-
-
-def _joined(batch: In, parts: Sequence[In], outs: Sequence[Out]) -> Out:
-    """Join what sessions gave for the parts of a batch. Only sections that they added are copied where all rows go on.
-
-    The others are handed on as they are by every stage (tests/contract/test_stages.py), so the batch has them.
-    """
-    if sum(map(len, outs)) < len(batch):
-        kept, before = list[I64](), 0
-        for part, out in zip(parts, outs, strict=True):
-            kept.append(before + np.searchsorted(part.origin.offset, out.origin.offset))
-            before += len(part)
-        batch = batch.take(np.concatenate(kept))
-    had = {field.name for field in fields(batch)}
-    added = [field.name for field in fields(outs[0]) if field.name not in had]
-    sections = {name: type(getattr(outs[0], name)).concat([getattr(out, name) for out in outs]) for name in added}
-    return widen(type(outs[0]), batch, **sections)
-
-
-class _ByPartition(Generic[In, Out]):
-    """Several sessions as one: the rows of a batch go to that of their partition, and come back in their order."""
-
-    def __init__(self, sessions: Mapping[int, Applies[In, Out]]) -> None:
-        self._sessions = sessions
-
-    def apply(self, batch: In, /) -> StageOut[Out]:
-        """Return what all sessions give, in the order of the batch."""
-        parts = _by_partition(batch, list(self._sessions))
-        outs = [self._sessions[partition].apply(rows) for partition, rows in parts]
-        if len(outs) == 1:
-            return outs[0]
-        oks = _joined(batch, [rows for _, rows in parts], [out.oks for out in outs])
-        return StageOut(oks, [letter for out in outs for letter in out.errs], sum(out.dropped for out in outs))

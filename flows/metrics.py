@@ -33,6 +33,12 @@ class FlowMetrics:
         self.dead_letters = Counter(
             "clickgoose_dead_letters", "Dead letters by reason", ("stage", "reason"), registry=registry
         )
+        self.dead_share = Gauge(
+            "clickgoose_dead_letter_share",
+            "Share of a partition's last rows that died of what the circuit breaker counts",
+            ("partition",),
+            registry=registry,
+        )
         self.model_rows = Counter(
             "clickgoose_model_rows", "Rows that each model scored", ("model", "outcome"), registry=registry
         )
@@ -113,6 +119,21 @@ class FlowMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.scores_waited = Gauge(
+            "clickgoose_scores_waited_seconds",
+            "How long `flow run --stage enrich` waits for scores of what it sent",
+            registry=registry,
+        )
+        self.scores_lost = Counter(
+            "clickgoose_scores_lost_offsets",
+            "Offsets of events.raw whose scores were gone from events.outcomes before `enrich` had read them",
+            registry=registry,
+        )
+        self.passed_over = Counter(
+            "clickgoose_source_passed_over_records",
+            "Records of batches that had been taken already, or come again",
+            registry=registry,
+        )
         self.model_info = Gauge(
             "clickgoose_model_info", "1 for each model in use", ("version", "role"), registry=registry
         )
@@ -131,6 +152,15 @@ class FlowMetrics:
         )
         self.rules = RuleMetrics(registry)
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
+
+        self._of_stages: dict[str, tuple[Histogram, Counter]] = {}
+
+    def of_stage(self, name: str) -> tuple[Histogram, Counter]:
+        """Return a stage's seconds and rows that passed: finding a series by its labels costs more than counting."""
+        known = self._of_stages.get(name)
+        if known is None:
+            known = self._of_stages[name] = (self.stage_seconds.labels(name), self.stage_rows.labels(name, "ok"))
+        return known
 
     def on_score(self, score: Score) -> None:
         """Count the rows of each model: scored for the merchant, shadowed beside it, or failed in the shadow."""

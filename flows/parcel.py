@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from schemas.batches import RawBatch
@@ -43,4 +43,4 @@ class Parcel(Generic[B]):
                 f"a stage took {len(self.batch)} rows and gave {len(out.oks)} + {len(out.errs)} + {out.dropped}"
             )
         errs = (*self.errs, *out.errs) if out.errs else self.errs
-        return replace(self, batch=out.oks, errs=errs, dropped=self.dropped + out.dropped)  # type: ignore[return-value, arg-type] # replace keeps B, we have C
+        return Parcel(self.spans, out.oks, self.rows_in, errs, self.dropped + out.dropped)

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 from enrichers.address_table import load_address_table
 from enrichers.prevalence_seed import load_prevalence_seed
 from enrichers.stage import load_enrich
-from flows.chain import Chain, ChainSession, FollowingStage
+from flows.chain import Chain, FollowingStage
 from flows.parcel import Parcel
 from flows.run_stage import Monitor, run_session, run_stage
 from flows.stages.decode import Decode
@@ -45,14 +45,35 @@ from schemas.batches import (
 from schemas.keys import KeyRing
 from schemas.recognition import LabelledFraud
 from schemas.shared import NothingShared, SharedCounts
-from schemas.stage import KeyedStage, Stage
+from schemas.stage import Applies, KeyedStage, Stage
 from scoring.decide import Decide
 from scoring.deployment import CurrentDeployment, LastTaken
 from scoring.judge import Judge
 from scoring.policy import CurrentPolicies, FixedPolicies
 from scoring.stage import ScoreStage
 
-Keyed = ChainSession[Normalized, Counted, Recognized]
+
+class Keyed(Protocol):
+    """The open state of the keyed stages: of one partition, a ``ChainSession``, or of several."""
+
+    @property
+    def first(self) -> Applies[Normalized, Counted]:
+        """Return velocity's."""
+        ...
+
+    @property
+    def second(self) -> Applies[Counted, Recognized]:
+        """Return recognize's."""
+        ...
+
+    @property
+    def last(self) -> Applies[Judged, Decided]:
+        """Return decide's."""
+        ...
+
+    def remember(self, batch: Decided, /) -> None:
+        """Take note of scores and decisions."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +104,29 @@ class Pipeline:
 
         The session remembers the scores: give it parcels of at most ``schemas.velocity.SCORE_LAG`` rows.
         """
-        scored = run_stage(self.score, self.featured(parcel, session, monitor), monitor)
-        judged = run_stage(self.judge, scored, monitor)
-        decided = run_session(self.decide.name, session.last, judged, monitor)
-        session.remember(decided.batch)
-        return decided
+        return self.decided(self.featured(parcel, session, monitor), session, monitor)
 
     def featured(self, parcel: Parcel[RawBatch], session: Keyed, monitor: Monitor) -> Parcel[Enriched]:
         """Run all stages before the score: what a model is trained on. The session is told no scores."""
-        decoded = run_stage(self.decode, parcel, monitor)
-        verified = run_stage(self.verify_mask, decoded, monitor)
-        normalized = run_stage(self.normalize, verified, monitor)
+        return self.enriched(self.extracted(parcel, monitor), session, monitor)
+
+    def extracted(self, parcel: Parcel[RawBatch], monitor: Monitor) -> Parcel[Verified]:
+        """Run what needs nothing but the record itself: what the topic ``events.extracted`` holds."""
+        return run_stage(self.verify_mask, run_stage(self.decode, parcel, monitor), monitor)
+
+    def enriched(self, parcel: Parcel[Verified], session: Keyed, monitor: Monitor) -> Parcel[Enriched]:
+        """Run the stages from ``normalize`` to ``enrich``: what the topic ``events.enriched`` holds."""
+        normalized = run_stage(self.normalize, parcel, monitor)
         counted = run_session(self.velocity.name, session.first, normalized, monitor)
         recognized = run_session(self.recognize.name, session.second, counted, monitor)
         return run_stage(self.enrich, run_stage(self.relate, recognized, monitor), monitor)
+
+    def decided(self, parcel: Parcel[Enriched], session: Keyed, monitor: Monitor) -> Parcel[Decided]:
+        """Run the stages from ``score`` to ``decide``, and let the session remember."""
+        judged = run_stage(self.judge, run_stage(self.score, parcel, monitor), monitor)
+        decided = run_session(self.decide.name, session.last, judged, monitor)
+        session.remember(decided.batch)
+        return decided
 
     def __iter__(self) -> Iterator[Any]:
         """Give the stages in order."""

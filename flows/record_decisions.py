@@ -40,7 +40,8 @@ def build_record_flow(parts: RecordParts, flow_id: str = "record_decisions") -> 
     flow = Dataflow(flow_id)
     raw = op.input("decisions", flow, parts.source)
     read = bind_stage(raw, ReadRecords(), parts.monitor)
-    carried: Stream[RecordedParcel] = op.map("carry", read, RecordedParcel)
+    watched = op.map("breaker", read, parts.monitor.breaker.watch)
+    carried: Stream[RecordedParcel] = op.map("carry", watched, RecordedParcel)
     for name, sink in parts.sinks.items():
         op.output(name, carried, sink)
     return flow

@@ -12,9 +12,11 @@ from typing import TypeVar
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from flows.breaker import Breaker, BreakerLimits, FlowStopped
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
 from schemas.batches import Decided, Judged, RawBatch, Scored
+from schemas.columns import with_section
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.stage import Applies, Stage, StageOut
 
@@ -27,7 +29,7 @@ _BUDGET_WINDOW = 100_000
 _FRAMES = 16  # the innermost of a stack: more would tell one endless recursion from itself
 
 
-class TooManyBugs(RuntimeError):
+class TooManyBugs(FlowStopped):
     """The share of rows on which a stage raised passed the limit: stopping loses nothing, going on would hide it."""
 
 
@@ -37,6 +39,7 @@ class BugBudget:
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._spent: dict[str, tuple[int, int]] = {}
+        self.stopped: FlowStopped | None = None
 
     def spend(self, stage: str, rows: int, bugs: int) -> None:
         """Count a batch; TooManyBugs when the stage's share passes the limit."""
@@ -48,18 +51,37 @@ class BugBudget:
                 "the flow stops here and resumes from its last checkpoint: deploy a fix, or raise flow.bug_share_limit"
             )
             log.error("%s", sentence)  # in a cluster nobody else would say it
-            raise TooManyBugs(sentence)
+            self.stopped = TooManyBugs(sentence)
+            raise self.stopped
         fading = all_rows > _BUDGET_WINDOW
         self._spent[stage] = (all_rows // 2, all_bugs // 2) if fading else (all_rows, all_bugs)
 
 
 class Monitor:
-    """What run_stage measures with: a clock in nanoseconds, metrics and the bug budget."""
+    """What run_stage measures with: a clock in nanoseconds, metrics, the bug budget and the circuit breaker.
 
-    def __init__(self, clock: Callable[[], int], metrics: FlowMetrics, bug_share_limit: float = 0.05) -> None:
+    ``processor``: the build that dead letters name.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        metrics: FlowMetrics,
+        bug_share_limit: float = 0.05,
+        *,
+        processor: str = "clickgoose",
+        limits: BreakerLimits | None = None,
+    ) -> None:
         self.clock = clock
         self.metrics = metrics
         self.budget = BugBudget(bug_share_limit)
+        self.breaker = Breaker(limits, metrics.dead_share)
+        self.processor = processor
+
+    @property
+    def stopped(self) -> FlowStopped | None:
+        """Return why the flow stopped itself, which a cluster's own exception hides."""
+        return self.budget.stopped or self.breaker.stopped
 
     @classmethod
     def silent(cls) -> Monitor:
@@ -74,7 +96,7 @@ def run_stage(stage: Stage[In, Out], parcel: Parcel[In], monitor: Monitor) -> Pa
     def guarded(batch: In) -> StageOut[Out]:
         try:
             return stage(batch)
-        except MemoryError:
+        except (MemoryError, FlowStopped):
             raise
         except Exception as error:  # a bug of ours, whatever it is: find its row, keep the others
             return _bisect(guarded, stage.name, batch, error, bugs)
@@ -95,17 +117,21 @@ def _measured(
     bugs: list[DeadLetter],
 ) -> Parcel[Out]:
     started = monitor.clock()
-    done = parcel.after(apply(parcel.batch))
+    out = apply(parcel.batch)
+    if out.errs:
+        out = out._replace(errs=[replace(letter, processor=monitor.processor) for letter in out.errs])
+    done = parcel.after(out)
     ended = monitor.clock()
-    marked = replace(done.batch, ledger=done.batch.ledger.mark(name, ended // 1000))
+    marked = with_section(done.batch, "ledger", done.batch.ledger.mark(name, ended // 1000))
     _count(name, parcel, done, (ended - started) / 1e9, monitor.metrics)
     monitor.budget.spend(name, len(parcel.batch), len(bugs))
-    return replace(done, batch=marked)
+    return Parcel(done.spans, marked, done.rows_in, done.errs, done.dropped)
 
 
 def _count(name: str, before: Parcel[In], after: Parcel[Out], seconds: float, metrics: FlowMetrics) -> None:
-    metrics.stage_seconds.labels(name).observe(seconds)
-    metrics.stage_rows.labels(name, "ok").inc(len(after.batch))
+    took, passed = metrics.of_stage(name)
+    took.observe(seconds)
+    passed.inc(len(after.batch))
     if after.dropped > before.dropped:
         metrics.stage_rows.labels(name, "dropped").inc(after.dropped - before.dropped)
     if isinstance(after.batch, Scored) and not isinstance(before.batch, Scored):

@@ -46,7 +46,8 @@ def build_flow(parts: Parts, flow_id: str = "score_events") -> Dataflow:
     judged = bind_stage(scored, stages.judge, monitor)
     decided = bind_decide(judged, stages.decide.name, parts.checkpoints)
     remembered = bind_remember(decided, parts.checkpoints)
-    encoded: Stream[Any] = op.map("encode", remembered, parts.encode)
+    watched = op.map("breaker", remembered, monitor.breaker.watch)
+    encoded: Stream[Any] = op.map("encode", watched, parts.encode)
     for name, sink in parts.sinks.items():
         op.output(name, encoded, sink)
     return flow

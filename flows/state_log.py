@@ -116,6 +116,7 @@ class StateLog:
         self._gap = False
         self._watermark = -1
         self._newest: int | None = None
+        self._synced = 0  # number of the newest segment that was made durable
         self._cleaner = Cleaner(directory)
         self._refused = 0  # snapshots since one of all slices was in vain
         self._patience = 0
@@ -141,8 +142,10 @@ class StateLog:
         """Return the offset of the newest snapshot that was written, None where there is none."""
         return self._newest
 
-    def load(self) -> Loaded:
+    def load(self, watermark: int | None = None) -> Loaded:
         """Return the whole state at the newest frame at or below the watermark, and discard what lies after.
+
+        ``watermark`` is that of who keeps it elsewhere, as a replay does; what the log noted counts for nothing then.
 
         Whatever the bytes on disk, it never returns a state that was not written for ``next_offset``. StateMisplaced
         where it is another partition's, StateWriteFailed where what lies after cannot be discarded, OSError where the
@@ -153,7 +156,8 @@ class StateLog:
         scans = [scan(segment) for segment in segments_in(self._directory)]
         self._check_partition(scans)
         problems = breaks_in(scans)
-        self._watermark = max((found.watermark for found in scans), default=-1)
+        noted = max((found.watermark for found in scans), default=-1)
+        self._watermark = noted if watermark is None else watermark
         run = newest_run(scans, self._watermark)
         if run is None:
             if problems or any(found.snapshots and found.snapshots[0].number <= self._watermark for found in scans):
@@ -321,6 +325,19 @@ class StateLog:
         self._tail.length = write_at(self._tail.descriptor, parts, self._tail.length)
         self._tail.crc = crc
         return self._tail.length
+
+    def sync(self) -> None:
+        """Make all that was written durable: for who relies on it before something else says that it is there."""
+        self._cleaner.wait()
+        del self._live[: self._cleaner.deleted()]
+        try:
+            for live in self._live:
+                if live.segment.number >= self._synced:
+                    sync_file(live.segment.path)
+            sync_directory(self._directory)
+        except OSError as error:
+            raise _failed(self._directory, error) from None
+        self._synced = self._live[-1].segment.number if self._live else 0
 
     def _follow(self, tail: _Tail | None) -> None:
         if self._tail is not None:

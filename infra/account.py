@@ -1,8 +1,9 @@
 """The account, read back from Kafka, ClickHouse and Redis: ``accepted == scored + dead-lettered + deduplicated``.
 
-A is every record of events.raw, S the origins of events.scored, D those of events.dead_letter (rows that only wait
-for a destination aside). A record in neither whose event id an earlier copy already settled is deduplicated; what
-remains is lost. ClickHouse and Redis are then compared with S and D.
+A is every record of events.raw that a client sent, S the origins of events.scored, D those of events.dead_letter (rows
+that only wait for a destination aside). A record in neither whose event id an earlier copy already settled is
+deduplicated; what remains is lost. A record that a redrive by hand sent again is the fate of the first one: scored at
+last, that one is no dead letter any more (infra.account_fates). ClickHouse and Redis are then compared with S and D.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from infra.account_books import (
     place,
 )
 from infra.account_decisions import DecisionBook
+from infra.account_fates import RawColumns, fates_of
 from infra.account_stores import ClickHouseSide, clickhouse_side, missing_results
 from infra.settings import Settings
 from infra.topic_reader import AccountError, TopicReader
@@ -73,6 +75,7 @@ class Account:
     score_histogram: list[int]  # ten equal bins from 0 to 100
     latency_ms: dict[str, float]  # from accepted by the ingest tier to appended to events.scored: p50, p99
     scored_again: int  # replayed records in events.scored, which readers tell by the event id
+    redrives: int = 0  # records of events.raw that a redrive by hand sent again: not accepted anew
     waiting: dict[str, int] = field(default_factory=dict)
     redriven: dict[str, int] = field(default_factory=dict)
     clickhouse_scored: int | None = None
@@ -152,6 +155,7 @@ class _View:
         places, rows = first_by_place(raw.places)
         self.raw_places, self.raw_ids = places, fold(raw.ids)[rows]
         self.raw_known = np.frombuffer(raw.known, np.bool_)[rows]
+        self.raw_attempts = np.frombuffer(raw.attempts, np.uint8)[rows]
         found = first_by_place(scored.places)
         inside = self.within(found.places)
         self.scored_places, self.scored_rows = found.places[inside], found.rows[inside]
@@ -180,24 +184,22 @@ class _View:
 
     def account(self) -> Account:
         """Return the account of Kafka's side."""
-        settled = np.union1d(self.scored_places, self.dead_places)
-        open_rows = ~np.isin(self.raw_places, settled, assume_unique=True)
-        settled_ids = self.raw_ids[~open_rows & self.raw_known]
-        repeated = open_rows & self.raw_known & np.isin(self.raw_ids, settled_ids)
-        lost = int((open_rows & ~repeated).sum())
-        dead = ~np.isin(self.dead_places, self.scored_places, assume_unique=True)
+        fates = fates_of(RawColumns(self.raw_places, self.raw_ids, self.raw_known, self.raw_attempts),
+                         self.scored_places, self.dead_places)  # fmt: skip
+        dead = np.isin(self.dead_places, self.raw_places[fates.dead], assume_unique=True)
         account = Account(
-            accepted=len(self.raw_places),
-            scored=len(self.scored_places),
+            accepted=int((self.raw_attempts == 0).sum()),
+            scored=int(fates.scored.sum()),
             dead_lettered=int(dead.sum()),
-            deduplicated=int(repeated.sum()),
-            lost=lost,
+            deduplicated=int(fates.repeated.sum()),
+            lost=fates.lost,
             dead_by_reason=self._by_reason(self.dead_rows[dead]),
+            redrives=int((self.raw_attempts > 0).sum()),
             scored_again=self.scored_again,
             waiting=self.waiting(),
             **self._scores(),
         )
-        account.problems += self._kafka_problems(lost)
+        account.problems += self._kafka_problems(fates.lost)
         return account
 
     def _kafka_problems(self, lost: int) -> Iterator[str]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from schemas.dead_letter import Reason
 from schemas.envelope import ENVELOPE_BYTES, ENVELOPE_MAGIC, sealed_start
+from schemas.redriven import found_redriven, original_of
 from schemas.result import DECISIONS, Place
 from schemas.sealed import read_header
 
@@ -49,6 +50,7 @@ def fold_pairs(pairs: U64) -> U64:
 
 def event_id_of(value: bytes) -> bytes | None:
     """Return the event id that a record of events.raw shows in the clear, or None where it is not readable."""
+    value = original_of(value)
     if len(value) < ENVELOPE_BYTES or value[:2] != ENVELOPE_MAGIC:
         return None
     header = read_header(value[sealed_start(value) :])
@@ -74,6 +76,7 @@ class RawBook:
         self.places = array("q")
         self.ids = bytearray()
         self.known = bytearray()  # 1 where the id was readable
+        self.attempts = bytearray()  # how often the row was tried before: 0 but for redriven records
 
     def visit(self, messages: Sequence[Message]) -> None:
         """Note records."""
@@ -82,6 +85,8 @@ class RawBook:
             self.places.append(place(message.partition() or 0, message.offset() or 0))
             self.ids += event_id or _NO_ID
             self.known.append(event_id is not None)
+            redriven = found_redriven(_value(message))
+            self.attempts.append(redriven.attempt if redriven else 0)
 
 
 class _Scored(msgspec.Struct):

@@ -65,6 +65,7 @@ class Filter:
     reasons: tuple[str, ...] = ()  # whole ones, or all that begin with one that ends in a dot
     stages: tuple[str, ...] = ()
     merchants: tuple[str, ...] = ()
+    processors: tuple[str, ...] = ()  # builds in which they failed, as a letter names them
     states: tuple[LetterState, ...] = ()
     since: int | None = None
     until: int | None = None
@@ -81,7 +82,7 @@ class Filter:
     def where(self) -> Where:
         """Return it as SQL over ``dead_letters``."""
         parts: dict[str, Mapping[str, Any]] = {}
-        for name in ("stage", "merchant"):
+        for name in ("stage", "merchant", "processor"):
             wanted = getattr(self, f"{name}s")
             if wanted:
                 parts[f"{name} IN %({name}s)s"] = {f"{name}s": wanted}

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -16,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from enrichers.address_file import DataFileError
 from enrichers.present import present
-from flows.bind import run_bytewax
+from flows.bind import ClusterBroken, run_bytewax
 from flows.checkpoints import Checkpoints
 from flows.lookups.labelled_fraud import ReputationFileError, load_labelled_fraud
 from flows.lookups.memory_shared import MemorySharedCounts
@@ -29,9 +28,11 @@ from flows.score_events import Parts, build_flow
 from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sources.fence import KafkaGroup
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
+from infra.compiled_loops import load_compiled_loops
+from infra.flow_calm import calm
 from infra.flow_layout import StateRoot, process_of
 from infra.flow_rules import FlowRules
-from infra.flow_serving import FlowRefused, claimed, required
+from infra.flow_serving import FlowRefused, build_name, claimed, monitor_of, required
 from infra.flow_shared import at_each_epoch, entity_key, shared_counts, stream_name
 from infra.flow_sinks import SINKS, Addresses, FlowSinks
 from infra.keys import key_ring
@@ -41,6 +42,7 @@ from infra.policies import PoliciesRefused, WatchedPolicies
 from infra.settings import Settings
 from infra.topics import RAW
 from schemas.batches import Decided, Normalized, Recognized
+from schemas.keys import KeyRing
 from schemas.shared import SharedCounts
 from scoring.deployment import CurrentDeployment, only
 from scoring.explain import Explainer
@@ -99,7 +101,7 @@ class FlowProcess:
 
     def _run(self, root: StateRoot, ready: Callable[[], None]) -> None:
         metrics = FlowMetrics(self.registry)
-        monitor = Monitor(time.time_ns, metrics, self.settings.flow.bug_share_limit)
+        monitor = monitor_of(self.settings.flow, metrics)
         progress = Progress(SINKS)
         models = watch_models(self.settings, metrics)
         shared = shared_counts(self.settings, self._addresses.redis, stream_name(self._bootstrap, self.topic), metrics)
@@ -118,6 +120,7 @@ class FlowProcess:
         sinks = FlowSinks(self._addresses, self.settings, progress, metrics, self._stopping)
         flow = build_flow(self._parts(source, pipeline, checkpoints, sinks, monitor))
         decides = {"policy": policies().digest, "rules": rules.rules().state}
+        load_compiled_loops()
         log.info("flow starts", extra={"resume": resume, **roles_of(models()), **decides})
         models.start()
         policies.start()
@@ -125,7 +128,10 @@ class FlowProcess:
         sinks.start_redrive()
         try:
             epochs = timedelta(seconds=self.settings.flow.epoch_seconds)
-            run_bytewax(flow, epochs, self.place.ordinal, self.place.addresses)
+            with calm():
+                run_bytewax(flow, epochs, self.place.ordinal, self.place.addresses)
+        except ClusterBroken as broken:
+            raise monitor.stopped or broken from None
         finally:
             policies.close()
             rules.close()
@@ -178,18 +184,18 @@ class FlowProcess:
         sinks: FlowSinks,
         monitor: Monitor,
     ) -> Parts:
-        encode = encoder(Explainer(), present, f"clickgoose {version('clickgoose')}")
+        encode = encoder(Explainer(), present, build_name())
         return Parts(
             source=source,
             pipeline=pipeline,
             checkpoints=checkpoints,
-            encode=_timed(encode, monitor),
+            encode=timed(encode, monitor),
             sinks=sinks.build(),
             monitor=monitor,
         )
 
 
-def _timed(
+def timed(
     encode: Callable[[Parcel[Decided]], EncodedParcel], monitor: Monitor
 ) -> Callable[[Parcel[Decided]], EncodedParcel]:
     """Observe the age of each parcel's oldest event where its results are ready for the sinks."""
@@ -243,10 +249,11 @@ def pipeline_of(
     shared: SharedCounts | None = None,
     policies: CurrentPolicies | None = None,
     judge: Judge | None = None,
+    keys: KeyRing | None = None,
 ) -> Pipeline:
     """Return the pipeline of these settings; FlowRefused where their master keys or a data file cannot be used."""
     try:
-        keys = key_ring(settings)
+        keys = keys or key_ring(settings)
     except ValueError as error:
         raise FlowRefused(str(error)) from None
     lateness = settings.flow.lateness_seconds * 1000

@@ -1,7 +1,7 @@
 """Several processes of one flow on one host: started, watched, restarted with backoff, drained together.
 
-A process that ends without being asked is said with its last lines. One that refuses to start (exit code 2) ends all:
-what it refuses will not mend itself.
+A process that ends without being asked is said with its last lines. One that refuses to start (exit code 2) or stops
+itself on purpose (exit code 4: flows.breaker.FlowStopped) ends all: what is wrong will not mend itself.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _TICK_SECONDS = 0.1
 _KEPT_LINES = 5
 _LINE_CHARACTERS = 300
 _REFUSED = 2
+STOPPED = 4  # of a child alone: whoever started the flow gets 1
 _FOLLOW_SECONDS = 5.0  # how long the others of a cluster may take to notice that one is gone
 
 
@@ -182,9 +183,15 @@ class FlowProcesses:
             return
         if child.running:
             return
-        if child.exit_code == _REFUSED:
-            raise FlowsFailed(child.last_line() or child.last_words(), _REFUSED)
+        self._heed(child)
         self._mourn(child, now)
+
+    @staticmethod
+    def _heed(child: _Child) -> None:
+        """Raise FlowsFailed where a restart would change nothing."""
+        if child.exit_code in (_REFUSED, STOPPED):
+            code = _REFUSED if child.exit_code == _REFUSED else 1
+            raise FlowsFailed(child.last_line() or child.last_words(), code)
 
     def _mourn(self, child: _Child, now: float) -> None:
         """Say who ended and why, and plan the next start."""
@@ -212,6 +219,8 @@ class FlowProcesses:
         for child in others:
             if child.running:
                 child.signal(signal.SIGKILL)
+            else:
+                self._heed(child)
             child.start_at = start_at
 
     def _say_ready(self, ready: Callable[[list[str]], None]) -> None:

@@ -7,15 +7,20 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from typing import Any
 
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, start_http_server
 
+from flows.breaker import BreakerLimits
 from flows.metrics import FlowMetrics
-from flows.progress import Progress
+from flows.run_stage import Monitor
 from flows.sources.fence import Fence, FenceUnknown, KafkaGroup, Owner
+from flows.sources.lag import Held
+from infra.settings import FlowSettings
 
 log = logging.getLogger("clickgoose.flow")
 _METADATA_SECONDS = 10.0
@@ -24,6 +29,23 @@ _LEAST_BEAT_SECONDS = 0.5  # of the fence
 
 class FlowRefused(Exception):
     """The flow cannot start; the message is one sentence for the user."""
+
+
+def build_name() -> str:
+    """Return what results and dead letters name as the build."""
+    return f"clickgoose {version('clickgoose')}"
+
+
+def monitor_of(settings: FlowSettings, metrics: FlowMetrics) -> Monitor:
+    """Return what the stages are measured and guarded with."""
+    limits = BreakerLimits(
+        share=settings.dead_share_limit,
+        least_rows=settings.dead_share_least_rows,
+        rows=settings.dead_share_rows,
+        run=settings.dead_run_limit,
+        faults=settings.dead_faults,
+    )
+    return Monitor(time.time_ns, metrics, settings.bug_share_limit, processor=build_name(), limits=limits)
 
 
 def required(value: str | None, variable: str) -> str:
@@ -38,10 +60,13 @@ def claimed(
     partitions: Iterable[int],
     owner: str,
     epoch_seconds: float,
-    progress: Progress,
+    progress: Held,
     metrics: FlowMetrics,
 ) -> Fence:
-    """Take the partitions before all others, wherever they run; Fenced where another reads one."""
+    """Take the partitions before all others, wherever they run; Fenced where another reads one.
+
+    ``progress`` gives the offsets to commit.
+    """
     me = Owner(owner, socket.gethostname(), os.getpid(), max(_LEAST_BEAT_SECONDS, epoch_seconds))
     fence = Fence(group, me, progress.watermark, metrics.kafka_errors.inc)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
+from redis import Redis
 
 from flows.lookups.redis_shared import Limits, RedisSharedCounts, connect
 from flows.metrics import FlowMetrics
@@ -18,15 +19,17 @@ log = logging.getLogger("clickgoose.flow")
 _SECONDS = 10.0
 
 
-def shared_counts(settings: Settings, url: str, source: str, metrics: FlowMetrics) -> RedisSharedCounts:
-    """Return the counts that all flows of these settings add up in."""
+def shared_counts(
+    settings: Settings, url: str, source: str, metrics: FlowMetrics, own: tuple[Redis, str] | None = None
+) -> RedisSharedCounts:
+    """Return the counts that all flows of these settings add up in; ``own``: a replay's client and prefix instead."""
     late, usual = settings.flow.lateness_seconds * 1000, Limits().late_ms
     limits = Limits(
         late_ms=(min(usual[0], late), min(usual[1], late), late),
         backlog_rows=settings.redis.shared_backlog_rows,
     )
-    client = connect(url, settings.redis.shared_timeout_ms / 1000)
-    return RedisSharedCounts(client, metrics, prefix=settings.redis.shared_prefix, source=source, limits=limits)
+    client, prefix = own or (connect(url, settings.redis.shared_timeout_ms / 1000), settings.redis.shared_prefix)
+    return RedisSharedCounts(client, metrics, prefix=prefix, source=source, limits=limits)
 
 
 def entity_key(settings: Settings) -> bytes:

@@ -18,9 +18,11 @@ from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import Backup, Destination, Recoverable, Redrivable
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScored, producer_config
+from flows.sinks.letters import NamingBackup
 from flows.sinks.redelivery import RedrivePolicy
 from flows.sinks.redis_results import RedisResults, connect
 from flows.sinks.writer import Writer, WriterPolicy
+from infra.flow_serving import build_name
 from infra.settings import FlowSettings, Settings
 from schemas.dead_letter import Reason
 
@@ -50,7 +52,7 @@ class FlowSinks:
     def build(self) -> dict[str, Sink[Any]]:
         """Return the sinks by name."""
         config = producer_config(self._to.kafka)
-        backup = KafkaBackup(Appender(config))
+        backup = NamingBackup(KafkaBackup(Appender(config)), build_name())
         quick, bulk = writer_policies(self._settings.flow)
         return {
             "redis": self._recoverable("redis", self._redis, quick, backup),

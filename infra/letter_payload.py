@@ -26,6 +26,7 @@ from schemas.keys import KeyRing
 from schemas.nested import nested_of
 from schemas.personal_data import redact
 from schemas.personal_data.split_card import split_card
+from schemas.redriven import original_of
 from schemas.sealed import HEADER_BYTES, HEADER_DTYPE, SEALED_MAGIC
 
 _ID = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{64})")  # ids and digests that we make ourselves
@@ -37,7 +38,7 @@ def payload_view(letter: DeadLetter, keys: KeyRing | None = None) -> Json:
     """Return what may be seen. ``keys`` opens a sealed event, whose texts are then redacted as well."""
     found: Json = {"format": letter.payload_format, "bytes": len(letter.payload), "sha256": letter.payload_sha256}
     if letter.payload_format == "envelope":
-        found |= _envelope(letter.payload)
+        found |= _envelope(original_of(letter.payload))
         if keys is not None:
             found["opened"] = _opened(letter, keys)
     elif letter.payload_format == "rows":

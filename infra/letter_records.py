@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from infra.dead_letters import DeadLetters, Filter
 from infra.letter_clusters import Cluster, cluster_of
+from infra.letter_repairs import Repaired, repaired
 from infra.letter_states import history_of
 from schemas.dead_letter import DeadLetter, PayloadFormat, Reason, dead_letter_headers
 from schemas.letter_state import Change, LetterAddress, Standing, standing_of
@@ -16,8 +17,14 @@ _MOST = 20  # letters of one record or event
 _WHOLE = """
 SELECT reason, stage, detail, topic, partition, "offset", toUnixTimestamp64Milli(received_at),
     toUnixTimestamp64Milli(first_failed_at), payload, payload_format, payload_sha256, event_id, merchant, processor,
-    attempts
+    attempts, told
 FROM dead_letters FINAL WHERE {where} ORDER BY first_failed_at, stage LIMIT {most}
+"""
+_ONES = """
+SELECT reason, stage, detail, topic, partition, "offset", toUnixTimestamp64Milli(received_at),
+    toUnixTimestamp64Milli(first_failed_at), payload, payload_format, payload_sha256, event_id, merchant, processor,
+    attempts, told
+FROM dead_letters FINAL WHERE (topic, partition, "offset", stage) IN %(addresses)s
 """
 _SCORE = """
 SELECT score, decision, model, merchant, toUnixTimestamp64Milli(occurred_at) FROM events
@@ -50,6 +57,7 @@ class Record:
     score: FinalScore | None
     others: Sequence[LetterAddress]
     backup: tuple[int, int] | None = None
+    repair: Repaired | None = None  # that stands, whether it was redriven yet or not
 
     @property
     def address(self) -> LetterAddress:
@@ -75,6 +83,13 @@ def records_of(store: DeadLetters, wanted: Filter) -> list[Record]:
     return [record_of(store, letter) for letter in map(_letter, rows)]
 
 
+def letters_of(store: DeadLetters, addresses: Sequence[LetterAddress]) -> dict[LetterAddress, DeadLetter]:
+    """Return these letters, each address with its stage, as far as they are there."""
+    given = {"addresses": tuple(tuple(address) for address in addresses)}
+    found = map(_letter, store.execute(_ONES, given, strings_as_bytes=True) if addresses else ())
+    return {LetterAddress(one.topic, one.partition, one.offset, one.stage): one for one in found}
+
+
 def record_of(
     store: DeadLetters,
     letter: DeadLetter,
@@ -86,13 +101,14 @@ def record_of(
     made = [(name, value.decode("utf-8", "replace")) for name, value in dead_letter_headers(letter)]
     changes = [change for _, change in history_of(store, address)]
     shown = tuple(headers or made)
-    return Record(letter, shown, changes, _score(store, letter), _others(store, letter, address), backup)
+    repair = repaired(store, [address]).get(address)
+    return Record(letter, shown, changes, _score(store, letter), _others(store, letter, address), backup, repair)
 
 
 def _letter(row: Sequence[Any]) -> DeadLetter:
     texts: list[Any] = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in row]
     reason, stage, detail, topic, partition, offset, received_at, failed_at = texts[:8]
-    payload_format, sha256, event_id, merchant, processor, attempts = texts[9:]
+    payload_format, sha256, event_id, merchant, processor, attempts, _ = texts[9:]
     return DeadLetter(
         reason=Reason(reason),
         stage=stage,
@@ -109,6 +125,7 @@ def _letter(row: Sequence[Any]) -> DeadLetter:
         merchant=merchant or None,
         processor=processor,
         attempts=attempts,
+        told=row[-1],
     )
 
 

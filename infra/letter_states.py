@@ -95,11 +95,13 @@ def move(store: DeadLetters, wanted: Filter, made: Move) -> int:
     return int(store.execute(_APPENDED, command)[0][0])
 
 
-def record_changes(store: DeadLetters, changes: Sequence[tuple[LetterAddress, Change]]) -> None:
+def record_changes(
+    store: DeadLetters, changes: Sequence[tuple[LetterAddress, Change]], command: uuid.UUID | None = None
+) -> None:
     """Append changes of single letters, as a redrive makes them. Whether they may follow, ``Standing.after`` says."""
     if any(not address.stage for address, _ in changes):
         raise DeadLettersError("a change belongs to one letter: its address needs the stage")
-    command = uuid.uuid4()
+    command = command or uuid.uuid4()
     rows: list[tuple[Any, ...]] = [
         (*address, change.before.value, change.after.value, change.attempts, change.who, change.note, command)
         for address, change in changes

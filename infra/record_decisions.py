@@ -18,17 +18,17 @@ from flows.bind import run_bytewax
 from flows.metrics import FlowMetrics
 from flows.progress import Progress
 from flows.record_decisions import RecordParts, build_record_flow
-from flows.run_stage import Monitor
 from flows.sinks.background import BackgroundSink
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.decisions import DeadRecords, DecisionTable, RecordedParcel
 from flows.sinks.destination import Backup, Destination, Recoverable
 from flows.sinks.kafka import Appender, KafkaBackup, producer_config
+from flows.sinks.letters import NamingBackup
 from flows.sinks.writer import Writer, WriterPolicy
 from flows.sources.fence import KafkaGroup
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot
-from infra.flow_serving import FlowRefused, claimed, required
+from infra.flow_serving import FlowRefused, build_name, claimed, monitor_of, required
 from infra.flow_sinks import writer_policies
 from infra.settings import Settings
 from infra.topic_reader import AccountError, committed_offsets
@@ -38,6 +38,7 @@ log = logging.getLogger("clickgoose.flow")
 GROUP: Final = "clickgoose-record-decisions"
 SINKS: Final = ("clickhouse", "dead_letter")
 _FETCH_BYTES: Final = 16 << 20
+_GATHER_SECONDS: Final = 0.02  # nobody waits for a record: large batches cost less
 _ASK_AGAIN_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 15.0  # a broker that just started has no coordinator for some seconds
 
@@ -70,7 +71,7 @@ class RecordProcess:
 
     def _run(self, owner: str, ready: Callable[[], None]) -> None:
         metrics = FlowMetrics(self.registry)
-        monitor = Monitor(time.time_ns, metrics, self.settings.flow.bug_share_limit)
+        monitor = monitor_of(self.settings.flow, metrics)
         progress = Progress(SINKS)
         resume = self._resume()
         for partition, offset in resume.items():
@@ -121,14 +122,14 @@ class RecordProcess:
             group=self.group,
             part="decisions",
             max_events=settings.poll_max_events,
-            wait_seconds=settings.poll_longest_wait_ms / 1000,  # nobody waits for a record
-            longest_wait_seconds=settings.poll_longest_wait_ms / 1000,
+            wait_seconds=_GATHER_SECONDS,
+            longest_wait_seconds=_GATHER_SECONDS,
             queue_bytes=_FETCH_BYTES,
         )
 
     def _sinks(self, progress: Progress, metrics: FlowMetrics) -> dict[str, Sink[Any]]:
         """Return the sinks: rows that ClickHouse does not take go to the backup, from which flows redrive them."""
-        backup = KafkaBackup(Appender(producer_config(self._bootstrap)))
+        backup = NamingBackup(KafkaBackup(Appender(producer_config(self._bootstrap))), build_name())
         url = required(self.settings.clickhouse.url, "CLICKGOOSE_CLICKHOUSE__URL")
         quick, bulk = writer_policies(self.settings.flow)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.dead_letter import OUR_FAULTS, Fault
 from schemas.velocity import SCORE_LAG
 
 
@@ -103,9 +104,15 @@ class FlowSettings(Section):
         description="Events of one batch; an event sees the scores of its device's events 1,024 offsets before it, so "
         "more would make results depend on how batches are cut",
     )
-    poll_wait_ms: float = Field(default=1.0, ge=0, le=100, description="How long a poll waits when the flow is idle")
+    poll_wait_ms: float = Field(
+        default=0.0, ge=0, le=100, description="How long events are gathered after the first one of a batch, at least"
+    )
     poll_longest_wait_ms: float = Field(
-        default=20.0, ge=0, le=1000, description="At most so long under load: a poll waits as long as a parcel takes"
+        default=2.0,
+        ge=0,
+        le=1000,
+        description="At most so long while events keep coming: as long as the last batch took. More spares processor "
+        "time at a middling load, and adds to the latency; under full load batches are full without a wait",
     )
     fetch_queue_bytes: int = Field(
         default=64 * 1024**2, ge=4 * 1024**2, description="Records that are fetched from Kafka and not polled yet"
@@ -147,6 +154,18 @@ class FlowSettings(Section):
     )
     redrive_probe_seconds: float = Field(default=2.0, gt=0, description="How often one that is away is asked")
     bug_share_limit: float = Field(default=0.05, gt=0, le=1)
+    dead_share_limit: float = Field(
+        default=0.25, gt=0, le=1, description="The flow stops where more of a partition's last rows died; 1: never"
+    )
+    dead_share_rows: int = Field(default=10_000, ge=100, description="So many of a partition's last rows are looked at")
+    dead_share_least_rows: int = Field(default=1_000, ge=1, description="Before so many rows, no share stops the flow")
+    dead_run_limit: int = Field(
+        default=2_000, ge=1, description="The flow stops where so many rows of a partition die one after the other"
+    )
+    dead_faults: tuple[Fault, ...] = Field(
+        default=OUR_FAULTS,
+        description="Whose dead letters count; with client or merchant, who sends rubbish stops the flow",
+    )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Of the first process, the next ones follow; 0: free ports"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -128,6 +128,20 @@ class TopicReader:
                 time.sleep(0.1)
 
 
+def need_topics(bootstrap: str, names: Collection[str]) -> None:
+    """Return where Kafka answers and has all topics; AccountError where not."""
+    consumer = Consumer(_config(bootstrap))
+    try:
+        topics = consumer.list_topics(timeout=_SECONDS).topics
+    except KafkaException as error:
+        raise AccountError(f"Kafka does not answer at {bootstrap}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    for name in sorted(names):
+        if name not in topics:
+            raise AccountError(f"Kafka has no topic {name}: run `clickgoose up`, which creates it")
+
+
 def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
     """Return how far a consumer group has come; partitions of which it committed nothing are left out."""
     consumer = Consumer({**_config(bootstrap), "group.id": group})
@@ -135,7 +149,7 @@ def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
         partitions = consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
         places = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=_SECONDS)
     except KafkaException as error:
-        raise AccountError(f"cannot read how far {group} has come: {error.args[0].str()}") from error
+        raise AccountError(f"cannot read from Kafka how far {group} has come: {error.args[0].str()}") from error
     finally:
         consumer.close()
     return {place.partition: place.offset for place in places if place.offset >= 0}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -10,6 +11,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from flows.stage_records import ENRICHED, EXTRACTED, OUTCOMES
 from infra.settings import KafkaSettings
 
 RAW = "events.raw"
@@ -45,8 +47,9 @@ class Topic:
 # A dead letter carries the payload as received and what is known about it, so it may be larger than any event.
 TOPICS = (
     Topic(RAW, "device id", "sealed events as received", stamped_by="LogAppendTime"),
-    Topic("events.extracted", "device id", "decoded and verified batches"),
-    Topic("events.enriched", "device id", "counted and enriched batches"),
+    Topic(EXTRACTED, "partition of events.raw", "decoded and verified batches", max_message_bytes=4_194_304),
+    Topic(ENRICHED, "partition of events.raw", "counted and enriched batches", max_message_bytes=4_194_304),
+    Topic(OUTCOMES, "partition of events.raw", "scores and decisions, back to where devices are remembered"),
     Topic("events.scored", "device id", "results"),
     Topic("events.alerts", "device id", "results that operations should see"),
     Topic(DECIDED, "merchant and event id", "decisions that merchants asked for, without personal data"),
@@ -64,6 +67,45 @@ def ensure_topics(bootstrap: str, settings: KafkaSettings) -> list[str]:
             said += _fit_partitions(admin, topic.name, present[topic.name], settings.partitions)
     _configure(admin, [topic for topic in TOPICS if topic.name in present], settings)
     return said
+
+
+def replay_topics(names: Sequence[str]) -> tuple[Topic, ...]:
+    """Return topics of a replay's names with the settings of the live ones that they are named after."""
+    by_name = {topic.name: topic for topic in TOPICS}
+    return tuple(replace(by_name[name.rpartition(".")[0]], name=name) for name in names)
+
+
+def create_topics(
+    bootstrap: str, topics: Sequence[Topic], partitions: int, settings: KafkaSettings
+) -> dict[str, KafkaError]:
+    """Create topics with so many partitions each; return why, of those that could not be created."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    wanted = [NewTopic(one.name, partitions, settings.replication, config=one.config(settings)) for one in topics]
+    refused: dict[str, KafkaError] = {}
+    for name, future in admin.create_topics(wanted, operation_timeout=_SECONDS).items():
+        try:
+            future.result(_SECONDS)
+        except KafkaException as error:
+            refused[name] = error.args[0]
+    return refused
+
+
+def delete_topics(bootstrap: str, names: Sequence[str]) -> None:
+    """Delete topics; one that is not there is as good. KafkaException where Kafka does not."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    for future in admin.delete_topics(list(names), operation_timeout=_SECONDS).values():
+        try:
+            future.result(_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+
+
+def present_topics(bootstrap: str, names: Sequence[str]) -> list[str]:
+    """Return which of the topics there are; KafkaException where Kafka does not say."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    present = admin.list_topics(timeout=_SECONDS).topics  # all: asking for one by name may create it
+    return [name for name in names if name in present]
 
 
 def _create(admin: AdminClient, topics: list[Topic], settings: KafkaSettings) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -22,7 +23,7 @@ from ingest_api.agent_files import agent_router
 from ingest_api.clickhouse_link import Connect
 from ingest_api.config import IngestConfig
 from ingest_api.decider import Sources
-from ingest_api.decisions import decisions_router
+from ingest_api.decisions import DECISIONS_PATH, DecisionSteps, decisions_router
 from ingest_api.delivery import Appender
 from ingest_api.direct import Direct
 from ingest_api.events import events_router
@@ -35,12 +36,13 @@ from ingest_api.scores import scores_router
 from ingest_api.sessions import sessions_router
 from ingest_api.signature import SIGNATURE_HEADER
 from ingest_api.watchlists import watchlists_router
+from ingest_api.whole import Steps, WholeRoute
 
 _ROUTES = {
     "/v1/sessions": "sessions",
     "/v1/events": "events",
     "/v1/labels": "labels",
-    "/v1/decisions": "decisions",
+    DECISIONS_PATH: "decisions",
     "/v1/watchlists": "watchlists",
     "/v1/snoozes": "watchlists",
     "/healthz": "healthz",
@@ -78,6 +80,7 @@ class IngestApp(FastAPI):
     """FastAPI with the edge around it: CORS where events go, security headers and a count on every answer."""
 
     parts: Parts
+    whole_posts: Mapping[bytes, WholeRoute]  # by path: what a connection may answer itself
 
     def edge(self, parts: Parts, routers: Sequence[APIRouter]) -> None:
         """Set up what stands around the routes, those of the routers included."""
@@ -97,6 +100,11 @@ class IngestApp(FastAPI):
             max_age=_PREFLIGHT_SECONDS,
         )
         self._events_headers = _events_headers(parts.config)
+        decide = self._direct.handler("POST", DECISIONS_PATH)
+        counted = partial(parts.metrics.request, "decisions")
+        steps = DecisionSteps(parts)
+        route = WholeRoute(decide, self._headers("decisions", 200), counted, Steps(steps.check, steps.answer))
+        self.whole_posts = {DECISIONS_PATH.encode(): route}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
@@ -129,7 +129,7 @@ class _Case:
 
     def lacks(self, what: str) -> None:
         """Note what was not to be had."""
-        self.outcome = replace(self.outcome, degraded=(*self.outcome.degraded, what))
+        self.outcome = self.outcome._replace(degraded=(*self.outcome.degraded, what))
 
 
 class Decider:
@@ -204,7 +204,7 @@ class Decider:
         def judged(plan: Plan, all_trees: bool = False) -> Outcome:
             outcome = plan.decide(found.answers, known, all_trees)
             if unknown:
-                outcome = replace(outcome, degraded=(*outcome.degraded, *unknown))
+                outcome = outcome._replace(degraded=(*outcome.degraded, *unknown))
             return after_outage(outcome, when_degraded)
 
         live, *shadows = request.plans

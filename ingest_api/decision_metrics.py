@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingest_api.spool import SpoolState
+from ingest_api.tallies import Seconds, Tally
 
 MOST_RULES: Final = 500
 """Rules with a label of their own; the matches of all others are counted together."""
@@ -20,31 +21,22 @@ class DecisionMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         name = "clickgoose_decisions"
-        self._made = Counter(name, "Decisions about events of merchants", ["decision", "by"], registry=registry)
+        self._made = Tally(name, "Decisions about events of merchants", ("decision", "by"), registry)
         self._replayed = Counter(f"{name}_replayed", "Answers that stood already", registry=registry)
         self._conflicts = Counter(f"{name}_conflicts", "Event ids used with another body", registry=registry)
         self._degraded = Counter(f"{name}_degraded", "Decisions without some answers", ["what"], registry=registry)
-        self._matches = Counter(f"{name}_rule_matches", "Matches of live rules", ["scope", "rule"], registry=registry)
+        self._matches = Tally(f"{name}_rule_matches", "Matches of live rules", ("scope", "rule"), registry)
         self._errors = Counter(f"{name}_rule_errors", "Rules that erred", registry=registry)
         self._uncounted = Counter(f"{name}_uncounted", "Events that history did not take", ["why"], registry=registry)
-        self._seconds = Histogram(
-            f"{name}_seconds", "From the request to the answer", buckets=_LATENCY, registry=registry
-        )
-        self._append = Histogram(
-            f"{name}_append_seconds", "From queueing to Kafka's answer", buckets=_LATENCY, registry=registry
-        )
+        self._seconds = Seconds(f"{name}_seconds", "From the request to the answer", _LATENCY, registry)
+        self._append = Seconds(f"{name}_append_seconds", "From queueing to Kafka's answer", _LATENCY, registry)
         self._rows = Gauge(f"{name}_spool_rows", "Decisions on disk that wait for Kafka", registry=registry)
         self._parked = Gauge(f"{name}_spool_parked", "Decisions on disk that Kafka refuses", registry=registry)
         self._bytes = Gauge(f"{name}_spool_bytes", "Size of the decisions' spool", registry=registry)
-        self._pairs: dict[tuple[str, str], Counter] = {}  # finding a series by its labels takes some microseconds
-        self._rules: dict[tuple[str, str], Counter] = {}
 
     def decided(self, decision: str, by: str, degraded: Iterable[str], seconds: float) -> None:
         """Count a decision."""
-        made = self._pairs.get((decision, by))
-        if made is None:
-            made = self._pairs[decision, by] = self._made.labels(decision, by)
-        made.inc()
+        self._made.count((decision, by))
         self._seconds.observe(seconds)
         for what in degraded:
             self._degraded.labels(what).inc()
@@ -64,12 +56,9 @@ class DecisionMetrics:
             self._errors.inc(errors)
         for scope, rule in matched:
             named = scope, rule if scope == "global" else "own"
-            if named not in self._rules and len(self._rules) >= MOST_RULES:
+            if named not in self._matches and len(self._matches) >= MOST_RULES:
                 named = scope, OTHERS
-            series = self._rules.get(named)
-            if series is None:
-                series = self._rules[named] = self._matches.labels(*named)
-            series.inc()
+            self._matches.count(named)
 
     def uncounted(self, why: str) -> None:
         """Count a catalogue that did not take an event."""

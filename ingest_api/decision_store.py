@@ -34,7 +34,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] .. ARGV[2] then
 end
 return false
 """
-_SESSION_FIELDS: Final = ("last_score", "last_decision", "last_model", "last_signals")
+_SESSION_FIELDS: Final = ("last_score", "standing", "last_decision", "last_model", "last_signals")
 _LENGTH = struct.Struct(">I")
 _SIGNALS = msgspec.json.Decoder(dict[str, Signal])
 _ENCODE_RECORD = msgspec.msgpack.Encoder()
@@ -45,7 +45,7 @@ class Session(NamedTuple):
     """What the flow knows of a merchant's session, by its newest event."""
 
     score: float
-    decision: str
+    decision: str  # that stands: what the policy alone made of the event, whatever rules or lists said
     model: str  # version; empty where the flow did not say
     signals: Mapping[str, Signal]
 
@@ -119,7 +119,8 @@ def _taken(found: bytes | None) -> Taken | None:
 
 
 def _session(found: list[bytes | None]) -> Session | None:
-    score, decision, model, signals = found
+    score, standing, last, model, signals = found
+    decision = standing or last  # a build before wrote no standing decision
     if score is None or decision is None or decision.decode() not in DECISIONS:
         return None
     try:

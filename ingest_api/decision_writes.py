@@ -25,8 +25,8 @@ def asked(
     if shadows:
         queries = dict.fromkeys(query for plan in plans for query in plan.queries)
         return asyncio.create_task(history.read(merchant, queries))
-    recalling = live.recall(keys, merchant)
-    return history.recalled(recalling, history.start(recalling.commands))
+    recalling = live.recall(keys, merchant, packed=True)
+    return history.recalled(recalling, history.start(recalling.commands, raw=True))
 
 
 class Writing:
@@ -39,7 +39,9 @@ class Writing:
         self, history: RuleHistory, keys: HistoryKeys, merchant: str, plans: Sequence[Plan], latest: int
     ) -> None:
         self._history, self._merchant = history, merchant
-        self._quick = plans[0].remember(keys, merchant, history.limits, latest) if len(plans) == 1 else None
+        self._quick = (
+            plans[0].remember(keys, merchant, history.limits, latest, packed=True) if len(plans) == 1 else None
+        )
         self._writes: list[Write] = []
         if self._quick is not None:
             self.unfit, self.ahead = self._quick.unfit, self._quick.ahead

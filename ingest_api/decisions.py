@@ -16,6 +16,7 @@ from ingest_api.documented import errors, json_body, success
 from ingest_api.errors import ApiError, Code
 from ingest_api.parts import Parts
 
+DECISIONS_PATH: Final = "/v1/decisions"
 _TRACES: Final = get_args(Trace)
 _PARAMETERS: list[dict[str, Any]] = [
     {
@@ -30,16 +31,44 @@ _PARAMETERS: list[dict[str, Any]] = [
 ]
 
 
+class DecisionSteps:
+    """What the route does: headers first, then the body."""
+
+    def __init__(self, parts: Parts) -> None:
+        config = parts.config
+        self._parts = parts
+        self._reader = Reader(config.entity_key, config.max_skew_seconds * 1_000)
+        self.limit = config.max_decision_bytes
+        self.too_large = f"The body is too large; send at most {self.limit:,} bytes."
+
+    async def check(self, request: Request) -> str:
+        """Return the merchant who asks; ApiError where the headers are not as they should be."""
+        self._refuse_at_the_end()
+        merchant = await self._parts.access.merchant(request)
+        content_type(request, JSON_CONTENT_TYPE)
+        return merchant
+
+    async def answer(self, merchant: str, body: bytes, trace: Trace = "matched") -> bytes:
+        """Return the answer as JSON; ApiError where there is none."""
+        self._refuse_at_the_end()
+        if len(body) > self.limit:
+            raise ApiError(Code.BODY_TOO_LARGE, self.too_large)
+        await self._parts.rates.decision(merchant)
+        now_ms = self._parts.clock()
+        return await self._parts.decider.answer(merchant, self._reader.read(body, now_ms), now_ms, trace)
+
+    def _refuse_at_the_end(self) -> None:
+        if self._parts.draining:
+            raise ApiError(Code.SHUTTING_DOWN, retry_after=1)
+
+
 def decisions_router(parts: Parts) -> APIRouter:
     """Return the route."""
     router = APIRouter(route_class=RawRoute)
-    config = parts.config
-    limit = config.max_decision_bytes
-    too_large = f"The body is too large; send at most {limit:,} bytes."
-    reader = Reader(config.entity_key, config.max_skew_seconds * 1_000)
+    steps = DecisionSteps(parts)
 
     @router.post(
-        "/v1/decisions",
+        DECISIONS_PATH,
         summary="Decide about an event",
         description=(
             "Judges an event of any kind by the rules in force, with its history and the score of its session, and "
@@ -65,16 +94,10 @@ def decisions_router(parts: Parts) -> APIRouter:
         },
     )
     async def decide(request: Request) -> Response:
-        if parts.draining:
-            raise ApiError(Code.SHUTTING_DOWN, retry_after=1)
-        merchant = await parts.access.merchant(request)
-        content_type(request, JSON_CONTENT_TYPE)
+        merchant = await steps.check(request)
         trace = _trace(request)
-        body = await read_body(request, limit, too_large)
-        await parts.rates.decision(merchant)
-        now_ms = parts.clock()
-        answer = await parts.decider.answer(merchant, reader.read(body, now_ms), now_ms, trace)
-        return RawJson(answer)
+        body = await read_body(request, steps.limit, steps.too_large)
+        return RawJson(await steps.answer(merchant, body, trace))
 
     return router
 

@@ -80,6 +80,10 @@ class Direct:
             for method in route.methods or ()
         }
 
+    def handler(self, method: str, path: str) -> Handler:
+        """Return the function of a raw route."""
+        return self._handlers[method, path]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. A bug is answered with 500 and raised again, so that the server logs it."""
         path, values = _template(scope["path"])
@@ -96,7 +100,7 @@ class Direct:
             await send(message)
 
         try:
-            await (await _answer(handler, RawRequest(scope, receive, send)))(scope, receive, note_start)
+            await (await answered(handler, RawRequest(scope, receive, send)))(scope, receive, note_start)
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception:
@@ -105,7 +109,8 @@ class Direct:
             raise
 
 
-async def _answer(handler: Handler, request: Request) -> Response:
+async def answered(handler: Handler, request: Request) -> Response:
+    """Return what a function answers, or the answer of the error that it raised."""
     try:
         return await handler(request)
     except ApiError as error:

@@ -37,12 +37,12 @@ class Readiness:
     async def _ask(self) -> ReadyResponse:
         delivery = self._parts.delivery
         kafka, redis = await asyncio.gather(delivery.appender.alive(_KAFKA_SECONDS), self._parts.links[0].alive())
-        spool = delivery.spool_writable
+        spool, decisions = delivery.spool_writable, self._parts.decider.delivery.spool_writable
         able = (kafka or spool) and not self._parts.draining
         return ReadyResponse(
-            status="unready" if not able else "ready" if kafka and spool and redis else "degraded",
+            status="unready" if not able else "ready" if kafka and spool and decisions and redis else "degraded",
             kafka="ok" if kafka else "away",
-            spool="ok" if spool else "full",
+            spool="ok" if spool and decisions else "full",
             redis="ok" if redis else "away",
         )
 
@@ -66,7 +66,8 @@ def operations_router(parts: Parts) -> APIRouter:
         summary="Can events be accepted",
         description=(
             "503 only where neither Kafka nor the disk can take events. While Redis or one of the two is away the "
-            "tier still accepts events, so it stays in service and says `degraded`."
+            "tier still accepts events, so it stays in service and says `degraded`; also where only the spool of "
+            "decisions is full, which `spool` tells too."
         ),
         response_class=JSONResponse,
         responses={

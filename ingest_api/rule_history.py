@@ -10,17 +10,17 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from ingest_api.redis_link import RedisAway, RedisLink
+from ingest_api.redis_link import Command, RedisAway, RedisLink
+from ingest_api.redis_replies import Replies
 from scoring.rules.answers import Found, Query, Unanswered, Write
 from scoring.rules.history import LOAD_SCRIPTS, Exchange, HistoryLimits, Outcome, Step, Written
 from scoring.rules.history_keys import HistoryKeys
-from scoring.rules.history_sets import Command
 from scoring.rules.recall import Recalling, Recollected
 from scoring.rules.remember import Remembering
 
 AWAY: Final = Unanswered("the store of the rules' history does not answer")
 _PAUSE_SECONDS: Final = 0.25
-Started = asyncio.Future[list[Any]] | None
+Started = asyncio.Future[Any] | None
 """Replies on their way; None where the store is left alone."""
 
 
@@ -42,17 +42,22 @@ class RuleHistory:
         outcome = await self.exchange([Step(merchant, tuple(queries))])
         return outcome if isinstance(outcome, Unanswered) else outcome[0].answers
 
-    def start(self, commands: Sequence[Command]) -> Started:
-        """Queue commands, to travel with what else is queued now; ``recalled`` or ``remembered`` takes the replies."""
+    def start(self, commands: Sequence[Command], *, raw: bool = False) -> Started:
+        """Queue commands, to travel with what else is queued now; ``recalled`` or ``remembered`` takes the replies.
+
+        ``raw``: replies are left as they came, where that can be.
+        """
         if not commands or time.monotonic() < self._away_until:
             return None
-        return self._link.send(*commands)
+        return self._link.send_raw(commands) if raw else self._link.send(*commands)
 
     async def recalled(self, recalling: Recalling, started: Started) -> Recollected | Unanswered:
         """Return the answers to what was started."""
         if not recalling.commands:
             return recalling.read(())
         replies = await self._within(started) if started is not None else None
+        if isinstance(replies, Replies):
+            return recalling.read_raw(replies)
         return AWAY if replies is None else recalling.read(replies)
 
     async def remembered(self, remembering: Remembering, started: Started) -> dict[str, Written] | Unanswered:
@@ -66,7 +71,7 @@ class RuleHistory:
             replies = await self._within(asyncio.ensure_future(self._taught(remembering.commands)))
         return AWAY if replies is None else remembering.read(replies)
 
-    async def _within(self, started: asyncio.Future[list[Any]]) -> list[Any] | None:
+    async def _within(self, started: asyncio.Future[Any]) -> Any:
         """Return the replies, None where there are none in time."""
         try:
             if started.done():

@@ -56,6 +56,9 @@ class RulesSaidResponse(BaseModel):
     ruleset: str = Field(default="", description="Digest of the rulesets; empty where none looks at such events")
     degraded: list[str] = Field(default=[], description="What could not be asked: history, lists")
     shadows: list[TriedRulesResponse] = []
+    by_policy: Literal["", "allow", "review", "deny"] = Field(
+        default="", description="What the policy alone made of the score, where something else decided"
+    )
 
 
 class ScoreResponse(BaseModel):

@@ -79,6 +79,8 @@ class Event(Columns):
     linked_id: tuple[str, ...]  # the merchant's own account id, empty where it gave none
     card_token: tuple[str, ...]  # the merchant's own token of the card, empty where it gave none
     event_type: tuple[str, ...]  # what the visit is for, in the merchant's words (payment, login), empty where not said
+    attempt: U8  # how often the row was tried before: 0 but for redriven records
+    told: tuple[bytes, ...]  # schemas.told: what was counted of it before it failed, empty where nothing was
 
 
 @dataclass(frozen=True, slots=True, eq=False)

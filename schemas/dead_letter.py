@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
+from schemas.redriven import found_redriven
+
 if TYPE_CHECKING:
     from schemas.batches import Event, RawBatch
 
 Fault = Literal["client", "merchant", "operator", "clickgoose", "infrastructure"]
+OUR_FAULTS: tuple[Fault, ...] = ("operator", "clickgoose", "infrastructure")  # no client brings these about
 Disposition = Literal["poison", "transient", "rejected"]
 # record: of a decision; rows: of ClickHouse tables, for sink.clickhouse
 PayloadFormat = Literal["envelope", "record", "redacted", "scored", "rows"]
@@ -206,17 +209,19 @@ class DeadLetter:
     offset: int
     received_at: int  # ms; Kafka's time stamp where the envelope could not be read
     first_failed_at: int  # ms; when the source polled the row
-    payload: bytes  # as received, but redacted for mask.*
+    payload: bytes  # as received, a redriven record as such (schemas.redriven.original_of), but redacted for mask.*
     payload_format: PayloadFormat
     payload_sha256: str  # of the payload as received, always
     event_id: str | None = None  # hex
     merchant: str | None = None
     processor: str = "clickgoose"
     attempts: int = 1
+    appended_at: int = 0  # ms, Kafka's own time stamp; 0 where a build before did not keep it
+    told: bytes = b""  # schemas.told: what was counted of the event before it failed, empty where nothing was
 
     def redacted(self, payload: bytes) -> DeadLetter:
         """Return the letter with a payload that holds no personal data."""
-        return replace(self, payload=payload, payload_format="redacted")
+        return replace(self, payload=payload, payload_format="redacted", told=b"")
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -262,6 +267,8 @@ def dead_letters(batch: RawBatch, rows: Iterable[int], reason: Reason, stage: st
 def _letter(batch: RawBatch, event: Event | None, row: int, reason: Reason, stage: str, detail: str) -> DeadLetter:
     origin = batch.origin
     value = batch.values[row]
+    redriven = found_redriven(value)
+    attempt, told = (redriven.attempt, redriven.told) if redriven else (0, b"")
     return DeadLetter(
         reason=reason,
         stage=stage,
@@ -276,4 +283,16 @@ def _letter(batch: RawBatch, event: Event | None, row: int, reason: Reason, stag
         payload_sha256=hashlib.sha256(value).hexdigest(),
         event_id=None if event is None else event.event_id[row].tobytes().hex(),
         merchant=None if event is None else event.merchant[row],
+        appended_at=int(origin.appended_at[row]),
+        attempts=attempt + 1,
+        told=_told(batch, row) or told,
     )
+
+
+def _told(batch: RawBatch, row: int) -> bytes:
+    """Return what the row was told by the stages that count."""
+    if not hasattr(batch, "velocity"):
+        return b""
+    from schemas.told import told_of  # noqa: PLC0415 - whoever only reads letters need not load the batches
+
+    return told_of(batch, row)

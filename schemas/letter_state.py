@@ -4,7 +4,10 @@
      |        |          |             |
      |        '----------|---> resolved (closed without a redrive: the note says why)
      '-------------------|---> resolved
-    fixed, redriven, resolved --> new (reopened: the fix was none, or the row failed again)
+    fixed, redriven, resolved --> new (reopened: the fix was none)
+
+A row that fails again has a letter of its own, with one attempt more, where the redriven record lies; the older letter
+becomes resolved, and its note names the newer one. So an event has one open letter at most.
 
 A letter of which no change is known is new. The newest change says where it stands.
 """
@@ -40,7 +43,7 @@ MEANINGS: Mapping[LetterState, str] = {
     LetterState.NEW: "Nobody has dealt with it.",
     LetterState.FIXED: "The cause is gone, or a recovery file repairs it: it may be redriven.",
     LetterState.REDRIVEN: "It was sent again to where it failed; `attempts` counts how often.",
-    LetterState.RESOLVED: "It is done with; the note says why.",
+    LetterState.RESOLVED: "It is done with; the note says why: its score, or the newer letter if it failed again.",
 }
 NOTE_CHARACTERS = 500
 

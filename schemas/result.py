@@ -142,6 +142,7 @@ class RulesSaid(msgspec.Struct, frozen=True, omit_defaults=True):
     ruleset: str = ""  # digest; empty where no rule and no list looks at such events
     degraded: tuple[str, ...] = ()  # what could not be asked: history, lists
     shadows: tuple[TriedRules, ...] = ()
+    by_policy: str = ""  # what the policy alone decided, where something else did: the session's standing decision
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -167,6 +168,11 @@ class Result(msgspec.Struct, frozen=True):
     session: SessionSoFar | None = None
     rules: RulesSaid | None = None
     degraded: list[str] = []
+
+    @property
+    def standing(self) -> str:
+        """Return the session's standing decision after the event: what the policy alone decided."""
+        return self.decision if self.rules is None else self.rules.by_policy or self.decision
 
 
 class Rejected(msgspec.Struct, frozen=True):

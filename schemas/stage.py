@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from schemas.batches import Decided, RawBatch
+import numpy as np
+
+from schemas.batches import I64, Decided, RawBatch
+from schemas.columns import widen
 from schemas.dead_letter import DeadLetter
 
 In = TypeVar("In", bound=RawBatch, contravariant=True)
 Out = TypeVar("Out", bound=RawBatch, covariant=True)
+Given = TypeVar("Given", bound=RawBatch)
+Made = TypeVar("Made", bound=RawBatch)
 
 
 class StageOut(NamedTuple, Generic[Out]):
@@ -18,6 +24,24 @@ class StageOut(NamedTuple, Generic[Out]):
     oks: Out
     errs: Sequence[DeadLetter] = ()
     dropped: int = 0
+
+
+def joined(batch: Given, parts: Sequence[Given], outs: Sequence[Made]) -> Made:
+    """Join what a stage gave for the parts of a batch, in their order.
+
+    Only sections that it added are copied where all rows go on. The others are handed on as they are by every stage
+    (tests/contract/test_stages.py), so the batch has them.
+    """
+    if sum(map(len, outs)) < len(batch):
+        kept, before = list[I64](), 0
+        for part, out in zip(parts, outs, strict=True):
+            kept.append(before + np.searchsorted(part.origin.offset, out.origin.offset))
+            before += len(part)
+        batch = batch.take(np.concatenate(kept))
+    had = {field.name for field in fields(batch)}
+    added = [field.name for field in fields(outs[0]) if field.name not in had]
+    sections = {name: type(getattr(outs[0], name)).concat([getattr(out, name) for out in outs]) for name in added}
+    return widen(type(outs[0]), batch, **sections)
 
 
 class Stage(Protocol[In, Out]):

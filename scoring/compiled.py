@@ -12,7 +12,6 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
 _BLOCK = 32  # rows that walk through one tree together: their features and the tree's nodes stay in the cache
@@ -24,11 +23,6 @@ _NAN = np.float32(np.nan)
 def kernel(function: F) -> F:
     """Compile a function that Python calls. It lets go of the interpreter's lock while it runs."""
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
-def plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Return a column as kernels are compiled for: contiguous, and of memory that may be written."""
-    return np.require(column, dtype, ("C", "W"))
 
 
 def _part(function: F) -> F:
@@ -140,26 +134,31 @@ def count_entries(log: Any, codes: Any, places: Any, largest: Any, counts: Any, 
     offsets, time, value, code, target = log
     category, counted, counted_on_cards, summed, card = codes
     nowhere, least, most, keys, squares, shortest = places
+    # What is counted nowhere is counted as well, in a place that nobody reads: so no branch depends on an entry's kind.
+    count, total = np.zeros(nowhere + 1, np.uint32), np.zeros(nowhere + 1)
     for row in range(len(offsets) - 1):
-        count, total = counts[:, row], sums[:, row]
-        count[0] = offsets[row + 1] - offsets[row]
-        earliest, latest, quickest = np.uint32(0xFFFFFFFF), np.uint32(0), np.inf
+        count[: len(counts)] = 0
+        total[: len(sums)] = 0
+        square, earliest, latest, quickest = 0.0, np.uint32(0xFFFFFFFF), np.uint32(0), np.inf
         for entry in range(offsets[row], offsets[row + 1]):
             kind, shown = code[entry], np.float64(value[entry])
             amount = min(shown, largest) if shown > 0.0 else 0.0
             earliest, latest = min(earliest, time[entry]), max(latest, time[entry])
-            if category[kind] != nowhere:
-                count[category[kind]] += np.uint32(1)
-            if counted[kind] != nowhere:
-                count[counted[kind]] += np.uint32(1)
-                if counted[kind] == keys:
-                    total[squares] += amount * amount
-                    quickest = min(quickest, amount)
+            count[category[kind]] += np.uint32(1)
+            count[counted[kind]] += np.uint32(1)
+            total[summed[kind]] += amount
+            if counted[kind] == keys:
+                square += amount * amount
+                quickest = min(quickest, amount)
             if counted_on_cards[kind] != nowhere and card[target[entry]]:
                 count[counted_on_cards[kind]] += np.uint32(1)
-            if summed[kind] != nowhere:
-                total[summed[kind]] += amount
-        count[least], count[most], total[shortest] = earliest, latest, quickest
+        for place in range(len(counts)):
+            counts[place, row] = count[place]
+        for place in range(len(sums)):
+            sums[place, row] = total[place]
+        counts[0, row] = offsets[row + 1] - offsets[row]
+        counts[least, row], counts[most, row] = earliest, latest
+        sums[squares, row], sums[shortest, row] = square, quickest
 
 
 @kernel

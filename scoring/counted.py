@@ -30,9 +30,10 @@ import numpy as np
 
 from schemas.activity_statistics import STATISTICS
 from schemas.batches import F32, I64, History, Network, Related
+from schemas.columns import plain
 from schemas.travel import travel_kmh
 from schemas.velocity import ENTITIES, HOURS, KINDS, MEASURES, WINDOWS
-from scoring.compiled import plain, share_of_hours
+from scoring.compiled import share_of_hours
 
 VELOCITY: Final = (*(f"{kind}_{window}" for kind in KINDS for window in WINDOWS), "since_first", "since_previous")
 HISTORY: Final = ("events", "hour_share", "travel_kmh_log")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.batches import F32, Scored
+from schemas.fragments import Fragments, WrittenFactors
 from schemas.result import Factor
 from scoring.features import feature_schema
 from scoring.groups import GROUPS
+from scoring.said import tables
+from scoring.sentence_loops import WORDS, said_by
 
 _ABSENT = np.float32(-3e38)  # stands for NaN in the keys of the cache: NaN is not equal to itself
 _ABSENT_VALUE = float(_ABSENT)
 _DIGITS = 4  # of a contribution
+_ENCODE, _NOUGHT = msgspec.json.Encoder().encode, b"0.0}"
 _OBSERVED = tuple(sorted({name for group in GROUPS for name in group.observed}))
 
 
@@ -31,7 +37,11 @@ class Explainer:
 
     def __init__(self) -> None:
         at = {name: index for index, name in enumerate(_OBSERVED)}
-        self._pick = [_picker([at[name] for name in group.observed]) for group in GROUPS]
+        self._columns = [[at[name] for name in group.observed] for group in GROUPS]
+        self._pick = list(map(_picker, self._columns))
+        self._tables = tables(at)
+        self._fragments = Fragments(WORDS)
+        self._lock = threading.Lock()
 
     def __call__(self, batch: Scored) -> list[list[Factor]]:
         """Return the factors of every row, strongest first; each raises the score."""
@@ -47,6 +57,32 @@ class Explainer:
             ]
             for row, groups, shares in rows
         ]
+
+    def written(self, batch: Scored) -> WrittenFactors:
+        """Return the factors of every row as pieces of JSON up to their contributions: the same as calling it."""
+        factor, observed = batch.score.factor, np.require(batch.score.observed, np.float32, ("C", "W"))
+        rows, places = np.nonzero(factor >= 0)
+        if len(rows) and observed.shape[1] != len(_OBSERVED):
+            raise ValueError("what the factors rest on is no longer in the batch: they were written before")
+        groups = factor[rows, places].astype(np.int64)
+        words = np.zeros((len(rows), WORDS), np.uint64)
+        said_by(observed, observed.view(np.uint32), (np.ascontiguousarray(rows), groups), self._tables, words)
+        number = np.full(factor.shape, -1, np.int32)
+
+        def make(at: int) -> int:
+            return self._piece(int(groups[at]), observed[rows[at]])
+
+        with self._lock:
+            self._fragments.begin()
+            number[rows, places] = self._fragments.numbers(words, make)
+            return WrittenFactors(number, self._fragments.pieces, self._fragments.beside)
+
+    def _piece(self, group: int, observed: F32) -> int:
+        said = GROUPS[group]
+        row = observed[self._columns[group]].tolist()
+        text = said.say(dict(zip(said.observed, row, strict=True)))
+        factor = _ENCODE(Factor(said.code, text, 0.0))
+        return self._fragments.add(factor[: -len(_NOUGHT)], (said.code, text))
 
 
 def _picker(columns: list[int]) -> Any:

@@ -17,11 +17,12 @@ import numpy as np
 from schemas.activity_statistics import STATISTICS
 from schemas.batches import F32, U8, Bool, Enriched
 from schemas.catalogue import Catalogue, load_catalogue
+from schemas.columns import plain
 from schemas.environment import CHECKS
 from schemas.event_time import event_time
 from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.smart_signals import SMART_SIGNALS
-from scoring.compiled import plain, put_signals
+from scoring.compiled import put_signals
 from scoring.counted import HISTORY, SESSION, SHARED, VELOCITY, put_history, put_session, put_shared, put_velocity
 from scoring.log_statistics import log_statistics
 

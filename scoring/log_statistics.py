@@ -8,7 +8,8 @@ import numpy as np
 
 from schemas.activity_statistics import COUNTS, LARGEST, NOT_COUNTED, SUMS, Accumulators, code_columns
 from schemas.batches import F32, Activity
-from scoring.compiled import count_entries, plain
+from schemas.columns import plain
+from scoring.compiled import count_entries
 
 _PLACES: Final = (
     NOT_COUNTED,

@@ -1,4 +1,4 @@
-"""Compiles the loops of scoring, or loads them: ``python -m scoring.warm``, part of ``make setup``."""
+"""Compiles the loops of scoring, or loads them: part of ``infra.compiled_loops``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from schemas.velocity import HOURS, SLICES
 from scoring.compiled import put_signals, share_of_hours
 from scoring.evaluation import Evaluation, Tables
 from scoring.log_statistics import log_statistics
+from scoring.rules import reply_loops
+from scoring.sentence_loops import WORDS, said_by
 from scoring.standing import Standing, restored
 from scoring.standing_loops import Rows
 
@@ -18,6 +20,8 @@ def warm() -> None:
     _warm_columns()
     _warm_walk()
     _warm_decide()
+    _warm_sentences()
+    reply_loops.warm()
 
 
 def _warm_columns() -> None:
@@ -54,5 +58,8 @@ def _warm_decide() -> None:
     restored([first, state.pack(5, 1)], 1, 1)
 
 
-if __name__ == "__main__":
-    warm()
+def _warm_sentences() -> None:
+    """Ask what one factor's sentence depends on."""
+    row, one, none = np.zeros((1, 1), np.float32), np.zeros(2, np.int64), np.zeros(1)
+    words = np.zeros((1, WORDS), np.uint64)
+    said_by(row, row.view(np.uint32), (one[:1], one[:1]), (one, none, one, one, one, one), words)

@@ -94,6 +94,8 @@ def event(rows: int, times: Sequence[int] = ()) -> Event:
         linked_id=("",) * rows,
         card_token=("",) * rows,
         event_type=("",) * rows,
+        attempt=np.zeros(rows, np.uint8),
+        told=(b"",) * rows,
     )
 
 

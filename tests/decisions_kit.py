@@ -81,9 +81,9 @@ class HistoryOfTests(RuleHistory):
         """Write."""
         return AWAY if self.away else await super().write(merchant, writes)
 
-    def start(self, commands: Sequence[Any]) -> Any:
+    def start(self, commands: Sequence[Any], *, raw: bool = False) -> Any:
         """Send."""
-        return None if self.away else super().start(commands)
+        return None if self.away else super().start(commands, raw=raw)
 
 
 class ListsOfTests:
@@ -187,7 +187,8 @@ def session_of(
     """Put what the flow says of a session."""
     said = {
         "last_score": str(score),
-        "last_decision": decision,
+        "standing": decision,
+        "last_decision": "deny",  # by a rule, say: it is not what hysteresis compares with
         "last_model": "model-1",
         "last_signals": "{}",
         **fields,

@@ -19,14 +19,17 @@ from typing import Any
 import pytest
 import redis
 from clickhouse_driver import Client
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from flows.sinks.kafka import DEAD_LETTER
 from infra.stack.child import StackError
 from infra.stack.local import LocalStack
 from tests.kafka_parts import need_apache_kafka
 from tests.workers import give_up
+
+_SECONDS = 120.0  # only where a machine is very busy
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +55,19 @@ def stack() -> Iterator[LocalStack]:
 def _await_first_append(bootstrap: str) -> None:
     """Append once: a broker that just started gives idempotent producers their ids only after some seconds."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic("warm-up", 1, 1)])["warm-up"].result(30)
+    admin.create_topics([NewTopic("warm-up", 1, 1)])["warm-up"].result(_SECONDS)
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 0})
     producer.produce("warm-up", b"")
-    assert producer.flush(60) == 0
+    assert producer.flush(_SECONDS) == 0
+
+
+def forget_letters(bootstrap: str) -> None:
+    """Take all records of ``events.dead_letter`` away: the next flow would redrive those for sinks into its tables."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    partitions = admin.list_topics(DEAD_LETTER, timeout=_SECONDS).topics[DEAD_LETTER].partitions
+    everything = -1
+    for future in admin.delete_records([TopicPartition(DEAD_LETTER, one, everything) for one in partitions]).values():
+        future.result(_SECONDS)
 
 
 class Namespace:
@@ -72,7 +84,7 @@ class Namespace:
         """Create a topic of this test's own and return its name."""
         topic = f"{self.prefix}.{name}"
         admin = AdminClient({"bootstrap.servers": self.stack.bootstrap})
-        admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
+        admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(_SECONDS)
         self._topics.append(topic)
         return topic
 
@@ -131,7 +143,10 @@ class Namespace:
             if keys:
                 client.delete(*keys)
         if self._topics:
-            AdminClient({"bootstrap.servers": self.stack.bootstrap}).delete_topics(self._topics)
+            admin = AdminClient({"bootstrap.servers": self.stack.bootstrap})
+            for future in admin.delete_topics(self._topics).values():
+                with contextlib.suppress(KafkaException):
+                    future.result(_SECONDS)  # or they vanish in the middle of the next test
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -13,7 +13,8 @@ from clickhouse_driver.errors import Error, ServerException, TypeMismatchError
 from flows.sinks.destination import DestinationError, RowsRefused
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
-from flows.sinks.tables import Table, letter_columns, pack_rows, scored_tables, tables_of, unpack_rows
+from flows.sinks.packed_rows import pack_rows, unpack_rows
+from flows.sinks.tables import Table, letter_columns, scored_tables, tables_of
 from schemas.dead_letter import DeadLetter, Reason
 
 # A block may hold events of many days: late ones, and those of a replay.
@@ -23,13 +24,13 @@ _PROBE_SECONDS = 1.0
 _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
 
 
-def client_url(url: str, connect_seconds: float, answer_seconds: float) -> str:
-    """Return the URL with what this module relies upon: columns of NumPy and bytes, and bounded waits."""
+def client_url(url: str, connect_seconds: float, answer_seconds: float, *, columns: bool = True) -> str:
+    """Return the URL with bounded waits and, where ``columns``, those of NumPy and bytes, as this module needs them."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
+    if columns:
+        options |= {"use_numpy": "1", "strings_as_bytes": "1"}
     options |= {
-        "use_numpy": "1",
-        "strings_as_bytes": "1",
         "connect_timeout": f"{connect_seconds:g}",
         "send_receive_timeout": f"{answer_seconds:g}",
         "sync_request_timeout": f"{connect_seconds:g}",  # of the ping before each insert on a kept connection
@@ -46,10 +47,17 @@ class ClickHouse:
     name = "clickhouse"
 
     def __init__(
-        self, url: str, *, archive: bool = True, connect_seconds: float = 2.0, answer_seconds: float = 10.0
+        self,
+        url: str,
+        *,
+        archive: bool = True,
+        connect_seconds: float = 2.0,
+        answer_seconds: float = 10.0,
+        connect: Callable[[str], Client] = Client.from_url,
     ) -> None:
         self._url = client_url(url, connect_seconds, answer_seconds)
         self._archive = archive
+        self._connect = connect
         self._client: Client | None = None
 
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
@@ -60,7 +68,7 @@ class ClickHouse:
         """Insert columns by table."""
         try:
             if self._client is None:
-                self._client = Client.from_url(self._url)
+                self._client = self._connect(self._url)
             for name, table in tables.items():
                 columns = ", ".join(f"`{column}`" for column in table)
                 self._client.execute(
@@ -77,7 +85,7 @@ class ClickHouse:
 
     def probe(self) -> bool:
         """Ask ``SELECT 1`` on a connection of its own, within twice ``_PROBE_SECONDS``."""
-        client = Client.from_url(client_url(self._url, _PROBE_SECONDS, _PROBE_SECONDS))
+        client = self._connect(client_url(self._url, _PROBE_SECONDS, _PROBE_SECONDS))
         try:
             return bool(client.execute("SELECT 1") == [(1,)])
         except (Error, OSError, EOFError):

@@ -12,7 +12,8 @@ from flows.parcel import Parcel, Span
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import Backup
 from flows.sinks.encoded import LETTER_BYTES
-from flows.sinks.tables import Table, join, letter_columns, objects, pack_rows
+from flows.sinks.packed_rows import pack_rows
+from flows.sinks.tables import Table, join, letter_columns, objects
 from flows.stages.read_records import Recorded
 from schemas.dead_letter import DeadLetter, Reason
 

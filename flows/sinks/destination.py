@@ -17,6 +17,10 @@ class RowsRefused(DestinationError):
     """The destination answered, and did not take the rows: it may be them, or a limit of its own that is reached."""
 
 
+class DestinationEnded(Exception):
+    """No row will be taken any more; whoever puts rows or flushes them is told, so nobody logs it as unforeseen."""
+
+
 class Deliverable(Protocol):
     """What a writer carries."""
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from flows.parcel import Parcel, Span
+from flows.sinks.records import RecordWriter
 from flows.sinks.results import Explain, Present, results_of
+from flows.sinks.written import WrittenResults
 from schemas.batches import Decided, Texts
+from schemas.fragments import WrittenFactors, WrittenSignals
 from schemas.result import Result, encode_result
 
 # A row's columns, its result as objects and its parts of the activity log: 6.5 KB of objects on the generator's events,
@@ -18,12 +22,34 @@ ROW_BYTES = 8_000
 LETTER_BYTES = 2_000  # a dead letter as an object
 
 
+@runtime_checkable
+class WritesFactors(Protocol):
+    """What explains, and can also write what it says as JSON."""
+
+    def written(self, batch: Decided, /) -> WrittenFactors:
+        """Return the factors of every row."""
+        ...
+
+
+@runtime_checkable
+class WritesSignals(Protocol):
+    """What presents smart signals, and can also write them as JSON."""
+
+    def written(self, batch: Decided, /) -> WrittenSignals:
+        """Return the smart signals of every row."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedParcel:
-    """``results`` and ``records`` (their JSON) have one item a row of the parcel's batch."""
+    """``results`` and ``records`` (their JSON) have one item a row of the parcel's batch.
+
+    Results that were written as bytes at once (``WrittenResults``) are read back when one is asked for: a sink looks at
+    their heads.
+    """
 
     parcel: Parcel[Decided]
-    results: tuple[Result, ...]
+    results: Sequence[Result]
     records: tuple[bytes, ...]
 
     @property
@@ -46,12 +72,26 @@ class EncodedParcel:
 
 
 def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[Decided]], EncodedParcel]:
-    """Return the step between the last stage and the fan-out. ``build`` is the version that the results name."""
+    """Return the step between the last stage and the fan-out. ``build`` is the version that the results name.
+
+    Where factors and smart signals can be written as JSON, no object is made of a result.
+    """
+    writer = RecordWriter(build)
+    writes_factors = explain if isinstance(explain, WritesFactors) else None
+    writes_signals = present if isinstance(present, WritesSignals) else None
 
     def encode(parcel: Parcel[Decided]) -> EncodedParcel:
-        results = tuple(results_of(parcel.batch, explain, present, build))
-        records = tuple(encode_result(result) for result in results)
-        return EncodedParcel(replace(parcel, batch=_without_inputs(parcel.batch)), results, records)
+        batch = parcel.batch
+        if len(batch) and writes_factors and writes_signals:
+            factors = writes_factors.written(batch)
+            records = writer.records(batch, factors, writes_signals.written(batch))
+            if records is not None:
+                kept = _without_inputs(batch)
+                written = WrittenResults(kept, records, factors.number, factors.said, build)
+                return EncodedParcel(replace(parcel, batch=kept), written, records)
+        results = tuple(results_of(batch, explain, present, build))
+        encoded = tuple(encode_result(result) for result in results)
+        return EncodedParcel(replace(parcel, batch=_without_inputs(batch)), results, encoded)
 
     return encode
 

@@ -11,12 +11,23 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from flows.sinks.destination import Backup, DestinationError
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
+from flows.sinks.written import Head, head_of, heads_of
 from schemas.dead_letter import DeadLetter, Reason, dead_letter_headers, encode_dead_letter
 from schemas.result import Result
 
 SCORED = "events.scored"
 ALERTS = "events.alerts"
 DEAD_LETTER = "events.dead_letter"
+
+
+class OutputTopics(NamedTuple):
+    """Where results, alerts and dead letters go; a replay has its own."""
+
+    scored: str = SCORED
+    alerts: str = ALERTS
+    dead_letter: str = DEAD_LETTER
+
+
 MAX_RECORD_BYTES = 4_194_304
 
 # The broker will say so again however often the record is sent.
@@ -31,6 +42,7 @@ class Record(NamedTuple):
     key: bytes
     value: bytes
     headers: Headers
+    partition: int = -1  # by the key
 
 
 def producer_config(
@@ -81,8 +93,9 @@ class _Delivery:
 class Appender:
     """Appends records and waits for Kafka's word on each of them. One thread at a time."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], make: Callable[[dict[str, Any]], Producer] = Producer) -> None:
         self._config = config
+        self._make = make
         self._producer: Producer | None = None
 
     def append(self, records: Sequence[Record]) -> list[int]:
@@ -111,7 +124,7 @@ class Appender:
 
     def _open(self) -> Producer:
         if self._producer is None:
-            self._producer = Producer(self._config)
+            self._producer = self._make(self._config)
         return self._producer
 
     @staticmethod
@@ -119,7 +132,10 @@ class Appender:
         report = delivery.report(index)
         while True:
             try:
-                producer.produce(record.topic, record.value, record.key, headers=record.headers, on_delivery=report)
+                producer.produce(
+                    record.topic, record.value, record.key or None, record.partition,
+                    headers=record.headers, on_delivery=report,
+                )  # fmt: skip
             except BufferError:
                 producer.poll(0.1)  # the queue is full: wait for reports
             except KafkaException as error:
@@ -138,17 +154,18 @@ class KafkaScored:
 
     name = "scored"
 
-    def __init__(self, appender: Appender, backup: Backup) -> None:
+    def __init__(self, appender: Appender, backup: Backup, topics: OutputTopics | None = None) -> None:
         self._appender = appender
         self._backup = backup
+        self._topics = topics or OutputTopics()
 
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         """Append the results, keyed by device, in order."""
         records: list[Record] = []
         owners: list[tuple[int, int]] = []
         for number, item in enumerate(parcels):
-            for row, (result, value) in enumerate(zip(item.results, item.records, strict=True)):
-                made = _scored_records(result, value)
+            for row, (head, value) in enumerate(zip(heads_of(item.results), item.records, strict=True)):
+                made = _records_of(head, value, self._topics)
                 records += made
                 owners += [(number, row)] * len(made)
         refused = self._appender.append(records)
@@ -162,35 +179,42 @@ class KafkaScored:
         self._appender.close()
 
 
-def _scored_records(result: Result, value: bytes) -> list[Record]:
+def scored_records(result: Result, value: bytes, topics: OutputTopics) -> list[Record]:
+    """Return the records of one result: for ``events.scored``, and for ``events.alerts`` where one should see it."""
+    return _records_of(head_of(result), value, topics)
+
+
+def _records_of(head: Head, value: bytes, topics: OutputTopics) -> list[Record]:
     headers: Headers = [
-        ("clickgoose.merchant", result.merchant.encode()),
-        ("clickgoose.decision", result.decision.encode()),
+        ("clickgoose.merchant", head.merchant.encode()),
+        ("clickgoose.decision", head.decision.encode()),
     ]
-    key = bytes.fromhex(result.device_id)
-    alerts = result.rules.alerts if result.rules else ()
-    headers += [("clickgoose.alert", alert.encode()) for alert in alerts]
-    topics = (SCORED,) if result.decision == "allow" and not alerts else (SCORED, ALERTS)
-    return [Record(topic, key, value, headers) for topic in topics]
+    key = bytes.fromhex(head.device_id)
+    headers += [("clickgoose.alert", alert.encode()) for alert in head.alerts]
+    plain = head.decision == "allow" and not head.alerts
+    return [
+        Record(topic, key, value, headers) for topic in ((topics.scored,) if plain else (topics.scored, topics.alerts))
+    ]
 
 
 class KafkaBackup:
     """Appends letters to ``events.dead_letter``; used by the writers of all sinks, one at a time."""
 
-    def __init__(self, appender: Appender) -> None:
+    def __init__(self, appender: Appender, topic: str = DEAD_LETTER) -> None:
         self._appender = appender
+        self._topic = topic
         self._lock = threading.Lock()
 
     def append(self, letters: Sequence[DeadLetter]) -> None:
         """Return once Kafka holds every letter; DestinationError otherwise."""
         records = [
-            Record(DEAD_LETTER, letter_key(letter), encode_dead_letter(letter), list(dead_letter_headers(letter)))
+            Record(self._topic, letter_key(letter), encode_dead_letter(letter), list(dead_letter_headers(letter)))
             for letter in letters
         ]
         with self._lock:
             refused = self._appender.append(records)
         if refused:
-            raise DestinationError(f"Kafka: {len(refused)} dead letters are over the limit of {DEAD_LETTER}; raise it")
+            raise DestinationError(f"Kafka: {len(refused)} dead letters are over the limit of {self._topic}; raise it")
 
     def close(self) -> None:
         """Let go of the producer."""

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from flows.sinks.destination import Backup
 from flows.sinks.encoded import EncodedParcel
+from flows.sinks.written import heads_of
 from schemas.dead_letter import DeadLetter, PayloadFormat, Reason
 
 
@@ -21,25 +23,33 @@ class Undelivered:
 
     def scored(self, item: EncodedParcel, payloads: Sequence[bytes]) -> list[DeadLetter]:
         """Return one letter for each scored row of a parcel; one payload a row."""
-        polled = item.parcel.batch.origin.polled_at.tolist()
-        rows = zip(item.results, polled, payloads, item.parcel.batch.values, strict=True)
+        origin, values = item.parcel.batch.origin, item.parcel.batch.values
+        rows = zip(
+            heads_of(item.results),
+            origin.polled_at.tolist(),
+            origin.appended_at.tolist(),
+            payloads,
+            values,
+            strict=True,
+        )
         return [
             DeadLetter(
                 reason=self.reason,
                 stage=self.stage,
                 detail=self.detail,
-                topic=result.origin.topic,
-                partition=result.origin.partition,
-                offset=result.origin.offset,
-                received_at=result.received_at,
+                topic=head.topic,
+                partition=head.partition,
+                offset=head.offset,
+                received_at=head.received_at,
                 first_failed_at=polled_at,
                 payload=payload,
                 payload_format=self.payload_format,
                 payload_sha256=hashlib.sha256(value).hexdigest(),
-                event_id=result.event_id,
-                merchant=result.merchant,
+                event_id=head.event_id,
+                merchant=head.merchant,
+                appended_at=appended_at,
             )
-            for result, polled_at, payload, value in rows
+            for head, polled_at, appended_at, payload, value in rows
         ]
 
     def dead(self, letter: DeadLetter, payload: bytes) -> DeadLetter:
@@ -52,3 +62,15 @@ class Undelivered:
             payload=payload,
             payload_format=self.payload_format,
         )
+
+
+class NamingBackup:
+    """A backup whose letters name the build that could not deliver them."""
+
+    def __init__(self, backup: Backup, processor: str) -> None:
+        self._backup = backup
+        self._processor = processor
+
+    def append(self, letters: Sequence[DeadLetter]) -> None:
+        """Append them, named."""
+        self._backup.append([replace(letter, processor=self._processor) for letter in letters])

@@ -34,7 +34,7 @@ from schemas.velocity import KINDS, MEASURES, WINDOWS
 Explain = Callable[[Decided], list[list[Factor]]]
 Present = Callable[[Decided], list[dict[str, SmartSignal]]]
 DECIMALS = 4
-_UNASKED = {HISTORY: RULE_HISTORY, LISTS: WATCHLISTS}
+UNASKED = {HISTORY: RULE_HISTORY, LISTS: WATCHLISTS}
 
 
 def results_of(batch: Decided, explain: Explain, present: Present, build: str) -> list[Result]:
@@ -64,7 +64,7 @@ def results_of(batch: Decided, explain: Explain, present: Present, build: str) -
             history=history,
             session=session,
             rules=rules,
-            degraded=[*([SHARED_COUNTS] if degraded else ()), *map(_UNASKED.__getitem__, rules.degraded)],
+            degraded=[*([SHARED_COUNTS] if degraded else ()), *map(UNASKED.__getitem__, rules.degraded)],
         )
         for (
             event_id, session_id, device_id, merchant, transaction, occurred_at, received_at, score, decision,
@@ -92,9 +92,9 @@ def _columns(batch: Decided, explain: Explain, present: Present) -> Iterator[tup
     """Yield the rows as plain Python values; NumPy converts a whole column at once."""
     event = batch.event
     return zip(
-        _hex(event.event_id),
-        _hex(event.session_id),
-        _hex(event.device_id),
+        hex_of(event.event_id),
+        hex_of(event.session_id),
+        hex_of(event.device_id),
         event.merchant,
         event.transaction,
         event.occurred_at.tolist(),
@@ -195,6 +195,7 @@ def _grouped(items: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
     return zip(*[items] * size, strict=True)
 
 
-def _hex(ids: U8) -> list[str]:
+def hex_of(ids: U8) -> list[str]:
+    """Return ids uint8[n, 16] as results have them."""
     text = np.ascontiguousarray(ids).tobytes().hex()
     return [text[at : at + 32] for at in range(0, len(text), 32)]

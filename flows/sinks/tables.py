@@ -1,4 +1,4 @@
-"""Encoded parcels as columns of the ClickHouse tables, and those columns as bytes for the backup and back.
+"""Encoded parcels as columns of the ClickHouse tables; ``packed_rows`` makes bytes of them for the backup.
 
 A column is a NumPy array; text and ids are bytes. Ragged columns travel as little-endian bytes in an ephemeral
 column ``<name>_bytes``, from which the table's default makes the array: clickhouse-driver would walk every element.
@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from flows.sinks.encoded import EncodedParcel
+from flows.sinks.results import DECIMALS
+from flows.sinks.written import WrittenResults
 from schemas.batches import Decided
 from schemas.card_tokens import hashed_card_token
 from schemas.countries import COUNTRIES
@@ -182,11 +183,23 @@ def _history(batch: Decided) -> Table:
 
 def _verdict(batch: Decided, results: Sequence[Result]) -> Table:
     smart, rows = batch.smart, len(batch)
-    contributions = [np.array([factor.contribution for factor in r.factors], "<f4").tobytes() for r in results]
     return {
         "score": batch.score.score,
         "decision": _named(DECISIONS, batch.decision.decision),
         "model": _texts(batch.score.versions)[batch.score.model],
+        **(_written(batch, results) if isinstance(results, WrittenResults) else _read(results)),
+        "smart_names": _shared(SEPARATOR.join(smart.names), rows),
+        "smart_results_bytes": _rows_as_bytes(smart.result),
+        "smart_confidences_bytes": _rows_as_bytes(smart.confidence),
+        "smart_reasons_bytes": _rows_as_bytes(smart.reasons),
+        "smart_data": _shared(SEPARATOR.join(smart.data), rows),
+    }
+
+
+def _read(results: Sequence[Result]) -> Table:
+    """Return what is taken from results: build, ruleset, factors, rules, and what could not be asked."""
+    contributions = [np.array([factor.contribution for factor in r.factors], "<f4").tobytes() for r in results]
+    return {
         "build": _texts(result.versions.build for result in results),
         "ruleset": _texts(result.versions.ruleset or "" for result in results),
         "factors_text": _texts(SEPARATOR.join([factor.code for factor in r.factors]) for r in results),
@@ -194,11 +207,22 @@ def _verdict(batch: Decided, results: Sequence[Result]) -> Table:
         "contributions_bytes": objects(contributions),
         "rules_text": _texts(SEPARATOR.join(result.rules.matched if result.rules else ()) for result in results),
         "degraded_text": _texts(SEPARATOR.join(result.degraded) for result in results),
-        "smart_names": _shared(SEPARATOR.join(smart.names), rows),
-        "smart_results_bytes": _rows_as_bytes(smart.result),
-        "smart_confidences_bytes": _rows_as_bytes(smart.confidence),
-        "smart_reasons_bytes": _rows_as_bytes(smart.reasons),
-        "smart_data": _shared(SEPARATOR.join(smart.data), rows),
+    }
+
+
+def _written(batch: Decided, results: WrittenResults) -> Table:
+    """Return the same without reading the results."""
+    said, there = batch.rules.said, results.factors >= 0
+    contributions = np.round(batch.score.contribution.astype(np.float64), DECIMALS)[there].astype("<f4")
+    factors = results.factors_said()
+    return {
+        "build": _shared(results.build, len(batch)),
+        "ruleset": _texts(batch.rules.ruleset_of(row) if one else "" for row, one in enumerate(said)),
+        "factors_text": _texts(SEPARATOR.join([code for code, _ in row]) for row in factors),
+        "factor_texts_text": _texts(LINE.join([text for _, text in row]) for row in factors),
+        "contributions_bytes": _pieces(contributions, [0, *np.cumsum(there.sum(axis=1)).tolist()]),
+        "rules_text": _texts(SEPARATOR.join(one.matched) if one else "" for one in said),
+        "degraded_text": _texts(map(SEPARATOR.join, results.degraded())),
     }
 
 
@@ -316,6 +340,7 @@ _LETTER_COLUMNS: Mapping[str, Callable[[DeadLetter], bytes]] = {
     "payload_format": lambda letter: letter.payload_format.encode(),
     "payload_sha256": lambda letter: letter.payload_sha256.encode(),
     "payload": lambda letter: letter.payload,
+    "told": lambda letter: letter.told,
 }
 
 
@@ -326,6 +351,7 @@ def letter_columns(letters: Sequence[DeadLetter]) -> Table:
         "partition": np.array([letter.partition for letter in letters], np.int32),
         "offset": np.array([letter.offset for letter in letters], np.int64),
         "received_at": _milliseconds(np.array([letter.received_at for letter in letters], np.int64)),
+        "appended_at": _milliseconds(np.array([one.appended_at or one.received_at for one in letters], np.int64)),
         "first_failed_at": _milliseconds(np.array([letter.first_failed_at for letter in letters], np.int64)),
         "attempts": np.array([letter.attempts for letter in letters], np.uint16),
     }
@@ -348,49 +374,3 @@ def join(parts: Sequence[Table]) -> Table:
     if len(parts) == 1:
         return parts[0]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-_PACK = msgspec.msgpack.Encoder()
-_UNPACK = msgspec.msgpack.Decoder(dict[str, dict[str, tuple[str, Any]]])
-
-
-def pack_rows(tables: Mapping[str, Table]) -> list[bytes]:
-    """Return row i of every table as one value: what a letter carries. All tables have the same number of rows."""
-    kinds = {name: {column: values.dtype.str for column, values in table.items()} for name, table in tables.items()}
-    plain = {name: {column: _plain(values) for column, values in table.items()} for name, table in tables.items()}
-    rows = max((len(next(iter(table.values()))) for table in tables.values()), default=0)
-    return [
-        _PACK.encode(
-            {name: {c: (kinds[name][c], values[row]) for c, values in table.items()} for name, table in plain.items()}
-        )
-        for row in range(rows)
-    ]
-
-
-def unpack_rows(packed: Sequence[bytes]) -> list[dict[str, Table]]:
-    """Return the tables of many packed rows; msgspec.ValidationError where one is none.
-
-    Rows of one table that do not have the same columns, because another build packed them, are in different dicts.
-    """
-    parts: dict[str, dict[tuple[tuple[str, str], ...], list[dict[str, tuple[str, Any]]]]] = {}
-    for value in packed:
-        for name, row in _UNPACK.decode(value).items():
-            kinds = tuple((column, kind) for column, (kind, _) in row.items())
-            parts.setdefault(name, {}).setdefault(kinds, []).append(row)
-    found: list[dict[str, Table]] = []
-    for name, of_table in parts.items():
-        for place, (kinds, rows) in enumerate(of_table.items()):
-            if place == len(found):
-                found.append({})
-            found[place][name] = {column: _column(kind, [row[column][1] for row in rows]) for column, kind in kinds}
-    return found
-
-
-def _plain(values: Column) -> list[Any]:
-    return values.view(np.int64).tolist() if values.dtype.kind == "M" else values.tolist()
-
-
-def _column(kind: str, values: list[Any]) -> Column:
-    if kind == "|O":
-        return objects(values)
-    return np.array(values, np.int64).view(kind) if kind[1] == "M" else np.array(values, kind)

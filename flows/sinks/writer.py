@@ -20,7 +20,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 from flows.parcel import Span
 from flows.progress import Progress
 from flows.sinks.circuit import Circuit
-from flows.sinks.destination import Backup, Deliverable, Destination, DestinationError, Recoverable
+from flows.sinks.destination import Backup, Deliverable, Destination, DestinationEnded, DestinationError, Recoverable
 from flows.sinks.waiting import ParcelQueue, Waiting
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class Writer(Generic[T]):
         self._writes_since: float | None = None  # set while a block is with the destination
         self._last_seconds = 0.0  # of the last block that was written
         self._closing = False
+        self._flushing = 0  # callers that wait: then no block lingers
         self._abandoned = threading.Event()
         self._failure: BaseException | None = None
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
@@ -161,15 +162,23 @@ class Writer(Generic[T]):
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all that was put is acknowledged; False if that takes longer. WriterCrashed as in put."""
+        """Write what waits at once, and wait until all that was put is acknowledged; False if that takes longer.
+
+        WriterCrashed as in put.
+        """
         deadline = self._clock() + seconds
         with self._changed:
-            while not self._queue.settled:
-                self._check_alive()
-                left = deadline - self._clock()
-                if left <= 0:
-                    return False
-                self._changed.wait(min(left, 0.1))
+            self._flushing += 1
+            self._changed.notify_all()
+            try:
+                while not self._queue.settled:
+                    self._check_alive()
+                    left = deadline - self._clock()
+                    if left <= 0:
+                        return False
+                    self._changed.wait(min(left, 0.1))
+            finally:
+                self._flushing -= 1
             self._check_alive()
         return True
 
@@ -215,7 +224,8 @@ class Writer(Generic[T]):
             except WriterStopped as stopped:  # close() says so
                 log.warning("%s", stopped)
             except BaseException as error:  # the only place that sees it: put, flush and close raise it again
-                log.exception("sink %s: a thread of the writer ended", self.name)
+                if not isinstance(error, DestinationEnded):
+                    log.exception("sink %s: a thread of the writer ended", self.name)
                 with self._changed:
                     self._failure = error
                     self._changed.notify_all()
@@ -238,7 +248,7 @@ class Writer(Generic[T]):
             if not self._queue or self._abandoned.is_set():
                 return []
             due = self._queue.waits_since + self._policy.linger_seconds
-            while self._queue.rows_waiting < self._policy.block_rows and not self._closing:
+            while self._queue.rows_waiting < self._policy.block_rows and not (self._closing or self._flushing):
                 left = due - self._clock()
                 if left <= 0:
                     break

@@ -9,15 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from confluent_kafka import KafkaException
 
 from flows.metrics import FlowMetrics
-from flows.progress import Progress
 
 log = logging.getLogger("clickgoose.flow")
 Ends = Callable[[int], tuple[int, int]]  # partition -> first and next offset of its log; KafkaException
 MEASURE_SECONDS = 1.0
+
+
+class Held(Protocol):
+    """Knows up to where every sink holds a partition: ``Progress``."""
+
+    def watermark(self, partition: int, /) -> int:
+        """Return the next offset that is not held."""
+        ...
 
 
 class LagMeter:
@@ -27,7 +35,7 @@ class LagMeter:
         self,
         ends: Ends,
         following: Mapping[int, int],
-        progress: Progress,
+        progress: Held,
         metrics: FlowMetrics,
         seconds: float = MEASURE_SECONDS,
     ) -> None:

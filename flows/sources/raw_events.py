@@ -24,7 +24,8 @@ from schemas.batches import Ledger, Origin, RawBatch
 
 log = logging.getLogger("clickgoose.flow")
 _ENDS_SECONDS = 2.0
-_FATAL = {
+IDLE_SECONDS = 0.02  # a poll that finds nothing returns after so long, so that epochs end and a stop is seen
+FATAL = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
@@ -42,8 +43,8 @@ class SourceConfig:
     group: str
     part: str = "raw-events"  # of its own in every process of a cluster
     max_events: int = 512
-    wait_seconds: float = 0.001
-    longest_wait_seconds: float = 0.02
+    wait_seconds: float = 0.0  # how long events are gathered after the first one of a parcel: at least,
+    longest_wait_seconds: float = 0.002  # and at most
     queue_bytes: int = 64 * 1024**2  # of records that are fetched and not polled
 
 
@@ -91,7 +92,7 @@ class RawEvents(FixedPartitionedSource[Parcel[RawBatch], None]):
 
 
 class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
-    """Polls, and waits longer the longer a parcel takes: small batches when idle, larger ones under load."""
+    """Polls: the first event at once when idle, and as many as have come under load."""
 
     def __init__(self, config: SourceConfig, parts: SourceParts) -> None:
         self._config = config
@@ -99,7 +100,7 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
         self._metrics = parts.metrics
         self._next = {partition: offset or 0 for partition, offset in parts.resume.items()}
         self._handed_over: int | None = None
-        self._consumer = Consumer(_consumer_config(config), logger=log)
+        self._consumer = Consumer(consumer_config(config), logger=log)
         self._consumer.assign(
             [
                 TopicPartition(config.topic, partition, OFFSET_BEGINNING if offset is None else offset)
@@ -113,16 +114,20 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
         if self._parts.stopping():
             raise StopIteration
         self._parts.owned()
-        messages = self._consumer.consume(self._config.max_events, self._wait())
+        messages = self._consumer.consume(1, IDLE_SECONDS)
+        if messages and self._config.max_events > 1:
+            messages = [*messages, *self._consumer.consume(self._config.max_events - 1, self._gather())]
         parcel = self._parcel(messages) if messages else None
         self._handed_over = self._parts.clock() if parcel else None
         return [parcel] if parcel else []
 
-    def _wait(self) -> float:
-        """Wait about as long as the last parcel took in the flow: then at most half of a core goes to small batches."""
-        if self._handed_over is None:
-            return self._config.wait_seconds
-        took = (self._parts.clock() - self._handed_over) / 1e9
+    def _gather(self) -> float:
+        """Return how long to wait for more than one event: not after a pause, else as the last parcel took, bounded.
+
+        A parcel holds what came while the last one was worked on, so it grows with the load by itself. A short wait
+        beyond that spares the fixed cost of a parcel, and leaves a part of the core to others.
+        """
+        took = 0.0 if self._handed_over is None else (self._parts.clock() - self._handed_over) / 1e9
         return min(max(took, self._config.wait_seconds), self._config.longest_wait_seconds)
 
     def next_awake(self) -> datetime | None:
@@ -140,13 +145,14 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
                 by_partition.setdefault(partition, []).append(message)
         if not by_partition:
             return None
-        spans = tuple(self._span(partition, group) for partition, group in by_partition.items())
-        ordered = [message for group in by_partition.values() for message in group]
+        groups = sorted(by_partition.items())  # not as they came: a replay gives what devices share the same order
+        spans = tuple(self._span(partition, group) for partition, group in groups)
+        ordered = [message for _, group in groups for message in group]
         self._metrics.batch_rows.observe(len(ordered))
         return Parcel(spans, self._batch(ordered), len(ordered))
 
     def _heed(self, error: KafkaError) -> None:
-        if error.code() in _FATAL:
+        if error.code() in FATAL:
             broken = f"Kafka cannot serve {self._config.topic}: {error.str()}; run `clickgoose doctor`"
             log.error("%s", broken)  # in a cluster nobody else would say it
             raise SourceBroken(broken)
@@ -197,7 +203,8 @@ class Poller(StatefulSourcePartition[Parcel[RawBatch], None]):
         self._consumer.close()
 
 
-def _consumer_config(config: SourceConfig) -> dict[str, Any]:
+def consumer_config(config: SourceConfig) -> dict[str, Any]:
+    """Return the settings of a consumer whose queue is bounded and which commits nothing."""
     return {
         "bootstrap.servers": config.bootstrap,
         "group.id": config.group,
@@ -206,6 +213,8 @@ def _consumer_config(config: SourceConfig) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "fetch.wait.max.ms": 5,
         "fetch.error.backoff.ms": 100,
+        # How long fetching rests once the queue is full: by default a second, in which a fast flow runs dry.
+        "fetch.queue.backoff.ms": 5,
         # What waits between Kafka and the flow: the queue, and one answer that may lie beyond its bound.
         "queued.max.messages.kbytes": config.queue_bytes // 1024,
         "fetch.max.bytes": config.queue_bytes // 4,

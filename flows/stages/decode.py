@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
@@ -11,27 +11,20 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
-from schemas.batches import Decoded, Event, RawBatch
+from flows.stages.decode_bodies import Bodies, Rooms, read_columns
+from flows.stages.decode_heads import LENGTHS_AT, NO_ENVELOPE, NO_HEADER, OTHER_VERSION, Heads, read_heads
+from schemas.batches import U8, Decoded, Event, RawBatch
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
-from schemas.envelope import ENVELOPE_BYTES, ENVELOPE_DTYPE, ENVELOPE_MAGIC, ENVELOPE_VERSION, NAME_LENGTHS
+from schemas.envelope import NAME_LENGTHS
 from schemas.keys import KeyRing
 from schemas.nested import NestedError, columns_of, parse_nested
-from schemas.payload import decode_payloads, encode_payloads
-from schemas.sealed import (
-    HEADER_BYTES,
-    HEADER_DTYPE,
-    MAX_BODY_BYTES,
-    NONCE_BYTES,
-    SEALED_MAGIC,
-    SEALED_MIN_BYTES,
-    SEALED_VERSION,
-    BodyError,
-    Codec,
-    unpack_body,
-)
+from schemas.payload import encode_payloads
+from schemas.redriven import Redriven, RedrivenError, is_redriven, unwrap_redriven
+from schemas.sealed import HEADER_BYTES, MAX_BODY_BYTES, NONCE_BYTES, SEALED_VERSION, BodyError, Codec, unpack_body
 from schemas.stage import StageOut
+from schemas.told import read_told
 
 _BODY_REASONS = {
     "too_large": Reason.TOO_LARGE,
@@ -49,11 +42,18 @@ _DETAILS = {
     Reason.INFLATE_FAILED: "the payload does not unpack to the size that it states",
     Reason.BAD_LAYOUT: "the payload's blocks do not add up to its length",
 }
+_HEAD_REASONS = {
+    NO_ENVELOPE: Reason.BAD_ENVELOPE,
+    NO_HEADER: Reason.BAD_HEADER,
+    OTHER_VERSION: Reason.UNKNOWN_VERSION,
+}
 _KEYS_CACHED = 65_536
+_KEY_AT, _KEY_END = 4, 24  # of a header: key id and session id, which a cipher is made from
+_KEY_ID_BYTES = 4
 
 
 class Decode:
-    """Reads envelopes and headers as one matrix each, opens the payloads, lays out the columns."""
+    """Reads envelopes and headers as one matrix, opens the payloads side by side, lays out the columns."""
 
     name = "decode"
 
@@ -61,6 +61,7 @@ class Decode:
         self._keys = keys
         self._catalogue = catalogue or load_catalogue()
         self._cipher = lru_cache(_KEYS_CACHED)(self._new_cipher)
+        self._rooms = Rooms()
 
     def __reduce__(self) -> tuple[type[Decode], tuple[KeyRing]]:
         """Pickle without the cache of ciphers."""
@@ -69,48 +70,52 @@ class Decode:
     def __call__(self, batch: RawBatch, /) -> StageOut[Decoded]:
         """Decode a batch; rows that cannot be read become dead letters with a ``decode.*`` reason."""
         failures = _Failures(len(batch))
-        envelopes, sealed_at = _read_envelopes(batch.values, failures)
-        headers = _read_headers(batch.values, sealed_at, failures)
-        bodies = self._open(batch.values, sealed_at, headers, failures)
-        signals, activity, good = decode_payloads(bodies, self._catalogue)
+        values, redriven, heads = _first_received(batch.values, failures)
+        for found, reason in _HEAD_REASONS.items():
+            failures.put(np.flatnonzero((heads.found == found) & failures.none()), reason)
+        with self._rooms.bodies(heads.sealed_bytes(values, failures.none())) as bodies:
+            self._open(values, heads, bodies, failures)
+            signals, activity, good = read_columns(bodies, self._catalogue)
         failures.put(np.flatnonzero(~good & failures.none()), Reason.BAD_LAYOUT)
-        event = _event(batch.values, envelopes, sealed_at, headers)
-        decoded = widen(Decoded, batch, event=event, signals=signals, activity=activity)
+        decoded = widen(Decoded, batch, event=_event(values, heads, redriven), signals=signals, activity=activity)
         return StageOut(decoded.take(np.flatnonzero(failures.none())), failures.letters(decoded))
 
-    def _new_cipher(self, key_id: int, session_id: bytes) -> AESGCM | None:
-        key = self._keys.derive(key_id, session_id, "seal")
+    def _new_cipher(self, of: bytes) -> AESGCM | None:
+        key_id = int.from_bytes(of[:_KEY_ID_BYTES], "little")
+        key = self._keys.derive(key_id, of[_KEY_ID_BYTES:], "seal")
         return None if key is None else AESGCM(key)
 
-    def _open(
-        self,
-        values: Sequence[bytes],
-        sealed_at: list[int],
-        headers: NDArray[np.void],
-        failures: _Failures,
-    ) -> list[bytes]:
-        """Return the vector body of every row, empty where it cannot be opened."""
-        bodies = [b""] * len(values)
-        key_ids = headers["key_id"].tolist()
-        sessions = [session.tobytes() for session in headers["session_id"]]
-        for row in np.flatnonzero(failures.none()).tolist():
-            cipher = self._cipher(key_ids[row], sessions[row])
+    def _open(self, values: Sequence[bytes], heads: Heads, bodies: Bodies, failures: _Failures) -> None:
+        """Decrypt every row into its place, and unpack what is packed; what cannot be opened has no body."""
+        cipher_of, room = self._cipher, bodies.room
+        rows = np.flatnonzero(failures.none())
+        starts, firsts, ends = (column.tolist() for column in (heads.start, bodies.first, bodies.end))
+        for row in rows.tolist():
+            value, at = values[row], starts[row]
+            clear = at + HEADER_BYTES
+            sealed = clear + NONCE_BYTES
+            cipher = cipher_of(value[at + _KEY_AT : at + _KEY_END])
             if cipher is None:
                 failures.put(row, Reason.UNKNOWN_KEY)
                 continue
-            value, at = values[row], sealed_at[row]
-            clear, sealed = at + HEADER_BYTES, at + HEADER_BYTES + NONCE_BYTES
+            place = room[firsts[row] : ends[row]]
             try:
-                plaintext = cipher.decrypt(value[clear:sealed], value[sealed:], value[at:clear])
-                codec, body = unpack_body(plaintext)
-                bodies[row] = self._vector(body) if codec is Codec.NESTED_JSON else body
+                cipher.decrypt_into(value[clear:sealed], memoryview(value)[sealed:], value[at:clear], place)
             except InvalidTag:
                 failures.put(row, Reason.NOT_AUTHENTIC)
-            except BodyError as error:
-                failures.put(row, _BODY_REASONS[error.kind])
-            except NestedError as error:
-                failures.put(row, Reason.BAD_NESTED, str(error))
-        return bodies
+        for row in bodies.unpacked(failures.none()).tolist():
+            self._unpack(row, bodies, failures)
+        bodies.drop(~failures.none())
+
+    def _unpack(self, row: int, bodies: Bodies, failures: _Failures) -> None:
+        """Put the vector body of a row that has another form, or too many bytes, behind all others."""
+        try:
+            codec, body = unpack_body(bodies.plaintext(row))
+            bodies.put(row, self._vector(body) if codec is Codec.NESTED_JSON else body)
+        except BodyError as error:
+            failures.put(row, _BODY_REASONS[error.kind])
+        except NestedError as error:
+            failures.put(row, Reason.BAD_NESTED, str(error))
 
     def _vector(self, nested: bytes) -> bytes:
         signals, activity = columns_of([parse_nested(nested)], self._catalogue)
@@ -142,74 +147,87 @@ class _Failures:
         return found
 
 
-def _matrix(pieces: list[bytes], width: int, dtype: np.dtype[np.void]) -> NDArray[np.void]:
-    """Return one structured row a piece; a short piece is filled with zeros, which no mark equals."""
-    joined = b"".join(pieces)
-    if len(joined) != width * len(pieces):
-        joined = b"".join([piece.ljust(width, b"\0") for piece in pieces])
-    return np.frombuffer(joined, dtype)
+def _first_received(
+    values: Sequence[bytes], failures: _Failures
+) -> tuple[Sequence[bytes], Mapping[int, Redriven], Heads]:
+    """Return the records as they were first received, what redriven ones say besides, and the heads."""
+    heads = read_heads(values)
+    unmarked = np.flatnonzero(heads.found == NO_ENVELOPE).tolist()
+    redriven = {row: found for row in unmarked if (found := _redriven(values[row], row, failures))}
+    if not redriven:
+        return values, {}, heads
+    originals = list(values)
+    for row, found in redriven.items():
+        originals[row] = found.record
+    return originals, redriven, read_heads(originals)
 
 
-def _read_envelopes(values: Sequence[bytes], failures: _Failures) -> tuple[NDArray[np.void], list[int]]:
-    """Return the envelopes and where each sealed event starts."""
-    envelopes = _matrix([value[:ENVELOPE_BYTES] for value in values], ENVELOPE_BYTES, ENVELOPE_DTYPE)
-    names = sum(envelopes[field].astype(np.int64) for field in NAME_LENGTHS)
-    starts = ENVELOPE_BYTES + names
-    sizes = np.fromiter(map(len, values), np.int64, len(values))
-    good = (envelopes["magic"] == ENVELOPE_MAGIC) & (envelopes["version"] == ENVELOPE_VERSION) & (starts <= sizes)
-    failures.put(np.flatnonzero(~good), Reason.BAD_ENVELOPE)
-    failures.put(np.flatnonzero(good & (starts + SEALED_MIN_BYTES > sizes)), Reason.BAD_HEADER)
-    return envelopes, np.asarray(starts).tolist()
-
-
-def _read_headers(values: Sequence[bytes], sealed_at: list[int], failures: _Failures) -> NDArray[np.void]:
-    pieces = [value[at : at + HEADER_BYTES] for value, at in zip(values, sealed_at, strict=True)]
-    headers = _matrix(pieces, HEADER_BYTES, HEADER_DTYPE)
-    ours = failures.none()
-    marked = headers["magic"] == SEALED_MAGIC
-    current = headers["version"] == SEALED_VERSION
-    failures.put(np.flatnonzero(ours & ~marked), Reason.BAD_HEADER)
-    failures.put(np.flatnonzero(ours & marked & ~current), Reason.UNKNOWN_VERSION)
-    failures.put(np.flatnonzero(ours & marked & current & (headers["flags"] != 0)), Reason.BAD_HEADER)
-    return headers
+def _redriven(value: bytes, row: int, failures: _Failures) -> Redriven | None:
+    """Return what a redriven record holds, None where it is none; what this build cannot read fails."""
+    if not is_redriven(value):
+        return None
+    try:
+        found = unwrap_redriven(value)
+    except RedrivenError as error:
+        failures.put(row, Reason.BAD_ENVELOPE, str(error))
+        return None
+    try:
+        if found.told:
+            read_told(found.told)
+    except ValueError:
+        failures.put(row, Reason.UNKNOWN_VERSION, "what was counted of the redriven event is of another build's layout")
+    return found
 
 
 @lru_cache(maxsize=65_536)
-def _split(names: bytes, *lengths: int) -> tuple[str, ...]:
-    """Return the names of these lengths; the ingest tier wrote UTF-8, anything else is shown, not raised."""
-    ends = tuple(accumulate(lengths))
-    return tuple(names[end - size : end].decode("utf-8", "replace") for size, end in zip(lengths, ends, strict=True))
+def _split(names: bytes) -> tuple[str, ...]:
+    """Return the names that follow their lengths in an envelope; the last one has what the others leave.
+
+    The ingest tier wrote UTF-8, anything else is shown, not raised.
+    """
+    ends = tuple(accumulate(names[:_LENGTHS], initial=_LENGTHS))
+    spans = zip(ends, (*ends[1:], len(names)), strict=True)
+    return tuple([names[first:end].decode("utf-8", "replace") for first, end in spans])
 
 
-def _names(values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int]) -> list[tuple[str, ...]]:
+_LENGTHS = len(NAME_LENGTHS) - 1  # the length of the last name stands elsewhere
+
+
+def _names(values: Sequence[bytes], heads: Heads) -> list[tuple[str, ...]]:
     """Return merchants, transactions, linked ids, card tokens and event types, a tuple of n each."""
-    lengths = (envelopes[field].tolist() for field in NAME_LENGTHS)
-    spans = zip(values, sealed_at, *lengths, strict=True)
-    rows = [_split(value[ENVELOPE_BYTES:end], *sizes) for value, end, *sizes in spans]
-    return list(zip(*rows, strict=True)) if rows else [()] * len(NAME_LENGTHS)
+    starts = heads.start.tolist()
+    named = [value[LENGTHS_AT:at] for value, at in zip(values, starts, strict=True)]
+    for row in np.flatnonzero(heads.found == NO_ENVELOPE).tolist():
+        named[row] = named[row].ljust(_LENGTHS, b"\0")
+    rows = map(_split, named)
+    return list(zip(*rows, strict=True)) if named else [()] * len(NAME_LENGTHS)
 
 
-def _times(column: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return times as int64; what no clock can show reads as the largest."""
-    return np.minimum(column, np.uint64(2**62)).astype(np.int64)
-
-
-def _event(
-    values: Sequence[bytes], envelopes: NDArray[np.void], sealed_at: list[int], headers: NDArray[np.void]
-) -> Event:
-    merchant, transaction, linked_id, card_token, event_type = _names(values, envelopes, sealed_at)
+def _event(values: Sequence[bytes], heads: Heads, redriven: Mapping[int, Redriven]) -> Event:
+    attempt, told = _tries(len(values), redriven)
+    merchant, transaction, linked_id, card_token, event_type = _names(values, heads)
     return Event(
-        event_id=np.ascontiguousarray(headers["event_id"]),
-        session_id=np.ascontiguousarray(headers["session_id"]),
-        device_id=np.ascontiguousarray(headers["device_id"]),
-        address=np.ascontiguousarray(envelopes["address"]),
-        key_id=headers["key_id"].astype(np.uint32),
-        sequence=headers["sequence"].astype(np.uint32),
-        occurred_at=_times(headers["sent_at"]),
-        received_at=_times(envelopes["received_at"]),
+        event_id=heads.event_id,
+        session_id=heads.session_id,
+        device_id=heads.device_id,
+        address=heads.address,
+        key_id=heads.key_id,
+        sequence=heads.sequence,
+        occurred_at=heads.sent_at,
+        received_at=heads.received_at,
         merchant=merchant,
         transaction=transaction,
         linked_id=linked_id,
         card_token=card_token,
         event_type=event_type,
+        attempt=attempt,
+        told=told,
     )
+
+
+def _tries(rows: int, redriven: Mapping[int, Redriven]) -> tuple[U8, tuple[bytes, ...]]:
+    """Return how often each row was tried before, and what it was told then."""
+    attempt, told = np.zeros(rows, np.uint8), [b""] * rows
+    for row, found in redriven.items():
+        attempt[row], told[row] = found.attempt, found.told
+    return attempt, tuple(told)

@@ -6,12 +6,12 @@ holds no address, account or card. Account and card belong to a merchant; the ot
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Hashable, Sequence
 from typing import Final
 
 import numpy as np
 
+from flows.stages.entity_hashes import OwnHashes, ValueHashes
+from flows.stages.told_rows import merged, others, told_rows, what_was_told
 from schemas.batches import U8, U64, Recognized, Related, Shared
 from schemas.columns import widen
 from schemas.event_time import event_time
@@ -20,7 +20,9 @@ from schemas.stage import StageOut
 from schemas.velocity import ENTITIES
 
 _MAPPED: Final = np.frombuffer(bytes(10) + b"\xff\xff", np.uint8)  # how an IPv4 address begins in 16 bytes
-_CACHED: Final = 65_536
+_SIZES: Final = {"address": 16, "network": 16, "asn": 8, "fingerprint": 8, "device": 16}  # bytes of a value
+_ADDRESS, _NETWORK, _ASN, _FINGERPRINT, _DEVICE = range(len(_SIZES))
+_PLACES: Final = [list(_SIZES).index(kind) if kind in _SIZES else -1 for kind in ENTITIES]
 NO_KEY: Final = b"clickgoose shared counts"  # a key that everybody can know
 
 
@@ -34,33 +36,50 @@ class Relate:
 
     def __init__(self, counts: SharedCounts, key: bytes = NO_KEY) -> None:
         self._counts = counts
-        self._hashes = {kind: Hashes(kind, key) for kind in (*ENTITIES, "device")}
+        self._values = ValueHashes(_SIZES, key)
+        self._accounts, self._cards = OwnHashes("account", key), OwnHashes("card", key)
 
     def __call__(self, batch: Recognized, /) -> StageOut[Related]:
-        """Return the batch with its shared counts, [n, ENTITIES, MEASURES, WINDOWS]."""
+        """Return the batch with its shared counts, [n, ENTITIES, MEASURES, WINDOWS].
+
+        Redriven rows that were counted before they failed go on with what was said of them then.
+        """
+        told = told_rows(batch.event)
+        if told is None:
+            return StageOut(widen(Related, batch, shared=self._asked(batch)))
+        before = [(row, one.shared) for row, one in zip(told.tolist(), what_was_told(batch.event, told), strict=True)]
+        known = {row: shared for row, shared in before if shared is not None}  # unless it failed here
+        rows = np.array(list(known), np.intp)
+        fresh = others(rows, len(batch))
+        found = merged(fresh, self._asked(batch.take(fresh)), rows, list(known.values()))
+        return StageOut(widen(Related, batch, shared=found))
+
+    def _asked(self, batch: Recognized) -> Shared:
+        entities, device = self.named(batch)
         query = SharedQuery(
-            entities=self.entities(batch),
-            device=self._hashes["device"](_bytes(batch.event.device_id)),
+            entities=entities,
+            device=device,
             time=event_time(batch),
             partition=batch.origin.partition,
             offset=batch.origin.offset,
         )
         answer = self._counts.count(query)
-        shared = Shared(answer.counts, np.full(len(batch), answer.degraded))
-        return StageOut(widen(Related, batch, shared=shared))
+        return Shared(answer.counts, np.full(len(batch), answer.degraded))
 
-    def entities(self, batch: Recognized) -> U64:
-        """Return the hash of each entity, uint64[n, ENTITIES], 0 where the event has none."""
+    def named(self, batch: Recognized) -> tuple[U64, U64]:
+        """Return the hash of each entity, uint64[n, ENTITIES], 0 where the event has none, and of the device."""
         event = batch.event
-        values: dict[str, Sequence[Hashable]] = {
-            "address": _bytes(event.address),
-            "network": _bytes(networks(event.address)),
-            "asn": batch.network.asn.tolist(),
-            "account": _within(event.merchant, event.linked_id),
-            "fingerprint": batch.environment.fingerprint.tolist(),
-            "card": _within(event.merchant, event.card_token),
-        }
-        return np.stack([self._hashes[kind](values[kind]) for kind in ENTITIES], axis=1)
+        values = np.zeros((len(batch), len(_SIZES), 2), np.uint64)
+        values[:, _ADDRESS] = _words(event.address)
+        values[:, _NETWORK] = _words(networks(event.address))
+        values[:, _ASN, 0] = batch.network.asn
+        values[:, _FINGERPRINT, 0] = batch.environment.fingerprint
+        values[:, _DEVICE] = _words(event.device_id)
+        hashes = self._values(values)
+        entities = hashes[:, _PLACES]
+        entities[:, ENTITIES.index("account")] = self._accounts.of(event.merchant, event.linked_id)
+        entities[:, ENTITIES.index("card")] = self._cards.of(event.merchant, event.card_token)
+        return entities, hashes[:, _DEVICE]
 
 
 def networks(address: U8) -> U8:
@@ -72,46 +91,6 @@ def networks(address: U8) -> U8:
     return found
 
 
-class Hashes:
-    """The hashes of one kind's values, remembered for the values that came last."""
-
-    def __init__(self, kind: str, key: bytes) -> None:
-        self._kind = kind.encode()
-        self._key = key[:64]
-        self._known: dict[Hashable, int] = {}
-
-    def __call__(self, values: Sequence[Hashable]) -> U64:
-        """Return uint64[n]: 0 for a value that says nothing (0, all zeros, None)."""
-        known = self._known
-        found = [known.get(value, -1) for value in values]
-        if -1 in found:
-            if len(known) + len(values) > _CACHED:
-                known.clear()
-            for row, value in enumerate(values):
-                if found[row] < 0:
-                    found[row] = known[value] = self._hash(value)
-        return np.array(found, np.uint64)
-
-    def _hash(self, value: Hashable) -> int:
-        if isinstance(value, tuple):
-            merchant, own = value
-            name = f"{len(merchant)}:{merchant}{own}".encode("utf-8", "surrogatepass")
-        elif isinstance(value, int):
-            name = value.to_bytes(8, "little")
-        elif isinstance(value, bytes):
-            name = value
-        else:
-            return 0
-        if not name.strip(b"\0"):
-            return 0
-        digest = hashlib.blake2b(name, digest_size=8, key=self._key, person=self._kind)
-        return int.from_bytes(digest.digest(), "little") or 1
-
-
-def _bytes(column: U8) -> list[bytes]:
-    text = np.ascontiguousarray(column).tobytes()
-    return [text[at : at + 16] for at in range(0, len(text), 16)]
-
-
-def _within(merchant: Sequence[str], own: Sequence[str]) -> list[tuple[str, str] | None]:
-    return [(name, value) if value else None for name, value in zip(merchant, own, strict=True)]
+def _words(column: U8) -> U64:
+    """Return 16 bytes a row as two words each, uint64[n, 2]."""
+    return np.ascontiguousarray(column).view("<u8")

@@ -11,6 +11,10 @@ behind the watermark; else *counted*. An id counts as the merchant's own. A dead
 redriven. Ids are kept at least as long as events may be late: a second copy of an event is always either dropped or
 too late, never counted.
 
+**A redriven row** that was counted before it failed brings what it was told then: it goes on with that, in its place,
+and is not counted again; each attempt goes on once, also where its event id is not known here. One that failed before
+it was counted is a fresh event. In a replay the first record may have been scored (``note_scored``): then it is a copy.
+
 **Counts are exact**: events of the device seen so far with a time in ``(t - window, t]``, the event itself included,
 and the distinct values among them; docs/adr/0003 says where that ends. A device is forgotten when it was not seen for
 ``idle_ms`` before the watermark, a session when none of its events was counted for ``session_idle_ms`` of watermark
@@ -22,23 +26,27 @@ time: what is forgotten never shows, whenever its memory is taken back, so resul
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flows.stages.device_state.layout import COUNTED, DAY, DEAD, DROPPED, HOUR, RowsIn, RowsOut
 from flows.stages.device_state.state import DeviceState, Durations, Journal, Pending, no_journal
-from flows.stages.device_state.tags import TextTags, tags_of
+from flows.stages.device_state.tags import TextTags, attempt_tags, scored_tags, tags_of
+from flows.stages.session_statistics import session_statistics
+from flows.stages.told_rows import runs, told_rows, what_was_told
 from flows.stages.velocity_frames import Frame, pack, unpack
 from schemas import batches
-from schemas.activity_statistics import Accumulators
 from schemas.batches import Counted, Decided, Normalized
-from schemas.columns import widen
+from schemas.columns import Rows, plain, widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
-from schemas.stage import Snapshot, StageOut
+from schemas.event_time import event_time
+from schemas.stage import Snapshot, StageOut, joined
 from schemas.velocity import KINDS, SLICES, WINDOWS
 
+DEDUP_MS: Final = DAY
+IDLE_MS: Final = 30 * DAY
+SESSION_IDLE_MS: Final = HOUR // 2
 _LEAST_BYTES, _MOST_BYTES = 64 << 10, 1 << 20
 
 
@@ -51,9 +59,9 @@ class Velocity:
     def __init__(
         self,
         lateness_ms: int = DAY,
-        dedup_ms: int = DAY,
-        idle_ms: int = 30 * DAY,
-        session_idle_ms: int = HOUR // 2,
+        dedup_ms: int = DEDUP_MS,
+        idle_ms: int = IDLE_MS,
+        session_idle_ms: int = SESSION_IDLE_MS,
         salt: int = 0,
     ) -> None:
         if min(lateness_ms, dedup_ms, session_idle_ms) < 0 or idle_ms < lateness_ms + DAY:
@@ -120,7 +128,42 @@ class VelocitySession:
 
     def apply(self, batch: Normalized, /) -> StageOut[Counted]:
         """Count a batch in order; see the module for the fate of a row."""
+        told = told_rows(batch.event)
+        if told is not None:
+            return self._among_told(batch, told)
         return self.outcome(batch, self.count(self.rows_of(batch)))
+
+    def _among_told(self, batch: Normalized, told: Rows) -> StageOut[Counted]:
+        """Do the same with a batch that has rows which were counted before they failed."""
+        parts, outs = list[Normalized](), list[StageOut[Counted]]()
+        for rows, is_told in runs(told, len(batch)):
+            part = batch.take(rows)
+            parts.append(part)
+            outs.append(self._again(part) if is_told else self.outcome(part, self.count(self.rows_of(part))))
+        oks = joined(batch, parts, [out.oks for out in outs])
+        return StageOut(oks, [letter for out in outs for letter in out.errs], sum(out.dropped for out in outs))
+
+    def _again(self, batch: Normalized) -> StageOut[Counted]:
+        """Hand on what rows were told before, each attempt once."""
+        event = batch.event
+        ids, merchants, salt = _words(event.event_id), self._merchants.of(event.merchant), self._state.salt
+        attempts, scored = attempt_tags(ids, merchants, event.attempt, salt), scored_tags(ids, merchants, salt)
+        kept = np.flatnonzero(self._state.note(attempts, scored, event_time(batch)) == COUNTED)
+        told = what_was_told(event, np.arange(len(batch)))
+        sections: dict[str, Any] = {
+            name: type(getattr(told[0], name)).concat([getattr(one, name) for one in told]).take(kept)
+            for name in ("velocity", "history", "session")
+        }
+        return StageOut(widen(Counted, batch.take(kept), **sections), (), len(batch) - len(kept))
+
+    def note_scored(self, batch: Decided) -> None:
+        """Note that events have their scores: redriven rows of them are copies from here on.
+
+        For replays, where a record that failed once may not fail: that it was sent again is still in the topic.
+        """
+        event = batch.event
+        tags = scored_tags(_words(event.event_id), self._merchants.of(event.merchant), self._state.salt)
+        self._state.note(tags, np.zeros_like(tags), np.zeros(len(batch), np.int64))
 
     def count(self, rows: RowsIn) -> RowsOut:
         """Do what ``apply`` does to the state."""
@@ -142,21 +185,21 @@ class VelocitySession:
         times = np.minimum(event.occurred_at, event.received_at)
         return RowsIn(
             time=np.minimum(times, batch.origin.appended_at, out=times),
-            offset=_plain(batch.origin.offset, np.int64),
+            offset=plain(batch.origin.offset, np.int64),
             event=_words(event.event_id),
             device=_words(event.device_id),
             session=_words(event.session_id),
             address=_words(event.address),
             merchant=self._merchants.of(event.merchant),
             account=self._accounts.of(event.linked_id),
-            country=_plain(network.country, np.uint16),
-            latitude=_plain(network.latitude, np.float32),
-            longitude=_plain(network.longitude, np.float32),
-            log_offsets=_plain(log.offsets, np.int64),
-            log_time=_plain(log.time, np.uint32),
-            log_value=_plain(log.value, np.float32),
-            log_code=_plain(log.code, np.uint16),
-            log_target=_plain(log.target, np.uint8),
+            country=plain(network.country, np.uint16),
+            latitude=plain(network.latitude, np.float32),
+            longitude=plain(network.longitude, np.float32),
+            log_offsets=plain(log.offsets, np.int64),
+            log_time=plain(log.time, np.uint32),
+            log_value=plain(log.value, np.float32),
+            log_code=plain(log.code, np.uint16),
+            log_target=plain(log.target, np.uint8),
         )
 
     def remember(self, batch: Decided, /) -> None:
@@ -191,16 +234,6 @@ class VelocitySession:
         return max(1, wanted // max(1, self._state.bytes_per_slice))
 
 
-def _rows_of(out: RowsOut, kept: NDArray[np.intp]) -> RowsOut:
-    columns: Any = out
-    return RowsOut(*(column[kept] for column in columns))
-
-
-def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Return a column as the kernels are compiled for: contiguous, and of memory that may be written."""
-    return np.require(column, dtype, ("C", "W"))
-
-
 def _words(ids: batches.U8) -> batches.U64:
     """Return 16-byte ids as two words each, uint64[n, 2]."""
     return np.require(ids, np.uint8, ("C", "W")).view(np.uint64)
@@ -210,8 +243,6 @@ def _counted(batch: Normalized, out: RowsOut) -> Counted:
     rows = len(batch)
     velocity = batches.Velocity(out.counts.reshape(rows, len(KINDS), len(WINDOWS)), out.first, out.previous)
     history = batches.History(out.life, out.hours, out.scores, out.latitude, out.longitude, out.place_at)
-    statistics = Accumulators(np.ascontiguousarray(out.session_counts.T), np.ascontiguousarray(out.session_sums.T))
-    session = batches.SessionSummary(
-        out.session_events, out.session_started, np.ascontiguousarray(statistics.statistics().table.T)
-    )
+    statistics = session_statistics(out.session_counts, out.session_sums)
+    session = batches.SessionSummary(out.session_events, out.session_started, statistics)
     return widen(Counted, batch, velocity=velocity, history=history, session=session)

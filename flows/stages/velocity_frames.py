@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from flows.stages.device_state.layout import (
     DEVICE_WORDS,
     J_COUNTED,
-    J_WATERMARK,
+    J_NOTED,
     JOURNAL_WORDS,
     S_TAG,
     SESSION_WORDS,
@@ -117,7 +117,7 @@ def _is_sound(frame: Frame) -> bool:
         and frame.watermark >= 0
         and len({len(column) for column in journal.pending}) == 1
         and len(slices.ids) == len(slices.hours)
-        and bool(((kinds >= J_COUNTED) & (kinds <= J_WATERMARK)).all())
+        and bool(((kinds >= J_COUNTED) & (kinds <= J_NOTED)).all())
         and bool((lengths > 0).all())
         and int(lengths.sum(dtype=np.int64)) == len(slices.events)
         and _are_apart(slices.devices[:, TAG].view(np.uint64), frame)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -23,16 +24,19 @@ from flows.score_events import Parts, build_flow
 from flows.sinks.background import CountingSink, Counts
 from flows.sinks.encoded import EncodedParcel
 from infra.bench.events import parcels
-from infra.bench.measure import Figures, RowsLost, measured
+from infra.bench.feed import Feed
+from infra.bench.processes import Done
 from schemas.batches import Decided, RawBatch
 
 Encode = Callable[[Parcel[Decided]], EncodedParcel]
+ENCODE = "encode"
+WARM_EVENTS = 2_048
 
 
 class _Recorded(FixedPartitionedSource[Parcel[RawBatch], None]):
     """Gives parcels that are there already, one a poll."""
 
-    def __init__(self, ready: Sequence[Parcel[RawBatch]], epoch: Callable[[], None]) -> None:
+    def __init__(self, ready: Iterator[Parcel[RawBatch]], epoch: Callable[[], None]) -> None:
         self._ready = ready
         self._epoch = epoch
 
@@ -44,8 +48,8 @@ class _Recorded(FixedPartitionedSource[Parcel[RawBatch], None]):
 
 
 class _Reader(StatefulSourcePartition[Parcel[RawBatch], None]):
-    def __init__(self, ready: Sequence[Parcel[RawBatch]], epoch: Callable[[], None]) -> None:
-        self._ready = iter(ready)
+    def __init__(self, ready: Iterator[Parcel[RawBatch]], epoch: Callable[[], None]) -> None:
+        self._ready = ready
         self._epoch = epoch
 
     def next_batch(self) -> list[Parcel[RawBatch]]:
@@ -55,74 +59,147 @@ class _Reader(StatefulSourcePartition[Parcel[RawBatch], None]):
         self._epoch()
 
 
-def _monitor() -> Monitor:
-    return Monitor(time.time_ns, FlowMetrics(CollectorRegistry()), bug_share_limit=1e-9)
+def cpu_monitor() -> Monitor:
+    """Return a monitor whose clock is the CPU time of the thread, set to now: stages are measured by what they use."""
+    now = time.time_ns() - time.thread_time_ns()
+    return Monitor(lambda: now + time.thread_time_ns(), FlowMetrics(CollectorRegistry()), bug_share_limit=1e-9)
 
 
-def bench_pipeline(values: Sequence[bytes], pipeline: Pipeline, encode: Encode, batch: int, state: Path) -> Figures:
-    """Run the whole dataflow with the state log and a counting sink; RowsLost where the account does not balance."""
-    _warm_up(values, pipeline, encode, batch)
-    monitor, counts = _monitor(), Counts()
-    progress = Progress(("counting",))
-    checkpoints = Checkpoints(state, pipeline.keyed, progress, monitor)
-    checkpoints.open({0: 0})
-    source = _Recorded(list(parcels(values, batch)), checkpoints.snapshot)
-    sink: dict[str, Any] = {"counting": CountingSink(counts, "counting", progress)}
-    flow = build_flow(Parts(source, pipeline, checkpoints, encode, sink, monitor))
+class PipelineWork:
+    """The whole dataflow with its state log, results encoded, and a counting sink."""
 
-    def work() -> int:
-        run_bytewax(flow, timedelta(seconds=1))
-        return counts.rows_in
+    def __init__(self, pipeline: Pipeline, encode: Encode, batch: int, partition: int = 0) -> None:
+        self._pipeline = pipeline
+        self._encode = encode
+        self._batch = batch
+        self._partition = partition
 
-    figures = measured("pipeline", batch, work)
-    checkpoints.finish()
-    if counts.rows_in != len(values) or counts.scored + counts.dead + counts.dropped != counts.rows_in:
-        raise RowsLost(f"{len(values)} events in, {counts.scored} scored, {counts.dead} dead, {counts.dropped} dropped")
-    figures.details.update(scored=counts.scored, dead=counts.dead, dropped=counts.dropped, stages=_shares(monitor))
-    return figures
+    def warm_up(self, records: Sequence[bytes]) -> None:
+        """Run some through the stages, with a state that is thrown away."""
+        session, monitor = self._pipeline.keyed.open([]), cpu_monitor()
+        for parcel in parcels(records[: max(WARM_EVENTS, 4 * self._batch)], self._batch, self._partition):
+            self._encode(self._pipeline.run(parcel, session, monitor))
 
+    def __call__(self, feed: Feed) -> Done:
+        """Run the dataflow until the feed has ended."""
+        monitor, counts, extra = cpu_monitor(), Counts(), _Timed()
+        progress = Progress(("counting",))
+        with tempfile.TemporaryDirectory(prefix="clickgoose-bench-") as state:
+            checkpoints = Checkpoints(Path(state), self._pipeline.keyed, progress, monitor)
+            checkpoints.open({self._partition: 0})
+            source = _Recorded(feed.batches(self._parcel), extra.timed("snapshot", checkpoints.snapshot))
+            sink: dict[str, Any] = {"counting": CountingSink(counts, "counting", progress)}
+            encode = extra.timed(ENCODE, self._encode)
+            run_bytewax(
+                build_flow(Parts(source, self._pipeline, checkpoints, encode, sink, monitor)), timedelta(seconds=1)
+            )
+            feed.watch.go()  # the last epoch's frame is part of the work
+            checkpoints.finish()
+            feed.watch.stop()
+        account = {"scored": counts.scored, "dead": counts.dead, "dropped": counts.dropped}
+        return Done({**_spent(monitor), **extra.seconds}, account, {"result_bytes": _mean(counts)})
 
-def _shares(monitor: Monitor) -> dict[str, float]:
-    """Return the wall microseconds an event of each stage."""
-    spent: dict[str, float] = {}
-    rows: dict[str, float] = {}
-    for metric in (monitor.metrics.stage_seconds, monitor.metrics.stage_rows):
-        for family in metric.collect():
-            for sample in family.samples:
-                stage = sample.labels.get("stage", "")
-                if sample.name.endswith("_duration_seconds_sum"):
-                    spent[stage] = sample.value
-                elif sample.name.endswith("_rows_total"):
-                    rows[stage] = rows.get(stage, 0.0) + sample.value
-    return {stage: round(seconds / rows[stage] * 1e6, 3) for stage, seconds in spent.items() if rows.get(stage)}
-
-
-def _warm_up(values: Sequence[bytes], pipeline: Pipeline, encode: Encode, batch: int) -> None:
-    session, monitor = pipeline.keyed.open([]), _monitor()
-    for parcel in parcels(values[: 4 * batch], batch):
-        encode(pipeline.run(parcel, session, monitor))
+    def _parcel(self, records: Sequence[bytes], first: int) -> Parcel[RawBatch]:
+        (parcel,) = parcels(records, max(1, len(records)), self._partition, first)
+        return parcel
 
 
-def bench_stage(name: str, values: Sequence[bytes], pipeline: Pipeline, batch: int) -> Figures:
-    """Run the stages before it untimed, then the stage alone on every batch."""
-    monitor = _monitor()
-    ready = parcels_before(name, values, pipeline, batch)
-    stage = next(stage for stage in pipeline if stage.name == name)
-    warm = _runner(stage, pipeline, monitor)
-    for parcel in ready[:4]:
-        warm(parcel)
-    run = _runner(stage, pipeline, monitor)
-    return measured(f"stage {name}", batch, lambda: sum(len(run(parcel).batch) for parcel in ready))
+class StageWork:
+    """One stage alone: those before it run while the stopwatch stands."""
+
+    def __init__(self, name: str, pipeline: Pipeline, encode: Encode, batch: int) -> None:
+        self._name = name
+        self._pipeline = pipeline
+        self._encode = encode
+        self._batch = batch
+
+    def warm_up(self, records: Sequence[bytes]) -> None:
+        """Run some, with a state that is thrown away."""
+        before, run, _ = self._opened()
+        for parcel in parcels(records[: max(WARM_EVENTS, 4 * self._batch)], self._batch):
+            run(before(parcel))
+
+    def __call__(self, feed: Feed) -> Done:
+        """Run the stage on all that the feed gives."""
+        before, run, account = self._opened()
+
+        def ready(records: Sequence[bytes], first: int) -> Parcel[Any]:
+            (parcel,) = parcels(records, max(1, len(records)), 0, first)
+            return before(parcel)
+
+        for parcel in feed.batches(ready):
+            run(parcel)
+        return Done(account=account)
+
+    def _opened(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any], dict[str, int]]:
+        """Return what does the stages before, what does this one, and the account that it keeps."""
+        monitor, account = cpu_monitor(), {"scored": 0, "dead": 0, "dropped": 0}
+        earlier = [_runner(stage, self._pipeline, monitor) for stage in stages_before(self._name, self._pipeline)]
+        of_name = [stage for stage in self._pipeline if stage.name == self._name]
+        stage = _runner(of_name[0], self._pipeline, monitor) if of_name else self._encode
+
+        def before(parcel: Any) -> Any:
+            for run in earlier:
+                parcel = run(parcel)
+            return parcel
+
+        def run(parcel: Any) -> Any:
+            done = stage(parcel)
+            after: Parcel[Any] = done.parcel if isinstance(done, EncodedParcel) else done
+            account["scored"] += len(after.batch)  # or on their way to a score
+            account["dead"] += len(after.errs)
+            account["dropped"] += after.dropped
+            return done
+
+        return before, run, account
+
+
+def stages_before(name: str, pipeline: Pipeline) -> list[Any]:
+    """Return the stages before one; of ``encode``, all."""
+    return list(takewhile(lambda stage: stage.name != name, pipeline))
 
 
 def parcels_before(name: str, values: Sequence[bytes], pipeline: Pipeline, batch: int) -> list[Parcel[Any]]:
     """Return what the stages before a stage make of these records."""
-    monitor = _monitor()
+    monitor = cpu_monitor()
     ready: list[Parcel[Any]] = list(parcels(values, batch))
-    for stage in takewhile(lambda stage: stage.name != name, pipeline):
+    for stage in stages_before(name, pipeline):
         run = _runner(stage, pipeline, monitor)
         ready = [run(parcel) for parcel in ready]
     return ready
+
+
+class _Timed:
+    """CPU seconds of what is no stage, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def timed(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the same, measured."""
+        self.seconds[name] = 0.0
+
+        def run(*words: Any) -> Any:
+            started = time.thread_time()
+            done = work(*words)
+            self.seconds[name] += time.thread_time() - started
+            return done
+
+        return run
+
+
+def _spent(monitor: Monitor) -> dict[str, float]:
+    """Return the CPU seconds of each stage."""
+    return {
+        sample.labels["stage"]: sample.value
+        for family in monitor.metrics.stage_seconds.collect()
+        for sample in family.samples
+        if sample.name.endswith("_sum")
+    }
+
+
+def _mean(counts: Counts) -> int:
+    return round(counts.record_bytes / max(1, counts.scored))
 
 
 def _runner(stage: Any, pipeline: Pipeline, monitor: Monitor) -> Callable[[Parcel[Any]], Parcel[Any]]:

@@ -218,6 +218,8 @@ class _Stream:
             linked_id=tuple(f"account {number}" if number % 5 else "" for number in (device % 100_000).tolist()),
             card_token=("",) * rows,
             event_type=("",) * rows,
+            attempt=np.zeros(rows, np.uint8),
+            told=(b"",) * rows,
         )
         nothing = np.zeros((rows, 0))
         texts = Texts((b"",) * rows, nothing.astype(np.int32), nothing.astype(np.int32))

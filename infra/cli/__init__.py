@@ -9,6 +9,7 @@ import typer
 from infra.cli import (
     account,
     bench,
+    capacity,
     clickhouse,
     data,
     deadletters,
@@ -20,6 +21,7 @@ from infra.cli import (
     lists,
     model,
     policies,
+    replay,
     reputation,
     rules,
     run,
@@ -39,6 +41,7 @@ GROUPS = (
     account,
     explain,
     deadletters,
+    replay,
     model,
     policies,
     clickhouse,
@@ -48,6 +51,7 @@ GROUPS = (
     data,
     signals,
     bench,
+    capacity,
     wire,
     docs,
 )

@@ -79,6 +79,7 @@ def _show(found: Account) -> None:
     table.add_row("dead-lettered, in ClickHouse", _count(found.clickhouse_dead))
     table.add_row("results in Redis", _count(found.redis_results))
     table.add_row("shown twice", f"{found.duplicated_for_users:,}")
+    table.add_row("sent again by redrives by hand", f"{found.redrives:,}")
     table.add_section()
     for name, asked in found.asked.items():
         table.add_row(f"decisions asked for: {name.replace('_', '-')}", _count(asked))

@@ -1,87 +1,26 @@
-"""``clickgoose bench``: floor, pipeline, single stages, ways of delivery, and decisions by rules."""
+"""``clickgoose bench``: ways of delivery, topologies, replay, state, rules and lists; ``bench_flow`` has the flow."""
 
 from __future__ import annotations
 
 import json
 import sys
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from infra.bench.measure import Figures
+from infra.cli import bench_flow, bench_full
+from infra.cli.bench_parts import Batch, Events, Json, Seed
 
 bench_app = typer.Typer(
     help="Measure. Figures wander between machines: compare ratios of one run.", no_args_is_help=True
 )
-STAGES = (
-    "decode", "verify_mask", "normalize", "velocity", "recognize", "relate", "enrich", "score", "judge", "decide",
-)  # fmt: skip
-
-Events = Annotated[int, typer.Option(min=1_000, help="Events to measure with")]
-Batch = Annotated[int, typer.Option(min=1, max=4096, help="Events a batch")]
-Seed = Annotated[int, typer.Option(help="Seed of the generator")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
+    bench_flow.add(bench_app)
+    bench_full.add(bench_app)
     app.add_typer(bench_app, name="bench")
-
-
-@bench_app.command("floor")
-def floor(events: Events = 20_000, batch: Batch = 256, seed: Seed = 1, as_json: Json = False) -> None:
-    """Measure the same work in a tight loop without any framework.
-
-    Example: clickgoose bench floor --json
-    """
-    from infra.bench.floor import bench_floor
-    from infra.flow import load_model
-    from infra.settings import Settings
-    from infra.traffic.dataset import dataset_keys
-
-    _show(bench_floor(_recorded(events, seed), dataset_keys(), load_model(Settings()), batch), as_json)
-
-
-@bench_app.command("pipeline")
-def pipeline(events: Events = 20_000, batch: Batch = 256, seed: Seed = 1, as_json: Json = False) -> None:
-    """Measure the real dataflow: all stages, state log, results encoded, a counting sink.
-
-    Example: clickgoose bench pipeline --events 50000 --batch 64
-    """
-    from infra.bench.flow import bench_pipeline
-    from infra.flow import bench_parts
-
-    stages, encode = bench_parts()
-    with tempfile.TemporaryDirectory() as folder:
-        _show(bench_pipeline(_recorded(events, seed), stages, encode, batch, Path(folder)), as_json)
-
-
-@bench_app.command("stage")
-def stage(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(STAGES)}")],
-    events: Events = 20_000,
-    batch: Batch = 256,
-    seed: Seed = 1,
-    as_json: Json = False,
-) -> None:
-    """Measure one stage alone, on what the stages before it give.
-
-    enrich and score are measured in batches of 256 and of 64, score beside XGBoost and ONNX Runtime.
-
-    Example: clickgoose bench stage score --json
-    """
-    from infra.bench.flow import bench_stage
-    from infra.flow import bench_parts
-
-    if name not in STAGES:
-        raise typer.BadParameter(f"there is no stage {name!r}; take one of {', '.join(STAGES)}")
-    if name in ("enrich", "score"):
-        _show((_enrich if name == "enrich" else _score)(_recorded(events, seed)), as_json)
-        return
-    _show(bench_stage(name, _recorded(events, seed), bench_parts()[0], batch), as_json)
 
 
 @bench_app.command("delivery")
@@ -113,6 +52,72 @@ def delivery(
     for name in found["ratio"]:
         table.add_row(name, *(f"{figures[name]:,}" for figures in found.values()))
     Console().print(table)
+
+
+@bench_app.command("topologies")
+def topologies(events: Events = 20_000, seed: Seed = 1, as_json: Json = False) -> None:
+    """Measure the flow as one, in three processes (--stage), and all its parts in one, through a real stack of its own.
+
+    No rate is printed where an event was lost. Exit codes: 0 measured; 1 rows were lost or a part did not start.
+
+    Example: clickgoose bench topologies --events 50000 --json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from infra.bench.measure import RowsLost
+    from infra.bench.topologies import TOPOLOGIES, bench_topologies
+    from infra.stack.child import StackError
+    from infra.traffic.dataset import dataset_keys
+
+    values = _recorded(events, seed)
+    try:
+        with Console(stderr=True).status("topologies") as status:
+            found = bench_topologies(values, dataset_keys(), status.update)
+    except (RowsLost, StackError) as failed:
+        typer.echo(str(failed), err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    ratios = ", ".join(f"{name} {found[f'{name}_to_fused']:.2f}" for name in TOPOLOGIES if name != "fused")
+    table = Table("", *TOPOLOGIES, title=f"{events:,} events; to fused: {ratios}")
+    table.add_row("events/s", *(f"{found[name]['events_per_s']:,.0f}" for name in TOPOLOGIES))
+    spent = {name: found[name]["cpu_us_per_event"] for name in TOPOLOGIES}
+    table.add_row("CPU µs/event", *(f"{sum(one.values()):,.0f}" for one in spent.values()))
+    for part, figure in spent["staged"].items():
+        table.add_row(f"  {part}", "", f"{figure:,.0f}", "")
+    Console().print(table)
+
+
+@bench_app.command("replay")
+def replay(
+    events: Events = 20_000,
+    seed: Seed = 1,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="The better rate of each is taken")] = 2,
+    into: Annotated[str, typer.Option(help="Where the replay writes")] = "kafka,clickhouse,redis",
+    as_json: Json = False,
+) -> None:
+    """Measure a replay from Kafka through a stack of its own, beside `bench pipeline` in the same run.
+
+    Example: clickgoose bench replay --events 50000 --json
+    """
+    from infra.bench.measure import RowsLost
+    from infra.bench.replay import bench_replay
+    from infra.traffic.dataset import dataset_keys
+
+    try:
+        found = bench_replay(
+            _recorded(events, seed), seed, rounds, into, dataset_keys(), lambda word: typer.echo(word, err=True)
+        )
+    except RowsLost as lost:
+        typer.echo(f"There is no rate to print: {lost}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for name in ("replay_events_per_s", "pipeline_events_per_s", "ratio"):
+        typer.echo(f"{name.replace('_', ' ')}: {found[name]:,}")
 
 
 @bench_app.command("state")
@@ -238,61 +243,8 @@ def lists(
     Console().print(table)
 
 
-def _enrich(values: list[bytes]) -> Figures:
-    from enrichers.registry import SIGNALS
-    from infra.bench.enrich import LARGE, bench_enrich
-    from infra.bench.flow import parcels_before
-    from infra.flow import bench_parts
-    from schemas.batches import Related
-
-    batches = [parcel.batch for parcel in parcels_before("enrich", values, bench_parts()[0], LARGE)]
-    return bench_enrich(Related.concat(batches), SIGNALS)
-
-
-def _score(values: list[bytes]) -> Figures:
-    from importlib.util import find_spec
-
-    if missing := [name for name in ("xgboost", "onnx") if find_spec(name) is None]:
-        typer.echo(f"this compares with {' and '.join(missing)}: pip install 'clickgoose[train]'", err=True)
-        raise typer.Exit(2)
-    from infra.bench.flow import parcels_before
-    from infra.bench.score import LARGE, bench_score
-    from infra.flow import bench_parts, load_model
-    from infra.settings import Settings
-    from schemas.batches import Enriched
-
-    batches = [parcel.batch for parcel in parcels_before("score", values, bench_parts()[0], LARGE)]
-    return bench_score(Enriched.concat(batches), load_model(Settings()))
-
-
 def _recorded(events: int, seed: int) -> list[bytes]:
     from infra.bench.events import recorded_events
 
     sys.stderr.write(f"making {events} sealed events (kept for the next time)\n")
     return recorded_events(events, seed)
-
-
-def _show(figures: Figures, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(figures.report()))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=figures.name)
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_row("events", f"{figures.events:,}")
-    table.add_row("events/s", f"{figures.events_per_s:,.0f}")
-    table.add_row("CPU µs/event", f"{figures.cpu_us_per_event:.2f}")
-    table.add_row("peak memory MiB", f"{figures.rss_peak_mb:,.0f}")
-    table.add_row("batch", str(figures.batch))
-    for name in ("us_per_event_of_256", "ms_per_batch_of_64"):
-        if name in figures.details:
-            table.add_row(name.replace("_", " "), f"{figures.details[name]:.2f}")
-    for engine, by_batch in figures.details.get("engines", {}).items():
-        for size, spent in by_batch.items():
-            table.add_row(f"  {engine.replace('_', ' ')} µs/event of {size}", f"{spent:.2f}")
-    for stage, spent in figures.details.get("stages", {}).items():
-        table.add_row(f"  {stage} µs/event", f"{spent:.2f}")
-    Console().print(table)

@@ -62,6 +62,7 @@ class Asked:
     cluster: str = ""
     text: str = ""
     addresses: Sequence[str] | None = None
+    versions: Sequence[str] | None = None
 
     def checked(self) -> Filter:
         """Return the filter but for the cluster, which is looked up; exit code 2 where an option cannot be meant."""
@@ -76,6 +77,7 @@ class Asked:
             reasons=tuple(map(_reason, self.reasons or ())),
             stages=tuple(self.stages or ()),
             merchants=tuple(self.merchants or ()),
+            processors=tuple(self.versions or ()),
             states=tuple(map(state_named, self.states or ())),
             since=since,
             until=until,

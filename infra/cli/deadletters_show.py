@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(
-    letter: Annotated[str, typer.Argument(help="topic/partition/offset[/stage], as `list` shows it, or an event id")],
+    letter: Annotated[str, typer.Argument(help="A letter by address, as `list` shows it, or an event id")],
     open_payload: Annotated[
         bool, typer.Option("--open", help="Open a sealed payload with the master keys; its texts are redacted")
     ] = False,
@@ -124,6 +124,7 @@ def _told(record: Record) -> dict[str, Any]:
         "received_at": letter.received_at,
         "first_failed_at": letter.first_failed_at,
         "headers": dict(record.headers),
+        "repair": _repair(record),
         "backup": None if record.backup is None else dict(zip(("partition", "offset"), record.backup, strict=True)),
         "history": [
             {
@@ -141,6 +142,18 @@ def _told(record: Record) -> dict[str, Any]:
     }
 
 
+def _repair(record: Record) -> dict[str, Any] | None:
+    found = record.repair
+    if found is None:
+        return None
+    return {
+        "recovery_file": found.file,
+        "who": found.who,
+        "made_at": found.made_at,
+        "payload_bytes": len(found.payload),
+    }
+
+
 def _print(console: Console, record: Record, view: dict[str, Any]) -> None:
     told = _told(record)
     rows = {
@@ -152,6 +165,7 @@ def _print(console: Console, record: Record, view: dict[str, Any]) -> None:
         "event": f"{told['event_id'] or 'unknown'} of {told['merchant'] or 'an unknown merchant'}",
         "times": f"received {moment(told['received_at'])}, failed {moment(told['first_failed_at'])} UTC",
         "score": _score(record),
+        **({"repair": _repair_said(told["repair"])} if told["repair"] else {}),
         **({"in backup": "events.dead_letter partition {} offset {}".format(*record.backup)} if record.backup else {}),
         **({"others": ", ".join(told["other_letters"])} if told["other_letters"] else {}),
     }
@@ -171,6 +185,11 @@ def _print(console: Console, record: Record, view: dict[str, Any]) -> None:
         )
     if not record.history:
         console.print("  none: it is new")
+
+
+def _repair_said(repair: dict[str, Any]) -> str:
+    made = f"by recovery file {repair['recovery_file']}, {repair['who']}, {moment(repair['made_at'])} UTC"
+    return f"{made}; a redrive sends its {repair['payload_bytes']:,} bytes"
 
 
 def _score(record: Record) -> str:

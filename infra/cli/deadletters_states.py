@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from infra.letter_states import Move, Plan
     from schemas.letter_state import LetterState
 
-Addresses = Annotated[
-    list[str] | None, typer.Option("--address", help="One letter: topic/partition/offset[/stage], as `list` shows it")
-]
+Addresses = Annotated[list[str] | None, typer.Option("--address", help="One letter by address, as `list` shows it")]
 Note = Annotated[str, typer.Option(help="Why, for whoever looks at it later")]
 Who = Annotated[str | None, typer.Option(help="Who decided it; unset: the user and host of this command")]
 All = Annotated[bool, typer.Option("--all", help="Mean all letters, where no filter is given")]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.flow_parts import cause, numbers, say_ready
+from infra.cli.flow_parts import cause, ending, numbers, say_ready
 from infra.cli.flow_rebalance import rebalance
 from infra.cli.flow_record import record
 from infra.cli.flow_state import state
 
 if TYPE_CHECKING:
+    from flows.stage_state import Part
     from infra.flow import Place
     from infra.settings import Settings
 
@@ -52,6 +55,20 @@ class _Wanted:
     ready_file: Path | None
     addresses: tuple[str, ...]
     as_cluster: bool
+    stages: tuple[Part, ...]  # none: the whole pipeline as one
+
+    def roots(self, settings: Settings) -> list[Path]:
+        """Return where state is kept: that of each part of the pipeline by itself."""
+        from infra.flow_staged_together import roots_of
+
+        if not self.stages:
+            return [self.state or settings.home / "flow"]
+        return list(roots_of(self.stages, self.state, settings.home).values())
+
+    @property
+    def title(self) -> str:
+        """Return what a process of it is called."""
+        return "+".join(self.stages) or "process"
 
 
 @flow_app.command("run")
@@ -73,6 +90,13 @@ def run(
     cluster: Annotated[
         str | None, typer.Option(help="host:port of every process of a Bytewax cluster, in order; needs --ordinal")
     ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Run a part of the pipeline: extract, enrich, score, or all; repeat it for several. Batches go over "
+            "topics between them"
+        ),
+    ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Read events.raw, score, and write to ClickHouse, Redis and Kafka, until SIGTERM or Ctrl-C drains it.
@@ -80,10 +104,15 @@ def run(
     Process I of N reads the partitions p with p % N == I and keeps their state in STATE/process-I. To change N,
     stop the flow and run `clickgoose flow rebalance`.
 
+    With --stage a process runs one part: extract (decode, verify_mask; it alone needs the master keys), enrich
+    (normalize to enrich) or score (score, judge, decide, and the results). Start all three: together they give what
+    the flow in one process gives. Each keeps its state in <home>/flow-STAGE and may have as many processes as it needs.
+    Several parts in one process are as many dataflows, each in a thread; --state is then the directory of all.
+
     Exit codes: 0 drained; 1 stopped by an error, or not drained in time; 2 refused to start.
 
     Examples: one process; four, restarted if they die; the third of four, in the foreground; the one that a pod of a
-    StatefulSet is; a Bytewax cluster on this host, and one over hosts:
+    StatefulSet is; a Bytewax cluster on this host, and one over hosts; one part, in two processes; all parts in one:
 
       clickgoose flow run
 
@@ -96,6 +125,10 @@ def run(
       clickgoose flow run --processes 2 --as-cluster
 
       clickgoose flow run --cluster a:2101,b:2101 --ordinal 0
+
+      clickgoose flow run --stage enrich --processes 2
+
+      clickgoose flow run --stage all
     """
     from enrichers.data_file import DataFileError
     from enrichers.versions import data_versions
@@ -111,8 +144,9 @@ def run(
     addresses = _addresses(cluster, processes, ordinal)
     count = len(addresses) or processes or 1
     number = None if ordinal is None else _ordinal(ordinal, count)
-    wanted = _Wanted(partitions, count, number, state, ready_file, addresses, as_cluster)
     try:
+        parts = _parts(stage or (), as_cluster=as_cluster or bool(addresses))
+        wanted = _Wanted(partitions, count, number, state, ready_file, addresses, as_cluster, parts)
         settings = Settings()
         data_versions()  # reads and checks every file: before Kafka is asked, and before processes start
         if count > 1 and number is None:
@@ -127,22 +161,36 @@ def run(
         raise typer.Exit(failed.exit_code) from None
     except Exception as error:
         typer.echo(f"the flow stopped: {cause(error)}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(1 if parent is None else ending(error)) from None
 
 
 def _run_one(wanted: _Wanted, settings: Settings) -> None:
     """Run one process here."""
     from infra.flow import FlowProcess, Place
     from infra.flow_serving import serve_metrics, stop_on_signals
+    from infra.flow_staged import StageProcess
+    from infra.flow_staged_together import StagesTogether, roots_of
     from infra.logs import log_json
 
     log_json(process=wanted.ordinal)
     place = Place(wanted.ordinal or 0, wanted.processes, wanted.addresses)
     own = place.partitions(_all_partitions(wanted, settings))
-    process = FlowProcess(settings, own, _root(wanted, settings), place=place)
+    process: FlowProcess | StageProcess | StagesTogether
+    if wanted.stages:
+        roots = roots_of(wanted.stages, wanted.state, settings.home)
+        each = [StageProcess(settings, part, own, root, place=place) for part, root in roots.items()]
+        process = each[0] if len(each) == 1 else StagesTogether(each)
+    else:
+        process = FlowProcess(settings, own, wanted.roots(settings)[0], place=place)
     port = serve_metrics(process.registry, settings.flow.metrics_port, settings.flow.metrics_host, process.reads)
     stop_on_signals(process.stop, settings.flow.drain_seconds)
-    process.run(lambda: say_ready(wanted.ready_file, [str(port)]))
+
+    def ready() -> None:
+        gc.collect()
+        gc.freeze()  # what was loaded stays for the life of the process: the collector need not look at it again
+        say_ready(wanted.ready_file, [str(port)])
+
+    process.run(ready)
 
 
 def _run_all(wanted: _Wanted, settings: Settings) -> None:
@@ -158,23 +206,30 @@ def _run_all(wanted: _Wanted, settings: Settings) -> None:
     addresses = _loopback(wanted.processes) if wanted.as_cluster else ()
     places = [Place(number, wanted.processes, addresses) for number in range(wanted.processes)]
     own = [place.partitions(every) for place in places]
-    root = _root(wanted, settings)
-    StateRoot(root, wanted.processes).close()  # refuses here, once, rather than in every child
+    for root in wanted.roots(settings):
+        StateRoot(root, wanted.processes).close()  # refuses here, once, rather than in every child
     with tempfile.TemporaryDirectory(prefix="clickgoose-flow-") as folder:
         orders = []
         for place, numbers in zip(places, own, strict=True):
             file = Path(folder) / f"ready-{place.ordinal}"
-            title = f"process {place.ordinal} of {wanted.processes} (partitions {','.join(map(str, numbers))})"
-            orders.append(ChildOrder(title, _child_argv(wanted, place, root, file), file, _child_env(settings, place)))
+            listed = ",".join(map(str, numbers))
+            title = f"{wanted.title} {place.ordinal} of {wanted.processes} (partitions {listed})"
+            orders.append(
+                ChildOrder(title, _child_argv(wanted, place, settings, file), file, _child_env(settings, place))
+            )
         flow = FlowProcesses(orders, together=wanted.as_cluster, drain_seconds=settings.flow.drain_seconds + 2)
         stop_on_signals(flow.stop)
         flow.run(lambda ports: say_ready(wanted.ready_file, ports))
 
 
-def _child_argv(wanted: _Wanted, place: Place, root: Path, ready_file: Path) -> list[str]:
+def _child_argv(wanted: _Wanted, place: Place, settings: Settings, ready_file: Path) -> list[str]:
+    # Without --state several parts lie side by side below the home, which a child finds as this process did.
+    state = wanted.state if len(wanted.stages) > 1 else wanted.roots(settings)[0]
     argv = [sys.executable, "-m", "infra.cli", "flow", "run", "--processes", str(place.processes)]
-    argv += ["--ordinal", str(place.ordinal), "--state", str(root.absolute()), "--ready-file", str(ready_file)]
+    argv += ["--ordinal", str(place.ordinal), "--ready-file", str(ready_file)]
+    argv += ["--state", str(state.absolute())] if state else []
     argv += ["--cluster", ",".join(place.addresses)] if place.addresses else []
+    argv += [word for part in wanted.stages for word in ("--stage", part.value)]
     return argv + (["--partitions", wanted.partitions] if wanted.partitions else [])
 
 
@@ -190,10 +245,6 @@ def _all_partitions(wanted: _Wanted, settings: Settings) -> tuple[int, ...]:
 
     bootstrap = required(settings.kafka.bootstrap, "CLICKGOOSE_KAFKA__BOOTSTRAP")
     return numbers(wanted.partitions) if wanted.partitions else partitions_of(bootstrap, RAW)
-
-
-def _root(wanted: _Wanted, settings: Settings) -> Path:
-    return wanted.state or settings.home / "flow"
 
 
 def _loopback(processes: int) -> tuple[str, ...]:
@@ -216,6 +267,20 @@ def _addresses(cluster: str | None, processes: int | None, ordinal: str | None) 
     if ordinal is None:
         raise typer.BadParameter("say which process of the cluster this is: --ordinal 0, or auto")
     return found
+
+
+def _parts(named: Sequence[str], *, as_cluster: bool) -> tuple[Part, ...]:
+    """Return the parts of the pipeline that are named, in its order; FlowRefused where there is no such part."""
+    from flows.stage_state import Part
+    from infra.flow_serving import FlowRefused
+
+    if unknown := [name for name in named if name not in (*Part, "all")]:
+        raise FlowRefused(f"there is no stage {unknown[0]!r} of the flow: give {', '.join(Part)} or all")
+    if named and as_cluster:
+        raise FlowRefused(
+            "--stage runs processes of their own, not a Bytewax cluster: leave --as-cluster and --cluster out"
+        )
+    return tuple(part for part in Part if part in named or "all" in named)
 
 
 def _ordinal(text: str, processes: int) -> int:

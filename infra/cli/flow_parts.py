@@ -25,6 +25,19 @@ def say_ready(path: Path | None, ports: list[str]) -> None:
 
 def cause(error: BaseException) -> str:
     """Return the deepest cause's sentence: Bytewax wraps what a step raised."""
+    deepest = _deepest(error)
+    return f"{deepest}" or type(deepest).__name__
+
+
+def ending(error: BaseException) -> int:
+    """Return the exit code of a child: its parent does not start one again that stopped itself on purpose."""
+    from flows.breaker import FlowStopped
+    from infra.flow_processes import STOPPED
+
+    return STOPPED if isinstance(_deepest(error), FlowStopped) else 1
+
+
+def _deepest(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{error}" or type(error).__name__
+    return error

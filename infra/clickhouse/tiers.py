@@ -16,10 +16,17 @@ _AGES = {
     "decisions": "received_at",
     "dead_letters": "written_at",
     "dead_letter_states": "changed_at",
+    "dead_letter_repairs": "made_at",
     "events_per_minute": "minute",
 }
 # Days after which a table's rows are deleted whatever the tiers say: its migration says why.
-KEPT_AT_MOST = {"features": 120, "decisions": 400, "dead_letters": 400, "dead_letter_states": 400}
+KEPT_AT_MOST = {
+    "features": 120,
+    "decisions": 400,
+    "dead_letters": 400,
+    "dead_letter_states": 400,
+    "dead_letter_repairs": 400,
+}
 
 
 @dataclass(frozen=True, slots=True)

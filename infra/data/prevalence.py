@@ -41,7 +41,10 @@ def batch_of(visitors: list[Visitor]) -> Normalized:
     numbers = np.zeros(rows, np.uint32)
     texts = ("",) * rows
     address = np.frombuffer(b"".join(visitor.address for visitor in visitors), np.uint8).reshape(rows, 16).copy()
-    event = Event(ids, ids, ids, address, numbers, numbers, times, times, texts, texts, texts, texts, texts)
+    first, untold = np.zeros(rows, np.uint8), (b"",) * rows
+    event = Event(
+        ids, ids, ids, address, numbers, numbers, times, times, texts, texts, texts, texts, texts, first, untold
+    )
     origin = Origin("", np.zeros(rows, np.int32), np.arange(rows), times, times)
     ledger = Ledger((), np.zeros((rows, 0), np.int64))
     return Normalize()(Verified(origin, (b"",) * rows, ledger, event, signals, activity)).oks

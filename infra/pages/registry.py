@@ -7,13 +7,17 @@ from pathlib import Path
 
 from enrichers.document import document
 from infra.pages.agent_table import agent_table
+from infra.pages.capacity import capacity_page
 from infra.pages.catalogues import log_codes_page, signals_page
 from infra.pages.configuration import configuration_page
 from infra.pages.dead_letters import dead_letters_page
 from infra.pages.normalisation import normalisation_page
+from infra.pages.recovery import recovery_schema
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/dead-letters.md": dead_letters_page,
+    "docs/recovery-file.schema.json": recovery_schema,
+    "docs/capacity.md": capacity_page,
     "docs/configuration.md": configuration_page,
     "docs/signals.md": signals_page,
     "docs/log-codes.md": log_codes_page,

@@ -42,6 +42,8 @@ _REFERRERS = ("cart", "", "product/blue-lamp", "login")
 class Craft:
     """Makes visits. All chance comes from the one seeded source."""
 
+    opening = SHARE  # of the visits: begin with a page's first events
+
     def __init__(self, seed: int, *, small: bool = False, merchants: Sequence[str] = MERCHANTS) -> None:
         self.random = Random(f"clickgoose visits {seed}")
         self.whereabouts = Whereabouts(seed)
@@ -122,7 +124,7 @@ class Craft:
             kind="honest", label=HONEST, merchant=merchant, transaction=transaction, linked_id=linked,
             device_id=visitor.device_id,
             address=place.address,
-            events=opened(sitting, random, SHARE),
+            events=opened(sitting, random, self.opening),
             card_token=self.wallets.of(linked or visitor.device_id.hex(), sitting),
             together=1 + int(random.random() * 4),
         )  # fmt: skip
@@ -207,12 +209,12 @@ class Craft:
         visitor: Visitor,
         events: Sequence[Planned],
         merchant: str,
-        opening: float = SHARE,
+        opening: float | None = None,
         **fields: object,
     ) -> Visit:  # fields: any of Visit's own
         """Return an attacker's visit; what is paid is paid with a stolen card, unless another is named.
 
-        ``opening`` is the chance that it begins with a page's first events.
+        ``opening`` is the chance that it begins with a page's first events, where it is not that of all visits.
         """
         values: dict[str, object] = {
             "linked_id": "", "transaction": self.transaction(), "device_id": visitor.device_id,
@@ -220,5 +222,5 @@ class Craft:
         }  # fmt: skip
         if "card_token" not in fields:
             values["card_token"] = self.wallets.stolen(events)
-        events = opened(events, self.random, opening)
+        events = opened(events, self.random, self.opening if opening is None else opening)
         return Visit(kind=kind, label=FRAUD, merchant=merchant, events=events, **values)  # type: ignore[arg-type] # names are checked by the constructor

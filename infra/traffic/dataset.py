@@ -60,14 +60,15 @@ def labelled_batches(
     mix: Mix = WELL_FORMED,
     codecs: Mapping[Codec, float] = CODECS,
     paces: Sequence[float] = (),
+    craft: Craft | None = None,
 ) -> Iterator[LabelledBatch]:
     """Yield batches in order of event time, with what is true of their rows.
 
     They take about seven days, or come at ``paces``, events a minute: as many at each, one pace after the other. All
     rows are of partition 0, offsets rise by one. Some recorded attackers are in the last events only (``LATE``).
-    ``small`` keeps activity logs to 60 entries.
+    ``small`` keeps activity logs to 60 entries; ``craft`` makes the visits, where they are of another make.
     """
-    craft = Craft(seed, small=small)
+    craft = craft or Craft(seed, small=small)
     gaps = [60_000 * EVENTS_PER_ARRIVAL / pace for pace in paces] or [SPAN_MS * EVENTS_PER_ARRIVAL / max(events, 1)]
     sealer = _Sealer(seed, codecs)
     craft.latecomers = False

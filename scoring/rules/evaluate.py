@@ -104,13 +104,18 @@ class Plan:
     def _lists(self) -> list[tuple[int, Membership | Fault | None]]:
         return [(slot, self._view.membership(operand)) for slot, operand in self._program.lists]
 
-    def recall(self, keys: HistoryKeys, merchant: str) -> Recalling:
-        """Return the questions to history as commands: the quick way, instead of ``queries``."""
-        return self._program.recall.ask(self._view, Reader(keys, merchant))
+    def recall(self, keys: HistoryKeys, merchant: str, *, packed: bool = False) -> Recalling:
+        """Return the questions to history as commands: the quick way, instead of ``queries``.
 
-    def remember(self, keys: HistoryKeys, merchant: str, limits: HistoryLimits, latest: int) -> Remembering:
+        ``packed``: commands are the bytes that are sent, where they can be.
+        """
+        return self._program.recall.ask(self._view, Reader(keys, merchant), packed)
+
+    def remember(
+        self, keys: HistoryKeys, merchant: str, limits: HistoryLimits, latest: int, *, packed: bool = False
+    ) -> Remembering:
         """Return the writes as commands: the quick way, instead of ``writes``; none of a time after ``latest``."""
-        return self._program.remember.of(self._view, Reader(keys, merchant), limits, latest)
+        return self._program.remember.of(self._view, Reader(keys, merchant), limits, latest, packed)
 
     @cached_property
     def queries(self) -> tuple[Query, ...]:

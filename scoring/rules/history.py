@@ -33,9 +33,10 @@ from scoring.rules.history_sets import Command, Question, Questions, Reader
 WRITE_SCRIPT: Final = (Path(__file__).parent / "history_write.lua").read_bytes()
 LOAD_SCRIPTS: Final[tuple[Command, ...]] = (("SCRIPT", "LOAD", WRITE_SCRIPT),)
 """To be sent ahead where the store does not know the script: a new one, or one that was restarted."""
-_WRITE: Final = sha1(WRITE_SCRIPT, usedforsecurity=False).hexdigest().encode()  # Redis names scripts so
+WRITE_NAME: Final = sha1(WRITE_SCRIPT, usedforsecurity=False).hexdigest().encode()  # Redis names scripts so
 _HOUR: Final = 3_600_000
 _CACHED: Final = 4_096
+_REFUSED: Final = Unanswered("the store refuses to read the history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,12 @@ class ReadPlan:
         found = dict(self.answered)
         first = 0
         for questions, queries, own in self._asked:
-            seen = questions.seen(replies[first : first + questions.commands], queries[0].at, own)
+            mine = replies[first : first + questions.commands]
             first += questions.commands
+            if questions.refused(mine):
+                found.update(dict.fromkeys(queries, _REFUSED))
+                continue
+            seen = questions.seen(mine, queries[0].at, own)
             for asked, query in zip(questions.asked, queries, strict=True):
                 value = self._reader.value(seen, asked, query.included)
                 found[query] = Found(value, self._reader.truncated(seen, asked, query.included))
@@ -187,15 +192,16 @@ class SetWrite(NamedTuple):
     key: bytes
     arguments: tuple[Any, ...]
     names: Sequence[Any]  # which writes these are
+    limits: bytes = b""  # those of the arguments that are the set's, as they are sent, where that is known
 
 
 def write_command(sets: Sequence[SetWrite]) -> Command:
     """Return what writes to the sets of one entity."""
     if len(sets) == 1:
-        key, arguments, _ = sets[0]
-        return (b"EVALSHA", _WRITE, 1, key, *arguments)
+        key, arguments, *_ = sets[0]
+        return (b"EVALSHA", WRITE_NAME, 1, key, *arguments)
     arguments = tuple([argument for one in sets for argument in one.arguments])
-    return (b"EVALSHA", _WRITE, len(sets), *[one.key for one in sets], *arguments)
+    return (b"EVALSHA", WRITE_NAME, len(sets), *[one.key for one in sets], *arguments)
 
 
 class Step(NamedTuple):

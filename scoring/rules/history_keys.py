@@ -37,33 +37,17 @@ class HistoryKeys:
         self._cipher = AESSIV(blake2b(key, digest_size=64, person=b"rules.values").digest())
         self._prefix = prefix.encode()
         # An event's entities and ids are named for each of its catalogues, in reads and in writes.
-        self._catalogue = lru_cache(_CACHED)(self._name_catalogue)
-        self._entity = lru_cache(_CACHED)(self._name_entity)
-        self._id = lru_cache(_CACHED)(self._name_event)
-        self._slot = lru_cache(_CACHED)(self._name_slot)
+        self.catalogue = lru_cache(_CACHED)(self._name_catalogue)
+        self.entity = lru_cache(_CACHED)(self._name_entity)
+        self.id = lru_cache(_CACHED)(self._name_event)
+        self.slot = lru_cache(_CACHED)(self._name_slot)
         # The same text is kept for each entity of an event, and countries and the like come again and again.
         self._text = lru_cache(_CACHED)(self._encrypt)
         self.text = lru_cache(_CACHED)(self._decrypt)
 
-    def entity(self, merchant: str, entity: str) -> bytes:
-        """Return the common beginning of the entity's keys."""
-        return self._entity(merchant, entity)
-
     def key(self, merchant: str, catalogue: CatalogueName, entity: str) -> bytes:
         """Return the key of the entity's history in a catalogue."""
-        return self.entity(merchant, entity) + self._catalogue(merchant, catalogue)
-
-    def catalogue(self, merchant: str, catalogue: CatalogueName) -> bytes:
-        """Return how the keys of the catalogue's set end."""
-        return self._catalogue(merchant, catalogue)
-
-    def slot(self, merchant: str, catalogue: CatalogueName) -> bytes:
-        """Return the 4 bytes that the catalogue's values have in its set."""
-        return self._slot(merchant, catalogue)
-
-    def id(self, dedupe: str) -> bytes:
-        """Return the 16 bytes that stand for a de-duplication id."""
-        return self._id(dedupe)
+        return self.entity(merchant, entity) + self.catalogue(merchant, catalogue)
 
     def value(self, merchant: str, value: Value) -> Kept:
         """Return how a value is kept."""
@@ -93,19 +77,23 @@ class HistoryKeys:
         return self._cipher.encrypt(b"." + _encoded(text), [_encoded(merchant)])  # never empty
 
     def _name_entity(self, merchant: str, entity: str) -> bytes:
+        """Return the common beginning of the entity's keys."""
         digest = urlsafe_b64encode(self._digest(b"entity", ID, merchant, entity))[:22]
         return b"%b:{%b}" % (self._prefix, digest)
 
     def _name_event(self, dedupe: str) -> bytes:
+        """Return the 16 bytes that stand for a de-duplication id."""
         return blake2b(_encoded(dedupe), digest_size=ID, key=self._key, person=b"event").digest()
 
     def _name_catalogue(self, merchant: str, catalogue: CatalogueName) -> bytes:
+        """Return how the keys of the catalogue's set end."""
         scope, name, definition, stream, _ = catalogue
         if stream:
             return urlsafe_b64encode(self._digest(b"stream", 12, merchant, scope, stream))
         return urlsafe_b64encode(self._digest(b"catalogue", 12, merchant, scope, name, definition))
 
     def _name_slot(self, merchant: str, catalogue: CatalogueName) -> bytes:
+        """Return the 4 bytes that the catalogue's values have in its set."""
         if not catalogue.stream:
             return _ALONE
         return self._digest(b"slot", len(_ALONE), merchant, catalogue.id, catalogue.definition)

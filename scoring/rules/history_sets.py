@@ -63,6 +63,13 @@ class Questions:
             found.append((b"ZREVRANGEBYSCORE", key, at, low, b"WITHSCORES", b"LIMIT", 0, 2))
         return ((b"MULTI",), *found, (b"ZMSCORE", key, b"floor", own), (b"EXEC",))
 
+    def refused(self, replies: Sequence[Any]) -> bool:
+        """Tell whether the store refused a part of a transaction: the key holds something else, say."""
+        if self.simple:
+            return False
+        said = replies[-1]
+        return isinstance(said, Exception) or any(isinstance(part, Exception) for part in said)
+
     def seen(self, replies: Sequence[Any], at: int, own: bytes) -> Seen:
         """Return what the event sees of the set, of one reply for each command."""
         if self.simple:

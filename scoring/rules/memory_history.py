@@ -1,17 +1,28 @@
-"""History in memory, with the meaning of the one in Redis: for tests of rules, previews and replays. One thread."""
+"""History in memory, with the meaning of the one in Redis: for tests of rules, previews and replays. One thread.
+
+``dump`` gives all of it as blocks of bytes, none over a few MB, and ``load`` takes them back: MessagePack, texts as
+UTF-8 that may hold half a surrogate pair. They are not encrypted, as they are in Redis: guard a dump like the events.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Final, TypeVar
 
-from scoring.rules.answers import Found, Query, Unanswered, Value, Write
+import msgspec
+
+from scoring.rules.answers import CatalogueName, Found, Query, Unanswered, Value, Write
 from scoring.rules.history import HistoryLimits, Outcome, Step, Written
 from scoring.rules.history_functions import is_truncated, kept, of_newest, over_members
 from scoring.rules.history_keys import HistoryKeys, fault_of
 
 _SWEEP_WRITES: Final = 65_536
+_DUMP_VERSION: Final = 1
+_BLOCK_MEMBERS: Final = 16_384
+_ID: Final = 16
+_T = TypeVar("_T")
 _Member = tuple[int, bytes, Value]  # event time, id, value
 
 
@@ -82,6 +93,40 @@ class MemoryHistory:
             Outcome(self.read(step.merchant, step.queries), self.write(step.merchant, step.writes)) for step in steps
         ]
 
+    def dump(self) -> Iterator[bytes]:
+        """Yield all that is known; nothing may be written before the last block was taken."""
+        yield _encode(_Head(_DUMP_VERSION, self._keys.id(""), self._bounds(), self._writes, len(self._sets)))
+        some, members = list[_Stored](), 0
+        for (merchant, catalogue, entity), one in self._sets.items():
+            some.append(_stored((merchant, *_texts(catalogue), entity), one))
+            members += 1 + len(one.members)
+            if members >= _BLOCK_MEMBERS:
+                yield _encode(some)
+                some, members = [], 0
+        if some:
+            yield _encode(some)
+
+    def load(self, blocks: Iterable[bytes]) -> None:
+        """Know what was dumped, and nothing else.
+
+        ValueError where it was not dumped by a history like this: of these limits, and with these keys.
+        """
+        left = iter(blocks)
+        head = _decoded(next(left, b""), _Head)
+        if (head.version, head.keys, head.limits) != (_DUMP_VERSION, self._keys.id(""), self._bounds()):
+            raise ValueError("the rules' history was dumped by another build, or with another entity key")
+        sets: dict[tuple[str, object, str], _Set] = {}
+        while len(sets) < head.sets:
+            for stored in _decoded(next(left, b""), list[_Stored]):
+                merchant, *catalogue, entity = (_text(part) for part in stored.name)
+                sets[merchant, _catalogue(catalogue), entity] = _restored(stored)
+        if next(left, None) is not None:
+            raise ValueError("a dump of the rules' history has more than it says")
+        self._sets, self._writes = sets, head.writes
+
+    def _bounds(self) -> tuple[int, int, int]:
+        return self._limits.members, self._limits.late_ms, self._limits.idle_ms
+
     def _answer(self, merchant: str, query: Query) -> Found | Unanswered:
         if fault := fault_of(query.at, query.included):
             return Unanswered(fault)
@@ -123,3 +168,74 @@ class MemoryHistory:
 
 def _time(member: _Member) -> int:
     return member[0]
+
+
+class _Head(msgspec.Struct, array_like=True):
+    version: int
+    keys: bytes  # what the keys make of an empty id
+    limits: tuple[int, int, int]
+    writes: int
+    sets: int
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    """A set; its members in order."""
+
+    name: tuple[bytes, ...]  # merchant, the parts of the catalogue's name, entity
+    floor: int | None
+    expiry: int
+    times: list[int]
+    ids: bytes
+    values: list[float | bytes]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _decoded(block: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.msgpack.decode(block, type=kind)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a dump of the rules' history: {error}") from None
+
+
+def _stored(name: Sequence[str], one: _Set) -> _Stored:
+    values: list[float | bytes] = [
+        _bytes(value) if isinstance(value, str) else float(value) for _, _, value in one.members
+    ]
+    times, ids = [time for time, _, _ in one.members], b"".join([name for _, name, _ in one.members])
+    return _Stored(tuple(map(_bytes, name)), one.floor, one.expiry, times, ids, values)
+
+
+def _restored(stored: _Stored) -> _Set:
+    one = _Set()
+    one.floor, one.expiry = stored.floor, stored.expiry
+    ids = [stored.ids[at : at + _ID] for at in range(0, len(stored.ids), _ID)]
+    if not len(ids) == len(stored.times) == len(stored.values):
+        raise ValueError("a set of the rules' history does not add up")
+    values: list[Value] = [_text(value) if isinstance(value, bytes) else value for value in stored.values]
+    one.members = list(zip(stored.times, ids, values, strict=True))
+    if any(later[:2] < earlier[:2] for earlier, later in pairwise(one.members)):
+        raise ValueError("a set of the rules' history is out of order")
+    one.times = dict(zip(ids, stored.times, strict=True))
+    return one
+
+
+def _texts(catalogue: object) -> Sequence[str]:
+    if not isinstance(catalogue, CatalogueName):
+        raise TypeError(f"not the name of a catalogue: {type(catalogue).__name__}")
+    return catalogue
+
+
+def _catalogue(parts: Sequence[str]) -> CatalogueName:
+    if len(parts) != len(CatalogueName._fields) or parts[0] not in ("own", "global"):
+        raise ValueError("a set of the rules' history has no catalogue")
+    return CatalogueName._make(parts)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")

@@ -7,8 +7,6 @@ the model. With ``model`` nothing changes: what could be asked decides, then the
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from schemas.result import DECISIONS
 from scoring.policy import WhenDegraded
 from scoring.rules.outcome import Outcome
@@ -20,4 +18,4 @@ def settled(outcome: Outcome, when_degraded: WhenDegraded) -> Outcome:
         return outcome
     if outcome.by == "rules" and DECISIONS.index(outcome.decision) >= DECISIONS.index(when_degraded):
         return outcome
-    return replace(outcome, decision=when_degraded, by="degraded")
+    return outcome._replace(decision=when_degraded, by="degraded")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from scoring.rules.load import Scope
@@ -29,8 +28,7 @@ class Traced(NamedTuple):
     tree: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The decision about an event. ``score``: the model's with what rules added, 0 to 100, None without either."""
 
     decision: str

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, Final
+from operator import is_
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from scoring.rules.history_keys import LAST_TIME, HistoryKeys, fault_of
-from scoring.rules.history_members import Layout, layout_of
+from scoring.rules.history_members import ID, Layout, layout_of
+from scoring.rules.history_packed import packed_range
 from scoring.rules.history_seen import Seen
-from scoring.rules.history_sets import Command, Question, Questions, Reader, after, range_command
+from scoring.rules.history_sets import Question, Questions, Reader, after, range_command
 from scoring.rules.recall_columns import Part, Plan, Read, Times, generated, planned
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.view import Asked, View
+
+if TYPE_CHECKING:
+    from scoring.rules.recall_quick import Joint, Quick
 
 NOT_ASKED: Final = Fault("the history could not be asked")
 _PLANS: Final = 1_024
@@ -26,6 +31,7 @@ _MOST_GENERATED: Final = 200
 """Questions to one set: what has more takes too long to generate, the others are read one by one."""
 _LATE: Final = 10**13
 _EARLY: Final = 10**12
+_NONE: Final = b"*0\r\n"
 _DIGITS: Final = 13
 """Of times from 2001 to 2286, in ms: as text they are in the same order."""
 
@@ -45,6 +51,29 @@ class Moment:
         self.lows = [at - over for over in windows]
         self.plain = self.lows[0] >= _EARLY and at < _LATE
         self.texts = [b"%d" % low for low in self.lows] if self.plain else []
+
+
+class Raw(Protocol):
+    """Replies as they came, by protocol 2."""
+
+    @property
+    def data(self) -> bytes:
+        """Return all of them together."""
+
+    @property
+    def begins(self) -> Sequence[int]:
+        """Return where each begins."""
+
+    def parsed(self, first: int, last: int) -> list[Any]:
+        """Return some of the replies as objects."""
+
+
+class _Function(NamedTuple):
+    """What reads members whose values are of some kinds; ``others`` are questions that it does not answer."""
+
+    read: Read
+    parts: Sequence[Part]
+    others: Sequence[int]
 
 
 class _Set:
@@ -68,7 +97,10 @@ class _Set:
         ]
         self._windows = [windows.index(one.over) for one in self.questions.asked]
         self._columns = {one: column for column, one in enumerate({one.catalogue: 0 for one in self.questions.asked})}
-        self._functions: dict[tuple[int | None, ...], tuple[Read, list[int]]] = {}
+        self._functions: dict[tuple[int | None, ...], _Function] = {}
+        self._overs = windows
+        self.quick: dict[Reader, Quick] = {}  # for members as they were last
+        self._alone: dict[Reader, Joint] = {}
         self._plans: dict[tuple[HistoryKeys, str, bytes], Plan] = {}
         self._empty: list[tuple[int, Any]] | None = None
 
@@ -79,21 +111,24 @@ class _Set:
         if found is None:
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
-            found = self._plans[name] = self._planned(reader, layout)
+            columns, function = self._function(reader, layout)
+            read, others = (function.read, function.others) if function else (None, self.all)
+            found = self._plans[name] = planned(reader.keys, layout, read, columns, others)
         return found
 
-    def _planned(self, reader: Reader, layout: Layout) -> Plan:
+    def _function(self, reader: Reader, layout: Layout) -> tuple[dict[int, int], _Function | None]:
+        """Return which values of a layout the columns are, and what reads them; None where too much is known."""
         slots = [(column, reader.keys.slot(reader.merchant, name)) for name, column in self._columns.items()]
         columns = {column: layout.places[slot] for column, slot in slots if slot in layout.places}
         kinds = tuple([layout.kinds[columns[column]] if column in columns else None for column, _ in slots])
         known = self._functions.get(kinds)
         if known is None:
             if len(self._functions) >= _FUNCTIONS:
-                return planned(reader.keys, layout, None, {}, self.all)
+                return {}, None
             known = self._functions[kinds] = self._generated(kinds)
-        return planned(reader.keys, layout, known[0], columns, known[1])
+        return columns, known
 
-    def _generated(self, kinds: Sequence[int | None]) -> tuple[Read, list[int]]:
+    def _generated(self, kinds: Sequence[int | None]) -> _Function:
         """Return what reads members whose values are of such kinds, and what it does not answer."""
         parts: list[tuple[int, Part]] = []
         for number in self._of_members:
@@ -104,7 +139,43 @@ class _Set:
             if every and part.known() and len(parts) < _MOST_GENERATED:
                 parts.append((number, part))
         said = {number for number, _ in parts}
-        return generated([part for _, part in parts]), [number for number in self.all if number not in said]
+        known = [part for _, part in parts]
+        return _Function(generated(known), known, [number for number in self.all if number not in said])
+
+    def of_raw(
+        self, reader: Reader, raw: Raw, place: int, moment: Moment, own: bytes, found: list[Any]
+    ) -> Sequence[int]:
+        """Put answers in their places, of a range's reply as it came; return the questions that are left."""
+        data, first = raw.data, raw.begins[place]
+        if data.startswith(_NONE, first):
+            return self._of_nothing(reader, moment, found)
+        alone = self._alone.get(reader)
+        values = None if alone is None else alone.read(data, first, moment.at, own, reader.merchant)
+        if alone is not None and values is not None:
+            for answer in self.places:
+                found[answer] = values[answer]
+            return alone.quicks[0].others
+        (reply,) = raw.parsed(place, place + 1)
+        self._expect(reader, reply)
+        return self.at_once(reader, reply, moment, own, found)
+
+    def _expect(self, reader: Reader, reply: Sequence[Any]) -> None:
+        """Take the newest member's layout for that of members to come."""
+        from scoring.rules.recall_quick import Joint, Quick  # noqa: PLC0415 # needs Numba, which most that know rules do not
+
+        newest = next((name for name in reply[-2::-2] if len(name) >= ID), None)
+        if newest is None:
+            return
+        layout = layout_of(newest)
+        columns, function = self._function(reader, layout)
+        if function is not None:
+            known = self.quick.get(reader)
+            if known is None or known.layout is not layout:
+                if len(self.quick) >= _PLANS:
+                    self.quick.clear()
+                    self._alone.clear()
+                quick = self.quick[reader] = Quick(layout, function.parts, columns, function.others)
+                self._alone[reader] = Joint([quick], self._overs, self.places[-1] + 1, reader.keys.text)
 
     def at_once(
         self, reader: Reader, reply: Sequence[Any], moment: Moment, own: bytes, found: list[Any]
@@ -180,11 +251,17 @@ class Recall:
         self._ranges = {one.questions.range for one in self._sets}
         self._count = len(asked)
         self._ends: dict[Reader, list[bytes]] = {}  # how the sets' keys end
+        self._joints: dict[Reader, Joint] = {}
+        self._quicks: dict[Reader, list[Quick]] = {}  # of the last event of which a joint could not be made
+        self._may_join = bool(self._sets) and all(
+            one.questions.simple and one.catalogue.dedupe is None for one in self._sets
+        )
 
-    def ask(self, view: View, reader: Reader) -> Recalling:
-        """Return what one event asks."""
+    def ask(self, view: View, reader: Reader, packed: bool = False) -> Recalling:
+        """Return what one event asks. ``packed``: commands are bytes where they can be."""
         found: list[Any] = [None] * self._count
-        commands: list[Command] = []
+        commands: list[Any] = []
+        range_of = packed_range if packed else range_command
         waiting: list[_Waiting] = []
         at = view.happening.at
         keys, merchant = reader
@@ -199,11 +276,29 @@ class Recall:
             own = same if one.catalogue.dedupe is None else keys.id(view.dedupe(one.catalogue))
             key = keys.entity(merchant, entity) + end
             if one.questions.simple:
-                commands.append(range_command(key, lows[one.questions.range]))
+                commands.append(range_of(key, lows[one.questions.range]))
             else:
                 commands += one.questions.sent(key, at, own)
             waiting.append((one, own, entity))
-        return Recalling(tuple(commands), found, waiting, view, reader, self.windows)
+        return Recalling(tuple(commands), found, waiting, view, reader, self)
+
+    def joint(self, reader: Reader, asked: int) -> Joint | None:
+        """Return what answers all questions at once, where all sets were asked and members are as they were last."""
+        return self._joints.get(reader) if asked == len(self._sets) else None
+
+    def join(self, reader: Reader) -> None:
+        """Make a joint for members to come, where the sets were alike in two events one after another."""
+        from scoring.rules.recall_quick import Joint  # noqa: PLC0415 # needs Numba, which most that know rules do not
+
+        if not self._may_join:
+            return
+        quicks = [quick for one in self._sets if (quick := one.quick.get(reader)) is not None]
+        if len(self._quicks) >= _PLANS:
+            self._quicks.clear()
+            self._joints.clear()
+        before, self._quicks[reader] = self._quicks.get(reader), quicks
+        if len(quicks) == len(self._sets) and before is not None and all(map(is_, quicks, before)):
+            self._joints[reader] = Joint(quicks, self.windows, self._count, reader.keys.text)
 
     def _named(self, reader: Reader) -> list[bytes]:
         if len(self._ends) >= _PLANS:
@@ -220,38 +315,82 @@ _Waiting = tuple[_Set, bytes, str]
 class Recalling:
     """What one event asks, on its way."""
 
-    __slots__ = ("_found", "_reader", "_view", "_waiting", "_windows", "commands")
+    __slots__ = ("_found", "_reader", "_recall", "_view", "_waiting", "commands")
 
     def __init__(
         self,
-        commands: tuple[Command, ...],
+        commands: tuple[Any, ...],
         found: list[Any],
         waiting: list[_Waiting],
         view: View,
         reader: Reader,
-        windows: Sequence[int],
+        recall: Recall,
     ) -> None:
         self.commands = commands
         self._found, self._waiting, self._view, self._reader = found, waiting, view, reader
-        self._windows = windows
+        self._recall = recall
 
     def read(self, replies: Sequence[Any]) -> Recollected:
         """Return the answers, of one reply for each command."""
         found, first, at = Recollected(self._found), 0, self._view.happening.at
-        moment = Moment(at, self._windows)
+        moment = Moment(at, self._recall.windows)
         for one, own, entity in self._waiting:
             questions = one.questions
             last = first + questions.commands
             left: Sequence[int] = one.all
-            if questions.range:
+            if questions.range and not questions.refused(replies[first:last]):
                 reply = replies[last - 1]
                 left = one.at_once(self._reader, reply if questions.simple else reply[0], moment, own, found)
             if left:
-                seen = questions.seen(replies[first:last], at, own)
-                included = self._included(one, entity) if one.includes else one.nothing
-                one.one_by_one(self._reader, seen, included, left, found)
+                self._read_left(one, replies[first:last], own, entity, left, found)
             first = last
         return found
+
+    def read_raw(self, raw: Raw) -> Recollected:
+        """Return the answers, of the replies as they came."""
+        joint = self._recall.joint(self._reader, len(self._waiting))
+        if joint is not None:
+            at, own = self._view.happening.at, self._waiting[0][1]
+            values = joint.read(raw.data, raw.begins[0], at, own, self._reader.merchant)
+            if values is not None:
+                return self._with_others(raw, joint, Recollected(values[:-1]))
+        found = self._read_apart(raw)
+        self._recall.join(self._reader)
+        return found
+
+    def _with_others(self, raw: Raw, joint: Joint, found: Recollected) -> Recollected:
+        """Answer what is left behind a joint."""
+        for place, (one, own, entity) in enumerate(self._waiting):
+            left = joint.quicks[place].others
+            if left:
+                self._read_left(one, raw.parsed(place, place + 1), own, entity, left, found)
+        return found
+
+    def _read_apart(self, raw: Raw) -> Recollected:
+        """Return the answers set by set."""
+        found, first = Recollected(self._found), 0
+        moment = Moment(self._view.happening.at, self._recall.windows)
+        for one, own, entity in self._waiting:
+            last = first + one.questions.commands
+            left: Sequence[int] = one.all
+            if one.questions.simple:
+                left = one.of_raw(self._reader, raw, first, moment, own, found)
+            if left:
+                self._read_left(one, raw.parsed(first, last), own, entity, left, found)
+            first = last
+        return found
+
+    def _read_left(
+        self, one: _Set, replies: Sequence[Any], own: bytes, entity: str, left: Sequence[int], found: list[Any]
+    ) -> None:
+        """Put answers in their places, of some questions to a set."""
+        if one.questions.refused(replies):
+            for place in one.places:
+                found[place] = NOT_ASKED
+            return
+        seen = one.questions.seen(replies, self._view.happening.at, own)
+        included = self._included(one, entity) if one.includes else one.nothing
+        one.one_by_one(self._reader, seen, included, left, found)
 
     def _included(self, one: _Set, entity: str) -> list[Any]:
         """Return the event's own values, by question; a fault where it should have one and has not."""

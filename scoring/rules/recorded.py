@@ -21,6 +21,8 @@ from scoring.rules.program import Happening, entity_text
 ENTITIES: Final = "entities"
 _DIGESTS: Final = 8_192
 _KINDS: Final = 4_096  # kinds of entities whose names were looked at
+_ROWS: Final = 512  # rows of such kinds, which a merchant's events have again and again
+_TOGETHER: Final = 32  # kinds of a row that is remembered
 _TOLD: Final = frozenset(("match", "error", "snoozed"))
 
 
@@ -106,8 +108,7 @@ def digested(entities: Any, keys: HistoryKeys, merchant: str) -> tuple[dict[str,
         return {}, () if entities is None else (f"/{ENTITIES}",)
     found: dict[str, Any] = {}
     hidden: list[str] = []
-    for kind, value in entities.items():
-        name = _kind(str(kind), found)
+    for name, value in zip(_names(entities), entities.values(), strict=True):
         if type(value) is str and 0 < len(value) <= LONGEST_TEXT:  # as most are
             found[name] = entity_digest(keys, merchant, value)
             continue
@@ -126,13 +127,23 @@ def _digest(value: Any, keys: HistoryKeys, merchant: str) -> Any:
     return None if text is None else NOT_READ
 
 
-def _kind(kind: str, taken: Mapping[str, Any]) -> str:
-    kept = _clean(kind)
-    number, wanted = 1, kept
-    while kept in taken:
-        number += 1
-        kept = f"{wanted}#{number}"
-    return kept
+def _names(entities: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Return the names of kinds without personal data, no two of them the same."""
+    kinds = tuple(map(str, entities))
+    return _kinds(kinds) if len(kinds) <= _TOGETHER else _kinds.__wrapped__(kinds)
+
+
+@lru_cache(_ROWS)
+def _kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    taken: dict[str, None] = {}
+    for kind in kinds:
+        wanted = kept = _clean(kind)
+        number = 1
+        while kept in taken:
+            number += 1
+            kept = f"{wanted}#{number}"
+        taken[kept] = None
+    return tuple(taken)
 
 
 @lru_cache(_KINDS)

@@ -17,7 +17,8 @@ from scoring.rules.document import Catalogue
 from scoring.rules.history import HistoryLimits, Member, SetWrite, Written, has_slot, write_command
 from scoring.rules.history_keys import LARGEST_NUMBER, HistoryKeys
 from scoring.rules.history_members import ID, NUMBER, TEXT, Kept, layout_of, payload
-from scoring.rules.history_sets import Command, Reader
+from scoring.rules.history_packed import packed_limits, packed_write
+from scoring.rules.history_sets import Reader
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.times import time_of
 from scoring.rules.view import View
@@ -39,8 +40,12 @@ class Remembering:
 
     __slots__ = ("_sets", "ahead", "commands", "unfit")
 
-    def __init__(self, entities: Sequence[Sequence[SetWrite]], unfit: dict[str, str], ahead: list[str]) -> None:
-        self.commands: tuple[Command, ...] = tuple([write_command(sets) for sets in entities])
+    def __init__(
+        self, entities: Sequence[Sequence[SetWrite]], unfit: dict[str, str], ahead: list[str], packed: bool = False
+    ) -> None:
+        """``packed``: commands are bytes where they can be."""
+        write = packed_write if packed else write_command
+        self.commands: tuple[Any, ...] = tuple([write(sets) for sets in entities])
         self.unfit, self.ahead = unfit, ahead
         self._sets = entities
 
@@ -56,6 +61,8 @@ class Remembering:
     def read(self, replies: Sequence[Any]) -> dict[str, Written]:
         """Return what became of the writes that were not counted anew, by the id of the catalogue."""
         found: dict[str, Written] = {}
+        if replies == [[1] * len(sets) for sets in self._sets]:  # as nearly always
+            return found
         for sets, reply in zip(self._sets, replies, strict=True):
             for one, status in zip(sets, reply, strict=True):
                 if status != 1:  # Written.COUNTED, which is slow to be compared with
@@ -108,7 +115,7 @@ class Remember:
         places = [None if one.value is None else self._values.index(one.value) for one in some]
         return _Set(tuple(some), max(one.window for one in some), some[0].entity, some[0].time, tuple(places))
 
-    def of(self, view: View, reader: Reader, limits: HistoryLimits, latest: int) -> Remembering:
+    def of(self, view: View, reader: Reader, limits: HistoryLimits, latest: int, packed: bool = False) -> Remembering:
         """Return what an event writes; nothing where its time is after ``latest``."""
         prepared = self._prepare(reader, limits)
         coded = prepared.code(view, self._values)
@@ -119,7 +126,7 @@ class Remember:
         ahead: list[str] = []
         happening = view.happening
         name = keys.id(happening.id)
-        for one, selector, time, end, arguments, shape in prepared.sets(coded):
+        for one, selector, time, end, arguments, packed_arguments, shape in prepared.sets(coded):
             entity = view.entity(selector)
             if entity is None:
                 continue
@@ -129,7 +136,7 @@ class Remember:
                 continue
             key = keys.entity(merchant, entity) + end
             if shape is not None:
-                write = SetWrite(key, (name, shape.payload(fixed, rest), at, *arguments), shape.names)
+                write = SetWrite(key, (name, shape.payload(fixed, rest), at, *arguments), shape.names, packed_arguments)
             else:
                 member = Member(key, keys.id(view.dedupe(one.catalogues[0])), at)
                 member.window = one.window
@@ -143,7 +150,7 @@ class Remember:
                 entities[entity].append(write)
             else:
                 entities[entity] = [write]
-        return Remembering(list(entities.values()), unfit, ahead)
+        return Remembering(list(entities.values()), unfit, ahead, packed)
 
     def _prepare(self, reader: Reader, limits: HistoryLimits) -> _Prepared:
         """Return what is the same for all events of a merchant."""
@@ -163,6 +170,7 @@ class _Ready(NamedTuple):
     time: str | None
     end: bytes  # of its keys
     arguments: tuple[bytes, ...]  # what the script is told of it
+    packed: bytes  # the same as it is sent
     shape: _SetShape | None  # None: catalogue by catalogue
 
 
@@ -209,7 +217,9 @@ class _Prepared:
             if len(self._shapes) >= _SHAPES:
                 self._shapes.clear()
             found = [
-                _Ready(one, one.entity, one.time, end, arguments, self._shape(one, coded.kinds))
+                _Ready(
+                    one, one.entity, one.time, end, arguments, packed_limits(arguments), self._shape(one, coded.kinds)
+                )
                 for one, end, arguments in self._sets
             ]
             self._shapes[coded.kinds] = found

@@ -12,7 +12,6 @@ from enrichers.present import present
 from flows.parcel import Parcel, Span
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import EncodedParcel, encoder
-from infra.clickhouse.migrate import migrate
 from infra.clickhouse.tiers import Tiers, apply_tiers
 from schemas.batches import Decided, Decision, Rules
 from schemas.columns import widen
@@ -21,6 +20,7 @@ from scoring.explain import Explainer
 from scoring.features import feature_schema
 from scoring.stage import ScoreStage
 from scoring.stored_features import unpack
+from tests.migrated import migrate
 from tests.model_doubles import two_models
 from tests.stack_fixture import Namespace
 from tests.tiny_model import visitors

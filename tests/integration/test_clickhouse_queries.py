@@ -10,8 +10,8 @@ import pytest
 
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import EncodedParcel
-from infra.clickhouse.migrate import migrate
 from schemas.result import DECISIONS
+from tests.migrated import migrate
 from tests.scored_parcels import MODELS, encoded_parcel
 from tests.stack_fixture import Namespace
 

@@ -14,7 +14,8 @@ import pytest
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import DestinationError
 from flows.sinks.encoded import EncodedParcel
-from flows.sinks.tables import event_columns, pack_rows
+from flows.sinks.packed_rows import pack_rows
+from flows.sinks.tables import event_columns
 from infra.clickhouse import migrate as runner
 from infra.clickhouse.migrate import Migration, MigrationError, load_migrations, migrate
 from schemas.card_tokens import hashed_card_token

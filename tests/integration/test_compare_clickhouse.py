@@ -18,7 +18,6 @@ from flows.parcel import Parcel, Span
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import encoder
 from infra.cli import model
-from infra.clickhouse.migrate import migrate
 from infra.compare_clickhouse import Asked, StoredEvents
 from infra.model_compare import CompareError, Side, compare, side_of
 from infra.stack.local import LocalStack
@@ -32,6 +31,7 @@ from scoring.model import Model
 from scoring.policy import FixedPolicies, Policies, Policy, decide
 from scoring.stage import ScoreStage
 from tests.builders import NOW
+from tests.migrated import migrate
 from tests.model_doubles import two_models
 from tests.stack_fixture import Namespace
 from tests.tiny_model import visitors

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from flows.redrive import redrive_group
 from flows.sinks.kafka import Appender, KafkaBackup, Record, producer_config
 from infra.cli import deadletters
-from infra.clickhouse.migrate import migrate
 from infra.letter_backup import DEAD_LETTER, Limits, count_backup, find_in_backup
 from infra.stack.local import LocalStack
 from infra.topic_reader import AccountError
 from schemas.dead_letter import DeadLetter, Reason, dead_letter_headers, encode_dead_letter
 from schemas.letter_state import LetterAddress
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 from tests.wire import CANARY_EMAIL, NOW
 

@@ -14,7 +14,6 @@ import typer
 from typer.testing import CliRunner
 
 from infra.cli import rules as rules_command
-from infra.clickhouse.migrate import migrate
 from infra.stack.child import ChildProcess
 from ingest_api.app import create_app
 from ingest_api.decider import Sources
@@ -22,6 +21,7 @@ from schemas.decision_record import decode_record
 from scoring.policy import Policies, Policy
 from tests.decisions_kit import SEED, in_force, payment
 from tests.ingest_kit import KEYS, bearer, config, now_ms, running
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 from tests.waiting import soon
 

@@ -335,7 +335,7 @@ async def test_a_process_follows_what_is_published_and_the_policies_within_a_sec
     """Rules go live, are changed and rolled back by the command, thresholds by their file, under requests."""
     policies, rules = tmp_path / "policies.yaml", tmp_path / "rules.yaml"
     policies.write_text("default: {review: 40, deny: 80}\n")
-    session = {"last_score": "50", "last_decision": "allow", "last_model": "", "last_signals": "{}"}
+    session = {"last_score": "50", "standing": "allow", "last_decision": "deny", "last_model": "", "last_signals": "{}"}
     with (
         child(tmp_path, stack.bootstrap, stack.redis_url) as process,
         Redis.from_url(stack.redis_url) as redis,

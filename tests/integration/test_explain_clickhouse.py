@@ -21,7 +21,6 @@ from flows.run_stage import Monitor
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import encoder
 from infra.cli import app
-from infra.clickhouse.migrate import migrate
 from infra.stack.local import LocalStack
 from infra.traffic.dataset import dataset_keys, labelled_batches
 from ingest_api.app import create_app
@@ -35,6 +34,7 @@ from scoring.release import release
 from scoring.storage import DirectoryStorage
 from scoring.stored_features import pack, unpack
 from tests.ingest_kit import KEYS, MemoryAppender, MemoryRedis, bearer, code, config, running
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 from tests.tiny_model import TINY, tiny_model
 from tests.wire import LATENESS

@@ -20,7 +20,6 @@ from flows.run_stage import Monitor
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import encoder
 from infra.cli import app
-from infra.clickhouse.migrate import migrate
 from infra.stack.local import LocalStack
 from infra.traffic.dataset import dataset_keys, labelled_batches
 from schemas.batches import Decided
@@ -37,6 +36,7 @@ from scoring.rules.registry import RulesRegistry, Text
 from scoring.rules.registry_state import Owner, Stage, published
 from scoring.rules.watch import WatchedRules
 from scoring.storage import DirectoryStorage
+from tests.migrated import migrate
 from tests.rules_registry_kit import ALICE
 from tests.stack_fixture import Namespace
 from tests.tiny_model import TINY, tiny_model

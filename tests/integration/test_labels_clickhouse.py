@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.clickhouse.migrate import migrate
 from infra.reputation import read_counts
 from ingest_api.app import create_app
 from tests.ingest_kit import KEYS, MemoryAppender, MemoryRedis, bearer, code, config, now_ms, running
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack

@@ -12,8 +12,8 @@ from redis import Redis
 from typer.testing import CliRunner, Result
 
 from infra.cli import app
-from infra.clickhouse.migrate import migrate
 from infra.list_work import Importing
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 
 WHY = ["--reason", "chargeback", "--author", "ann"]

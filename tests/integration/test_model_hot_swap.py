@@ -18,12 +18,12 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from infra.cli import app
-from infra.clickhouse.migrate import migrate
 from infra.stack.child import ChildProcess
 from infra.stack.local import LocalStack
 from scoring.model import MODEL_FILE
 from scoring.signing import Signer, Trust
 from tests.e2e.system import WIRE_KEYS
+from tests.migrated import migrate
 from tests.registry_kit import put, registry_in, two_models
 from tests.stack_fixture import Namespace
 from tests.wire import record

@@ -14,13 +14,13 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from infra.account_decisions import DecisionAccount, DecisionBook
-from infra.clickhouse.migrate import migrate
 from infra.stack.child import ChildProcess
 from infra.stack.local import LocalStack
 from infra.topic_reader import TopicReader, committed_offsets
 from schemas.dead_letter import Reason, decode_dead_letter
 from schemas.decision_record import decode_record
 from tests.decided import decided, encoded
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 from tests.waiting import eventually
 

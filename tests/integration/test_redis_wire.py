@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 async def test_many_at_once_get_their_own_replies_whole(server: Valkey) -> None:
-    link = RedisLink(connect(server.url))
+    link = RedisLink(connect(server.url, 20.0))  # 100 MB, on a machine that may be busy
     large = bytes(range(256)) * 8_192
     await link.send(("SET", "large", large))
     answers = await asyncio.gather(*(link.send(("ECHO", str(at)), ("GET", "large")) for at in range(50)))

@@ -11,20 +11,19 @@ from urllib.parse import urlsplit
 import pytest
 
 from flows.redrive import RedriveParts, Redriver, redrive_group
-from flows.sinks import kafka as kafka_sinks
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import Redrivable
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.kafka import Appender, KafkaBackup, producer_config
 from flows.sinks.redelivery import RedrivePolicy
 from flows.sinks.redis_results import RedisResults, connect
-from infra.clickhouse.migrate import migrate
 from infra.stack.local import LocalStack
 from infra.topic_reader import committed_offsets
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.result import result_key
 from tests.faults.slow import Relay
 from tests.integration.test_sinks_delivery import own
+from tests.migrated import migrate
 from tests.scored_parcels import encoded_parcel
 from tests.stack_fixture import Namespace
 
@@ -60,12 +59,11 @@ class Told:
 class Place:
     """A backup topic, a ClickHouse database and Redis keys of a test's own."""
 
-    def __init__(self, stack: LocalStack, namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, stack: LocalStack, namespace: Namespace) -> None:
         self.stack, self.namespace, self.merchant = stack, namespace, namespace.prefix
         self.topic = namespace.topic("dead", partitions=2)
-        monkeypatch.setattr(kafka_sinks, "DEAD_LETTER", self.topic)
         migrate(namespace.clickhouse_url)
-        self.backup = KafkaBackup(Appender(producer_config(stack.bootstrap)))
+        self.backup = KafkaBackup(Appender(producer_config(stack.bootstrap)), self.topic)
         self.told = Told()
         self.running: list[Redriver] = []
 
@@ -103,7 +101,7 @@ class Place:
     def committed(self, sink: str) -> int:
         return sum(committed_offsets(self.stack.bootstrap, redrive_group(sink, self.topic), self.topic).values())
 
-    def until(self, true: Callable[[], bool], seconds: float = 30.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 120.0) -> None:
         ends = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < ends, f"it did not happen in time: {self.told}"
@@ -111,8 +109,8 @@ class Place:
 
 
 @pytest.fixture
-def place(stack: LocalStack, namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    made = Place(stack, namespace, monkeypatch)
+def place(stack: LocalStack, namespace: Namespace) -> Iterator[Place]:
+    made = Place(stack, namespace)
     yield made
     for redriver in made.running:
         redriver.join()
@@ -170,7 +168,7 @@ def test_a_record_that_is_no_letter_is_passed_over(place: Place) -> None:
     producer = Producer({"bootstrap.servers": place.stack.bootstrap})
     producer.produce(place.topic, b"{", headers=[("clickgoose.reason", b"sink.clickhouse")], partition=0)
     producer.produce(place.topic, b"no headers", partition=1)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     place.backup.append(place.clickhouse().letters([place.parcel(5)], "away"))
     place.redrive(place.clickhouse)
     place.until(lambda: (place.told.written, place.told.left) == (5, 1))

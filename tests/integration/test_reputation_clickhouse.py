@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 from flows.lookups.labelled_fraud import load_labelled_fraud, read_reputation
 from infra.cli.reputation import reputation_app
-from infra.clickhouse.migrate import migrate
 from infra.reputation import ReputationError, build_reputation, read_counts
 from schemas.batches import Network
 from schemas.envelope import address_bytes
 from schemas.labels import FRAUD_LABELS, HALF_LIFE_DAYS, LABELS, TARGETS
 from schemas.recognition import REPUTED, entity_keys
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack

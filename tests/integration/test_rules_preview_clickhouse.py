@@ -18,7 +18,6 @@ from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.decisions import DecisionTable, RecordedParcel
 from flows.stages.read_records import ReadRecords
 from infra.cli import rules as rules_command
-from infra.clickhouse.migrate import migrate
 from infra.flow_shared import entity_key
 from infra.rules_preview import PastEvent
 from infra.rules_preview_events import Asked, PastEvents, PreviewError
@@ -32,6 +31,7 @@ from scoring.rules.recorded import digested
 from scoring.rules.ruleset import Rulebook
 from tests.builders import NOW
 from tests.decided import decided
+from tests.migrated import migrate
 from tests.rules_kit import ruleset
 from tests.scored_parcels import encoded_parcel
 from tests.stack_fixture import Namespace

@@ -13,23 +13,31 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from flows.progress import Progress
 from flows.redrive import redrive_group
-from flows.sinks import kafka as kafka_sinks
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import DestinationError
 from flows.sinks.encoded import EncodedParcel
-from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScored, Record, producer_config
+from flows.sinks.kafka import (
+    Appender,
+    KafkaBackup,
+    KafkaDeadLetters,
+    KafkaScored,
+    OutputTopics,
+    Record,
+    producer_config,
+)
 from flows.sinks.redis_results import RedisResults, connect
 from flows.sinks.writer import Writer, WriterPolicy
+from flows.sinks.written import seen_signals
 from infra.account import Account, read_account, read_start, wait_settled
-from infra.clickhouse.migrate import migrate
 from infra.settings import Settings
 from infra.stack.local import LocalStack
 from schemas.dead_letter import Reason, decode_dead_letter
 from schemas.envelope import Attested, wrap
 from schemas.result import decode_rejected, decode_result, result_key, session_key
 from schemas.sealed import SEALED_MIN_BYTES, Header
-from tests.scored_parcels import encoded_parcel
-from tests.stack_fixture import Namespace
+from tests.migrated import migrate
+from tests.scored_parcels import DENIED_BY_RULE_FROM, encoded_parcel
+from tests.stack_fixture import Namespace, forget_letters
 
 pytestmark = pytest.mark.stack
 POLICY = WriterPolicy(block_rows=50, attempts=2, backoff_seconds=0.01, probe_seconds=60, close_seconds=20)
@@ -39,8 +47,8 @@ SINKS = ("clickhouse", "redis", "scored", "dead_letter")
 def read_all(stack: LocalStack, topic: str, start: dict[int, int] | None = None) -> list[Any]:
     consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "t", "auto.offset.reset": "earliest"})
     try:
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=60)[1] for p in partitions}
         due = sum(end - (start or {}).get(p, 0) for p, end in ends.items())
         consumer.assign([TopicPartition(topic, p, (start or {}).get(p, 0)) for p in partitions])
         found: list[Any] = []
@@ -58,27 +66,17 @@ def appender(stack: LocalStack) -> Iterator[Appender]:
     made.close()
 
 
-class Topics:
-    """The names of this test's own topics, in place of the real ones."""
-
-    def __init__(self, namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.scored = namespace.topic("scored")
-        self.alerts = namespace.topic("alerts")
-        self.dead = namespace.topic("dead")
-        for name, value in (("SCORED", self.scored), ("ALERTS", self.alerts), ("DEAD_LETTER", self.dead)):
-            monkeypatch.setattr(kafka_sinks, name, value)
-
-
 @pytest.fixture
-def topics(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> Topics:
-    return Topics(namespace, monkeypatch)
+def topics(namespace: Namespace) -> OutputTopics:
+    """The names of this test's own topics, in place of the real ones."""
+    return OutputTopics(namespace.topic("scored"), namespace.topic("alerts"), namespace.topic("dead"))
 
 
 def test_results_are_appended_in_order_and_alerts_only_where_not_allowed(
-    stack: LocalStack, appender: Appender, topics: Topics
+    stack: LocalStack, appender: Appender, topics: OutputTopics
 ) -> None:
     item = encoded_parcel(30)
-    KafkaScored(appender, KafkaBackup(appender)).write([item])
+    KafkaScored(appender, KafkaBackup(appender, topics.dead_letter), topics).write([item])
     scored = read_all(stack, topics.scored)
     assert [message.value() for message in scored] == list(item.records)
     assert [message.key().hex() for message in scored] == [result.device_id for result in item.results]
@@ -90,23 +88,25 @@ def test_results_are_appended_in_order_and_alerts_only_where_not_allowed(
     assert alerts == [result for result in item.results if result.decision != "allow"]
 
 
-def test_dead_letters_are_appended_with_key_and_headers(stack: LocalStack, appender: Appender, topics: Topics) -> None:
+def test_dead_letters_are_appended_with_key_and_headers(
+    stack: LocalStack, appender: Appender, topics: OutputTopics
+) -> None:
     item = encoded_parcel(1, dead=2)
-    KafkaDeadLetters(KafkaBackup(appender)).write([item])
-    found = read_all(stack, topics.dead)
+    KafkaDeadLetters(KafkaBackup(appender, topics.dead_letter)).write([item])
+    found = read_all(stack, topics.dead_letter)
     assert [decode_dead_letter(message.value()) for message in found] == list(item.parcel.errs)
     assert [message.key().decode() for message in found] == [letter.event_id for letter in item.parcel.errs]
     assert dict(found[0].headers())["clickgoose.reason"] == b"normalize.out_of_range"
 
 
 def test_a_record_that_kafka_refuses_for_good_goes_to_the_dead_letters_and_the_rest_goes_on(
-    stack: LocalStack, namespace: Namespace, appender: Appender, topics: Topics, monkeypatch: pytest.MonkeyPatch
+    stack: LocalStack, namespace: Namespace, appender: Appender, topics: OutputTopics
 ) -> None:
     small = namespace.topic("small", **{"max.message.bytes": "200"})
-    monkeypatch.setattr(kafka_sinks, "SCORED", small)
     item = encoded_parcel(3)
-    KafkaScored(appender, KafkaBackup(appender)).write([item])
-    letters = [decode_dead_letter(message.value()) for message in read_all(stack, topics.dead)]
+    backup = KafkaBackup(appender, topics.dead_letter)
+    KafkaScored(appender, backup, topics._replace(scored=small)).write([item])
+    letters = [decode_dead_letter(message.value()) for message in read_all(stack, topics.dead_letter)]
     assert [(letter.reason, letter.offset) for letter in letters] == [(Reason.SINK_KAFKA, row) for row in range(3)]
     assert [letter.payload for letter in letters] == list(item.records)
 
@@ -184,7 +184,17 @@ def test_a_session_summary_is_the_same_whatever_is_written_again_and_in_whatever
     assert (wanted["events"], wanted["last_event"]) == ("12", last.event_id)
     assert float(wanted["max_score"]) == max(r.score for part in parts for r in part.results)
     assert (float(wanted["last_score"]), wanted["last_decision"]) == (last.score, last.decision)
+    assert wanted["standing"] == last.standing
+    assert wanted["last_signals"] == seen_signals(last).decode()
     assert client.ttl(key) > 0
+
+
+def test_what_stands_of_a_session_is_what_the_policy_alone_decided(namespace: Namespace, results: RedisResults) -> None:
+    item = own(encoded_parcel(DENIED_BY_RULE_FROM + 1, session=7), namespace.prefix)
+    results.write([item])
+    last = item.results[-1]
+    key = session_key(last.merchant, last.session_id)
+    assert namespace.redis().hmget(key, "last_decision", "standing") == [b"deny", b"review"]
 
 
 def test_redis_letters_are_written_later_as_the_same_answers(namespace: Namespace, results: RedisResults) -> None:
@@ -225,7 +235,7 @@ class World:
             producer.produce("events.raw", raw(bytes.fromhex(letter_or_result.event_id or "")), partition=0)
         for _ in range(item.parcel.dropped):
             producer.produce("events.raw", raw(bytes.fromhex(item.results[0].event_id)), partition=0)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     def parcel(self, rows: int, dead: int = 0, dropped: int = 0) -> EncodedParcel:
         item = own(encoded_parcel(rows, first=self.next, dead=dead, dropped=dropped), self.merchant)
@@ -275,9 +285,10 @@ def raw(event_id: bytes) -> bytes:
 
 
 @pytest.fixture
-def world(stack: LocalStack, namespace: Namespace) -> World:
+def world(stack: LocalStack, namespace: Namespace) -> Iterator[World]:
     migrate(namespace.clickhouse_url)
-    return World(stack, namespace)
+    yield World(stack, namespace)
+    forget_letters(stack.bootstrap)
 
 
 def test_the_account_balances_and_says_what_became_of_each_event(world: World) -> None:

@@ -15,11 +15,11 @@ import typer
 from typer.testing import CliRunner
 
 from infra.cli import model_train
-from infra.clickhouse.migrate import migrate
 from infra.training_clickhouse import Wanted, from_clickhouse
 from infra.training_source import TrainingDataError, joined
 from scoring.features import feature_schema
 from scoring.stored_features import pack
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 from tests.tiny_model import tiny_set
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from infra.clickhouse.migrate import migrate
 from infra.settings import ClickHouseSettings, RedisSettings, Settings
 from infra.watchlists import FollowedLists
 from scoring.rules.answers import Entity, Entry, Membership, Standing, Unanswered
 from scoring.rules.watchlist_store import Wanted
 from scoring.rules.watchlists import FOREVER, REMOVED, ListName
+from tests.migrated import migrate
 from tests.stack_fixture import Namespace
 
 BAD_CARDS = ListName("shop", "deny", "bad-cards")

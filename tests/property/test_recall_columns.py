@@ -8,6 +8,7 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest_api.redis_replies import Gathering, Replies
 from scoring.rules import recall
 from scoring.rules.evaluate import Engine, Happening
 from scoring.rules.history_keys import LAST_TIME
@@ -117,6 +118,31 @@ def compared(asked: list[tuple[str, str, str, bool]], at: int, data: st.DataObje
         replies = replies_to(recalling.commands, kept, at, KEYS.id("own"), data.draw(st.booleans()))
         expected, found = plain(recalling, replies, at), recalling.read(replies)
         assert [(type(one), one) for one in found] == [(type(one), one) for one in expected]
+        as_they_came = recalling.read_raw(raw(replies_to(recalling.commands, kept, at, KEYS.id("own"), nested=False)))
+        assert [(type(one), one) for one in as_they_came] == [(type(one), one) for one in expected]
+
+
+def encoded(reply: Any) -> bytes:
+    """Return a reply as protocol 2 has it."""
+    if isinstance(reply, list):
+        return b"*%d\r\n" % len(reply) + b"".join(map(encoded, reply))
+    if isinstance(reply, int):
+        return b":%d\r\n" % reply
+    if reply is None:
+        return b"$-1\r\n"
+    text = reply if isinstance(reply, bytes) else b"%.17g" % reply
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+def raw(replies: list[Any]) -> Replies:
+    """Return replies as they come from a socket, in two pieces."""
+    whole = b"".join(map(encoded, replies))
+    gathering = Gathering(len(replies))
+    half = len(whole) // 2
+    found = gathering.feed(whole[:half]) if half else None
+    found = found or gathering.feed(whole[half:])
+    assert found is not None and found.parsed(0, len(replies)) is not None
+    return found
 
 
 @given(ASKED, st.sampled_from(EDGES), st.data())
@@ -149,3 +175,81 @@ def test_members_of_one_layout_are_read_at_once() -> None:
     kept = [(NOON - back, KEYS.id(f"event {back}") + payload(values)) for back in (HOUR, HOUR - 1, 0)]
     with mock.patch.object(Reader, "value", side_effect=AssertionError("read one by one")):
         assert recalling.read(replies_to(recalling.commands, kept, NOON, b"", nested=False)) == [4.0, "ID", 2]
+
+
+ENTITIES = ("user", "card", "device")
+
+
+def engine_of_several() -> Engine:
+    """Return rules that ask a set of each kind of entity for numbers, whole numbers and texts."""
+    catalogues = {
+        f"{name}_{entity}": known | {"entity": f".entities.{entity}"}
+        for name, known in CATALOGUES.items()
+        for entity in ENTITIES
+    }
+    asked = [("amounts", "sum", "2h"), ("places", "last", "1h"), ("amounts", "min", "10m"), ("items", "distinct", "1h")]
+    asked += [("orders", "count", "1h"), ("orders", "since", "2h"), ("amounts", "last", "1h"), ("places", "last", "2h")]
+    ends: dict[str, dict[str, Any]] = {"last": {"exists": True}, "since": {"lt": "1m"}}
+    rules = [
+        {"id": f"rule-{entity}-{number}", "actions": ["review"]}
+        | {"when": {function: f"{name}_{entity}", "over": over} | ends.get(function, {"gt": 0})}
+        for number, (name, function, over) in enumerate(asked)
+        for entity in ENTITIES
+    ]
+    return Engine(Rulebook(ruleset({"catalogues": catalogues, "rules": rules})))
+
+
+def recalled(engine: Engine, kinds: tuple[str, ...]) -> Recalling:
+    event = {"entities": {kind: f"{kind} 1" for kind in kinds}, "data": {}}
+    return engine.plan("shop", Happening(event, "payment", "own", NOON)).recall(KEYS, "shop")
+
+
+def names_of(engine: Engine, entity: str) -> dict[str, Any]:
+    written = {one.name.id: one.name for one in engine.program("shop", "payment").written}
+    return {name: written[f"{name}_{entity}"] for name in CATALOGUES}
+
+
+@st.composite
+def members_of(draw: st.DrawFn, names: dict[str, Any], shape: dict[str, Any]) -> list[tuple[int, bytes]]:
+    """Return times and names of members of one shape; one may be the event's own, and the floor may be there."""
+    found = []
+    for number in range(draw(st.integers(0, 6))):
+        values = [(KEYS.slot("shop", names[one]), KEYS.value("shop", draw(some))) for one, some in shape.items()]
+        event = "own" if number == draw(st.integers(0, 9)) else f"event {number}"
+        found.append((NOON - draw(BACK), KEYS.id(event) + payload(values)))
+    floor = [(LAST_TIME + 1 + NOON - 2 * HOUR, b"floor")] if draw(st.booleans()) else []
+    return sorted(found) + floor
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_several_sets_together_are_as_one_by_one(data: st.DataObject) -> None:
+    engine = engine_of_several()
+    shapes = {entity: data.draw(SHAPES) for entity in ENTITIES}
+    for _ in range(6):
+        entity = data.draw(st.sampled_from(ENTITIES))
+        shapes[entity] = data.draw(SHAPES) if data.draw(st.integers(0, 4)) == 0 else shapes[entity]
+        kinds = ENTITIES if data.draw(st.integers(0, 4)) else (entity,)
+        recalling = recalled(engine, kinds)
+        replies: list[Any] = []
+        for command, kind in zip(recalling.commands, kinds, strict=True):
+            kept = data.draw(members_of(names_of(engine, kind), shapes[kind]))
+            replies += replies_to((command,), kept, NOON, KEYS.id("own"), nested=False)
+        expected, found = plain(recalling, replies, NOON), recalling.read_raw(raw(replies))
+        assert [(type(one), one) for one in found] == [(type(one), one) for one in expected]
+
+
+def test_several_sets_are_read_together_once_two_events_had_members_of_the_same_layouts() -> None:
+    engine = engine_of_several()
+    for number in range(4):
+        recalling = recalled(engine, ENTITIES)
+        replies: list[Any] = []
+        for command, entity in zip(recalling.commands, ENTITIES, strict=True):
+            slots = {name: KEYS.slot("shop", one) for name, one in names_of(engine, entity).items()}
+            values = [(slots["amounts"], KEYS.value("shop", 2)), (slots["places"], KEYS.value("shop", entity))]
+            kept = [(NOON - back, KEYS.id(f"event {back}") + payload(values)) for back in (HOUR, HOUR - 1, 0)]
+            replies += replies_to((command,), kept, NOON, b"", nested=False)
+        expected = plain(recalling, replies, NOON)
+        with mock.patch.object(Recalling, "_read_apart", autospec=True, side_effect=Recalling._read_apart) as apart:
+            assert recalling.read_raw(raw(replies)) == expected
+        assert apart.called == (number < 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import hiredis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +120,11 @@ def test_what_is_compiled_answers_as_memory_does(client: Redis, asked: list[dict
             assert list(written[0].written) == list(became.values())
 
 
+def sent(command: Any) -> bytes:
+    """Return a command as it is sent."""
+    return command if isinstance(command, bytes) else hiredis.pack_command(command)
+
+
 def parts_of(commands: tuple[tuple[Any, ...], ...]) -> list[tuple[bytes, tuple[Any, ...]]]:
     """Return keys with what the script is told of each."""
     found = []
@@ -137,6 +143,10 @@ def test_what_is_compiled_sends_the_bytes_of_single_writes(steps: Any, odd: Any)
         plan = engine.plan("shop", Happening(event | {"data": data}, "payment", f"event {number}", NOON))
         compiled = plan.remember(KEYS, "shop", LIMITS, NOON)
         assert parts_of(compiled.commands) == parts_of(plan_writes(KEYS, LIMITS, "shop", plan.writes).commands)
+        packed = plan.remember(KEYS, "shop", LIMITS, NOON, packed=True).commands
+        assert list(map(sent, packed)) == list(map(sent, compiled.commands))
+        asked, again = plan.recall(KEYS, "shop", packed=True).commands, plan.recall(KEYS, "shop").commands
+        assert list(map(sent, asked)) == list(map(sent, again))
         assert sorted(compiled.catalogues) == sorted(write.catalogue.id for write in plan.writes)
         assert compiled.unfit == plan.unwritten
 

@@ -40,7 +40,8 @@ def origin(rows: int) -> b.Origin:
 def event(rows: int) -> b.Event:
     ids = [_ints(rows, np.uint8, 16) for _ in range(4)]
     counts = (_ints(rows, np.uint32), _ints(rows, np.uint32), _ints(rows, np.int64), _ints(rows, np.int64))
-    return b.Event(*ids, *counts, _names(rows), _names(rows), ("",) * rows, _names(rows), _names(rows))
+    names = (_names(rows), _names(rows), ("",) * rows, _names(rows), _names(rows))
+    return b.Event(*ids, *counts, *names, _ints(rows, np.uint8), tuple(bytes([row % 5]) for row in range(rows)))
 
 
 def environment(rows: int) -> b.Environment:

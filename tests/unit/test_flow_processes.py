@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.flow_processes import ChildOrder, FlowProcesses, FlowsFailed, Restarts
+from infra.flow_processes import STOPPED, ChildOrder, FlowProcesses, FlowsFailed, Restarts
 
 QUICK = Restarts(most=2, first_pause_seconds=0.05, longest_pause_seconds=0.1)
 READ = """
@@ -119,6 +119,19 @@ def test_one_that_refuses_to_start_ends_all_with_its_sentence_and_is_not_tried_a
     failed = Running(FlowProcesses([order(tmp_path, 0), refusing])).end()
     assert failed is not None
     assert (str(failed), failed.exit_code) == ("another flow reads it", 2)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_one_that_stops_itself_on_purpose_ends_all_with_its_sentence_and_is_not_tried_again(
+    together: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.flow_processes._FOLLOW_SECONDS", 1.0)
+    said = "partition 1: 9 of the last 10 rows died"
+    first = order(tmp_path, 0, "import sys; sys.exit(1)") if together else order(tmp_path, 0)
+    stopping = order(tmp_path, 1, f"import sys, time; time.sleep(0.2); print('{said}'); sys.exit({STOPPED})")
+    failed = Running(FlowProcesses([first, stopping], together=together)).end()
+    assert failed is not None
+    assert (str(failed), failed.exit_code) == (said, 1)
 
 
 def test_a_drain_beyond_its_bound_ends_with_kill_and_says_so(tmp_path: Path) -> None:

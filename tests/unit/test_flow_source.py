@@ -18,7 +18,7 @@ from flows.progress import Progress
 from flows.sources import raw_events
 from flows.sources.fence import TakenOver
 from flows.sources.lag import LagMeter
-from flows.sources.raw_events import RawEvents, SourceBroken, SourceConfig, SourceParts
+from flows.sources.raw_events import IDLE_SECONDS, RawEvents, SourceBroken, SourceConfig, SourceParts
 from tests.waiting import SECONDS
 
 NOW_NS = 1_790_000_000_123_456_789
@@ -150,16 +150,16 @@ def test_each_partition_begins_where_it_resumes_or_at_the_beginning_and_nothing_
 def test_a_poll_gives_one_parcel_with_the_partitions_together_places_and_times(world: World) -> None:
     parcels = world.poll(Message(2, 40, b"a"), Message(0, 0, b"b"), Message(2, 41, None))
     (parcel,) = parcels
-    assert parcel.spans == (Span(2, 40, 42), Span(0, 0, 1))
+    assert parcel.spans == (Span(0, 0, 1), Span(2, 40, 42))
     batch = parcel.batch
-    assert batch.values == (b"a", b"", b"b")
+    assert batch.values == (b"b", b"a", b"")
     assert batch.origin.topic == "events.raw"
-    assert batch.origin.partition.tolist() == [2, 2, 0]
-    assert batch.origin.offset.tolist() == [40, 41, 0]
-    assert batch.origin.appended_at.tolist() == [1_040, 1_041, 1_000]
+    assert batch.origin.partition.tolist() == [0, 2, 2]
+    assert batch.origin.offset.tolist() == [0, 40, 41]
+    assert batch.origin.appended_at.tolist() == [1_000, 1_040, 1_041]
     assert batch.origin.polled_at.tolist() == [NOW_NS // 1_000_000] * 3
     assert batch.ledger.marks == ("appended", "polled")
-    assert batch.ledger.micros.tolist() == [[at, NOW_NS // 1000] for at in (1_040_000, 1_041_000, 1_000_000)]
+    assert batch.ledger.micros.tolist() == [[at, NOW_NS // 1000] for at in (1_000_000, 1_040_000, 1_041_000)]
     assert parcel.rows_in == 3
 
 
@@ -226,13 +226,22 @@ def test_closing_lets_go_of_the_consumer(world: World) -> None:
     assert world.consumer.closed
 
 
-def test_a_poll_waits_as_long_as_the_last_parcel_took_but_within_bounds(world: World) -> None:
-    for took_ms in (7, 500, 0):
+def test_the_first_event_after_a_pause_goes_on_at_once_and_later_ones_are_gathered_within_bounds(world: World) -> None:
+    gathered = []
+    for took_ms in (1, 500, 0):
         world.poll(Message(2, 40))
+        gathered.append(world.consumer.waits[-1])
         world.now += took_ms * 1_000_000
     world.poll()
-    world.poll()
-    assert world.consumer.waits == [0.001, 0.007, 0.02, 0.001, 0.001]
+    world.poll(Message(2, 41))
+    assert [*gathered, world.consumer.waits[-1]] == [0.0, 0.001, 0.002, 0.0]
+    assert world.consumer.waits[0] == IDLE_SECONDS
+
+
+def test_what_lies_ready_joins_the_first_event_in_one_parcel(world: World) -> None:
+    world.consumer.polls = [(Message(2, 40),), (Message(2, 41), Message(0, 7))]
+    (parcel,) = world.poller.next_batch()
+    assert parcel.spans == (Span(0, 7, 8), Span(2, 40, 42))
 
 
 def test_the_end_of_an_epoch_is_the_time_to_checkpoint(world: World) -> None:

@@ -186,6 +186,9 @@ rules:
         assert (await s.decide(event_id="b", session_id=SESSION))["decision"] == "review"
         session_of(s, 57.0, "review")
         assert (await s.decide(event_id="c", session_id=SESSION))["decision"] == "review", "it was in review already"
+        del (older := s.tier.redis.hashes[f"session:demo-shop:{SESSION}"])["standing"]
+        older["last_decision"] = b"allow"  # as a build wrote it that kept no standing decision
+        assert (await s.decide(event_id="e", session_id=SESSION))["decision"] == "allow"
         unknown = await s.decide(event_id="d", session_id="f" * 32)
         assert (unknown["model_score"], unknown["decided_by"], unknown["degraded"]) == (None, "default", [])
 

@@ -175,6 +175,14 @@ async def test_readiness_says_which_part_is_away(tmp_path: Path) -> None:
         assert (await t.client.get("/healthz")).json() == {"status": "ok"}
 
 
+async def test_a_full_spool_of_decisions_is_no_ready_tier_and_takes_events_all_the_same(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        spool = t.app.parts.decider.delivery._spool
+        spool._bytes = spool._max_bytes
+        ready = await t.client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"], ready.json()["spool"]) == (200, "degraded", "full")
+
+
 async def test_one_request_costs_one_round_trip_to_redis_whatever_its_events(tmp_path: Path) -> None:
     async with tier(tmp_path) as t:
         page = await open_page(t.client)

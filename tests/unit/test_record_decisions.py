@@ -10,7 +10,7 @@ from flows.run_stage import Monitor, run_stage
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.decisions import DeadRecords, DecisionTable, RecordedParcel, decision_columns
 from flows.sinks.destination import DestinationError
-from flows.sinks.tables import unpack_rows
+from flows.sinks.packed_rows import unpack_rows
 from flows.stages.read_records import ReadRecords
 from schemas.dead_letter import Reason
 from schemas.decision_record import VERSION

@@ -6,8 +6,10 @@ import itertools
 import math
 import pickle
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from scoring.rules.answers import FUNCTIONS, LONGEST_TEXT, CatalogueName, Found, Unanswered, Value
 from scoring.rules.history import HistoryLimits, Written, plan_reads, plan_writes
@@ -219,3 +221,15 @@ def test_memory_lets_go_of_what_event_time_has_left_behind() -> None:
         history.write("shop", [write(str(next(numbers)), 2 * HOUR + 1, entity="now", window=1)])
     old = [query("count", at, HOUR, entity=entity) for at, entity in ((0, "idle"), (HOUR, "busy"))]
     assert list(history.read("shop", old).values()) == [Found(0), Found(1)]
+
+
+def test_a_refusal_within_a_transaction_is_no_answer_and_no_error() -> None:
+    plan = plan_reads(
+        KEYS, "shop", [query("count", 0, 100, catalogue=ORDERS), query("sum", 0, 10, catalogue=AMOUNTS, entity="b")]
+    )
+    found: dict[bytes, Any] = {}
+    for command in plan.commands:
+        within = [ResponseError("WRONGTYPE")] * 2
+        found[command[0]] = {b"EXEC": within, b"ZRANGEBYSCORE": []}.get(command[0], b"OK")
+    answers = plan.read([found[command[0]] for command in plan.commands])
+    assert sorted(isinstance(one, Unanswered) for one in answers.values()) == [False, True]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from flows.sinks.kafka import _scored_records
+from flows.sinks.kafka import OutputTopics, scored_records
+from flows.sinks.packed_rows import pack_rows, unpack_rows
 from flows.sinks.results import entities, velocities
-from flows.sinks.tables import Table, event_columns, letter_columns, pack_rows, scored_tables, tables_of, unpack_rows
+from flows.sinks.tables import Table, event_columns, letter_columns, scored_tables, tables_of
 from schemas.batches import Shared, Velocity
 from schemas.result import (
     DECISIONS,
@@ -133,7 +134,9 @@ def test_what_rules_said_is_told_with_who_decided() -> None:
         ruleset="ruleset-digest",
         degraded=("history",),
         shadows=(TriedRules("shadow-ruleset", "deny", ("tried",)),),
+        by_policy="review",
     )
+    assert (usual.standing, ruled.standing) == (usual.decision, "review"), "what the policy alone decided stands"
     assert (ruled.decision, ruled.versions.ruleset, ruled.degraded) == ("deny", "ruleset-digest", ["rule_history"])
     assert json.loads(item.records[0])["rules"] == {"decided_by": "model", "score": usual.score}
     assert b"heard" not in item.records[DENIED_BY_RULE_FROM]
@@ -142,10 +145,10 @@ def test_what_rules_said_is_told_with_who_decided() -> None:
 def test_who_a_rule_alerts_reads_it_among_the_alerts_although_it_is_allowed() -> None:
     item = encoded_parcel(5)
     allowed = structs.replace(item.results[DENIED_BY_RULE_FROM], decision="allow")
-    topics = {record.topic: dict(record.headers) for record in _scored_records(allowed, b"{}")}
+    topics = {record.topic: dict(record.headers) for record in scored_records(allowed, b"{}", OutputTopics())}
     assert set(topics) == {"events.scored", "events.alerts"}
     assert topics["events.alerts"]["clickgoose.alert"] == b"fraud-team"
-    assert [record.topic for record in _scored_records(item.results[0], b"{}")] == ["events.scored"]
+    assert [record.topic for record in scored_records(item.results[0], b"{}", OutputTopics())] == ["events.scored"]
 
 
 def test_records_are_the_results_as_json() -> None:

@@ -117,14 +117,26 @@ def test_nothing_is_acknowledged_before_it_is_written() -> None:
 
 
 def test_a_block_that_is_not_full_leaves_after_the_linger() -> None:
-    fake = Fake()
-    writer, _ = started(fake, WriterPolicy(block_rows=100, linger_seconds=0.1))
+    left: list[float] = []
+    fake = Fake(lambda _: left.append(time.monotonic()))
+    writer, progress = started(fake, WriterPolicy(block_rows=100, linger_seconds=0.5))
     began = time.monotonic()
     writer.put(parcel(0))
     writer.put(parcel(2))
-    assert writer.flush(SECONDS)
-    assert time.monotonic() - began >= 0.09
+    while progress.watermark(0) < 4:  # a flush would not let it linger
+        assert time.monotonic() - began < SECONDS
+        time.sleep(0.01)
+    assert left[0] - began >= 0.5
     assert fake.blocks == [[0, 2]]
+    writer.close()
+
+
+def test_a_flush_does_not_wait_for_the_linger() -> None:
+    fake = Fake()
+    writer, _ = started(fake, WriterPolicy(block_rows=100, linger_seconds=60))
+    writer.put(parcel(0))
+    assert writer.flush(SECONDS)
+    assert fake.blocks == [[0]]
     writer.close()
 
 

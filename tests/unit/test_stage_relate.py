@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from flows.lookups.memory_shared import MemorySharedCounts
-from flows.stages.relate import Hashes, Relate, networks
+from flows.stages.entity_hashes import OwnHashes, ValueHashes, name_hash
+from flows.stages.relate import Relate, networks
 from schemas.batches import Recognized
 from schemas.shared import NothingShared, SharedAnswer, SharedQuery, unknown
 from schemas.velocity import ENTITIES
@@ -34,7 +36,7 @@ def events(rows: int, **columns: Any) -> Recognized:
 
 
 def entities(batch: Recognized) -> Any:
-    return Relate(NothingShared()).entities(batch)
+    return Relate(NothingShared()).named(batch)[0]
 
 
 def test_the_network_of_an_address_is_24_bits_of_ipv4_and_64_of_ipv6() -> None:
@@ -78,17 +80,40 @@ def test_known_systems_and_fingerprints_are_hashed() -> None:
 
 
 def test_the_same_bytes_of_another_kind_or_under_another_key_are_another_hash() -> None:
-    value = [b"\x01" * 16]
-    found = {int(Hashes(kind, key)(value)[0]) for kind in ("address", "network") for key in (b"one", b"two")}
-    assert len(found) == 4
+    value = np.ones((1, 2, 2), np.uint64)
+    found = [ValueHashes({"address": 16, "network": 16}, key)(value) for key in (b"one", b"two")]
+    assert len(np.unique(found)) == 4
 
 
-def test_hashes_stay_the_same_when_there_were_more_values_than_are_remembered() -> None:
-    hashes = Hashes("asn", b"key")
-    before = hashes(list(range(1, 40_001)))
-    hashes(list(range(40_001, 80_001)))
-    assert len(hashes._known) <= 65_536
-    np.testing.assert_array_equal(hashes(list(range(1, 40_001))), before)
+@pytest.mark.parametrize("key", [b"", b"key", b"x" * 64, b"longer than any key of BLAKE2b" * 3])
+def test_values_are_hashed_as_hashlib_does(key: bytes) -> None:
+    values = np.random.default_rng(1).integers(1, 2**64, (300, 2, 2), np.uint64, endpoint=False)
+    values[:, 1, 1] = 0
+    hashes = ValueHashes({"address": 16, "asn": 8}, key)
+    expected = [
+        [name_hash("address", key, one.tobytes()), name_hash("asn", key, other[:1].tobytes())] for one, other in values
+    ]
+    for _ in range(2):  # made, and then remembered
+        assert hashes(values).tolist() == expected
+    assert not hashes(np.zeros((3, 2, 2), np.uint64)).any()
+
+
+def test_values_keep_their_hashes_when_there_were_more_than_are_remembered() -> None:
+    hashes = ValueHashes({"asn": 8}, b"key")
+    values = np.zeros((40_000, 1, 2), np.uint64)
+    values[:, 0, 0] = np.arange(1, 40_001)
+    before = hashes(values)
+    assert len(np.unique(before)) == len(values)
+    np.testing.assert_array_equal(hashes(values), before)
+
+
+def test_texts_keep_their_hashes_when_there_were_more_than_are_remembered() -> None:
+    hashes = OwnHashes("card", b"key")
+    texts = [str(number) for number in range(80_000)]
+    before = hashes.of(("shop",) * 40_000, texts[:40_000])
+    hashes.of(("shop",) * 40_000, texts[40_000:])
+    assert len(hashes) <= 65_536
+    np.testing.assert_array_equal(hashes.of(("shop",) * 40_000, texts[:40_000]), before)
 
 
 class Degraded:

@@ -453,3 +453,24 @@ def test_what_packing_makes_half_as_large_is_packed(tmp_path: Path, data: bytes,
     written(tmp_path, [whole(data)])
     assert (segment(tmp_path, 1).stat().st_size < 60_000) is packed
     assert loaded(tmp_path) == ([data], 10)
+
+
+def test_who_keeps_the_watermark_elsewhere_says_it_and_what_was_noted_counts_for_nothing(tmp_path: Path) -> None:
+    written(tmp_path, [whole(b"one"), delta(b"two"), delta(b"three")])  # 30 is noted
+    for watermark, expected in ((25, [b"one", b"two"]), (10, [b"one"]), (9, [])):
+        with StateLog(tmp_path, PARTITION) as log:
+            found = log.load(watermark)
+            assert list(found.snapshots) == expected
+            assert found.next_offset == (10 * len(expected) or None)
+    assert names(tmp_path) == [], "what lies behind the watermark is gone"
+
+
+def test_a_frame_that_was_made_durable_need_not_be_noted_to_be_loaded(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_bytes=1) as log:
+        for number in range(1, 4):
+            log.append(whole(b"%d" % number), number)
+            log.sync()
+            log.mark(number - 1)
+    with StateLog(tmp_path, PARTITION) as log:
+        found = log.load(3)
+        assert (list(found.snapshots), found.next_offset) == ([b"3"], 3)

@@ -8,7 +8,7 @@ the user's cache folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,25 +20,30 @@ from schemas import activity_statistics, velocity
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _cache_directory() -> str:
-    here = Path(__file__).parent
-    sources = [here / "compiled.py", here / "layout.py", here / "memory.py", *here.glob("kernels_*.py")]
-    sources += (Path(str(module.__file__)) for module in (activity_statistics, velocity))
+def kernels_of(*sources: Path) -> Callable[[F], F]:
+    """Return a decorator that compiles functions that Python calls, once a machine for the text of these files.
+
+    They let go of the interpreter's lock while they run.
+    """
+    folder = _cache_directory(sources)
+
+    def kernel(function: F) -> F:
+        configured = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = folder
+        try:
+            return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        finally:
+            numba.config.CACHE_DIR = configured
+
+    return kernel
+
+
+def _cache_directory(sources: Iterable[Path]) -> str:
     digest = blake2b(digest_size=6)
     for source in sorted(sources):
         digest.update(source.read_bytes())
     configured: str = numba.config.CACHE_DIR
-    return str(Path(configured or here / "__pycache__") / f"kernels-{digest.hexdigest()}")
-
-
-def kernel(function: F) -> F:
-    """Compile a function that Python calls, once a machine. It lets go of the interpreter's lock while it runs."""
-    configured = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _CACHE_DIRECTORY
-    try:
-        return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-    finally:
-        numba.config.CACHE_DIR = configured
+    return str(Path(configured or Path(__file__).parent / "__pycache__") / f"kernels-{digest.hexdigest()}")
 
 
 def step(function: F) -> F:
@@ -48,4 +53,9 @@ def step(function: F) -> F:
     )
 
 
-_CACHE_DIRECTORY = _cache_directory()
+_here = Path(__file__).parent
+kernel = kernels_of(
+    _here / "compiled.py", _here / "layout.py", _here / "memory.py", *_here.glob("kernels_*.py"),
+    *(Path(str(module.__file__)) for module in (activity_statistics, velocity)),
+)  # fmt: skip
+"""Compiles the kernels of the state, and others that stand in one file each."""

@@ -53,6 +53,7 @@ from flows.stages.device_state.layout import (
     IN_MERCHANT,
     IN_SESSION,
     J_COUNTED,
+    J_NOTED,
     J_SCORE,
     J_WATERMARK,
     JOURNAL_END,
@@ -374,6 +375,37 @@ def count_rows(words: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, fir
 
 
 @kernel
+def note_rows(words: Any, tags: Any, unless: Any, times: Any, fate: Any, first: Any, end: Any) -> Any:
+    """Note tags as ids, and count nothing; return as ``count_rows`` does. One that came is DROPPED.
+
+    So is one where the tag of ``unless`` came before, which is not noted; 0: none.
+    """
+    state = words_at(words.ctypes.data)
+    journal = journal_of(state)
+    for row in range(first, end):
+        if is_short(state):
+            return row
+        _keep_up(state)
+        before = state[WATERMARK]
+        watermark = max(before, 0, min(times[row], LATEST))
+        state[WATERMARK] = watermark
+        if watermark > before:
+            _note(state, J_WATERMARK, 0, watermark, 0, 0)
+        place = find(state, IDS, tags[row])
+        other = find(state, IDS, unless[row]) if unless[row] else -1
+        came = place >= 0 and is_known(state, place, watermark // HOUR)
+        if came or (other >= 0 and is_known(state, other, watermark // HOUR)):
+            fate[row] = DROPPED
+            continue
+        fate[row] = COUNTED
+        remember_id(state, tags[row], watermark // HOUR)
+        at = _note(state, J_NOTED, 0, 0, 0, 0)
+        if at >= 0:
+            journal[at, 5] = np.int64(tags[row])
+    return end
+
+
+@kernel
 def repeat_journal(words: Any, rows: Any, rows_f: Any, loaded: Any, out: RowsOut, first: Any, end: Any) -> Any:
     """Do to the slices that are loaded, bool[SLICES], what a journal says; return as ``count_rows`` does."""
     state = words_at(words.ctypes.data)
@@ -391,6 +423,10 @@ def repeat_journal(words: Any, rows: Any, rows_f: Any, loaded: Any, out: RowsOut
         elif kind == J_SCORE:
             if loaded[slice_of(tag)]:
                 add_score(state, tag, rows_f[row, 14])
+        elif kind == J_NOTED:
+            noted = np.uint64(rows[row, 5])
+            if loaded[slice_of(noted)]:
+                remember_id(state, noted, state[WATERMARK] // HOUR)
         else:
             word_0 = rows[row, 2]
             state[WATERMARK] = max(state[WATERMARK], word_0 >> 21)

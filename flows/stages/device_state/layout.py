@@ -88,7 +88,7 @@ SCANNED = 16_384
 """A late event of a heavy device looks at so many events of its window; distinct values beyond are not counted."""
 
 # A journal's row: kind, device, three words of the event, id, session, place.
-J_COUNTED, J_SCORE, J_WATERMARK = 1, 2, 3
+J_COUNTED, J_SCORE, J_WATERMARK, J_NOTED = 1, 2, 3, 4  # noted: an attempt of a redriven row, which counts nothing
 JOURNAL_WORDS = 8
 
 

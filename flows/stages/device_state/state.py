@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.stages.device_state.arrays import Growing
-from flows.stages.device_state.kernels_rows import count_rows, repeat_journal
+from flows.stages.device_state.kernels_rows import count_rows, note_rows, repeat_journal
 from flows.stages.device_state.kernels_slices import find_sessions, read_devices, read_rest, write_slices
 from flows.stages.device_state.layout import (
     BOUNDARY,
@@ -70,7 +70,7 @@ from flows.stages.device_state.layout import (
     SliceColumns,
 )
 from schemas.activity_statistics import COUNTS, SUMS, code_columns
-from schemas.batches import F32, I64, U32, U64, Bool
+from schemas.batches import F32, I64, U8, U32, U64, Bool
 from schemas.velocity import HOURS, KINDS, PLACES_KEPT, SCORES_KEPT, SLICE_BITS, SLICES, WINDOWS
 
 _LEAST_CAPACITY, _LARGE = 16, 1_024  # places of a slice
@@ -171,6 +171,18 @@ class DeviceState:
             at = count_rows(self._words, rows, self._columns, out, at, end)
             if at == end:
                 return out
+            self._make_room()
+
+    def note(self, tags: U64, unless: U64, times: I64) -> U8:
+        """Note tags that are not counted, in order, but where that of ``unless`` (0: none) is known already.
+
+        Return their fates, COUNTED, or DROPPED where one of the two was known.
+        """
+        fate, at, end = np.empty(len(tags), np.uint8), 0, len(tags)
+        while True:
+            at = note_rows(self._words, tags, unless, times, fate, at, end)
+            if at == end:
+                return fate
             self._make_room()
 
     def remember(self, pending: Pending) -> None:

@@ -10,8 +10,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from schemas.batches import U64
+from schemas.batches import U8, U64
 
+_SCORED = np.array([256], np.uint64)  # above every attempt; 0 would be the event itself
 _SHIFT = np.uint64(33)
 _FIRST = np.uint64(0xFF51AFD7ED558CCD)
 _SECOND = np.uint64(0xC4CEB9FE1A85EC53)
@@ -20,6 +21,22 @@ _SECOND = np.uint64(0xC4CEB9FE1A85EC53)
 def tags_of(ids: U64, salt: int) -> U64:
     """Return the tags of devices, uint64[n, 2], as the kernels' ``tag_of`` has them; never 0."""
     return np.maximum(_mix(_mix(ids[:, 1] + np.uint64(salt)) ^ ids[:, 0]), np.uint64(1))
+
+
+def attempt_tags(ids: U64, merchants: U64, attempts: U8, salt: int) -> U64:
+    """Return the tags of redriven events, each with its attempt and as its merchant's own; never 0."""
+    return _marked(ids, merchants + _mix(attempts.astype(np.uint64)), salt)
+
+
+def scored_tags(ids: U64, merchants: U64, salt: int) -> U64:
+    """Return the tags that say that events are scored, as their merchants' own; no attempt's, and never 0."""
+    return _marked(ids, merchants + _mix(_SCORED), salt)
+
+
+def _marked(ids: U64, marks: U64, salt: int) -> U64:
+    salted = ids.copy()
+    salted[:, 1] += marks
+    return tags_of(salted, salt)
 
 
 def _mix(words: U64) -> U64:

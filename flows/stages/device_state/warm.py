@@ -1,8 +1,4 @@
-"""Compile all kernels now, where no cache has them yet: ``python -m flows.stages.device_state.warm``.
-
-Those of recognize too. For ``make setup`` and the building of an image; it takes about a minute of CPU once, and a
-second afterwards.
-"""
+"""Compiles the loops of velocity, or loads them: part of ``infra.compiled_loops``."""
 
 from __future__ import annotations
 
@@ -10,7 +6,9 @@ import numpy as np
 
 from flows.stages.device_state.layout import DAY, RowsIn
 from flows.stages.device_state.state import DeviceState, Durations, Pending
-from flows.stages.recognize import warm as recognize
+from flows.stages.entity_hashes import ValueHashes
+from flows.stages.session_statistics import session_statistics
+from schemas.activity_statistics import COUNTS, SUMS
 from schemas.velocity import SLICES
 
 _DURATIONS = Durations(lateness=1, hours_kept=1, idle=2 * DAY, session_idle=1)
@@ -21,6 +19,7 @@ def compile_kernels() -> None:
     state = DeviceState(_DURATIONS, salt=1)
     state.begin_journal()
     state.count(_one_row())
+    state.note(np.ones(1, np.uint64), np.zeros(1, np.uint64), np.zeros(1, np.int64))
     state.remember(Pending(np.zeros(1, np.int64), np.ones(1, np.uint64), np.zeros(1, np.float32)))
     journal = state.take_journal()
     columns = state.write(0, SLICES)
@@ -31,6 +30,8 @@ def compile_kernels() -> None:
         raise AssertionError("a journal that was just begun has not outgrown its limit")
     copy.repeat(journal.rows, ~here)
     copy.replace_sessions(journal.sessions, ~here)
+    session_statistics(np.zeros((1, len(COUNTS)), np.uint32), np.zeros((1, len(SUMS))))
+    ValueHashes({"device": 16}, b"key")(np.ones((1, 1, 2), np.uint64))
 
 
 def _one_row() -> RowsIn:
@@ -54,8 +55,3 @@ def _one_row() -> RowsIn:
         log_code=np.empty(0, np.uint16),
         log_target=np.empty(0, np.uint8),
     )
-
-
-if __name__ == "__main__":
-    compile_kernels()
-    recognize.compile_kernels()

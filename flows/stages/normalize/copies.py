@@ -75,7 +75,7 @@ NUMBERS: Mapping[str, tuple[Pair, ...]] = {
     ),
     "screen_contradicts_itself": (("screen.color_depth", "screen.pixel_depth"),),
 }  # fmt: skip
-_CLOSE = 0.01  # what two readings of one number may differ by
+CLOSE = 0.01  # what two readings of one number may differ by
 
 
 class _Pairs:
@@ -108,7 +108,7 @@ class Copies:
         found = pairs.any_of_check((here != there) & (here != 0) & (there != 0))
         pairs = self._numbers
         one, other = (np.take(numbers, side, axis=1) for side in (pairs.left, pairs.right))
-        apart = np.abs(one - other) > _CLOSE
+        apart = np.abs(one - other) > CLOSE
         for name, column in pairs.any_of_check(apart).items():
             found[name] = found[name] | column if name in found else column
         return found

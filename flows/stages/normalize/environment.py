@@ -10,8 +10,7 @@ from flows.stages.normalize.seen import Seen
 from schemas.batches import F32, U8, U64, Environment
 from schemas.environment import DENSITIES
 
-_DOUBLE, _TRIPLE = 1.99, 2.99  # of rounded ratios
-_SINGLE = 0.01
+DENSITY_BOUNDS = (0.99, 1.01, 1.99, 2.99)  # of rounded ratios
 
 
 def environment_of(seen: Seen) -> Environment:
@@ -50,5 +49,5 @@ def _failed(seen: Seen) -> U64:
 
 def _density(ratio: F32) -> U8:
     """Return the class of device pixels to a CSS pixel."""
-    classes = np.digitize(ratio, (1 - _SINGLE, 1 + _SINGLE, _DOUBLE, _TRIPLE))
+    classes = np.digitize(ratio, DENSITY_BOUNDS)
     return np.where(np.isnan(ratio), 0, classes + DENSITIES.index("reduced")).astype(np.uint8)

@@ -39,9 +39,9 @@ PARTS: Final = {
 }  # fmt: skip
 LEAST_PARTS: Final = 4
 """With fewer parts the fingerprint is 0: a page's first event shows screen and hardware alone, which many share."""
-_NOISE = ("canvas.readback_errors", "canvas.pixel_differences", "audio.noise")
+NOISE = ("canvas.readback_errors", "canvas.pixel_differences", "audio.noise")
 _NOISY = slice(0, 2)  # of the parts: pictures and sound are left out where there is noise
-_NUMBERS = (
+NUMBERS = (
     "screen.width", "screen.height", "screen.color_depth", "audio.sample_sum", "navigator.hardware_concurrency",
     "navigator.max_touch_points",
 )  # fmt: skip
@@ -56,15 +56,15 @@ class Drawn:
     def __init__(self, catalogue: Catalogue) -> None:
         part_of = {name: at for at, names in enumerate(PARTS.values()) for name in names}
         names = [name for name in part_of if catalogue.by_name[name].kind == "category"]
-        self._categories = np.array([catalogue.category(name) for name in names])
-        order = [*names, *_NUMBERS, _RENDERER]
+        self.categories = np.array([catalogue.category(name) for name in names])
+        order = [*names, *NUMBERS, _RENDERER]
         self.part = np.array([part_of[name] for name in order])
         self.first = np.array([order.index(names[0]) for names in PARTS.values()])
         self.salts = (np.arange(1, len(order) + 1, dtype=np.uint64) * np.uint64(_GOLDEN))[:, None]
 
     def table(self, signals: Signals, numbers: Sequence[F32], renderer: U32) -> U64:
         """Return every signal as uint64[signals, n], 0 where absent."""
-        categories = np.take(signals.categories, self._categories, axis=1).T
+        categories = np.take(signals.categories, self.categories, axis=1).T
         return np.concatenate((categories, _bits(np.stack(numbers)), renderer[None]), dtype=np.uint64)
 
 
@@ -73,19 +73,19 @@ def fingerprint_of(seen: Seen) -> U64:
     drawn = seen.drawn
     table = drawn.table(seen.signals, _numbers(seen), seen.graphics["hash"])
     known = table[drawn.first] != 0
-    known[_NOISY] &= ~np.logical_or.reduce([seen.number(name) > 0 for name in _NOISE])
+    known[_NOISY] &= ~np.logical_or.reduce([seen.number(name) > 0 for name in NOISE])
     table[~known[drawn.part]] = 0
     found = mix(mix(table + drawn.salts).sum(axis=0, dtype=np.uint64))
     return np.where(known.sum(axis=0) >= LEAST_PARTS, np.maximum(found, np.uint64(1)), np.uint64(0))
 
 
 def _numbers(seen: Seen) -> list[F32]:
-    """Return the numbers in the order of ``_NUMBERS``, each float32[n]; a screen whichever way it is turned."""
+    """Return the numbers in the order of ``NUMBERS``, each float32[n]; a screen whichever way it is turned."""
     wide, high = seen.number("screen.width"), seen.number("screen.height")
     gecko = seen.evidence.engine == ENGINES.index("gecko")
     ratio = np.where(gecko, seen.number("screen.device_pixel_ratio") / _PIXELS, np.float32(1))
     longer, shorter = np.rint(np.maximum(wide, high) * ratio), np.rint(np.minimum(wide, high) * ratio)
-    return [longer, shorter, *(seen.number(name) for name in _NUMBERS[2:])]
+    return [longer, shorter, *(seen.number(name) for name in NUMBERS[2:])]
 
 
 def _bits(numbers: F32) -> U32:

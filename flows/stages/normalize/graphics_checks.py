@@ -39,12 +39,12 @@ def gpu_contradicts_system(seen: Seen) -> Bool:
     """This system does not run on that card, or not by that driver; Linux inside Windows draws by Direct3D 12."""
     wrong = seen.driver_in("direct3d9", "direct3d11") & ~seen.system_in("windows", "unknown")
     wrong |= seen.driver_in("metal") & ~seen.system_in("macos", "ios", "unknown")
-    return wrong | _FOREIGN[seen.system, seen.gpu]
+    return wrong | seen.together(_FOREIGN, seen.system, seen.gpu)
 
 
 def gpu_vendor_contradicts_renderer(seen: Seen) -> Bool:
     """Vendor and renderer name different makers; Samsung's Xclipse is built on AMD's design."""
-    return _OTHER_MAKER[seen.maker, seen.gpu]
+    return seen.together(_OTHER_MAKER, seen.maker, seen.gpu)
 
 
 def architecture_contradicts_gpu(seen: Seen) -> Bool:

@@ -41,19 +41,19 @@ _FORMATS: Mapping[str, tuple[str, ...]] = {
         for name in ("astc", "etc", "pvrtc")
     ),
 }
-_GROUPS = {**_FONTS, **_MEMBERS, **_FORMATS}
+GROUPS = {**_FONTS, **_MEMBERS, **_FORMATS}
 
 
 class Groups:
     """The groups as wire positions of a catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._columns = np.array([catalogue.boolean(member) for members in _GROUPS.values() for member in members])
-        self._starts = np.cumsum([0, *map(len, _GROUPS.values())])[:-1]
+        self._columns = np.array([catalogue.boolean(member) for members in GROUPS.values() for member in members])
+        self._starts = np.cumsum([0, *map(len, GROUPS.values())])[:-1]
 
     def count(self, booleans: Bool) -> dict[str, U8]:
         """Return how many members of each group are true, uint8[n] by group."""
         counts = np.add.reduceat(
             np.take(booleans, self._columns, axis=1).view(np.uint8), self._starts, axis=1, dtype=np.uint8
         )
-        return dict(zip(_GROUPS, counts.T, strict=True))
+        return dict(zip(GROUPS, counts.T, strict=True))

@@ -38,7 +38,7 @@ _VERSIONS = {"windows": _windows, "macos": _macos, "android": _android}
 
 
 @cache
-def _table() -> tuple[U64, F32]:
+def version_table() -> tuple[U64, F32]:
     """Return system and hash of every version, sorted, and what they mean."""
     found = {
         SYSTEMS.index(system) << 32 | category_hash(text): version
@@ -51,7 +51,7 @@ def _table() -> tuple[U64, F32]:
 
 def hinted_version(hint: U32, system: U8) -> F32:
     """Return the version of Windows, macOS or Android by the hint for it, float32[n], NaN where it says nothing."""
-    known, versions = _table()
+    known, versions = version_table()
     wanted = hint | (system.astype(np.uint64) << np.uint64(32))
     at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
     return np.where(known[at] == wanted, versions[at], np.float32(np.nan))

@@ -21,7 +21,7 @@ from flows.stages.normalize.versions import Evidence
 from schemas.batches import F32, U8, U32, Bool, Signals, Verified
 from schemas.environment import BROWSERS, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 
-_LATEST_MS = 4_102_444_800_000  # 2100-01-01: calendars are asked for no later year
+LATEST_MS = 4_102_444_800_000  # 2100-01-01: calendars are asked for no later year
 Check = Callable[["Seen"], Bool]
 
 
@@ -126,6 +126,10 @@ class Seen:
         """Return where a category has a value of the lexicon that does not go with the code of a closed set."""
         return MISFITS[name][self._words[name], codes]
 
+    def together(self, table: Bool, one: U8, other: U8) -> Bool:
+        """Return what a table of two codes says of each row."""
+        return table[one, other]
+
     @cached_property
     def impossible(self) -> dict[str, Bool]:
         """Return where booleans deny each other, and numbers what a standard fixes, bool[n] by check (``rules``)."""
@@ -217,7 +221,7 @@ class Seen:
 
     @cached_property
     def _times(self) -> NDArray[np.int64]:
-        return np.minimum(np.maximum(self._batch.event.occurred_at, 0), _LATEST_MS)
+        return np.minimum(np.maximum(self._batch.event.occurred_at, 0), LATEST_MS)
 
 
 def _years(milliseconds: NDArray[np.int64]) -> list[Any]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from flows.stages.normalize.environment import environment_of
-from flows.stages.normalize.seen import Seen
-from flows.stages.normalize.tables import Tables
+from flows.stages.normalize.compiled import Compiled
+from flows.stages.normalize.kernels import outside
 from schemas.batches import Bool, Normalized, Verified
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
@@ -27,7 +26,7 @@ class Normalize:
         """``locate``: the lookup of addresses; without one, all are unknown."""
         self._locate = locate
         self._catalogue = catalogue or load_catalogue()
-        self._tables = Tables(self._catalogue)
+        self._compiled = Compiled(self._catalogue)
         self._low, self._high, self._dead = self._catalogue.bounds()
         self._unbounded = np.flatnonzero(np.isinf(self._low) | np.isinf(self._high))
 
@@ -38,12 +37,11 @@ class Normalize:
     def __call__(self, batch: Verified, /) -> StageOut[Normalized]:
         """Return rows with an environment and a network; infinite and impossible numbers become dead letters."""
         numbers = batch.signals.numbers
-        outside = (numbers < self._low) | (numbers > self._high)
-        nulled = np.asarray(outside.any(axis=1))
+        nulled = np.empty(len(batch), np.bool_)
         letters: list[DeadLetter] = []
-        if nulled.any() or np.isinf(numbers[:, self._unbounded]).any():
-            batch, letters, nulled = self._refuse(batch, outside, nulled)
-        environment = environment_of(Seen(batch, self._tables, nulled))
+        if outside(np.require(numbers, np.float32, ("C", "W")), self._low, self._high, self._unbounded, nulled):
+            batch, letters, nulled = self._refuse(batch, (numbers < self._low) | (numbers > self._high), nulled)
+        environment = self._compiled.environment_of(batch, nulled)
         return StageOut(
             widen(Normalized, batch, environment=environment, network=self._locate(batch.event.address)), letters
         )

@@ -105,22 +105,23 @@ class Features:
     def __init__(self, catalogue: Catalogue) -> None:
         properties = {f"css_property.{name}": since for name, *since in PROPERTIES}
         places = {catalogue.boolean(name): since for name, since in properties.items()}
-        self._properties = slice(min(places), max(places) + 1)  # one family lies together on the wire
+        self.properties = slice(min(places), max(places) + 1)  # one family lies together on the wire
         since = np.full((len(ENGINES), max(places) + 1 - min(places)), np.nan)
         for place, versions in places.items():
             since[1:, place - min(places)] = versions
-        self._since = np.where(np.isnan(since), _NEVER, np.rint(since * _TENTHS)).astype(np.int16)
-        self._known_since = np.where(self._since == _NEVER, 0, self._since).astype(np.int16)
-        self._marks = np.array([catalogue.boolean(name) for names in MARKS.values() for name in names])
+        self.since = np.where(np.isnan(since), _NEVER, np.rint(since * _TENTHS)).astype(np.int16)
+        self.known_since = np.where(self.since == _NEVER, 0, self.since).astype(np.int16)
+        self.marks = np.array([catalogue.boolean(name) for names in MARKS.values() for name in names])
         self._starts = np.cumsum([0, *map(len, MARKS.values())])[:-1]
-        self._words = np.array([catalogue.category(name) for name in WORDS])
+        self.words = np.array([catalogue.category(name) for name in WORDS])
         engine_of = {
             category_hash(text): _NAMED.index(engine)
             for said in WORDS.values()
             for engine, texts in said.items()
             for text in texts
         }
-        self._hashes = np.array(sorted(engine_of), np.uint32)
+        self.hashes = np.array(sorted(engine_of), np.uint32)
+        self.engines_of_words = np.array([1 + engine_of[value] for value in sorted(engine_of)], np.uint8)
         tallies = np.zeros((len(engine_of) + 1, len(ENGINES)), np.uint8)  # one more, for what is no word
         tallies[np.arange(len(engine_of)), [engine_of[value] for value in sorted(engine_of)]] = 1
         self._tallies = tallies.view("<u4")[:, 0]
@@ -129,30 +130,30 @@ class Features:
         """Weigh the features of a batch against the engine and version that its user agents name."""
         words = self._count_words(signals.categories)
         marks = np.add.reduceat(
-            np.take(signals.booleans, self._marks, axis=1).view(np.uint8), self._starts, axis=1, dtype=np.uint8
+            np.take(signals.booleans, self.marks, axis=1).view(np.uint8), self._starts, axis=1, dtype=np.uint8
         )
         engine, mixed = _elect(marks + words)
         return Evidence(engine, mixed, _foreign(words, claimed), *self._versions(signals, engine, claimed, version))
 
     def _count_words(self, categories: U32) -> U8:
         """Return how many words of each engine were given, uint8[n, 3]."""
-        shown = categories[:, self._words]
-        at = np.searchsorted(self._hashes, shown)
-        at[np.take(self._hashes, at, mode="clip") != shown] = len(self._hashes)
+        shown = categories[:, self.words]
+        at = np.searchsorted(self.hashes, shown)
+        at[np.take(self.hashes, at, mode="clip") != shown] = len(self.hashes)
         tally = np.take(self._tallies, at).sum(axis=1, dtype="<u4")  # four counts in four bytes
         return tally.view(np.uint8).reshape(-1, len(ENGINES))[:, : len(_NAMED)]
 
     def _versions(self, signals: Signals, engine: U8, claimed: U8, version: F32) -> tuple[F32, Bool, Bool]:
-        here = np.ascontiguousarray(signals.booleans[:, self._properties])
-        missing = np.ascontiguousarray(signals.known[:, self._properties]) > here
+        here = np.ascontiguousarray(signals.booleans[:, self.properties])
+        missing = np.ascontiguousarray(signals.known[:, self.properties]) > here
         own = np.where(engine == 0, claimed, engine)
-        known_since = np.take(self._known_since, own, axis=0)
+        known_since = np.take(self.known_since, own, axis=0)
         at_least = (known_since * here.view(np.uint8)).max(axis=1)
         if (own != claimed).any():
-            known_since = np.take(self._known_since, claimed, axis=0)
+            known_since = np.take(self.known_since, claimed, axis=0)
         named = np.where(version > 0, version * _TENTHS, -1).astype(np.int16)[:, None]
         newer = _count(here & (known_since > named + _SLACK)) >= _ENOUGH
-        older = _count(missing & (np.take(self._since, claimed, axis=0) < named - _SLACK)) >= _ENOUGH
+        older = _count(missing & (np.take(self.since, claimed, axis=0) < named - _SLACK)) >= _ENOUGH
         return (
             np.where(at_least > 0, at_least / np.float32(_TENTHS), np.float32(np.nan)),
             newer & (named[:, 0] >= 0),

@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from flows.stages.recognize.hashes import combination_keys
-from schemas.batches import F32, U32, U64, Normalized
+from flows.stages.recognize.hashes import Attributes, combination_keys
+from schemas.batches import U64, Normalized
 from schemas.catalogue import Catalogue, category_hash
+from schemas.columns import plain
 from schemas.recognition import COMBINATIONS
 
 # What each is made of. Where the first is not shown there is no combination.
@@ -34,10 +35,8 @@ _CATEGORIES: Final = {
 }  # fmt: skip
 _FLOATS: Final = ("browser_version", "system_version", "longer", "shorter", *_NUMBERS)
 _CODES: Final = ("browser", "system", "device", "density")
-_FIELDS: Final = (*_FLOATS, *_CATEGORIES, *_CODES, "country", "fingerprint", "renderer")
-_PIXELS: Final = np.float32(8)  # a screen is compared in steps: zoom rounds its lengths
+FIELDS: Final = (*_FLOATS, *_CATEGORIES, *_CODES, "country", "fingerprint", "renderer")
 _CACHED: Final = 65_536
-_GPU_SHIFT, _MODEL_SHIFT = np.uint64(8), np.uint64(16)
 
 
 class Combinations:
@@ -46,51 +45,45 @@ class Combinations:
     def __init__(self, catalogue: Catalogue) -> None:
         self._numbers = np.array([catalogue.number(name) for name in _NUMBERS.values()])
         self._categories = np.array([catalogue.category(name) for name in _CATEGORIES.values()])
-        self._models: dict[str, int] = {}
-        self._members = np.array([_FIELDS.index(name) for kind in COMBINATIONS for name in MEMBERS[kind]])
+        self._models = _Models()
+        self._members = np.array([FIELDS.index(name) for kind in COMBINATIONS for name in MEMBERS[kind]])
         self._ends = np.cumsum([len(MEMBERS[kind]) for kind in COMBINATIONS])
 
     def keys(self, batch: Normalized) -> U64:
         """Return the keys, uint64[n, COMBINATIONS], 0 where too little is shown."""
-        keys = np.empty((len(batch), len(COMBINATIONS)), np.uint64)
-        combination_keys(self._table(batch), self._members, self._ends, keys)
+        keys, fields = np.empty((len(batch), len(COMBINATIONS)), np.uint64), np.empty(len(FIELDS), np.uint64)
+        combination_keys(self._attributes(batch), self._members, self._ends, fields, keys)
         return keys
 
-    def _table(self, batch: Normalized) -> U64:
-        """Return every field as uint64[fields, n], 0 where absent."""
+    def _attributes(self, batch: Normalized) -> Attributes:
         shown, signals = batch.environment, batch.signals
-        wide, high = shown.screen_pixels_wide, shown.screen_pixels_high
-        floats = np.empty((len(_FLOATS), len(batch)), np.float32)
-        floats[:2] = shown.browser_version, shown.system_version
-        np.rint(np.maximum(wide, high) / _PIXELS, out=floats[2])
-        np.rint(np.minimum(wide, high) / _PIXELS, out=floats[3])
-        floats[4:] = np.take(signals.numbers, self._numbers, axis=1).T
-        found = np.empty((len(_FIELDS), len(batch)), np.uint64)
-        found[: len(_FLOATS)] = _bits(floats)
-        found[len(_FLOATS) : -len(_CODES) - 3] = np.take(signals.categories, self._categories, axis=1).T
-        found[-len(_CODES) - 3 :] = (
-            *(getattr(shown, name) for name in _CODES),
-            batch.network.country,
-            shown.fingerprint,
-            (shown.gpu.astype(np.uint64) << _GPU_SHIFT) + shown.gpu_driver + self._hashes(shown.gpu_model),
+        browser, system, device, density = (plain(getattr(shown, name), np.uint8) for name in _CODES)
+        return Attributes(
+            versions=(plain(shown.browser_version, np.float32), plain(shown.system_version, np.float32)),
+            screen=(plain(shown.screen_pixels_wide, np.float32), plain(shown.screen_pixels_high, np.float32)),
+            numbers=plain(signals.numbers, np.float32),
+            number_columns=self._numbers,
+            categories=plain(signals.categories, np.uint32),
+            category_columns=self._categories,
+            codes=(browser, system, device, density),
+            country=plain(batch.network.country, np.uint16),
+            fingerprint=plain(shown.fingerprint, np.uint64),
+            gpu=plain(shown.gpu, np.uint8),
+            gpu_driver=plain(shown.gpu_driver, np.uint8),
+            gpu_model=self._models.of(shown.gpu_model),
         )
+
+
+class _Models(dict[str, int]):
+    """The hash of each name, 0 for none; the last ones are kept."""
+
+    def __missing__(self, name: str) -> int:
+        """Make a hash once."""
+        if len(self) >= _CACHED:
+            self.clear()
+        self[name] = found = category_hash(name) if name else 0
         return found
 
-    def _hashes(self, models: Sequence[str]) -> U64:
-        """Return the hash of each name, uint64[n] with its lower 16 bits free, 0 for none; the last ones are kept."""
-        known = self._models
-        found = [known.get(name, -1) for name in models]
-        if -1 in found:
-            if len(known) + len(models) > _CACHED:
-                known.clear()
-            for row, name in enumerate(models):
-                if found[row] < 0:
-                    found[row] = known[name] = category_hash(name) if name else 0
-        return np.array(found, np.uint64) << _MODEL_SHIFT
-
-
-def _bits(numbers: F32) -> U32:
-    """Return numbers by their bits plus one, 0 where absent: 0 is a number as any other."""
-    bits = (numbers + np.float32(0)).view(np.uint32) + np.uint32(1)
-    bits[np.isnan(numbers)] = 0
-    return bits
+    def of(self, names: Sequence[str]) -> U64:
+        """Return uint64[n]."""
+        return np.fromiter(map(self.__getitem__, names), np.uint64, len(names))

@@ -20,23 +20,23 @@ event's id is another one, for velocity drops rows whose id came before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flows.stages.recognize.combinations import Combinations
 from flows.stages.recognize.frames import pack, unpack
-from flows.stages.recognize.hashes import Shown, copy_keys
+from flows.stages.recognize.hashes import Shown, copy_keys, entity_keys_of
 from flows.stages.recognize.kernels import Decided, Rows
 from flows.stages.recognize.reputation import posterior
 from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
+from flows.stages.told_rows import merged, others, told_rows, what_was_told
 from schemas.batches import U64, Counted, Recognition, Recognized
 from schemas.batches import Decided as DecidedBatch
 from schemas.catalogue import load_catalogue
-from schemas.columns import widen
+from schemas.columns import plain, widen
 from schemas.event_time import event_time
-from schemas.recognition import LabelledFraud, PrevalenceSeed, entity_keys, mix
+from schemas.recognition import REPUTED, LabelledFraud, PrevalenceSeed, mix
 from schemas.result import DECISIONS
 from schemas.stage import Snapshot, StageOut
 from schemas.velocity import SLICES
@@ -48,6 +48,7 @@ SIZES: Final = Sizes()
 _PAGE: Final = ("timing.page_age", "navigation.response", "navigation.dom_interactive")  # measured once a page
 _DENY: Final = DECISIONS.index("deny")
 _LEAST_BYTES: Final = 64 << 10
+_SALTS: Final = np.uint64(0x9E3779B97F4A7C15) * np.arange(1, len(REPUTED) + 1, dtype=np.uint64)
 
 
 class Recognize:
@@ -130,7 +131,19 @@ class RecognizeSession:
         return self._state.nbytes
 
     def apply(self, batch: Counted, /) -> StageOut[Recognized]:
-        """Say what the partition's traffic so far says of each row. Every row goes on."""
+        """Say what the partition's traffic so far says of each row. Every row goes on.
+
+        Redriven rows that were counted before they failed go on with what was said of them then.
+        """
+        told = told_rows(batch.event)
+        if told is None:
+            return StageOut(widen(Recognized, batch, recognition=self._said(batch)))
+        fresh = others(told, len(batch))
+        before = [one.recognition for one in what_was_told(batch.event, told)]
+        found = merged(fresh, self._said(batch.take(fresh)), told, before)
+        return StageOut(widen(Recognized, batch, recognition=found))
+
+    def _said(self, batch: Counted) -> Recognition:
         rows = self.rows_of(batch)
         known = self._state.count(rows)
         if self._labels is not None:
@@ -138,17 +151,16 @@ class RecognizeSession:
             known.weight[:, :-1] += events
             known.denied[:, :-1] += fraud
         denied, weight = posterior(rows.entities, known.weight, known.denied)
-        found = Recognition(known.tail, known.seen, denied, weight, known.copied)
-        return StageOut(widen(Recognized, batch, recognition=found))
+        return Recognition(known.tail, known.seen, denied, weight, known.copied)
 
     def rows_of(self, batch: Counted) -> Rows:
         """Return what the state needs of a batch."""
         copies = self._copies(batch)  # first: it reads all signals, and what follows finds them near
         return Rows(
             time=event_time(batch),
-            offset=_plain(batch.origin.offset, np.int64),
+            offset=plain(batch.origin.offset, np.int64),
             combinations=self._combinations.keys(batch),
-            entities=entity_keys(batch.network, batch.event.address),
+            entities=_entity_keys(batch),
             copies=copies,
         )
 
@@ -156,18 +168,18 @@ class RecognizeSession:
         """Return the keys of contents, log, and sequence within page and session, uint64[n, 3]; 0: not compared."""
         signals, log, event = batch.signals, batch.activity, batch.event
         shown = Shown(
-            numbers=_plain(signals.numbers, np.float32).view(np.uint32),
-            categories=_plain(signals.categories, np.uint32),
-            booleans=_plain(signals.booleans, np.bool_).view(np.uint8),
+            numbers=plain(signals.numbers, np.float32).view(np.uint32),
+            categories=plain(signals.categories, np.uint32),
+            booleans=plain(signals.booleans, np.bool_).view(np.uint8),
             aged=~np.isnan(signals.numbers[:, self._page[0]]),
             page=self._page,
-            session=_plain(event.session_id, np.uint8).view(np.uint64),
-            sequence=_plain(event.sequence, np.uint32),
-            log_offsets=_plain(log.offsets, np.int64),
-            log_time=_plain(log.time, np.uint32),
-            log_value=_plain(log.value, np.float32).view(np.uint32),
-            log_code=_plain(log.code, np.uint16),
-            log_target=_plain(log.target, np.uint8),
+            session=plain(event.session_id, np.uint8).view(np.uint64),
+            sequence=plain(event.sequence, np.uint32),
+            log_offsets=plain(log.offsets, np.int64),
+            log_time=plain(log.time, np.uint32),
+            log_value=plain(log.value, np.float32).view(np.uint32),
+            log_code=plain(log.code, np.uint16),
+            log_target=plain(log.target, np.uint8),
             factors=self._factors,
             boolean_factors=self._boolean_factors,
         )
@@ -181,7 +193,7 @@ class RecognizeSession:
         Of those that the policy makes of the score: what lists, rules or an outage decide is no evidence to a model.
         """
         if len(batch):
-            keys = entity_keys(batch.network, batch.event.address)
+            keys = _entity_keys(batch)
             denied = batch.decision.by_policy == _DENY
             self._state.decide(Decided(batch.origin.offset.astype(np.int64), event_time(batch), keys, denied))
 
@@ -199,9 +211,12 @@ class RecognizeSession:
         return Snapshot(pack(self._state.frame(first_slice, slices)), first_slice, slices)
 
 
-def _plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Return a column as the kernels are compiled for: contiguous, and of memory that may be written."""
-    return np.require(column, dtype, ("C", "W"))
+def _entity_keys(batch: Counted) -> U64:
+    """Return what ``schemas.recognition.entity_keys`` does."""
+    keys = np.empty((len(batch), len(REPUTED)), np.uint64)
+    address = plain(batch.event.address, np.uint8).view(np.uint64)
+    entity_keys_of(address, plain(batch.network.asn, np.uint32), _SALTS, keys)
+    return keys
 
 
 def _factors(count: int, salt: int) -> U64:

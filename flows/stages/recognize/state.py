@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flows.stages.device_state.arrays import Growing
 from flows.stages.recognize.frames import Frame, Records, Whole
+from flows.stages.recognize.in_use import used
 from flows.stages.recognize.kernels import (
     BEGUN,
     DIRTY_PREVALENCE,
@@ -125,7 +126,7 @@ class RecognitionState:
         if slices == SLICES:
             changed = [_records_at(keys, weights, np.empty(0, np.uint32)) for keys, weights in self._records()]
         sliced = [
-            _records_at(keys, weights, _used(keys, first * capacity, (first + slices) * capacity))
+            _records_at(keys, weights, used(keys, first * capacity, (first + slices) * capacity))
             for (keys, weights), capacity in zip(self._records(), self.capacities, strict=True)
         ]
         self._forget_changes()
@@ -215,10 +216,6 @@ def no_decisions() -> Decided:
     return Decided(
         np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, len(REPUTED)), np.uint64), np.empty(0, np.bool_)
     )
-
-
-def _used(keys: U64, first: int, end: int) -> NDArray[np.uint32]:
-    return (np.flatnonzero(keys[first:end]) + first).astype(np.uint32)
 
 
 def _records_at(keys: U64, weights: Sequence[NDArray[np.float32]], places: NDArray[np.uint32]) -> Records:

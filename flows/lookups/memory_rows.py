@@ -1,0 +1,247 @@
+"""The loop over the rows of a query of the shared counts in memory, compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flows.lookups.memory_kernels import (
+    AT,
+    CELLS,
+    COUNT,
+    DEVICES,
+    FIRST,
+    FOUND,
+    HEAD,
+    KINDS,
+    LEAST,
+    LEVEL,
+    NEWEST,
+    PAIRED,
+    PARTITIONS,
+    PERIODS,
+    POOL_END,
+    STAMP,
+    TOLD,
+    TOLD_FIRST,
+    after,
+    home_of,
+    insert,
+    kernel,
+    latest_at,
+    new_entity,
+    pair_at,
+    slot_of,
+)
+from flows.stages.device_state.compiled import step
+from schemas.batches import F32, I32, I64
+from schemas.velocity import WINDOW_MS
+
+
+@step
+def _add(
+    words: I64, entities: I64, pool: I64, free: I64, pairs: I64, slot: int, time: int, device: int, late: bool
+) -> None:
+    """Count an event. ``late``: the entity has a later one."""
+    base, count = entities[slot, AT] + entities[slot, FIRST], entities[slot, COUNT]
+    newest = pool[base + count - 1, 0] >> 1 if count else time
+    pair = pair_at(pairs, slot, device)
+    known = pairs[pair, 0] != 0
+    before = pairs[pair, 2]
+    later = known and before > time
+    for window in range(PERIODS):
+        inside = newest - WINDOW_MS[window]
+        if late and time <= inside:
+            entities[slot, HEAD + window] += 1
+        elif not known or before <= inside:
+            entities[slot, DEVICES + window] += 1
+    if not known:
+        pairs[pair, 0], pairs[pair, 1] = slot + 1, device
+        words[PAIRED] += 1
+    if not later:
+        pairs[pair, 2] = time
+        if known:
+            pool[base + latest_at(pool, base, count, before, device), 0] |= 1
+    place = after(pool, base, count, time) if late else count
+    insert(words, entities, pool, free, slot, place, time << 1 | (1 if later else 0), device)
+    if late:
+        return
+    base = entities[slot, AT] + entities[slot, FIRST]
+    for window in range(PERIODS):
+        head, gone = entities[slot, HEAD + window], 0
+        while pool[base + head, 0] >> 1 <= time - WINDOW_MS[window]:
+            gone += 1 - (pool[base + head, 0] & 1)
+            head += 1
+        entities[slot, HEAD + window] = head
+        entities[slot, DEVICES + window] -= gone
+
+
+@step
+def _read(
+    words: I64, entities: I64, pool: I64, scratch: I64, slot: int, time: int, counts: F32, row: int, cell: int
+) -> None:
+    """Tell what the windows that end at a time hold; nothing where the shortest is empty."""
+    base, count = entities[slot, AT] + entities[slot, FIRST], entities[slot, COUNT]
+    end = after(pool, base, count, time)
+    words[STAMP] += 1
+    stamp, mask, devices, event = words[STAMP], len(scratch) - 1, 0, end
+    for window in range(PERIODS):
+        start = after(pool, base, end, time - WINDOW_MS[window])
+        if window == 0 and start == end:
+            return
+        while event > start:
+            event -= 1
+            device = pool[base + event, 1]
+            place = home_of(device, 0) & mask
+            while scratch[place, 0] == stamp and scratch[place, 1] != device:
+                place = (place + 1) & mask
+            if scratch[place, 0] != stamp:
+                scratch[place, 0], scratch[place, 1] = stamp, device
+                devices += 1
+        counts[row, cell + window] = end - start
+        counts[row, cell + PERIODS + window] = devices
+
+
+@step
+def _has_room(words: I64, index: I32, entities: I64, pool: I64, free: I64, scratch: I64, rows: I64, row: int) -> bool:
+    """Return whether a row fits whatever becomes of it; note where its entities are."""
+    wanted = 0
+    for kind in range(KINDS):
+        slot = slot_of(index, entities, rows[row, kind]) if rows[row, kind] else -1
+        words[FOUND + kind] = slot
+        low, high = 0, 2  # levels that blocks may be taken of: an entity may be of several kinds
+        if slot >= 0:
+            first, count, level = entities[slot, FIRST], entities[slot, COUNT], entities[slot, LEVEL]
+            if 2 * (count + KINDS) > len(scratch):
+                return False
+            if first + count + KINDS <= LEAST << level or 2 * first >= max(LEAST << level, 2 * KINDS):
+                continue
+            low, high = level + 1, level + (2 if level else 3)
+        for level in range(low, high):
+            if free[level, 1] < KINDS:
+                wanted += LEAST << level
+    return words[POOL_END] + wanted <= len(pool)
+
+
+@step
+def _applied_at(words: I64, partitions: I64, partition: Any) -> int:
+    for at in range(words[PARTITIONS]):
+        if partitions[at, 0] == partition:
+            return at
+    at = words[PARTITIONS]
+    words[PARTITIONS] += 1
+    partitions[at, 0] = partition
+    partitions[at, 1] = -1
+    return at
+
+
+@step
+def told_at(index: I32, places: I64, partition: Any, offset: int) -> int:
+    """Return where in the index an answer is, or the empty place where it would be."""
+    mask = len(index) - 1
+    place = home_of(offset, partition) & mask
+    while index[place]:
+        at = np.int64(index[place]) - 1
+        if places[at, 0] == partition and places[at, 1] == offset:
+            return place
+        place = (place + 1) & mask
+    return place
+
+
+@step
+def _forget_oldest(words: I64, index: I32, places: I64) -> None:
+    oldest, mask = words[TOLD_FIRST], len(index) - 1
+    hole = told_at(index, places, places[oldest, 0], places[oldest, 1])
+    at = (hole + 1) & mask
+    while index[at]:
+        other = np.int64(index[at]) - 1
+        home = home_of(places[other, 1], places[other, 0]) & mask
+        if ((at - home) & mask) >= ((at - hole) & mask):
+            index[hole] = index[at]
+            hole = at
+        at = (at + 1) & mask
+    index[hole] = 0
+    words[TOLD_FIRST] = (oldest + 1) % len(places)
+    words[TOLD] -= 1
+
+
+@step
+def _tell(
+    words: I64, index: I32, places: I64, told: F32, answers: int, partition: Any, offset: int, counts: F32, row: int
+) -> None:
+    """Remember an answer, the oldest one giving way where ``answers`` are remembered."""
+    if answers <= 0:
+        return
+    if words[TOLD] >= answers:
+        _forget_oldest(words, index, places)
+    at = (words[TOLD_FIRST] + words[TOLD]) % len(places)
+    places[at, 0], places[at, 1] = partition, offset
+    for cell in range(KINDS * CELLS):
+        told[at, cell] = counts[row, cell]
+    index[told_at(index, places, partition, offset)] = at + 1
+    words[TOLD] += 1
+
+
+@step
+def _count_row(
+    words: I64, entities: I64, pool: I64, free: I64, index: I32, pairs: I64, scratch: I64,
+    rows: I64, row: int, device: int, time: int, new: bool, counts: F32,
+) -> None:  # fmt: skip
+    for kind in range(KINDS):
+        key, cell = rows[row, kind], kind * CELLS
+        if not key:
+            continue
+        slot = words[FOUND + kind]
+        if slot < 0:  # perhaps an earlier kind made it
+            slot = slot_of(index, entities, key)
+        if not new:
+            if slot >= 0:  # else not even the row itself: it is gone
+                _read(words, entities, pool, scratch, slot, time, counts, row, cell)
+            continue
+        if slot < 0:
+            slot = new_entity(words, index, entities, pool, free, key, 0)
+        count = entities[slot, COUNT]
+        late = count > 0 and time < pool[entities[slot, AT] + entities[slot, FIRST] + count - 1, 0] >> 1
+        _add(words, entities, pool, free, pairs, slot, time, device, late)
+        if late:
+            _read(words, entities, pool, scratch, slot, time, counts, row, cell)
+            continue
+        for window in range(PERIODS):
+            counts[row, cell + window] = count + 1 - entities[slot, HEAD + window]
+            counts[row, cell + PERIODS + window] = entities[slot, DEVICES + window]
+
+
+@kernel
+def count_rows(
+    words: I64, entities: I64, pool: I64, free: I64, index: I32, pairs: I64, scratch: I64,
+    partitions: I64, told_index: I32, told_places: I64, told: F32,
+    lateness: int, answers: int, rows: I64, devices: I64, times: I64, of_partition: I32, offsets: I64,
+    first: int, counts: F32,
+) -> int:  # fmt: skip
+    """Count rows [n, KINDS] from the first on; counts are [n, KINDS * CELLS].
+
+    Returns how many are done: the next one needs a longer pool or scratch.
+    """
+    for row in range(first, len(rows)):
+        partition, offset, time = np.int64(of_partition[row]), offsets[row], times[row]
+        applied = _applied_at(words, partitions, partition)
+        new = offset > partitions[applied, 1]
+        if not new:
+            place = told_index[told_at(told_index, told_places, partition, offset)]
+            if place:
+                for cell in range(KINDS * CELLS):
+                    counts[row, cell] = told[np.int64(place) - 1, cell]
+                continue
+        if not _has_room(words, index, entities, pool, free, scratch, rows, row):
+            return row
+        for cell in range(KINDS * CELLS):
+            counts[row, cell] = np.nan
+        if new:
+            partitions[applied, 1] = offset
+            words[NEWEST] = max(words[NEWEST], time)
+        if time >= words[NEWEST] - lateness:
+            _count_row(words, entities, pool, free, index, pairs, scratch, rows, row, devices[row], time, new, counts)
+        if new:
+            _tell(words, told_index, told_places, told, answers, partition, offset, counts, row)
+    return len(rows)

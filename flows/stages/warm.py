@@ -1,0 +1,27 @@
+"""Compiles the loops of stateless stages, or loads them: part of ``infra.compiled_loops``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flows.stages.decode_bodies import Rooms, read_columns
+from flows.stages.decode_heads import read_heads
+from flows.stages.normalize import Normalize
+from schemas.batches import Event, Ledger, Origin, Verified
+from schemas.catalogue import load_catalogue
+
+
+def compile_kernels() -> None:
+    """Read one record that is none, and normalise a row that shows nothing: whatever Python calls is compiled then."""
+    heads = read_heads((b"",))
+    with Rooms().bodies(np.zeros(1, np.int64)) as bodies:
+        signals, activity, _ = read_columns(bodies, load_catalogue())
+    zero = np.zeros(1, np.int64)
+    origin, ledger = Origin("", zero.astype(np.int32), zero, zero, zero), Ledger((), np.zeros((1, 0), np.int64))
+    event = Event(
+        event_id=heads.event_id, session_id=heads.session_id, device_id=heads.device_id, address=heads.address,
+        key_id=heads.key_id, sequence=heads.sequence, occurred_at=heads.sent_at, received_at=heads.received_at,
+        merchant=("",), transaction=("",), linked_id=("",), card_token=("",), event_type=("",),
+        attempt=np.zeros(1, np.uint8), told=(b"",),
+    )  # fmt: skip
+    Normalize()(Verified(origin, (b"",), ledger, event, signals, activity))
