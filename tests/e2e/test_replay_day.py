@@ -50,7 +50,11 @@ class Day:
         self.system = system
         policies = system.work / "policies.yaml"
         policies.write_text(f"default: {{review: 40, deny: {DENY:g}, margin: {MARGIN:g}}}\n")
-        self.env = {"CLICKGOOSE_MASTER_KEYS": KEYS, "CLICKGOOSE_FLOW__POLICIES_FILE": str(policies)}
+        self.env = {
+            "CLICKGOOSE_MASTER_KEYS": KEYS,
+            "CLICKGOOSE_FLOW__POLICIES_FILE": str(policies),
+            "CLICKGOOSE_REDIS__SHARED_TIMEOUT_MS": "10000",  # a busy machine is no reason to go on without counts
+        }
         system.append(records_of_a_day())
         system.start_flow(None, False, (), (), **self.env)
         self.account = system.account(120.0)
@@ -83,6 +87,7 @@ def test_the_day_itself_is_accounted_for(day: Day) -> None:
     assert account.scored > EVENTS * 0.8
     assert account.dead_lettered > 0
     assert account.deduplicated > 0
+    assert not [found for value in day.results() for found in decode_result(value).degraded]
 
 
 def test_a_replay_as_live_is_what_history_says(day: Day) -> None:

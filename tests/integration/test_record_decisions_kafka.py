@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from infra.account_decisions import DecisionAccount, DecisionBook
 from infra.stack.child import ChildProcess
@@ -150,17 +150,11 @@ def test_a_second_process_on_the_same_partitions_is_refused(recording: Recording
 
 
 def in_backup(recording: Recording) -> list[Any]:
-    """Return the letters of this topic on events.dead_letter."""
-    consumer = Consumer({"bootstrap.servers": recording.stack.bootstrap, "group.id": "t"})
+    """Return the letters of this topic on events.dead_letter, of which other tests have taken the oldest away."""
+    found: list[Any] = []
+    reader = TopicReader(recording.stack.bootstrap, "events.dead_letter")
     try:
-        topic = "events.dead_letter"
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
-        consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
-        messages: list[Any] = []
-        while len(messages) < sum(ends.values()):
-            messages += consumer.consume(100, 0.2)
+        reader.read(lambda messages: found.extend(decode_dead_letter(message.value()) for message in messages))
     finally:
-        consumer.close()
-    letters = [decode_dead_letter(message.value()) for message in messages]
-    return [letter for letter in letters if letter.topic == recording.topic]
+        reader.close()
+    return [letter for letter in found if letter.topic == recording.topic]
