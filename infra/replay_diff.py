@@ -10,6 +10,7 @@ import numpy as np
 from infra.replay_diff_clickhouse import ROWS_OF_A_BUCKET, DiffError, DiffTables, Extent
 from infra.replay_diff_sides import Sides
 from infra.replay_diff_sql import bounds
+from infra.replay_diff_told import ToldTables
 from replay.diff import Differences, Example
 from replay.diff_rows import COUNTS, Heads, ids_hex, needs_details, pair
 from schemas.dead_letter import REASONS, Reason
@@ -20,6 +21,7 @@ _TOLD = ("score", "decision", "decided_by", "model", "build", "ruleset", "policy
          "factor_texts", "contributions", "rules")  # fmt: skip
 Json = dict[str, Any]
 Progress = Callable[[int, int], None]
+Tables = DiffTables | ToldTables
 
 
 def diff(
@@ -29,8 +31,7 @@ def diff(
 
     ``rows``: about so many events of a side are in memory at once. DiffError says why there is nothing to compare.
     """
-    databases = sides.a.database, sides.b.database
-    tables = DiffTables(url, databases, sides.live_database, sides.chosen)
+    tables = _tables(url, sides)
     try:
         extents = tables.open()
         _check(sides, extents)
@@ -48,6 +49,14 @@ def diff(
         tables.close()
 
 
+def _tables(url: str, sides: Sides) -> Tables:
+    if sides.a.files is None and sides.b.files is None:
+        if not url:
+            raise DiffError("no ClickHouse: run `clickgoose up`, set CLICKGOOSE_CLICKHOUSE__URL, or name --url")
+        return DiffTables(url, (sides.a.database, sides.b.database), sides.live_database, sides.chosen)
+    return ToldTables(url, sides)
+
+
 def _check(sides: Sides, extents: tuple[Extent, Extent]) -> None:
     empty = [side.name for side, extent in zip((sides.a, sides.b), extents, strict=True)
              if not extent.events and not extent.letters]  # fmt: skip
@@ -56,10 +65,10 @@ def _check(sides: Sides, extents: tuple[Extent, Extent]) -> None:
     if empty == ["history"]:
         raise DiffError("history holds no event of the range: its rows were never written or are past their retention")
     if empty:
-        raise DiffError(f"{empty[0]} holds no event and no dead letter of the range in ClickHouse")
+        raise DiffError(f"{empty[0]} holds no event and no dead letter of the range")
 
 
-def _bucket(tables: DiffTables, found: Differences, part: int, parts: int) -> None:
+def _bucket(tables: Tables, found: Differences, part: int, parts: int) -> None:
     """Compare one bucket of both sides."""
     names = found.merchants, found.versions
     a, b = (tables.heads(side, part, parts, names) for side in (0, 1))
@@ -85,16 +94,16 @@ def _in_pieces(a: Heads, b: Heads, part: int, parts: int) -> Iterator[tuple[tupl
             yield (number, parts * pieces), a.take(rows), b.take(rows)
 
 
-def _one_sided(tables: DiffTables, found: Differences, side: str, other: int, heads: Heads) -> None:
+def _one_sided(tables: Tables, found: Differences, side: str, other: int, heads: Heads) -> None:
     ids = ids_hex(heads, np.arange(len(heads)))
     found.add_one_sided(side, heads, tables.reasons(other, heads), ids)
 
 
-def _told(tables: DiffTables, found: Differences, sides: Sides) -> Json:
+def _told(tables: Tables, found: Differences, sides: Sides) -> Json:
     figures = found.as_json()
     for key, side in (("a", sides.a), ("b", sides.b)):
-        figures[key] = {"name": side.name, "database": side.database, "state": side.state, **figures[key],
-                        "ran_with": side.ran_with}  # fmt: skip
+        figures[key] = {"name": side.name, "database": side.database, "files": str(side.files or ""),
+                        "state": side.state, **figures[key], "ran_with": side.ran_with}  # fmt: skip
     chosen = sides.chosen
     figures["range"] = {
         "topic": chosen.topic,
@@ -115,11 +124,8 @@ def _reasons(figures: Json) -> list[str]:
     return sorted(named & set(Reason))
 
 
-def _notes(tables: DiffTables, figures: Json) -> list[str]:
-    notes = []
-    if tables.compared.left_out:
-        notes.append(f"only one side has these columns, so they were not compared: "
-                     f"{', '.join(tables.compared.left_out)}")  # fmt: skip
+def _notes(tables: Tables, figures: Json) -> list[str]:
+    notes = tables.notes().copy()
     if not tables.chosen.whole_devices:
         notes.append("dead letters were not compared: whose session or device they are of is not kept")
     labelled = figures["labelled"]
@@ -128,7 +134,7 @@ def _notes(tables: DiffTables, figures: Json) -> list[str]:
     return notes
 
 
-def _examples(tables: DiffTables, found: Differences) -> list[Json]:
+def _examples(tables: Tables, found: Differences) -> list[Json]:
     chosen = found.examples
     names = found.merchants.texts()
     sides = [{(row["merchant"], row["event_id"]): row for row in tables.shown(side, [one.event_id for one in chosen])}

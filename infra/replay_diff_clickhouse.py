@@ -26,7 +26,7 @@ from scoring.chosen_devices import chosen_devices
 from scoring.compare import NOT_LABELLED
 
 ROWS_OF_A_BUCKET: Final = 262_144
-_WINDOW = 65_536  # offsets whose letters are compared at once
+WINDOW: Final = 65_536  # offsets whose letters are compared at once
 _FEW = 2_000  # events that are asked for by id, rather than with their whole bucket
 _PLACES_AT_ONCE = 5_000
 _CONNECT_SECONDS, _SECONDS = 10.0, 600.0
@@ -167,22 +167,36 @@ class DiffTables:
         """Yield the letters of both sides, a window of places at a time, in the order of places."""
         if not self.chosen.whole_devices:
             return
-        counted = (
-            self._ask(sql.windows(self._letters(side), self.chosen.letters_sql(), _WINDOW), 2) for side in (0, 1)
-        )
-        windows = {window for columns in counted for window in zip(*(c.tolist() for c in columns), strict=True)}
-        for partition, window in sorted(windows):
-            within = f"`partition` = {partition} AND `offset` >= {window * _WINDOW} AND " \
-                     f"`offset` < {(window + 1) * _WINDOW} AND {self.chosen.letters_sql()}"  # fmt: skip
-            a, b = (self._window(side, within) for side in (0, 1))
-            yield a, b
+        for window in sorted(self.windows(0) | self.windows(1)):
+            yield self.window(0, window), self.window(1, window)
 
-    def _window(self, side: int, where: str) -> Letters:
-        columns = self._ask_bytes(sql.letters(self._letters(side), where), 7)
+    def windows(self, side: int) -> set[tuple[int, int]]:
+        """Return the partitions and windows of offsets of which a side has letters."""
+        columns = self._ask(sql.windows(self._letters(side), self.chosen.letters_sql(), WINDOW), 2)
+        return set(zip(*(column.tolist() for column in columns), strict=True))
+
+    def window(self, side: int, window: tuple[int, int]) -> Letters:
+        """Return a side's letters of a window, in the order of places."""
+        partition, number = window
+        within = f"`partition` = {partition} AND `offset` >= {number * WINDOW} AND " \
+                 f"`offset` < {(number + 1) * WINDOW} AND {self.chosen.letters_sql()}"  # fmt: skip
+        columns = self._ask_bytes(sql.letters(self._letters(side), within), 7)
         place = np.stack([np.asarray(column, np.int64) for column in columns[:2]], axis=1)
         numbers = ((b"%d" % one for one in column) for column in place.T.tolist())
         lines = map(b"\x1f".join, zip(*numbers, *columns[2:], strict=True))
         return Letters(place, tuple(map(_text, columns[2])), tuple(lines))
+
+    def streamed(self, query: str, bucket: str, rows: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield what A's table answers to a query of a bucket, so many rows at a time, texts as bytes."""
+        asked = query.format(events=self._table(0), bucket=bucket, where=self._where(0))
+        with self._said_plainly():
+            yield from self._bytes.execute_iter(asked, settings=_WAIT, chunk_size=rows)
+
+    def notes(self) -> list[str]:
+        """Return what a reader must know."""
+        left_out = self.compared.left_out
+        named = f"only one side has these columns, so they were not compared: {', '.join(left_out)}"
+        return [named] if left_out else []
 
     def shown(self, side: int, ids: Iterable[bytes]) -> list[dict[str, Any]]:
         """Return whole events by id, for examples."""

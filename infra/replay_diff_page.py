@@ -50,10 +50,11 @@ def _versions(found: Json) -> str:
         for side in ("a", "b")
         for one in found[side]["versions"]
     ]
-    digests = [(escape(side_name(found, side)), f"<code>{escape(found[side]['database'])}</code>",
+    places = {side: found[side]["files"] or found[side]["database"] for side in ("a", "b")}
+    digests = [(escape(side_name(found, side)), f"<code>{escape(places[side])}</code>",
                 f"<code>{found[side]['digest']}</code>") for side in ("a", "b")]  # fmt: skip
     return (
-        "<h2>Sides</h2>" + table(("side", "database", "digest of the rows"), digests)
+        "<h2>Sides</h2>" + table(("side", "where", "digest of the rows"), digests)
         + table(("side", "model, build, ruleset, policy", "events"), rows)
     )  # fmt: skip
 

@@ -18,16 +18,19 @@ from replay.run_record import RecordError, Run, State, read_named
 def sides_named(a: str, b: str, *, home: Path, url: str, partial: bool = False) -> Sides:
     """Return two sides by name. ``partial``: a run that is not done stands for what it has done.
 
-    DiffError where a side is unknown, not done or not in ClickHouse, or where both have nothing in common.
+    Files are read where one side has nothing else: tables say more. ``url``: of ClickHouse; empty: there is none.
+    DiffError where a side is unknown, not done or kept where nobody looks, or where both have nothing in common.
     """
-    live = database_of(url)
+    live = database_of(url) if url else ""
     first, second = (_side(name, home, live, partial) for name in (a, b))
+    if first.database and second.database:
+        first, second = replace(first, files=None), replace(second, files=None)
     return sides_of(first, second, live)
 
 
 def _side(name: str, home: Path, live: str, partial: bool) -> Side:
     if name == HISTORY:
-        return Side(HISTORY, live)
+        return Side(HISTORY, live or "history")
     try:
         check_name(name)
         run = read_named(home, name)
@@ -35,13 +38,19 @@ def _side(name: str, home: Path, live: str, partial: bool) -> Side:
         plan = _written(run, names.directory, partial)
     except (BadName, RecordError, ReplayRefused) as error:
         raise DiffError(str(error)) from error
-    return Side(name, names.database, run.state.value, plan, msgspec.to_builtins(run.versions))
+    into = run.options.into
+    database = names.database if Part.CLICKHOUSE in into else ""
+    files = names.directory if Part.FILES in into else None
+    return Side(name, database, run.state.value, plan, msgspec.to_builtins(run.versions), files)
 
 
 def _written(run: Run, directory: Path, partial: bool) -> Plan:
     """Return the plan of what a run has written."""
-    if Part.CLICKHOUSE not in run.options.into:
-        raise DiffError(f"{run.name} was not written into ClickHouse: run it again with --into clickhouse")
+    if not {Part.CLICKHOUSE, Part.FILES} & set(run.options.into):
+        raise DiffError(
+            f"{run.name} was written neither into ClickHouse nor into files: run it again with --into clickhouse, or "
+            "--into files"
+        )
     if run.state is State.DONE:
         return run.plan
     if not partial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from infra.replay_diff_clickhouse import DiffError
@@ -22,13 +23,17 @@ _NOT_RUN: Mapping[Start, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A run, or history: its database, how far it is, and what it ran; None: whatever it is compared with."""
+    """A run, or history: where it is, how far it is, and what it ran; None: whatever it is compared with.
+
+    ``files``: the run's directory where its results in there are read, and not the database.
+    """
 
     name: str
     database: str
     state: str = "live"
     plan: Plan | None = None
     ran_with: Mapping[str, Any] | None = None  # what the run's record says of versions
+    files: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

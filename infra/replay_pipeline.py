@@ -42,7 +42,7 @@ from schemas.batches import Decided
 from schemas.shared import SharedAnswer, SharedCounts, SharedQuery
 from scoring.deployment import Fixed
 from scoring.explain import Explainer
-from scoring.judge import HistoryLookup, Judge
+from scoring.judge import HistoryLookup, Judge, Routes
 from scoring.policy import FixedPolicies
 from scoring.rules.answers import Unanswered
 from scoring.rules.history import Outcome as Exchanged
@@ -61,7 +61,7 @@ _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 120.0
 class Made:
     """What the engine is given. ``counts`` and ``history`` where they are in the process.
 
-    ``trouble``: what the counts wait for, in a few words; empty where they do not.
+    ``trouble``: what the counts wait for, in a few words; empty where they do not. ``remembers``: rules look at events.
     """
 
     pipeline: Pipeline
@@ -70,6 +70,7 @@ class Made:
     counts: Dumpable | None
     history: Dumpable | None
     trouble: Callable[[], str] = str
+    remembers: bool = True
 
 
 def make_pipeline(
@@ -105,7 +106,8 @@ def make_pipeline(
     pipeline = pipeline_of(settings, Fixed(inputs.deployment), shared, policies, judge)
     monitor = monitor_of(settings.flow, metrics)
     monitor.clock = _no_clock
-    return Made(pipeline, encoder(Explainer(), present, inputs.versions.build), monitor, *dumps, patience.trouble)
+    encode, remembers = encoder(Explainer(), present, inputs.versions.build), not Routes(inputs.rules).silent
+    return Made(pipeline, encode, monitor, *dumps, patience.trouble, remembers)
 
 
 def _no_clock() -> int:

@@ -39,6 +39,7 @@ from replay.pace import Pace
 from replay.parts import OutputFailed, OutputStopped, SourceFailed
 from replay.plan import Plan
 from replay.ranges import PlanRefused
+from replay.result_files import is_full
 from replay.run_record import LOCK, RecordError, Run, RunOptions, State, is_running, read_run, write_run
 
 INPUTS: Final = "inputs"
@@ -72,6 +73,7 @@ class ReplayRun:
     hooks: Hooks = field(default_factory=Hooks)
     _lock: int = -1
     _noted: float = 0.0
+    _cpu_seconds: float = 0.0  # of this process in the loop
 
     def work(self) -> Run:
         """Run to the end, or until ``stop`` is set, and return the record of what came of it."""
@@ -103,6 +105,7 @@ class ReplayRun:
                 counts=made.counts,
                 history=made.history,
                 key=key_of(settings, plan, options.order, open_),
+                remembers=made.remembers,
                 pace=Pace(options.rate, options.speed),
                 progress=self._note,
                 stopping=self.stop.is_set,
@@ -111,7 +114,11 @@ class ReplayRun:
         )
         load_compiled_loops()
         with _seldom_collected(), _watched(lambda: output.trouble or made.trouble(), self.hooks.trouble):
-            return replay.run()
+            began = time.process_time()
+            try:
+                return replay.run()
+            finally:
+                self._cpu_seconds = time.process_time() - began
 
     def _look_before(self, live: LiveDigest) -> None:
         """Read what is live, once for all attempts."""
@@ -125,6 +132,7 @@ class ReplayRun:
             state=State.DONE if outcome.finished else State.PAUSED,
             account=outcome.account,
             seconds=self.run.seconds + outcome.seconds,
+            cpu_seconds=self.run.cpu_seconds + self._cpu_seconds,
             ended_at=_now() if outcome.finished else 0,
             live=live.compared(before),
         )
@@ -150,6 +158,12 @@ class ReplayRun:
             raise RunRefused(str(error)) from error
         except (SourceFailed, OutputFailed, FlowStopped) as error:
             self._end(State.FAILED, str(error), began)
+        except OSError as error:
+            full = is_full(error)
+            place = f"the disk of {self.names.directory} is full: make room and go on with --resume"
+            self._end(State.FAILED, place if full else f"the replay stopped: {error}", began)
+            if not full:
+                raise
         except BaseException as error:
             self._end(State.FAILED, f"the replay stopped: {str(error) or type(error).__name__}", began)
             raise
@@ -160,7 +174,8 @@ class ReplayRun:
         with suppress(ReplayRefused):
             checkpoint = read_checkpoint(self.names.directory)
         changes: dict[str, Any] = {"account": checkpoint.account} if checkpoint else {}
-        self._write(state=state, sentence=sentence, seconds=self.run.seconds + time.monotonic() - began, **changes)
+        with suppress(OSError):  # of a full disk: what is kept says that it runs, and so that it was killed
+            self._write(state=state, sentence=sentence, seconds=self.run.seconds + time.monotonic() - began, **changes)
 
     def _write(self, **changes: Any) -> None:
         self.run = msgspec.structs.replace(self.run, changed_at=_now(), **changes)

@@ -20,6 +20,7 @@ from replay.plan import Piece, Plan, Start, Store
 # What a replay makes of records in a second on one core, and what it holds; docs/performance.md has the figures.
 ROWS_PER_SECOND: Final = 4_000
 PROCESS_BYTES: Final = 1_200 * 1024**2  # program, model, data files, queues
+FILES_BYTES: Final = 500  # of a row in files; 390 of a checkout of the generator
 ROW_BYTES: Final = 3_600  # of a row whose entities and device are new: shared counts 3,200, the device's state the rest
 SHARED_COUNTS: Final = "counts that devices share"
 _DAY_MS: Final = 86_400_000
@@ -54,6 +55,7 @@ class Estimate:
     range_rows: int
     seconds: float
     memory_bytes: int  # at most, with counts in memory and every device and entity new
+    files_bytes: int  # of the disk, where outcomes go into files
 
 
 def lines(plan: Plan, stores: Stores) -> tuple[Line, ...]:
@@ -152,7 +154,8 @@ def estimate(told: Sequence[Line], start: Start) -> Estimate:
     """Return what a run takes, by figures of the machine that docs/performance.md names."""
     warm, rows = (sum(line.rows for line in told if line.warm is wanted) for wanted in (True, False))
     kept = 0 if start is Start.ENRICHED else warm + rows
-    return Estimate(warm, rows, (warm + rows) / ROWS_PER_SECOND, PROCESS_BYTES + ROW_BYTES * kept)
+    seconds = (warm + rows) / ROWS_PER_SECOND
+    return Estimate(warm, rows, seconds, PROCESS_BYTES + ROW_BYTES * kept, FILES_BYTES * rows)
 
 
 def span(ms: int) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ class Replay:
             self._take_up(self._begun)
         self._states = States(parts.directory, parts.pipeline.keyed)
         self._order = MergeOrder()
-        self._pipeline = in_order(parts.pipeline, self._order) if len(self._pieces) > 1 else parts.pipeline
+        self._pipeline = parts.pipeline
+        if len(self._pieces) > 1:
+            self._pipeline = in_order(parts.pipeline, self._order, remembers=parts.remembers)
         self._newest = 0  # ms, append time
         self._rows_here, self._checkpoints, self._checkpoint_seconds = 0, 0, 0.0
 
@@ -178,9 +181,12 @@ class Replay:
         ]
 
     def _chunks(self, pieces: list[Piece], first: int) -> Iterator[RawBatch]:
-        for piece in pieces:
-            if first < piece.next:
-                yield from self._parts.source.read(piece, max(first, piece.first))
+        """Return the rows of a partition. Its first piece is opened now, so that all partitions connect together."""
+        source, left = self._parts.source, [piece for piece in pieces if first < piece.next]
+        if not left:
+            return iter(())
+        begun = source.read(left[0], max(first, left[0].first))
+        return chain(begun, chain.from_iterable(source.read(piece, piece.first) for piece in left[1:]))
 
     def _keep_pace(self, cut: Cut) -> None:
         """Wait before rows of the range; warming up goes as fast as it can."""

@@ -98,6 +98,10 @@ def _handed_on(batch: In, out: Out) -> Out:
     return widen(type(out), kept, **added)
 
 
-def in_order(pipeline: Pipeline, order: MergeOrder) -> Pipeline:
-    """Return the pipeline with the stages in which partitions see each other in order."""
-    return replace(pipeline, relate=InOrder(pipeline.relate, order), judge=InOrder(pipeline.judge, order))
+def in_order(pipeline: Pipeline, order: MergeOrder, *, remembers: bool = True) -> Pipeline:
+    """Return the pipeline with the stages in which partitions see each other in order.
+
+    ``remembers``: rules look at events or remember them. Without, ``judge`` says the same in any order.
+    """
+    judge = InOrder(pipeline.judge, order) if remembers else pipeline.judge
+    return replace(pipeline, relate=InOrder(pipeline.relate, order), judge=judge)

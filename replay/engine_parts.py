@@ -75,7 +75,7 @@ class ReplayParts:
     ``counts`` and ``history`` are what the pipeline counts and judges with where they are in the process: they are
     kept in the checkpoint. None where they are in a store, under the run's own prefix. ``fingerprint`` names what
     results depend on beside the plan: build, model, policies, rules, lists, key; a run is not resumed with another one.
-    ``key`` orders the rows of different partitions.
+    ``key`` orders the rows of different partitions. ``remembers``: rules look at events or remember them.
     """
 
     plan: Plan
@@ -89,6 +89,7 @@ class ReplayParts:
     counts: Dumpable | None = None
     history: Dumpable | None = None
     key: Key = appended_at
+    remembers: bool = True
     pace: Pace = field(default_factory=Pace)
     progress: Callable[[Progress], None] = _nothing
     stopping: Callable[[], bool] = lambda: False

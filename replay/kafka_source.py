@@ -57,14 +57,17 @@ class KafkaSource:
         self._open: set[Consumer] = set()
 
     def read(self, piece: Piece, first: int, /) -> Iterator[RawBatch]:
-        """Yield the records of a piece from an offset on."""
+        """Yield the records of a piece from an offset on. It is fetched from now on, before the first is asked for."""
         at = max(first, piece.first)
         if at >= piece.next:
-            return
+            return iter(())
         consumer = Consumer(self._config())
         self._open.add(consumer)
+        consumer.assign([TopicPartition(self._topic, piece.partition, at)])
+        return self._read(consumer, piece, at)
+
+    def _read(self, consumer: Consumer, piece: Piece, at: int) -> Iterator[RawBatch]:
         try:
-            consumer.assign([TopicPartition(self._topic, piece.partition, at)])
             yield from self._batches(consumer, piece, at)
         finally:
             if consumer in self._open:  # else the source was closed

@@ -35,6 +35,11 @@ class Part(StrEnum):
     KAFKA = "kafka"
     CLICKHOUSE = "clickhouse"
     REDIS = "redis"
+    FILES = "files"  # of the run's own directory
+
+
+STORES: Final = (Part.KAFKA, Part.CLICKHOUSE, Part.REDIS)
+"""Where one writes that is not told otherwise: where live outcomes go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +93,4 @@ def directory_of(home: Path, name: str) -> Path:
     return home / REPLAYS / name
 
 
-__all__ = ["BadName", "Namespace", "OutputTopics", "Part", "check_name", "database_of", "directory_of"]
+__all__ = ["STORES", "BadName", "Namespace", "OutputTopics", "Part", "check_name", "database_of", "directory_of"]

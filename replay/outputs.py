@@ -2,7 +2,8 @@
 
 A store that is away is waited for, however long. One that answers, and refuses the rows again and again, fails the run:
 a replay has no backup for what it writes, and what it replays is not lost by that. Writing rows again shows nothing
-twice: ClickHouse and Redis keep the first by key, and for Kafka see ``replay.outputs_once``.
+twice: ClickHouse and Redis keep the first by key, files are cut at the checkpoint, and for Kafka see
+``replay.outputs_once``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from flows.sinks.redis_results import RedisResults
 from flows.sinks.writer import Writer, WriterCrashed, WriterPolicy, WriterStopped
 from replay.guards import clickhouse_maker, own_redis, producer_maker
 from replay.namespace import Namespace, Part
+from replay.outputs_files import FileResults
 from replay.outputs_once import OnceAppender, Tail
 from replay.parts import Marks, OutputFailed, OutputStopped
 
@@ -87,6 +89,7 @@ class NamespaceOutput:
     ) -> None:
         self._config, self._stop, self._clock = config, stop, clock
         self._tail: Tail | None = None
+        self._files: FileResults | None = None
         self._destinations: list[_Strict] = []
         self._writers: list[Writer[EncodedParcel]] = []
 
@@ -100,6 +103,8 @@ class NamespaceOutput:
         if Part.KAFKA in self._config.parts:
             self._tail = Tail(self._config.kafka, self._config.namespace.topics)
             self._insist(lambda tail: tail.resume(marks), self._tail)
+        if Part.FILES in self._config.parts:
+            self._files = FileResults(self._config.namespace.directory, marks)
         made = list(self._made())
         self._destinations = [_Strict(destination) for destination, _ in made]
         progress = Progress(one.name for one in self._destinations)
@@ -128,6 +133,8 @@ class NamespaceOutput:
         found: Marks = {}
         if self._tail is not None:
             self._insist(lambda tail: found.update(tail.marks()), self._tail)
+        if self._files is not None:
+            found.update(self._files.sync())  # its writer has nothing left to do
         return found
 
     def close(self) -> None:
@@ -146,6 +153,8 @@ class NamespaceOutput:
             dead = names.topics.dead_letter
             yield KafkaScored(scored, NamingBackup(KafkaBackup(backup, dead), config.build), names.topics), config.quick
             yield KafkaDeadLetters(KafkaBackup(letters, dead)), config.quick
+        if self._files is not None:
+            yield self._files, config.quick
         if Part.REDIS in config.parts:
             client = own_redis(config.redis, names)
             yield RedisResults(client, config.result_ttl_seconds, prefix=names.prefix), config.quick

@@ -17,7 +17,7 @@ from flows.state_lock import holder_of
 from flows.state_segments import sync_directory
 from replay.checkpoint import Account
 from replay.live_digest import Compared
-from replay.namespace import NAME, REPLAYS, BadName, Part, check_name, directory_of
+from replay.namespace import NAME, REPLAYS, STORES, BadName, Part, check_name, directory_of
 from replay.plan import Plan
 
 FILE: Final = "run.json"
@@ -49,7 +49,7 @@ class RunOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = ""
     policies: str = ""
     rules: str = "live"
-    into: tuple[Part, ...] = tuple(Part)
+    into: tuple[Part, ...] = STORES
     counts: str = "memory"
     order: str = "appended"  # of rows of different partitions; "history": as the live flow counted them
     rate: float = 0.0
@@ -95,6 +95,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ended_at: int = 0
     account: Account = Account()
     seconds: float = 0.0  # of work, all attempts together
+    cpu_seconds: float = 0.0  # of the attempts that ended at a checkpoint
     appended: Range = Range()
     resumed: int = 0  # how often
     sentence: str = ""  # of a failure

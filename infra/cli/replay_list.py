@@ -94,8 +94,26 @@ def as_said(home: Any, run: Run) -> dict[str, Any]:
     said["range"] = ", ".join(f"{one.partition}:{one.first}-{one.next}" for one in run.plan.range[:4])
     said["range"] += ", ..." if len(run.plan.range) > 4 else ""
     unchanged = run.live.unchanged if run.live else None
+    said["files"] = _files(home, run)
     said["live_unchanged"] = {None: "not known" if run.live else "not asked yet", True: "yes", False: "no"}[unchanged]
     return said
+
+
+def _files(home: Any, run: Run) -> dict[str, Any] | None:
+    """Return where the files of a run lie and how many bytes of them count; None where it writes none."""
+    from replay.checkpoint import ReplayRefused, read_checkpoint
+    from replay.namespace import Part, directory_of
+    from replay.result_files import DIRECTORY, ResultFiles
+
+    if Part.FILES not in run.options.into:
+        return None
+    directory = directory_of(home, run.name)
+    try:
+        checkpoint = read_checkpoint(directory)
+    except ReplayRefused as error:
+        return {"directory": str(directory / DIRECTORY), "bytes": None, "fault": str(error)}
+    held = ResultFiles(directory, checkpoint.marks if checkpoint else {})
+    return {"directory": str(directory / DIRECTORY), "bytes": held.bytes}
 
 
 def show(name: Name, as_json: Json = False) -> None:
@@ -144,6 +162,9 @@ def lines_of(run: Run, said: dict[str, Any]) -> list[str]:
         f"  rate       {run.rate:,.0f} events/s over {run.seconds:,.1f} s",
         f"  live unchanged: {said['live_unchanged']}",
     ]
+    if files := said["files"]:
+        held = f"{files['bytes']:,} bytes" if files["bytes"] is not None else files["fault"]
+        found.insert(6, f"  files      {files['directory']}: {held}")
     return found + [f"    {line}" for line in (run.live.sentences if run.live else ())]
 
 
@@ -181,7 +202,7 @@ def drop(
                 refuse(f"there is no replay {name} here: `clickgoose replay list` names them")
             refuse(
                 f"this removes the topics {', '.join(names.topics)}, the database {names.database}, the keys "
-                f"{names.prefix}* and {names.directory}: say --yes"
+                f"{names.prefix}* and {names.directory} with all that is in it: say --yes"
             )
         with progress() as bar:
             task = bar.add_task("keys", total=None)

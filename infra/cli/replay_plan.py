@@ -143,5 +143,11 @@ def _show(found: Planned) -> None:
     time = span(int(cost.seconds * 1000))
     out.print(
         f"About {cost.range_rows:,} rows after {cost.warm_rows:,} to warm up: {time} on one core, and at most "
-        f"{cost.memory_bytes / 1024**3:.1f} GiB with counts in memory."
+        f"{cost.memory_bytes / 1024**3:.1f} GiB with counts in memory. --into files takes {_disk(cost.files_bytes)}."
+    )
+
+
+def _disk(size: int) -> str:
+    return (
+        f"{size / 1024**3:.1f} GiB of disk" if size >= 1024**3 / 10 else f"{max(1, round(size / 1024**2))} MiB of disk"
     )

@@ -39,7 +39,7 @@ Build = Annotated[
     Path | None,
     typer.Option("--build", help="Another clickgoose executable, which runs the plan"),
 ]
-Into = Annotated[str, typer.Option(help="Where outcomes go: some of kafka,clickhouse,redis")]
+Into = Annotated[str, typer.Option(help="Where outcomes go: some of kafka,clickhouse,redis,files")]
 Counts = Annotated[
     str, typer.Option(help="Where counts and rules' history are: memory, or redis (of the namespace) for large ranges")
 ]

@@ -36,6 +36,7 @@ from scoring.deployment import only
 from scoring.explain import Explainer
 from scoring.model import Model, find_model
 from tests.e2e.system import System
+from tests.waiting import PATIENCE, PATIENT_FLOW
 from tests.wire import LATENESS, RING, digest, enveloped, header, parcel, payload, sealed
 
 HERE = Path(__file__).parent
@@ -43,7 +44,6 @@ ROWS = 240
 FAILING = [row for row in range(ROWS) if row % 20 == 7]
 BLOCK = 8  # letters, by --rate
 PARTITIONS = 4
-PATIENT = {"CLICKGOOSE_REDIS__SHARED_TIMEOUT_MS": "10000"}  # a busy machine is no reason to go on without counts
 # The keys of one partition: shared counts then see the events in one order, whoever reads them.
 DEVICES = [number for number in range(40) if zlib.crc32(digest("device", number)[:16]) % PARTITIONS == 0][:5]
 
@@ -60,7 +60,7 @@ class Story:
 
     def __init__(self, system: System) -> None:
         self.system = system
-        flow = system.start_flow(script=HERE / "buggy_enrich.py", **PATIENT)
+        flow = system.start_flow(script=HERE / "buggy_enrich.py", **PATIENT_FLOW)
         self._append()
         self.before: Account = system.account()
         self.clusters = self.said("stats", "--by", "cluster", "--backup", "none")["clusters"]
@@ -73,8 +73,8 @@ class Story:
         self.killed = self._killed(words)
         self.command = self.killed.stderr.split()[1]
         self.recorded = len(self.listed("redriven"))
-        system.start_flow(**PATIENT)
-        self.resumed = self.said("redrive", "--resume", self.command, "--wait", "60")
+        system.start_flow(**PATIENT_FLOW)
+        self.resumed = self.said("redrive", "--resume", self.command, "--wait", "180")
         self.again = self.said("redrive", "--resume", self.command)
         self.after: Account = system.account()
 
@@ -83,7 +83,7 @@ class Story:
         for row in range(ROWS):
             key, value = record(row)
             producer.produce("events.raw", value, key=key)
-        assert producer.flush(60) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def _killed(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, **self.system.stack.env()}

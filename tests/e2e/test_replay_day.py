@@ -16,6 +16,8 @@ from infra.traffic.scenario import Mix
 from schemas.envelope import sealed_start
 from schemas.result import Result, decode_result
 from tests.e2e.system import System
+from tests.replay_files_kit import records_of
+from tests.waiting import PATIENT_FLOW
 
 EVENTS = 2_000
 PARTITIONS = 4
@@ -53,11 +55,11 @@ class Day:
         self.env = {
             "CLICKGOOSE_MASTER_KEYS": KEYS,
             "CLICKGOOSE_FLOW__POLICIES_FILE": str(policies),
-            "CLICKGOOSE_REDIS__SHARED_TIMEOUT_MS": "10000",  # a busy machine is no reason to go on without counts
+            **PATIENT_FLOW,
         }
         system.append(records_of_a_day())
         system.start_flow(None, False, (), (), **self.env)
-        self.account = system.account(120.0)
+        self.account = system.account()
 
     def command(self, *words: str, expect: int = 0) -> str:
         """Run a clickgoose command in this process and return what it prints."""
@@ -97,6 +99,18 @@ def test_a_replay_as_live_is_what_history_says(day: Day) -> None:
     diff = day.json("replay", "diff", "aslive", "history", "--fail-on", "changed", "--fail-on", "missing")
     assert diff["verdict"] == "identical"
     assert diff["events"]["both"] == day.account.scored
+
+
+def test_a_replay_into_files_is_what_history_says_and_what_kafka_would_have(day: Day) -> None:
+    ran = day.json("replay", "run", "infiles", "--last", "1h", *AS_LIVE, "--into", "files")
+    assert ran["live"]["unchanged"] is True
+    diff = day.json("replay", "diff", "infiles", "history", "--fail-on", "changed", "--fail-on", "missing")
+    assert diff["verdict"] == "identical"
+    assert diff["events"]["both"] == day.account.scored
+    assert sum(diff["letters"]["a"].values()) == day.account.dead_lettered
+    assert sorted(records_of(day.system.stack.home / "replays" / "infiles")) == sorted(
+        day.results("events.scored.aslive")
+    )
 
 
 def test_two_replays_give_the_same_bytes(day: Day) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -19,8 +19,10 @@ from replay.engine import Progress, Replay, ReplayRefused, Step
 from replay.pace import Pace
 from replay.parts import SourceFailed
 from replay.plan import Piece, Plan, Selection
+from schemas.batches import RawBatch
 from schemas.dead_letter import decode_dead_letter
 from schemas.result import decode_result
+from scoring.judge import Judge
 from tests.replay_engine_kit import (
     Disk,
     DiskOutput,
@@ -59,6 +61,34 @@ def test_a_replay_of_one_partition_is_what_the_flow_made_of_it(tmp_path: Path) -
     assert sum(1 for _, _, stage in disk.kept if stage) >= 10, "dead letters are written too"
     letter = next(decode_dead_letter(value) for (_, _, stage), value in disk.kept.items() if stage)
     assert letter.first_failed_at == NOW + 50 + 1000 * letter.offset, "a replay has no clock of its own"
+
+
+def test_where_no_rule_looks_at_events_judge_says_the_same_in_any_order(tmp_path: Path) -> None:
+    log, found = recorded(3), []
+    for remembers in (True, False):
+        disk = Disk()
+        parts = parts_of(log.plan(), log, tmp_path / str(remembers), disk, rows=16)
+        pipeline = dataclasses.replace(parts.pipeline, judge=Judge())
+        replay = Replay(dataclasses.replace(parts, pipeline=pipeline, remembers=remembers))
+        assert replay.run().finished
+        found.append(disk.kept)
+    assert found[0] == found[1] and len(found[0]) == ROWS
+
+
+def test_all_partitions_are_opened_before_the_first_row_is_waited_for(tmp_path: Path) -> None:
+    log, opened = recorded(3), list[int]()
+
+    class Source(LogSource):
+        def read(self, piece: Piece, first: int, /) -> Iterator[RawBatch]:
+            opened.append(piece.partition)
+            return self._rows(super().read(piece, first))
+
+        def _rows(self, rows: Iterator[RawBatch]) -> Iterator[RawBatch]:
+            assert sorted(opened) == [0, 1, 2]
+            yield from rows
+
+    disk, _ = replayed(log.plan(), log, tmp_path, source=Source(log))
+    assert disk.kept == all_of(3)
 
 
 def test_warming_up_writes_nothing_and_leaves_the_range_as_if_all_had_been_replayed(tmp_path: Path) -> None:

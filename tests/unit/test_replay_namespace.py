@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from flows.redis_trip import round_trip
 from flows.sinks.kafka import OutputTopics
 from replay.guards import (
     GuardedClickHouse,
@@ -147,6 +148,14 @@ def test_redis_refuses_a_pipeline_with_one_foreign_key_and_sends_none_of_it() ->
     pipe.set("score:demo:1", b"x")
     with pytest.raises(OutsideNamespace):
         pipe.execute()
+    assert wire.sent == []
+
+
+def test_redis_refuses_a_round_trip_with_one_foreign_key_and_sends_none_of_it() -> None:
+    client = own_redis(NOWHERE, JUNE)
+    wire = Wire(client)
+    with pytest.raises(OutsideNamespace):
+        round_trip(client, [("SET", "replay:june:a", b"x"), ("SET", "score:demo:1", b"x")])
     assert wire.sent == []
 
 
