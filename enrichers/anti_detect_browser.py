@@ -38,6 +38,7 @@ class AntiDetectBrowser(SmartSignal):
     """
 
     name = "anti_detect_browser"
+    recorded = True
     version = 2
     question = "The browser was built or patched to pretend to be another one."
     threshold = 0.6

@@ -179,10 +179,11 @@ class Bot(SmartSignal):
 
 def _crawlers(view: View, suspect: Bool) -> Bool:
     """Return where a crawler is at its operator's addresses, where it is not, and where nobody can say, bool[3, n]."""
-    family = np.zeros(len(view), np.uint8)
     rows = np.flatnonzero(suspect)
-    if len(rows):  # few: the strings of all others are not read
-        family[rows] = [crawler_family(agent) for agent in view.texts_at("navigator.user_agent", rows)]
+    if not len(rows):  # as nearly always: nobody is named a robot
+        return np.zeros((3, len(view)), np.bool_)
+    family = np.zeros(len(view), np.uint8)
+    family[rows] = [crawler_family(agent) for agent in view.texts_at("navigator.user_agent", rows)]
     good, claims = verified(family, view.network), verifiable(family)
     return np.stack((good, claims & ~good, (view.browser("bot") | (family != 0)) & ~claims))
 

@@ -30,6 +30,7 @@ class CanvasSpoofing(SmartSignal):
     """Noise, blanks and constants where a drawing should be; and one drawing that differs from place to place."""
 
     name = "canvas_spoofing"
+    recorded = True
     version = 2
     question = "What is read back from the canvas is not what was drawn."
     held_down = (
@@ -82,7 +83,7 @@ class CanvasSpoofing(SmartSignal):
         other_place = view.differs("frame_page.canvas_text", "canvas.text")
         other_place |= view.differs("worker_page.canvas_geometry", "canvas.geometry")
         other_place |= seen["not_offscreen"] | seen["modified"]
-        blank = one_colour(np.concatenate((text, geometry))).reshape(2, -1).any(axis=0)
+        blank = one_colour(text) | one_colour(geometry)
         blank |= seen["cleared"] & seen["supported"]
         constant, blank_alone = first_of(same, blank & plain)
         return (

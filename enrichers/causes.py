@@ -59,7 +59,7 @@ class Causes:
 
     def table(self, view: View) -> Bool:
         """Return where each cause is seen, bool[causes, n] in their order."""
-        return view.once(_seen_by_all(len(_EVERY)))[self._first : self._first + len(self._shown_by)]
+        return view.causes(_seen_by_all(len(_EVERY)), self._first, len(self._shown_by))
 
     def said_on(self, batch: Enriched, row: int, say: Callable[[NamesBy], str]) -> str:
         """Return what ``say`` makes of the names of what shows each cause on one row: for details.
@@ -132,6 +132,11 @@ def _seen_by_all(groups: int) -> Callable[[View], Bool]:
         return found
 
     return seen
+
+
+def every_cause(view: View) -> Bool:
+    """Return where each cause of all ``Causes`` is seen, bool[causes, n]."""
+    return view.once(_seen_by_all(len(_EVERY)))
 
 
 def first_of(*clues: Bool) -> list[Bool]:

@@ -28,6 +28,7 @@ class CdpAutomation(SmartSignal):
     """Side effects of a protocol client that is attached to the page."""
 
     name = "cdp_automation"
+    recorded = True
     version = 2
     question = "A client of the Chrome DevTools Protocol is attached to the page."
     held_down = (

@@ -1,4 +1,4 @@
-"""The two loops of the stage that touch every clue of every row, compiled: NumPy takes three times as long.
+"""The loops of the stage that touch every clue of every row, compiled: NumPy takes three times as long.
 
 Numba keeps what it compiled beside this file, or in ``NUMBA_CACHE_DIR`` where that is set; where neither can be
 written, in the user's cache folder. All that the loops are compiled with stands in this file, so it sees every change.
@@ -13,7 +13,6 @@ import numba
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
-_WORD = 8
 
 
 def kernel(function: F) -> F:
@@ -22,27 +21,28 @@ def kernel(function: F) -> F:
 
 
 @kernel
-def join_clues(words: Any, rows: Any, clues: Any, asked: Any, thresholds: Any, out: Any) -> None:
+def join_clues(seen: Any, clues: Any, asked: Any, thresholds: Any, out: Any) -> None:
     """Join the clues that are seen by noisy-or.
 
-    ``words``: bool[clues, rows] as uint64, with bytes of 0 behind it; ``clues``: of each its signal, doubt and bit;
-    ``asked``: uint8[S, rows]. ``out`` are result int8, confidence float32 and reasons uint32, zeros, [rows, S] each.
+    ``seen``: uint8[clues, n]; ``clues``: of each its signal, doubt and bit; ``asked``: uint8[S, n]. ``out`` are result
+    int8, confidence float32 and reasons uint32, zeros, [n, S] each.
     Clues are taken one after the other: so a row's product has the same order, and the same rounding, in any batch.
     """
     signal_of, doubts, bits = clues
     result, confidence, reasons = out
     doubt = np.ones(result.shape)
-    seen = words.view(np.uint8)
-    for word in range(len(words)):
-        if words[word] == 0:
+    for clue in range(len(seen)):
+        shown, any_row = seen[clue], np.uint8(0)
+        for row in range(len(shown)):
+            any_row |= shown[row]
+        if any_row == 0:
             continue
-        for at in range(word * _WORD, word * _WORD + _WORD):
-            if seen[at]:
-                clue = at // rows
-                row, signal = at - clue * rows, signal_of[clue]
+        signal = signal_of[clue]
+        for row in range(len(shown)):
+            if shown[row]:
                 doubt[row, signal] *= doubts[clue]
                 reasons[row, signal] |= bits[clue]
-    for row in range(rows):
+    for row in range(len(result)):
         for signal in range(len(thresholds)):
             if reasons[row, signal] == 0 and asked[signal, row] == 0:
                 result[row, signal] = -1
@@ -51,6 +51,48 @@ def join_clues(words: Any, rows: Any, clues: Any, asked: Any, thresholds: Any, o
                 sure = np.float32(1.0 - doubt[row, signal])
                 result[row, signal] = sure >= thresholds[signal]
                 confidence[row, signal] = sure
+
+
+@kernel
+def gather(raw: Any, places: Any, flags: Any, causes: Any, columns: Any) -> None:
+    """Gather what a program over views reads (``enrichers.recorded``): the first columns of each kind.
+
+    ``raw``: ``enrichers.view.Raw``; ``places``: columns of numbers, statistics and categories; ``flags``: of booleans
+    that are to be true, to be false, to be known, bits of checks and of classes of networks; ``causes``: all of them,
+    uint8[causes, n], and which are wanted. ``columns``: float32, uint32 and uint8 [k, n], codes in this order.
+    """
+    number_at, statistic_at, category_at = places
+    true_at, false_at, known_at, check_at, class_at = flags
+    every_cause, cause_at = causes
+    floats, hashes, codes = columns
+    for row in range(len(raw.checks)):
+        shown, booleans, known = raw.numbers[row], raw.booleans[row], raw.known[row]
+        for at in range(len(number_at)):
+            floats[at, row] = shown[number_at[at]]
+        for at in range(len(statistic_at)):
+            floats[len(number_at) + at, row] = raw.statistics[row, statistic_at[at]]
+        for at in range(len(category_at)):
+            hashes[at, row] = raw.categories[row, category_at[at]]
+        place = 0
+        for at in range(len(true_at)):
+            codes[place + at, row] = booleans[true_at[at]]
+        place += len(true_at)
+        for at in range(len(false_at)):
+            codes[place + at, row] = known[false_at[at]] & (booleans[false_at[at]] ^ 1)
+        place += len(false_at)
+        for at in range(len(known_at)):
+            codes[place + at, row] = known[known_at[at]]
+        place += len(known_at)
+        for at in range(len(check_at)):
+            codes[place + at, row] = raw.checks[row] >> np.uint64(check_at[at]) & np.uint64(1)
+        place += len(check_at)
+        for at in range(len(class_at)):
+            codes[place + at, row] = np.uint64(raw.classes[row]) >> np.uint64(class_at[at]) & np.uint64(1)
+    place = len(true_at) + len(false_at) + len(known_at) + len(check_at) + len(class_at)
+    for at in range(len(cause_at)):
+        shown_by = every_cause[cause_at[at]]
+        for row in range(len(shown_by)):
+            codes[place + at, row] = shown_by[row]
 
 
 @kernel

@@ -16,7 +16,7 @@ import numpy as np
 from enrichers.address_table import DATA
 from enrichers.data_file import REMEDY, DataFileError
 from enrichers.data_text import read_text_table
-from schemas.batches import U8, U16, U32, Bool
+from schemas.batches import U8, U32, Bool
 from schemas.catalogue import category_hash
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
 
@@ -49,9 +49,10 @@ class CountryLanguages:
         at = np.minimum(self._hashes.searchsorted(tags), len(self._hashes) - 1)
         return np.where(self._hashes[at] == tags, self._numbers[at], np.uint8(0))
 
-    def foreign(self, tags: U32, country: U16) -> Bool:
-        """Return where hardly anybody in the country speaks the language; never where one of both is not known."""
-        return ~self._spoken[self.number(tags), country]
+    @property
+    def tables(self) -> tuple[U32, U8, Bool]:
+        """Return the hashes of tags, ascending, their numbers, and which number is spoken where: for loops."""
+        return self._hashes, self._numbers, self._spoken
 
 
 def _tags(names: tuple[str, ...]) -> tuple[U32, U8]:

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from enrichers.address_table import DATA, PLACES_FILE, read_places
 from enrichers.data_file import REMEDY, DataFileError
 from enrichers.data_text import read_text_table
-from schemas.batches import F32, I64, U8, U16, Bool
+from schemas.batches import F32, U8, U16, Bool
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
 
 ZONES_FILE = "country_zones.csv"
 REACH_AT_LEAST = 1_000  # km from a country's middle that anybody in it may be, however small it is
 FITS, OTHER_SEASON, NEIGHBOUR, ELSEWHERE, UNKNOWN = range(5)
-"""The country has the offset in that month; in other months only; one near it; none near it; one of both not known."""
+"""How an offset fits: the country has it in that month; in other months only; one near it; none near it; not known."""
 _NEIGHBOUR_MINUTES = 90  # a neighbour's clock differs by an hour, rarely by an hour and a half
 _STEP = 15  # minutes: every offset in use is a multiple
 _SLOTS, _MIDDLE = 128, 64  # offsets from 16 hours east of UTC to 15 h 45 min west
@@ -45,15 +45,11 @@ class CountryZones:
         order = np.argsort(key)  # country 0 has no place, and the last one here
         self._place_keys, self._place_countries = key[order], order.astype(np.uint16)
 
-    def fit(self, country: U16, offset: F32, time: I64) -> U8:
-        """Return how offsets, float32[n] in minutes west of UTC, fit countries at event times, int64[n] in ms.
-
-        ``FITS``, ``OTHER_SEASON``, ``NEIGHBOUR``, ``ELSEWHERE`` or ``UNKNOWN``, uint8[n].
-        """
-        told = np.where(np.abs(offset) <= _MOST_MINUTES, offset, _NOT_TOLD)  # NaN is not told
-        slot = (told * np.float32(1 / _STEP) + np.float32(_MIDDLE + 0.5)).astype(np.int64)
-        month = time.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) % _MONTHS
-        return self._fit[country, month, slot]
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        """Return how offsets fit, ways, places and their countries, and how offsets are laid out: for loops."""
+        slots = _MOST_MINUTES, _NOT_TOLD, np.float32(1 / _STEP), np.float32(_MIDDLE + 0.5)
+        return self._fit, self._way, self._place_keys, self._place_countries, slots
 
     def way(self, country: U16, other: U16) -> F32:
         """Return the least way between people of two countries, float32 in km; NaN where one is not known.

@@ -17,6 +17,7 @@ class DeveloperTools(SmartSignal):
     """The console probe, the activity log and the space that a docked panel takes."""
 
     name = "developer_tools"
+    recorded = True
     version = 2
     question = "The browser's developer tools are open."
     held_down = (

@@ -65,7 +65,7 @@ class ImpossibleTravel(SmartSignal):
         fast = np.flatnonzero(where.kmh > _PLANE_KMH)
         if len(fast):  # few: only they are asked
             hidden = where.stands_in[fast]
-            back = where.was_here(fast) & (where.clock[fast] == FITS)
+            back = where.was_here[fast] & (where.clock[fast] == FITS)
             clues[0, fast] = ~hidden & ~back
             clues[1, fast] = clues[0, fast] & (where.kmh[fast] > _ANYTHING_KMH)
             clues[2, fast] = ~hidden & back

@@ -25,6 +25,7 @@ class Incognito(SmartSignal):
     """What the stores of a private window cannot do, by the family of the browser."""
 
     name = "incognito"
+    recorded = True
     version = 2
     question = "The window is a private one."
     held_down = (

@@ -11,7 +11,8 @@ Each entry says where it comes from. Sources by short name:
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -104,8 +105,7 @@ _SILENT: Final = np.uint32(category_hash(SILENCE))
 
 def one_colour(pictures: U32) -> Bool:
     """Return which hashes of pictures (``canvas.text``, ``picture.*``, ``webgl.image``, ...) are of one colour."""
-    nearest = _ONE_COLOUR[np.searchsorted(_ONE_COLOUR[:-1], pictures)]
-    return np.asarray(nearest == pictures)
+    return reduce(or_, (pictures == one for one in _ONE_COLOUR))
 
 
 def silent(sounds: U32) -> Bool:
@@ -160,5 +160,7 @@ def known_sum(sums: F32) -> Bool:
 
 def impossible_sum(sums: F32) -> Bool:
     """Return which sums no engine gives, even with the noise of a privacy browser, bool[n]; False where absent."""
-    # An even number of ends below a sum: no band has begun that has not ended.
-    return ~np.isnan(sums) & (np.searchsorted(_POSSIBLE, sums) % 2 == 0)
+    possible = np.isnan(sums)
+    for low, high in zip(_POSSIBLE[::2], _POSSIBLE[1::2], strict=True):
+        possible = possible | ((sums > low) & (sums <= high))
+    return ~possible

@@ -17,6 +17,7 @@ class NavigatorMismatch(SmartSignal):
     """Statements of one browser about itself, compared pair by pair; what one lie contradicts counts once."""
 
     name = "navigator_mismatch"
+    recorded = True
     version = 2
     question = "User agent, platform, client hints, worker and frame disagree about the browser."
     held_down = (

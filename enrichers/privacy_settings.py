@@ -20,6 +20,7 @@ class PrivacySettings(SmartSignal):
     """Tor Browser, Brave, and Firefox's protections, by what they change."""
 
     name = "privacy_settings"
+    recorded = True
     version = 2
     question = "A privacy browser or resist-fingerprinting is at work."
     held_down = (

@@ -11,13 +11,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from enrichers.compiled import join_clues
+from enrichers.recorded import Recording
 from enrichers.view import View
-from schemas.batches import F32, I8, U32, U64, Bool, Enriched
+from schemas.batches import F32, I8, U8, U32, Bool, Enriched
 
 MAX_REASONS = 32  # reasons are the bits of a uint32
 
@@ -51,6 +52,7 @@ class SmartSignal(ABC):
     held_down: ClassVar[str] = ""  # known false positives, and what keeps them down
     honest_true: ClassVar[str] = ""  # why honest people show it, where more than one in 200 does
     data_kinds: ClassVar[tuple[str, ...]] = ()  # kinds of data it rests on; results name their versions
+    recorded: ClassVar[bool] = False  # it does with columns only what ``enrichers.recorded`` can write down
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -62,8 +64,8 @@ class SmartSignal(ABC):
         """Return where the inputs suffice for a "no", bool[n]. A clue that is seen suffices for itself."""
 
     @abstractmethod
-    def observe(self, view: View) -> Sequence[Bool]:
-        """Return one bool[n] for each clue, in the order of ``clues``."""
+    def observe(self, view: View) -> Sequence[Bool] | Bool:
+        """Return one bool[n] for each clue, in the order of ``clues``; or all of them, bool[clues, n]."""
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return what a person who reads the result of a row should know besides the reasons; most have nothing.
@@ -80,10 +82,12 @@ class SmartSignal(ABC):
 
 
 class Jury:
-    """Several signals over one batch. They are joined in one pass, because small NumPy calls are what costs."""
+    """Several signals over one batch. They are joined in one pass, because small NumPy calls are what costs.
 
-    def __init__(self, signals: Sequence[SmartSignal]) -> None:
-        self._signals = tuple(signals)
+    With ``record`` the signals that can be are made one program; all give the same either way.
+    """
+
+    def __init__(self, signals: Sequence[SmartSignal], *, record: bool = False) -> None:
         sizes = [len(signal.clues) for signal in signals]
         self._clues = (  # of each clue: its signal, what remains of a doubt, its bit
             np.repeat(np.arange(len(sizes)), sizes),
@@ -91,30 +95,44 @@ class Jury:
             np.array([1 << bit for size in sizes for bit in range(size)], np.uint32),
         )
         self._thresholds = np.array([signal.threshold for signal in signals], np.float32)
+        firsts = np.cumsum([0, *sizes]).tolist()
+        self._asked = firsts[-1]  # the first row of who was asked, behind those of all clues
+        places = list(zip(signals, firsts, range(self._asked, self._asked + len(sizes)), strict=False))
+        self._plain = [place for place in places if not (record and place[0].recorded)]
+        self._recording = Recording(lambda view: _recorded(signals, view)) if record else None
 
     def judge(self, view: View) -> Verdict:
         """Return result, confidence and reasons, each [n, S]: a row's values depend on that row alone."""
-        seen: list[Bool] = []
-        asked: list[Bool] = []
-        for signal in self._signals:
-            clues = signal.observe(view)
-            if len(clues) != len(signal.clues):
-                raise AssertionError(f"smart signal {signal.name}: {len(signal.clues)} clues, {len(clues)} observed")
-            seen.extend(clues)
-            asked.append(signal.computable(view))
-        shape = rows, signals = len(view), len(self._signals)
+        shape = rows, signals = len(view), len(self._thresholds)
         result, confidence, reasons = np.zeros(shape, np.int8), np.zeros(shape, np.float32), np.zeros(shape, np.uint32)
         if rows:
-            asked_of = _words(asked).view(np.uint8)[: rows * signals].reshape(signals, rows)
-            join_clues(_words(seen), rows, self._clues, asked_of, self._thresholds, (result, confidence, reasons))
+            found = self._found(view, self._asked + signals)
+            seen, asked = found[: self._asked], found[self._asked :]
+            join_clues(seen, self._clues, asked, self._thresholds, (result, confidence, reasons))
         return Verdict(result, confidence, reasons)
 
+    def _found(self, view: View, height: int) -> U8:
+        """Return all clues, and then who was asked, uint8[height, n]."""
+        found = np.empty((height, len(view)), np.uint8) if self._recording is None else self._recording(view)
+        for signal, first, asked in self._plain:
+            clues = _observed(signal, view)
+            found[first : first + len(clues)] = clues
+            found[asked] = signal.computable(view)
+        return found
 
-def _words(columns: Sequence[Bool]) -> U64:
-    """Return columns one after another, as whole words of 8 bytes: zeros fill the last."""
-    filling = np.zeros(-sum(map(len, columns)) % 8, np.bool_)
-    try:
-        joined = b"".join(cast("Sequence[bytes]", [*columns, filling]))
-    except TypeError:  # one of them is not contiguous
-        joined = np.concatenate([*columns, filling]).tobytes()
-    return np.frombuffer(joined, np.uint64)
+
+def _observed(signal: SmartSignal, view: View) -> Sequence[Any] | Bool:
+    clues = signal.observe(view)
+    if len(clues) != len(signal.clues):
+        raise AssertionError(f"smart signal {signal.name}: {len(signal.clues)} clues, {len(clues)} observed")
+    return clues
+
+
+def _recorded(signals: Sequence[SmartSignal], view: View) -> list[Any]:
+    """Return the clues of all signals and then whom to ask; None of those that are not recorded."""
+    clues = [
+        one
+        for signal in signals
+        for one in (_observed(signal, view) if signal.recorded else [None] * len(signal.clues))
+    ]
+    return clues + [signal.computable(view) if signal.recorded else None for signal in signals]

@@ -33,7 +33,7 @@ class Enrich:
         self._names = tuple(signal.name for signal in signals)
         every = {BEHAVIOUR: VERSION, **versions}
         self._data = tuple(data_of(signal, every) for signal in signals)
-        self._jury = Jury(signals)
+        self._jury = Jury(signals, record=True)
 
     def __call__(self, batch: Related, /) -> StageOut[Enriched]:
         """Return the batch with its smart signals, [n, S] each."""

@@ -71,6 +71,7 @@ class Tampering(SmartSignal):
     """An anomaly score over contradictions, each with the share of honest browsers that show it in mind."""
 
     name = "tampering"
+    recorded = True
     version = 2
     question = "The browser's own statements contradict each other, or its functions were replaced."
     threshold = 0.6

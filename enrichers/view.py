@@ -15,6 +15,7 @@ from schemas.batches import (
     F32,
     I64,
     U8,
+    U16,
     U32,
     U64,
     Bool,
@@ -50,6 +51,7 @@ class Raw(NamedTuple):
     browser: U8
     system: U8
     device: U8
+    classes: U16  # of networks
     statistics: F32  # [n, schemas.activity_statistics.STATISTICS] of the session so far
 
 
@@ -161,6 +163,7 @@ class View:
             seen.browser,
             seen.system,
             seen.device,
+            self.network.classes,
             self.session.statistics,
         )
         return Raw(*(np.require(column, None, ("C", "W")) for column in columns))
@@ -171,6 +174,10 @@ class View:
             self._answers[ask] = ask(self)
         answer: T = self._answers[ask]
         return answer
+
+    def causes(self, every: Callable[[View], Bool], first: int, count: int) -> Bool:
+        """Return where some causes are seen, bool[count, n], of those that a function finds."""
+        return self.once(every)[first : first + count]
 
     def texts(self, name: str) -> list[bytes | None]:
         """Return a text of every row as bytes; this is per-row work, so ask only where nothing else tells."""

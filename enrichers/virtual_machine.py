@@ -25,6 +25,7 @@ class VirtualMachine(SmartSignal):
     """Renderer first, then what small virtual machines have in common."""
 
     name = "virtual_machine"
+    recorded = True
     version = 2
     question = "The browser runs in a virtual machine, or draws in software."
     held_down = (

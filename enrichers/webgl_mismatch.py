@@ -41,6 +41,7 @@ class WebglMismatch(SmartSignal):
     """Page against worker and frame, maker against renderer, renderer against limits, formats and WebGPU."""
 
     name = "webgl_mismatch"
+    recorded = True
     version = 2
     question = "The graphics card that is named is not the one that draws."
     held_down = (

@@ -13,8 +13,9 @@ import numpy as np
 
 from enrichers.country_languages import load_country_languages
 from enrichers.country_zones import ELSEWHERE, FITS, NEIGHBOUR, load_country_zones
+from enrichers.where_loops import FOUND, look_around
 from schemas.batches import F32, I64, U8, U16, U32, Bool, History, Network
-from schemas.columns import Rows
+from schemas.columns import Rows, plain
 from schemas.networks import NETWORK_BIT
 
 _STANDS_IN = np.uint16(
@@ -39,6 +40,7 @@ _SATELLITE_SYSTEMS = {
 }
 _SATELLITES = np.array(sorted(number for found in _SATELLITE_SYSTEMS.values() for number in found), np.uint32)
 _LEAST_HOURS = 1 / 60  # two clocks may differ by a minute
+_LIMITS = _STANDS_IN, np.uint8(FITS), np.uint8(NEIGHBOUR), np.uint8(ELSEWHERE), _LEAST_HOURS
 
 
 class Journeys(NamedTuple):
@@ -51,67 +53,81 @@ class Journeys(NamedTuple):
 
 
 class Whereabouts:
-    """n rows. Each question is answered once."""
+    """n rows."""
 
     def __init__(self, network: Network, history: History, offset: F32, language: U32, time: I64) -> None:
         """``offset``: minutes west of UTC; ``language``: the hash of a tag; ``time``: of the events, in ms."""
         self._network, self._history = network, history
         self._offset, self._language, self._time = offset, language, time
         self._zones = load_country_zones()
+        self._codes = np.empty((len(FOUND), len(time)), np.uint8)
+        self.kmh: F32 = np.empty(len(time), np.float32)
+        """The speed of the fastest journey, float32[n]; 0 where it stayed, NaN where a place is not known."""
+        look_around(
+            (
+                plain(network.country, np.uint16), plain(network.asn, np.uint32), plain(network.latitude, np.float32),
+                plain(network.longitude, np.float32), plain(network.classes, np.uint16),
+            ),
+            (
+                plain(history.latitude, np.float32), plain(history.longitude, np.float32),
+                plain(history.place_at, np.int64),
+            ),
+            (plain(offset, np.float32), plain(language, np.uint32), plain(time, np.int64)),
+            self._zones.tables,
+            (*load_country_languages().tables, _SATELLITES),
+            _LIMITS,
+            (self._codes, self.kmh),
+        )  # fmt: skip
 
-    @cached_property
+    def _flags(self, name: str) -> Bool:
+        found: Bool = self._codes[FOUND.index(name)].view(np.bool_)
+        return found
+
+    @property
     def satellite(self) -> Bool:
         """Return where the address is a satellite network's: used far from where it is registered."""
-        asn = self._network.asn
-        return _SATELLITES[np.minimum(_SATELLITES.searchsorted(asn), len(_SATELLITES) - 1)] == asn
+        return self._flags("satellite")
 
-    @cached_property
+    @property
     def stands_in(self) -> Bool:
         """Return where the address only stands in for another: of a VPN, relay, proxy, data centre or satellite."""
-        return ((self._network.classes & _STANDS_IN) != 0) | self.satellite
+        return self._flags("stands_in")
 
-    @cached_property
+    @property
     def clock(self) -> U8:
         """Return how the browser's clock fits the country of the address, as ``enrichers.country_zones`` names it."""
-        return self._zones.fit(self._network.country, self._offset, self._time)
+        return self._codes[FOUND.index("clock")]
 
-    @cached_property
+    @property
     def clock_differs(self) -> Bool:
         """Return where the country has the browser's offset in no month."""
         return (self.clock == NEIGHBOUR) | (self.clock == ELSEWHERE)
 
-    @cached_property
+    @property
     def clock_of_where_it_was(self) -> Bool:
         """Return where the browser's clock is none of this country's but one of a country that it was in before."""
-        found = np.zeros(len(self._time), np.bool_)
-        there = np.flatnonzero(self.clock_differs[self.journeys.row])
-        if len(there):
-            row = self.journeys.row[there]
-            fit = self._zones.fit(self.journeys.country[there], self._offset[row], self._time[row])
-            found[row[fit == FITS]] = True
-        return found
+        return self._flags("clock_of_where_it_was")
 
-    @cached_property
+    @property
     def foreign_language(self) -> Bool:
         """Return where hardly anybody in the country speaks the browser's language, and it is not English."""
-        return load_country_languages().foreign(self._language, self._network.country)
+        return self._flags("foreign_language")
+
+    @property
+    def was_here(self) -> Bool:
+        """Return where the device was in this country before, bool[n]."""
+        return self._flags("here")
+
+    @property
+    def was_elsewhere(self) -> Bool:
+        """Return where the device was in another country before, bool[n]."""
+        return self._flags("was_elsewhere")
 
     @cached_property
     def _same_place(self) -> Bool:
         """Return which of the places before are the present one, bool[n, PLACES_KEPT]."""
         history, network = self._history, self._network
         return (history.latitude == network.latitude[:, None]) & (history.longitude == network.longitude[:, None])
-
-    def was_here(self, rows: Rows) -> Bool:
-        """Return which of these rows' devices were in this country before, bool of their number."""
-        return np.asarray(self._same_place[rows].any(axis=1))
-
-    @cached_property
-    def was_elsewhere(self) -> Bool:
-        """Return where the device was in another country before, bool[n]."""
-        found = np.zeros(len(self._time), np.bool_)
-        found[self.journeys.row] = True
-        return found
 
     @cached_property
     def journeys(self) -> Journeys:
@@ -128,10 +144,3 @@ class Whereabouts:
             self._zones.way(country, self._network.country[row]),
             np.maximum(hours, _LEAST_HOURS).astype(np.float32),
         )
-
-    @cached_property
-    def kmh(self) -> F32:
-        """Return the speed of the fastest journey, float32[n]; 0 where it stayed, NaN where a place is not known."""
-        fastest = (self._history.latitude[:, 0] + self._network.latitude) * np.float32(0)  # 0 where both are known
-        np.fmax.at(fastest, self.journeys.row, self.journeys.kilometres / self.journeys.hours)
-        return fastest

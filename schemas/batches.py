@@ -58,8 +58,11 @@ class Ledger(Columns):
 
     def mark(self, name: str, micros: int) -> Ledger:
         """Return a ledger with one more column that holds ``micros`` in every row."""
-        column = np.full((len(self.micros), 1), micros, np.int64)
-        return Ledger((*self.marks, name), np.concatenate((self.micros, column), axis=1))
+        rows, marked = self.micros.shape
+        columns = np.empty((rows, marked + 1), np.int64)
+        columns[:, :marked] = self.micros
+        columns[:, marked] = micros
+        return Ledger((*self.marks, name), columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

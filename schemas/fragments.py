@@ -13,9 +13,8 @@ import numpy as np
 from schemas.columns import I32, I64, U8, U64
 from schemas.fragment_loops import find, keep
 
-_MOST_PIECES = 65_536
-_MOST_BYTES = 32 << 20
-_FIRST_BYTES = 1 << 16
+_MOST_PIECES = 16_384  # three times the sentences of 20,000 events of the generator, of 110 bytes each
+_MOST_BYTES = 4 << 20  # 7,000 smart signals with details, which differ for ever; there from the start
 _FIRST_PLACES = 1 << 10
 
 
@@ -43,7 +42,7 @@ class Fragments:
 
     def _forget(self) -> None:
         self.beside = []  # a new one: who still holds the old one goes on reading it
-        self._text = np.empty(_FIRST_BYTES, np.uint8)
+        self._text = np.empty(_MOST_BYTES, np.uint8)
         self._bounds = np.zeros(_FIRST_PLACES + 1, np.int64)
         self._count = self._kept = 0
         self._keys = np.zeros((_FIRST_PLACES, self._width), np.uint64)

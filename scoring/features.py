@@ -125,13 +125,14 @@ def _put_signals(table: F32, batch: Enriched) -> None:
     put_signals(
         table,
         np.array([block.start for block in (schema.booleans, schema.categories, schema.checks, schema.smart_result)]),
-        (_bytes(signals.booleans), _bytes(signals.known), plain(signals.categories, np.uint32)),
+        (as_bytes(signals.booleans), as_bytes(signals.known), plain(signals.categories, np.uint32)),
         (len(CHECKS), plain(batch.environment.checks, np.uint64)),
         plain(batch.smart.result, np.int8),
     )
 
 
-def _bytes(flags: Bool) -> U8:
+def as_bytes(flags: Bool) -> U8:
+    """Return flags as compiled loops take them, 0 and 1."""
     return plain(flags, np.bool_).view(np.uint8)
 
 

@@ -17,7 +17,7 @@ from scoring.evaluation import Verdict
 from scoring.explain import observed_columns
 from scoring.features import feature_schema, matrix
 from scoring.model import Model
-from scoring.stored_features import pack
+from scoring.stored_features import packed
 
 log = logging.getLogger("clickgoose.score")
 
@@ -71,7 +71,7 @@ class ScoreStage:
             shadows=tuple(shadow.version for shadow in deployment.shadows),
             shadow_score=self._shadow_scores(deployment.shadows, features),
             observed=features[:, self._observed],
-            features=pack(features) if self._store_features else np.empty((len(batch), 0), np.uint8),
+            features=packed(batch, features) if self._store_features else np.empty((len(batch), 0), np.uint8),
         )
 
     def _shadow_scores(self, shadows: Sequence[Model], features: F32) -> F32:

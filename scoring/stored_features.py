@@ -7,19 +7,22 @@ their order are not in them: whoever stores rows stores the digest of the featur
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.batches import F32, U8, U16, U32, Bool
-from scoring.features import FeatureSchema, feature_schema
+from schemas.batches import F32, U8, U16, U32, Bool, Enriched
+from schemas.columns import plain
+from scoring.features import FeatureSchema, as_bytes, feature_schema
+from scoring.packed_loops import pack_rows
 
 FORMAT: Final = 1  # of the bytes; another one has other fields
 _ZERO, _ONE, _NAN = (np.float32(value).view(np.uint32) for value in (0, 1, np.nan))
+_FLOAT_BYTES: Final = 4
 _EXACT = np.float32(1 << 23)  # a float32 from here on is a whole number, and its low bits are that number's
 
 
@@ -85,6 +88,33 @@ def pack(features: F32) -> U8:
     for here, there in _side_by_side(_others(schema)):
         table["numbers"][:, here] = features[:, there]
     return table.view(np.uint8).reshape(len(table), row_bytes())
+
+
+def packed(batch: Enriched, features: F32) -> U8:
+    """Return what ``pack`` gives for the features of a batch: flags and categories are read where they came from."""
+    signals = batch.signals
+    ranges, checks, places = _layout()
+    rows = np.empty((len(batch), row_bytes()), np.uint8)
+    rows.view(row_type())["format"] = FORMAT
+    pack_rows(
+        plain(features, np.float32).view(np.uint8),
+        ranges,
+        (as_bytes(signals.booleans), as_bytes(signals.known), plain(signals.categories, np.uint32)),
+        (checks, plain(batch.environment.checks, np.uint64)),
+        plain(batch.smart.result, np.int8),
+        places,
+        rows,
+    )
+    return rows
+
+
+@cache
+def _layout() -> tuple[NDArray[np.int64], int, tuple[int, ...]]:
+    """Return where a row of features has the bytes that are kept as they are, the checks, and the packed fields."""
+    schema, fields = feature_schema(), cast(Mapping[str, tuple[Any, int]], row_type().fields)
+    ranges = np.array([(block.start, block.stop) for block in _others(schema)], np.int64) * _FLOAT_BYTES
+    places = tuple(fields[name][1] for name in ("categories", "is_category", "is_one", "is_absent"))
+    return ranges, _width([schema.checks]), places
 
 
 def unpack(rows: Sequence[bytes] | U8) -> F32:

@@ -9,6 +9,7 @@ from schemas.velocity import HOURS, SLICES
 from scoring.compiled import put_signals, share_of_hours
 from scoring.evaluation import Evaluation, Tables
 from scoring.log_statistics import log_statistics
+from scoring.packed_loops import pack_rows
 from scoring.rules import reply_loops
 from scoring.sentence_loops import WORDS, said_by
 from scoring.standing import Standing, restored
@@ -25,10 +26,12 @@ def warm() -> None:
 
 
 def _warm_columns() -> None:
-    """Put one event's signals in their columns, count a log without entries, and look at one hour."""
+    """Put one event's signals in their columns, pack them, count a log without entries, and look at one hour."""
     flags, codes = np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint32)
     places, bits = np.zeros(4, np.int64), np.zeros(1, np.uint64)
     put_signals(np.empty((1, 1), np.float32), places, (flags, flags, codes), (1, bits), flags.view(np.int8))
+    ranges, row = np.array([(0, 1)]), np.empty((1, 6), np.uint8)
+    pack_rows(row, ranges, (flags, flags, codes), (1, bits), flags.view(np.int8), (1, 3, 4, 5), row.copy())
     log_statistics(
         Activity(np.zeros(2, np.int64), codes[0, :0], bits[:0].astype(np.float32), np.zeros(0, np.uint16), flags[0, :0])
     )

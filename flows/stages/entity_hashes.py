@@ -20,7 +20,7 @@ from schemas.batches import I64, U64
 kernel = kernels_of(Path(__file__))
 KEY_BYTES: Final = 64  # of a key, the first ones
 _BLOCK: Final = 128
-_REMEMBERED: Final = 65_536  # texts of a kind
+_REMEMBERED: Final = 16_384  # texts of a kind, 4 MB: one is hashed anew in 1 µs
 _PLACES: Final = 1 << 13  # values of a kind that are remembered at most
 _U = np.uint64
 _IV = np.array(

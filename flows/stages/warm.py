@@ -6,13 +6,14 @@ import numpy as np
 
 from flows.stages.decode_bodies import Rooms, read_columns
 from flows.stages.decode_heads import read_heads
+from flows.stages.entity_values import entity_values
 from flows.stages.normalize import Normalize
 from schemas.batches import Event, Ledger, Origin, Verified
 from schemas.catalogue import load_catalogue
 
 
 def compile_kernels() -> None:
-    """Read one record that is none, and normalise a row that shows nothing: whatever Python calls is compiled then."""
+    """Read one record that is none, normalise and name what shows nothing: whatever Python calls is compiled then."""
     heads = read_heads((b"",))
     with Rooms().bodies(np.zeros(1, np.int64)) as bodies:
         signals, activity, _ = read_columns(bodies, load_catalogue())
@@ -24,4 +25,5 @@ def compile_kernels() -> None:
         merchant=("",), transaction=("",), linked_id=("",), card_token=("",), event_type=("",),
         attempt=np.zeros(1, np.uint8), told=(b"",),
     )  # fmt: skip
+    entity_values(heads.address, np.zeros(1, np.uint32), np.zeros(1, np.uint64), heads.device_id)
     Normalize()(Verified(origin, (b"",), ledger, event, signals, activity))

@@ -186,8 +186,10 @@ class Plan:
         return row
 
     def _fill_history(self, row: list[Any], answers: Answers, run: _Run) -> None:
+        whole = False
         if isinstance(answers, Gathered) and isinstance(answers.queries, Recollected):
             recalled: list[Any] = answers.queries
+            whole = answers.queries.whole
         else:
             recalled = [self._answered(answers, query) for _, query in self._history]
         if len(recalled) != len(self._program.history):
@@ -195,7 +197,7 @@ class Plan:
         row[: len(recalled)] = recalled
         for slot, place, times in self._program.multiplied:
             row[slot] = multiplied(recalled[place], times)
-        if NOT_ASKED in recalled:
+        if not whole and NOT_ASKED in recalled:
             run.degraded["history"] = None
 
     def _answered(self, answers: Answers, query: Query | Fault | None) -> Any:
@@ -293,6 +295,8 @@ class _Run:
 
     def outcome(self) -> Outcome:
         """Return what comes of all."""
+        if not self.matched and self.listed is None:
+            return self._of_no_match()
         rules = [ready.scoped.rule for ready in self.matched]
         added = sum([rule.actions.score for rule in rules])
         score = self.known.score
@@ -314,6 +318,16 @@ class _Run:
             self.program.joined.digest,
             tuple(sorted(self.degraded)) if self.degraded else (),
         )
+
+    def _of_no_match(self) -> Outcome:
+        """Return what comes of an event, as of most, that no rule matches and no list decides about."""
+        score = self.known.score
+        if score is not None:
+            score = min(max(score, 0.0), 100.0)
+        decision, by = self._decision([], score)
+        degraded = tuple(sorted(self.degraded)) if self.degraded else ()
+        rulesets = self.program.joined.digest
+        return Outcome(decision, by, score, 0, (), (), (), (), tuple(self.trace), None, rulesets, degraded)
 
     def _decision(self, rules: list[Rule], score: float | None) -> tuple[str, DecidedBy]:
         if self.listed is not None:

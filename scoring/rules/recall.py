@@ -6,17 +6,18 @@ where members of a set are not alike, the event itself is counted in, or the sto
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from operator import is_
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from scoring.rules.history_keys import LAST_TIME, HistoryKeys, fault_of
+from scoring.rules.history_keys import HistoryKeys, fault_of
 from scoring.rules.history_members import ID, Layout, layout_of
 from scoring.rules.history_packed import packed_range
 from scoring.rules.history_seen import Seen
 from scoring.rules.history_sets import Question, Questions, Reader, after, range_command
-from scoring.rules.recall_columns import Part, Plan, Read, Times, generated, planned
+from scoring.rules.recall_columns import Part, Plan, Read, generated, planned
+from scoring.rules.recall_moment import Moment, parted
+from scoring.rules.recall_packed import PackedRanges
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.view import Asked, View
 
@@ -29,28 +30,17 @@ _FUNCTIONS: Final = 64
 """Of one set: they differ by which catalogues have values, and whether these are texts."""
 _MOST_GENERATED: Final = 200
 """Questions to one set: what has more takes too long to generate, the others are read one by one."""
-_LATE: Final = 10**13
-_EARLY: Final = 10**12
 _NONE: Final = b"*0\r\n"
-_DIGITS: Final = 13
-"""Of times from 2001 to 2286, in ms: as text they are in the same order."""
 
 
 class Recollected(list[Any]):
-    """The answers to a program's questions in their order: values, or faults."""
+    """The answers to a program's questions in their order: values, or faults. ``whole``: none of them is NOT_ASKED."""
+
+    whole = False
 
 
-class Moment:
-    """When an event asks: its time, and where each window of a program begins, as numbers and as text."""
-
-    __slots__ = ("at", "lows", "plain", "texts")
-
-    def __init__(self, at: int, windows: Sequence[int]) -> None:
-        """``windows``: the longest first."""
-        self.at = at
-        self.lows = [at - over for over in windows]
-        self.plain = self.lows[0] >= _EARLY and at < _LATE
-        self.texts = [b"%d" % low for low in self.lows] if self.plain else []
+class _Whole(Recollected):
+    whole = True
 
 
 class Raw(Protocol):
@@ -216,27 +206,6 @@ class _Set:
             found[self.places[number]] = value
 
 
-def parted(reply: Sequence[Any], moment: Moment) -> tuple[Sequence[bytes], Times, Sequence[Any]]:
-    """Return names and times of a range's members up to the event, and where windows begin, written as the times are.
-
-    It is what ``Seen`` makes of a reply, where times are mostly left as they came: text of one length.
-    """
-    if reply and isinstance(reply[0], list):
-        reply = [part for pair in reply for part in pair]
-    names, times = reply[::2], reply[1::2]
-    if names and int(times[-1]) > LAST_TIME:  # the floor
-        names, times = names[:-1], times[:-1]
-    if not names:
-        return (), (), ()
-    lows: Sequence[Any] = moment.texts
-    if not moment.plain or type(times[0]) is not bytes or not len(times[0]) == len(times[-1]) == _DIGITS:
-        times, lows = [int(time) for time in times], moment.lows
-    if times[-1] > lows[-1]:
-        until = bisect_right(times, lows[-1])
-        names, times = names[:until], times[:until]
-    return names, times, lows
-
-
 class Recall:
     """The questions of a program, by the sets that answer them."""
 
@@ -251,6 +220,7 @@ class Recall:
         self._ranges = {one.questions.range for one in self._sets}
         self._count = len(asked)
         self._ends: dict[Reader, list[bytes]] = {}  # how the sets' keys end
+        self._packed: dict[Reader, PackedRanges[_Set]] = {}
         self._joints: dict[Reader, Joint] = {}
         self._quicks: dict[Reader, list[Quick]] = {}  # of the last event of which a joint could not be made
         self._may_join = bool(self._sets) and all(
@@ -259,6 +229,8 @@ class Recall:
 
     def ask(self, view: View, reader: Reader, packed: bool = False) -> Recalling:
         """Return what one event asks. ``packed``: commands are bytes where they can be."""
+        if packed and self._may_join and (sent := self._packed_of(reader).of(view)):
+            return Recalling(*sent, [None] * self._count, view, reader, self)
         found: list[Any] = [None] * self._count
         commands: list[Any] = []
         range_of = packed_range if packed else range_command
@@ -280,7 +252,17 @@ class Recall:
             else:
                 commands += one.questions.sent(key, at, own)
             waiting.append((one, own, entity))
-        return Recalling(tuple(commands), found, waiting, view, reader, self)
+        return Recalling(commands, waiting, found, view, reader, self)
+
+    def _packed_of(self, reader: Reader) -> PackedRanges[_Set]:
+        """Return how each set is asked, for all of a merchant's events."""
+        found = self._packed.get(reader)
+        if found is None:
+            if len(self._packed) >= _PLANS:
+                self._packed.clear()
+            sets = [(one, one.of, one.questions.range) for one in self._sets]
+            found = self._packed[reader] = PackedRanges(sets, self._named(reader), reader)
+        return found
 
     def joint(self, reader: Reader, asked: int) -> Joint | None:
         """Return what answers all questions at once, where all sets were asked and members are as they were last."""
@@ -319,9 +301,9 @@ class Recalling:
 
     def __init__(
         self,
-        commands: tuple[Any, ...],
+        commands: Sequence[Any],
+        waiting: Sequence[_Waiting],
         found: list[Any],
-        waiting: list[_Waiting],
         view: View,
         reader: Reader,
         recall: Recall,
@@ -353,7 +335,8 @@ class Recalling:
             at, own = self._view.happening.at, self._waiting[0][1]
             values = joint.read(raw.data, raw.begins[0], at, own, self._reader.merchant)
             if values is not None:
-                return self._with_others(raw, joint, Recollected(values[:-1]))
+                answers = values[:-1]
+                return self._with_others(raw, joint, Recollected(answers)) if joint.leaves else _Whole(answers)
         found = self._read_apart(raw)
         self._recall.join(self._reader)
         return found

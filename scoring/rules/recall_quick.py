@@ -72,6 +72,7 @@ class Joint:
     ) -> None:
         """``answers``: how many there are; those of questions that are left stay None."""
         self.quicks = tuple(quicks)
+        self.leaves = any(quick.others for quick in quicks)  # questions that are answered otherwise
         self._opened = opened
         rows = [quick.rows() for quick in quicks]
         kinds = [[row.place for some in rows for row in some if _kind(row.code) == kind] for kind in range(3)]

@@ -7,7 +7,7 @@ coded once, and the payload of values of known kinds is one packing behind a con
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -19,6 +19,7 @@ from scoring.rules.history_keys import LARGEST_NUMBER, HistoryKeys
 from scoring.rules.history_members import ID, NUMBER, TEXT, Kept, layout_of, payload
 from scoring.rules.history_packed import packed_limits, packed_write
 from scoring.rules.history_sets import Reader
+from scoring.rules.remember_packed import PackedSet, PackedWrites, Payload
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.times import time_of
 from scoring.rules.view import View
@@ -32,41 +33,38 @@ _NOTHING_KEPT: Final = Kept(0.0)
 _NUMBERS: Final = (int, float, bool)
 
 
+Names = Sequence[Sequence[str]]
+
+
 class Remembering:
     """What one event writes. ``unfit``: catalogues that it should have written but does not fit, each with why.
 
     ``ahead``: those to which nothing is written, as the event's time there is after the latest that is allowed.
     """
 
-    __slots__ = ("_sets", "ahead", "commands", "unfit")
+    __slots__ = ("_names", "ahead", "commands", "unfit")
 
     def __init__(
-        self, entities: Sequence[Sequence[SetWrite]], unfit: dict[str, str], ahead: list[str], packed: bool = False
+        self, commands: Sequence[Any], names: Sequence[Names], unfit: Mapping[str, str], ahead: Sequence[str]
     ) -> None:
-        """``packed``: commands are bytes where they can be."""
-        write = packed_write if packed else write_command
-        self.commands: tuple[Any, ...] = tuple([write(sets) for sets in entities])
+        """``names``: of each command, the ids of the catalogues of each set that it writes."""
+        self.commands, self._names = commands, names
         self.unfit, self.ahead = unfit, ahead
-        self._sets = entities
 
     @property
     def catalogues(self) -> list[str]:
         """Return the ids of the catalogues that are written."""
-        found: list[str] = []
-        for sets in self._sets:
-            for one in sets:
-                found += one.names
-        return found
+        return [name for sets in self._names for some in sets for name in some]
 
     def read(self, replies: Sequence[Any]) -> dict[str, Written]:
         """Return what became of the writes that were not counted anew, by the id of the catalogue."""
         found: dict[str, Written] = {}
-        if replies == [[1] * len(sets) for sets in self._sets]:  # as nearly always
+        if replies == [[1] * len(sets) for sets in self._names]:  # as nearly always
             return found
-        for sets, reply in zip(self._sets, replies, strict=True):
-            for one, status in zip(sets, reply, strict=True):
+        for sets, reply in zip(self._names, replies, strict=True):
+            for names, status in zip(sets, reply, strict=True):
                 if status != 1:  # Written.COUNTED, which is slow to be compared with
-                    found.update(dict.fromkeys(one.names, Written(status)))
+                    found.update(dict.fromkeys(names, Written(status)))
         return found
 
 
@@ -86,9 +84,6 @@ class _Coded(NamedTuple):
     kinds: tuple[int, ...]
     fixed: list[Any]  # numbers, and the first bytes of ciphers
     rest: list[bytes]  # what is behind those of all values
-
-
-Payload = Callable[[Sequence[Any], Sequence[bytes]], bytes]
 
 
 class _SetShape(NamedTuple):
@@ -126,7 +121,10 @@ class Remember:
         ahead: list[str] = []
         happening = view.happening
         name = keys.id(happening.id)
-        for one, selector, time, end, arguments, packed_arguments, shape in prepared.sets(coded):
+        ready, quick = prepared.sets(coded)
+        if packed and quick is not None and happening.at <= latest and (sent := quick.of(view, name, fixed, rest)):
+            return Remembering(sent, quick.names, {}, ())
+        for one, selector, time, end, arguments, packed_arguments, shape in ready:
             entity = view.entity(selector)
             if entity is None:
                 continue
@@ -150,7 +148,9 @@ class Remember:
                 entities[entity].append(write)
             else:
                 entities[entity] = [write]
-        return Remembering(list(entities.values()), unfit, ahead, packed)
+        command_of = packed_write if packed else write_command
+        commands = [command_of(sets) for sets in entities.values()]
+        return Remembering(commands, [[one.names for one in sets] for sets in entities.values()], unfit, ahead)
 
     def _prepare(self, reader: Reader, limits: HistoryLimits) -> _Prepared:
         """Return what is the same for all events of a merchant."""
@@ -174,6 +174,13 @@ class _Ready(NamedTuple):
     shape: _SetShape | None  # None: catalogue by catalogue
 
 
+class _Shaped(NamedTuple):
+    """How values of known kinds are written to all sets. ``quick``: at once, where that can be."""
+
+    ready: Sequence[_Ready]
+    quick: PackedWrites | None
+
+
 class _Prepared:
     """What is the same for all events of a merchant."""
 
@@ -184,7 +191,7 @@ class _Prepared:
         self._sets = [
             (one, keys.catalogue(merchant, one.catalogues[0].name), limits.arguments(one.window)) for one in sets
         ]
-        self._shapes: dict[tuple[int, ...], list[_Ready]] = {}
+        self._shapes: dict[tuple[int, ...], _Shaped] = {}
 
     def code(self, view: View, texts: Sequence[str]) -> _Coded:
         """Return the values that selectors give."""
@@ -192,8 +199,9 @@ class _Prepared:
         kinds: list[int] = []
         fixed: list[Any] = []
         rest: list[bytes] = []
+        look = view.look
         for text in texts:
-            value = view.look(text)
+            value = look(text)
             kind, first, behind = _ABSENT, None, b""
             if type(value) is str:
                 kind = _UNFIT
@@ -210,20 +218,29 @@ class _Prepared:
             rest.append(behind)
         return _Coded(tuple(kinds), fixed, rest)
 
-    def sets(self, coded: _Coded) -> list[_Ready]:
-        """Return how each set is written."""
+    def sets(self, coded: _Coded) -> _Shaped:
+        """Return how the sets are written."""
         found = self._shapes.get(coded.kinds)
         if found is None:
             if len(self._shapes) >= _SHAPES:
                 self._shapes.clear()
-            found = [
+            ready = [
                 _Ready(
                     one, one.entity, one.time, end, arguments, packed_limits(arguments), self._shape(one, coded.kinds)
                 )
                 for one, end, arguments in self._sets
             ]
-            self._shapes[coded.kinds] = found
+            found = self._shapes[coded.kinds] = _Shaped(ready, self._quick(ready))
         return found
+
+    def _quick(self, ready: Sequence[_Ready]) -> PackedWrites | None:
+        """Return how all sets are written at once; None where one has another time, or nothing is written to it."""
+        sets = []
+        for one in ready:
+            if one.time is not None or one.shape is None or not one.shape.names:
+                return None
+            sets.append(PackedSet(one.entity, one.end, one.packed, one.shape.payload, one.shape.names))
+        return PackedWrites(sets, self._reader)
 
     def _shape(self, one: _Set, kinds: tuple[int, ...]) -> _SetShape | None:
         if not one.catalogues[0].name.stream:

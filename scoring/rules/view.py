@@ -60,7 +60,10 @@ class View:
         """Return the entity that a selector gives, None where the event has none."""
         entities = self._entities
         if text not in entities:
-            entities[text] = entity_text(self.look(text))
+            seen = self._seen
+            value = seen[text] if text in seen else self.look(text)
+            is_short = type(value) is str and 0 < len(value) <= LONGEST_TEXT  # as most are
+            entities[text] = value if is_short else entity_text(value)
         return entities[text]
 
     def query(self, operand: HistoryOperand) -> Query | Fault | None:

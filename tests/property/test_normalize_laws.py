@@ -11,11 +11,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.stages.normalize import kernels, steps
+from flows.stages.normalize import kernels
 from flows.stages.normalize.environment import environment_of
 from flows.stages.normalize.seen import Seen
 from flows.stages.normalize.tables import Tables
 from flows.stages.warm import compile_kernels
+from schemas import column_steps as steps
 from schemas.batches import Environment, Normalized, Signals
 from schemas.environment import CHECK_BIT
 from tests.normalize.agents import NORMALIZE, failed_by, verified

@@ -7,7 +7,7 @@ from typing import Any
 
 import hiredis
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -158,3 +158,45 @@ def test_nothing_is_written_of_a_time_that_lies_ahead() -> None:
     assert remembering.ahead == ["dated"]
     assert "dated" not in remembering.catalogues
     assert "amounts" in remembering.catalogues
+
+
+PLAIN = {
+    name: {"event_types": ["payment"], "entity": f".entities.{kind}", "window": "7d"} | value
+    for name, kind, value in (
+        ("users", "user", {}),
+        ("amounts", "user", {"value": ".data.amount"}),
+        ("cards", "card", {"value": ".data.country"}),
+        ("devices", "device", {}),
+    )
+}
+NAMES = st.sampled_from([None, "", "same", "other", "é", "x" * 256, "x" * 257, 7, True, ["same"]])
+
+
+@given(
+    st.fixed_dictionaries(dict.fromkeys(("user", "card", "device"), NAMES)),
+    st.fixed_dictionaries(
+        {"amount": st.sampled_from([None, 5, -0.5, "5", [5]]), "country": st.sampled_from([None, "NO"])}
+    ),
+    st.sampled_from([1, NOON, NOON + 1, 10**14 - 1]),
+)
+@example({"user": "same", "card": "x" * 257, "device": "other"}, {"amount": None, "country": None}, 1)
+@settings(max_examples=150, deadline=None)
+def test_sets_of_one_time_are_sent_packed_as_their_commands_say(entities: Any, data: Any, at: int) -> None:
+    """Whoever is not there, is named twice or is no entity, and what is of a time that lies ahead, too."""
+    asked = [{"count": "users", "gt": 0}, {"sum": "amounts", "gt": 0}, {"distinct": "cards", "gt": 0}]
+    rules = [{"id": f"rule-{number}", "when": one, "actions": ["review"]} for number, one in enumerate(asked)]
+    engine = Engine(Rulebook(ruleset({"catalogues": PLAIN, "rules": rules})))
+    plan = engine.plan("shop", Happening({"entities": entities, "data": data}, "payment", "an event", at))
+    packed, plain = (plan.remember(KEYS, "shop", LIMITS, NOON, packed=one) for one in (True, False))
+    assert list(map(sent, packed.commands)) == list(map(sent, plain.commands))
+    for name in ("catalogues", "unfit", "ahead"):
+        assert list(getattr(packed, name)) == list(getattr(plain, name))
+    odd = [[Written.REPEATED] * len(command_keys) for _, command_keys in _keys_of(plain.commands)]
+    assert packed.read(odd) == plain.read(odd) == dict.fromkeys(plain.catalogues, Written.REPEATED)
+    assert list(map(sent, plan.recall(KEYS, "shop", packed=True).commands)) == list(
+        map(sent, plan.recall(KEYS, "shop").commands)
+    )
+
+
+def _keys_of(commands: Any) -> list[tuple[bytes, tuple[bytes, ...]]]:
+    return [(command[1], tuple(command[3 : 3 + command[2]])) for command in commands]

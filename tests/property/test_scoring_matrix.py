@@ -22,6 +22,7 @@ from scoring.counted import SHARED_ENTITIES
 from scoring.evaluation import Evaluation, Tables
 from scoring.features import ENVIRONMENT, feature_schema, matrix
 from scoring.log_statistics import log_statistics
+from scoring.stored_features import pack, packed
 from tests.builders import enriched
 
 _CODES = {"browser", "engine", "system", "device", "gpu", "gpu_driver", "density"}
@@ -155,6 +156,14 @@ def test_every_column_is_what_its_name_says(seed: int) -> None:
         np.testing.assert_array_equal(table[row, columns], expected)
     travel = np.log1p(travel_kmh(batch.network, batch.history, event_time(batch)))
     np.testing.assert_array_equal(table[:, feature_schema().position["history.travel_kmh_log"]], travel)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.integers(0, 9))
+def test_a_batch_is_packed_as_its_features_are(seed: int, rows: int) -> None:
+    batch = drawn(9, seed).take(np.arange(rows))
+    features = matrix(batch)
+    assert packed(batch, features).tobytes() == pack(features).tobytes()
 
 
 @settings(max_examples=40, deadline=None)

@@ -261,6 +261,18 @@ def test_pieces_are_found_by_their_keys_and_forgotten_together() -> None:
     assert fragments.begin() and fragments.numbers(keys[:1], make).tolist() == [0]
 
 
+def test_pieces_longer_than_there_is_room_for_are_read_and_forgotten_with_the_next_batch() -> None:
+    fragments, size = Fragments(1), 1 << 20
+    numbers = [fragments.add(bytes([at]) * size) for at in range(7)]
+    text, bounds = fragments.pieces
+    assert numbers == list(range(7))
+    assert all(
+        (text[bounds[at] : bounds[at + 1]] == at).all() and bounds[at + 1] - bounds[at] == size for at in numbers
+    )
+    assert fragments.begin() and not fragments.begin()
+    assert fragments.add(b"x") == 0
+
+
 def keys_of(values: Sequence[int]) -> NDArray[np.uint64]:
     return np.array(values, np.uint64)[:, None]
 

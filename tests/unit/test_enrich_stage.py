@@ -5,12 +5,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from enrichers.bot import Bot
-from enrichers.compiled import find_causes, join_clues
+from enrichers.compiled import find_causes, gather, join_clues
 from enrichers.compiled_clues import bot_clues, headless_clues, input_clues, over_limits, rare_parts
 from enrichers.document import document
 from enrichers.graphics import ABSENT, HARDWARE, MACHINE, SOFTWARE, makers, renderer_kind
@@ -20,8 +21,10 @@ from enrichers.signal import Clue, SmartSignal
 from enrichers.stage import Enrich
 from enrichers.view import View
 from enrichers.warm import warm
+from enrichers.where_loops import look_around
 from schemas.batches import Bool
 from schemas.catalogue import load_catalogue
+from schemas.column_steps import run
 from schemas.environment import CHECKS
 from schemas.smart_signals import SMART_SIGNALS
 from tests.builders import entry, related
@@ -132,7 +135,8 @@ def test_what_setup_compiles_is_what_the_stage_runs() -> None:
     warm()
     Enrich()(related([{"navigator.webdriver": True}] * 3))
     Enrich()(related([{}] * 5).take(np.arange(0, 5, 2)))
-    loops = (find_causes, join_clues, bot_clues, headless_clues, input_clues, over_limits, rare_parts)
+    joining = (find_causes, gather, run, join_clues)
+    loops: tuple[Any, ...] = (*joining, bot_clues, headless_clues, input_clues, over_limits, rare_parts, look_around)
     assert [len(loop.signatures) for loop in loops] == [1] * len(loops)
 
 

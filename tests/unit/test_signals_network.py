@@ -373,7 +373,9 @@ def test_languages_are_known_by_the_hash_of_their_tag(tag: str, language: str) -
 def test_swiss_german_is_spoken_in_switzerland_and_vietnamese_hardly() -> None:
     swiss = np.array([COUNTRY_NUMBER["CH"]] * 4, np.uint16)
     tags = np.array([category_hash(tag) for tag in ("gsw-CH", "it-IT", "vi-VN", "en-US")], np.uint32)
-    assert load_country_languages().foreign(tags, swiss).tolist() == [False, False, True, False]
+    known = load_country_languages()
+    _, _, spoken = known.tables
+    assert spoken[known.number(tags), swiss].tolist() == [True, True, False, True]
 
 
 def test_a_damaged_table_of_countries_stops_the_start(tmp_path: Path) -> None:

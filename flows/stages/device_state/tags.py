@@ -49,7 +49,7 @@ def _mix(words: U64) -> U64:
 class TextTags(dict[str, int]):
     """The tag of each text, 0 of an empty one. The cache is bounded, whatever the texts."""
 
-    LIMIT = 65_536
+    LIMIT = 16_384
 
     def __missing__(self, text: str) -> int:
         """Compute a tag once."""

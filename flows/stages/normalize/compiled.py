@@ -15,10 +15,10 @@ from flows.stages.normalize.lexicon import WORDS
 from flows.stages.normalize.registry import ORDERED
 from flows.stages.normalize.said import Reader, Said
 from flows.stages.normalize.seen import LATEST_MS, Seen
-from flows.stages.normalize.steps import run
 from flows.stages.normalize.traced import Traced
 from schemas.batches import I64, Bool, Environment, Verified
 from schemas.catalogue import Catalogue, category_hash
+from schemas.column_steps import run
 from schemas.columns import plain
 from schemas.environment import DENSITIES, DEVICES, ENGINES, SYSTEMS
 

@@ -1,4 +1,4 @@
-"""What ``Seen`` shows of a batch, as columns that only write down what checks do with them (see ``program``)."""
+"""What ``Seen`` shows of a batch, as columns that only write down what checks do (see ``schemas.column_program``)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from flows.stages.normalize import copies, groups, rules
 from flows.stages.normalize.kernels import FIXED_CODES, FIXED_HASHES, FIXED_NUMBERS
 from flows.stages.normalize.lexicon import MISFITS, WORDS
-from flows.stages.normalize.program import CODE, FLAG, HASH, NUMBER, Column, Program
 from schemas.batches import Bool
 from schemas.catalogue import Catalogue
+from schemas.column_program import CODE, FLAG, HASH, NUMBER, Column, Program
 from schemas.environment import BROWSERS, DEVICES, ENGINES, GPU_DRIVERS, GPUS, SYSTEMS
 
 _CODED: Final = ("browser", "engine", "gpu", "driver", "maker", "system", "device", "found")  # the others are flags

@@ -1,6 +1,7 @@
-"""The loop that runs a program of checks (see ``program``): one short loop over the rows of a batch for each step.
+"""The loop that runs a program over columns (``column_program``): one short loop over the rows for each step.
 
-Numba keeps what it compiled as ``kernels`` says; all that the loops are compiled with stands in this file.
+Numba keeps what it compiled beside this file, or in ``NUMBA_CACHE_DIR`` where that is set; where neither can be
+written, in the user's cache folder. All that the loop is compiled with stands in this file, so it sees every change.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import numba
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
-# What a step of a program does with columns ``a`` and ``b``: see ``program``.
-AND, OR, NOT, IN, TABLE, CODES_DIFFER = 0, 1, 2, 3, 4, 5
-SAME, SAME_AS = 6, 7
-LESS, AT_MOST, EQUAL, LESS_THAN, AT_MOST_THAN, EQUAL_TO, MORE_THAN, AT_LEAST_THAN, IS_NAN = range(8, 17)
-ADD, SUBTRACT, LEAST, ADD_TO, TIMES, ABSOLUTE, FLOOR, ROUND, MANTISSA, CHOOSE = range(17, 27)
-OUT = 27
+# What a step of a program does with columns ``a`` and ``b``: see ``column_program``.
+AND, OR, NOT, AND_NOT, COPY, IN, TABLE, CODES_DIFFER = range(8)
+SAME, SAME_AS = 8, 9
+LESS, AT_MOST, EQUAL, LESS_THAN, AT_MOST_THAN, EQUAL_TO, MORE_THAN, AT_LEAST_THAN, IS_NAN = range(10, 19)
+ADD, SUBTRACT, LEAST, ADD_TO, TIMES, ABSOLUTE, FLOOR, ROUND, MANTISSA, CHOOSE = range(19, 29)
+OUT, INSTEAD, MODULO = range(29, 32)
 
 
 def _part(function: F) -> F:
@@ -27,8 +28,8 @@ def _part(function: F) -> F:
 
 
 @_part
-def _combine(operation: Any, z: Any, x: Any, y: Any, tables: Any, c: Any, d: Any) -> None:
-    """Make a column of flags of two columns of codes or flags."""
+def _combine(operation: Any, z: Any, x: Any, y: Any) -> None:
+    """Make a column of flags of one or two columns of flags."""
     if operation == AND:
         for row in range(len(z)):
             z[row] = x[row] & y[row]
@@ -38,7 +39,18 @@ def _combine(operation: Any, z: Any, x: Any, y: Any, tables: Any, c: Any, d: Any
     elif operation == NOT:
         for row in range(len(z)):
             z[row] = x[row] ^ np.uint8(1)
-    elif operation == IN:
+    elif operation == AND_NOT:
+        for row in range(len(z)):
+            z[row] = x[row] & (y[row] ^ np.uint8(1))
+    else:
+        for row in range(len(z)):
+            z[row] = x[row]
+
+
+@_part
+def _look_up(operation: Any, z: Any, x: Any, y: Any, tables: Any, c: Any, d: Any) -> None:
+    """Make a column of flags of one or two columns of codes."""
+    if operation == IN:
         mask = np.uint64(c)
         for row in range(len(z)):
             z[row] = mask >> np.uint64(x[row]) & np.uint64(1)
@@ -72,6 +84,12 @@ def _put_bits(checks: Any, failed: Any, bit: Any) -> None:
 def _choose(out: Any, chosen: Any, one: Any, other: Any) -> None:
     for row in range(len(out)):
         out[row] = one if chosen[row] else other
+
+
+@_part
+def _instead(out: Any, left: Any, value: Any, chosen: Any) -> None:
+    for row in range(len(out)):
+        out[row] = value if chosen[row] else left[row]
 
 
 @_part
@@ -134,6 +152,8 @@ def _compute_one(operation: Any, out: Any, left: Any, value: Any) -> None:
             out[row] = np.floor(left[row])
         elif operation == ROUND:
             out[row] = np.rint(left[row])
+        elif operation == MODULO:
+            out[row] = left[row] % value
         else:
             out[row] = math.frexp(np.float64(left[row]))[0]
 
@@ -152,8 +172,10 @@ def run(steps: Any, constants: Any, tables: Any, columns: Any, checks: Any) -> N
     for step in range(len(steps)):
         operation, target, a = steps[step, 0], steps[step, 1], steps[step, 2]
         b, c, d = steps[step, 3], steps[step, 4], steps[step, 5]
-        if operation <= CODES_DIFFER:
-            _combine(operation, codes[target], codes[a], codes[b], tables, c, d)
+        if operation <= COPY:
+            _combine(operation, codes[target], codes[a], codes[b])
+        elif operation <= CODES_DIFFER:
+            _look_up(operation, codes[target], codes[a], codes[b], tables, c, d)
         elif operation == SAME:
             _compare_hashes(codes[target], hashes[a], hashes[b])
         elif operation == SAME_AS:
@@ -166,6 +188,8 @@ def run(steps: Any, constants: Any, tables: Any, columns: Any, checks: Any) -> N
             _compute_two(operation, floats[target], floats[a], floats[b])
         elif operation == OUT:
             _put_bits(checks, codes[a], np.uint64(target))
+        elif operation == INSTEAD:
+            _instead(floats[target], floats[a], constants[b], codes[c])
         elif operation == CHOOSE:
             _choose(floats[target], codes[c], constants[a], constants[b])
         else:

@@ -1,8 +1,8 @@
-"""Checks as a program: each is run once on columns that only write down what is done with them.
+"""Sentences over columns as a program: each is run once on columns that only write down what is done with them.
 
-The checks stay what they are, sentences over columns. What they do with NumPy's operators becomes steps that one
-compiled loop runs (``steps.run``); a step that two checks share is made once. Numbers that a check writes are float32
-as NumPy takes them beside float32 columns.
+The sentences stay what they are. What they do with NumPy's operators becomes steps that one compiled loop runs
+(``column_steps.run``); a step that two of them share is made once. Numbers that a sentence writes are float32 as NumPy
+takes them beside float32 columns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flows.stages.normalize import steps as k
+from schemas import column_steps as k
 from schemas.batches import F32, I64, U8, Bool
 
 NUMBER, HASH, CODE, FLAG = "number", "hash", "code", "flag"
@@ -44,7 +44,7 @@ class Column:
 
     def __gt__(self, other: Any) -> Column:
         if isinstance(other, Column):
-            return other < self
+            return self._program.step(FLAG, k.AND_NOT, self, other) if self.kind == FLAG else other < self
         return self._program.compare(self, other, (None, k.MORE_THAN), lambda code: code > other)
 
     def __ge__(self, other: Any) -> Column:
@@ -74,14 +74,16 @@ class Column:
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **_: Any) -> Any:
         """Write down NumPy's functions."""
         if method != "__call__" or function not in _FUNCTIONS:
-            raise TypeError(f"a check uses {function.__name__}, which programs of checks do not know")
+            raise TypeError(f"{function.__name__} is used, which programs of columns do not know")
         return _FUNCTIONS[function](self._program, *inputs)
 
     def __array_function__(self, function: Any, _: Any, args: Any, __: Any) -> Column:
-        """Write down ``np.where`` with two plain numbers."""
-        if function is not np.where or any(isinstance(value, Column) for value in args[1:]):
-            raise TypeError(f"a check uses {function.__name__} in a way that programs of checks do not know")
+        """Write down ``np.where`` with two plain numbers, or with one and a column behind it."""
+        if function is not np.where or isinstance(args[1], Column):
+            raise TypeError(f"{function.__name__} is used in a way that programs of columns do not know")
         chosen, yes, no = args
+        if isinstance(no, Column):
+            return self._program.instead(chosen, yes, no)
         return self._program.choose(chosen, yes, no)
 
 
@@ -90,7 +92,7 @@ def _in_order(one: Column, other: Column) -> tuple[Column, Column]:
 
 
 class Steps(NamedTuple):
-    """A program as ``steps.run`` takes it, and how many columns it has by kind: float32, uint32, uint8."""
+    """A program as ``column_steps.run`` takes it, and how many columns it has by kind: float32, uint32, uint8."""
 
     steps: I64
     constants: F32
@@ -171,11 +173,29 @@ class Program:
         """Return one of two constants."""
         return self.step(NUMBER, k.CHOOSE, chosen, more=(self._constant(yes), self._constant(no)))
 
+    def instead(self, chosen: Column, value: float, column: Column) -> Column:
+        """Return a column with a constant where that is chosen."""
+        return self.step(NUMBER, k.INSTEAD, column, chosen, more=(self._constant(value),))
+
+    def modulo(self, column: Column, by: float) -> Column:
+        """Return what is left of numbers."""
+        return self.step(NUMBER, k.MODULO, column, more=(self._constant(by),))
+
     def _constant(self, value: float) -> int:
         return self._constants.setdefault(float(np.float32(value)), len(self._constants))
 
-    def compiled(self, starts: dict[str, int], width: tuple[int, int, int], results: Sequence[Column]) -> Steps:
-        """Return the program whose result i is bit i. ``starts``: where each stretch of inputs begins in its kind."""
+    def compiled(
+        self,
+        starts: dict[str, int],
+        width: tuple[int, int, int],
+        results: Sequence[Column | None],
+        *,
+        as_bits: bool = True,
+    ) -> Steps:
+        """Return the program whose result i is bit i, or the column of flags that lies so far behind all others.
+
+        ``starts``: where each stretch of inputs begins in its kind. None is a result that somebody else puts there.
+        """
         floats, hashes, codes = width
         first = {NUMBER: floats, FLAG: codes}
 
@@ -188,13 +208,18 @@ class Program:
             places = [at(column) for column in inputs]
             if operation == k.CHOOSE:
                 steps.append((operation, at(target), *more, places[0], 0))
+            elif operation == k.INSTEAD:
+                steps.append((operation, at(target), places[0], *more, places[1], 0))
             elif operation in (k.IN, k.TABLE):
                 steps.append((operation, at(target), *(*places, 0)[:2], *(*more, 0)[:2]))
             else:
                 steps.append((operation, at(target), *(*places, *more, 0)[:2], 0, 0))
-        steps += [(k.OUT, bit, at(column), 0, 0, 0) for bit, column in enumerate(results)]
         tables = np.concatenate([*self._tables, np.zeros(1, np.uint8)])
         wide = (floats + self._temporary[NUMBER], hashes, codes + self._temporary[FLAG])
+        put, behind = (k.OUT, 0) if as_bits else (k.COPY, wide[2])
+        steps += [
+            (put, behind + place, at(column), 0, 0, 0) for place, column in enumerate(results) if column is not None
+        ]
         return Steps(np.array(steps, np.int64), np.array([*self._constants, 0], np.float32), tables, wide)
 
 
@@ -208,5 +233,6 @@ _FUNCTIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.floor: _one(k.FLOOR),
     np.rint: _one(k.ROUND),
     np.fmin: lambda program, one, other: program.step(NUMBER, k.LEAST, one, other),
+    np.mod: lambda program, column, by: program.modulo(column, by),
     np.frexp: lambda program, column: (program.step(NUMBER, k.MANTISSA, column), None),
 }
