@@ -47,6 +47,14 @@ class Access:
                 await self._rates.failure(self.address(request))
             raise
 
+    def is_known(self, request: Request, now: int) -> bool:
+        """Tell whether a request's headers have a token that delivers events now; nothing is counted."""
+        try:
+            self._session(bearer(request), now)
+        except ApiError:
+            return False
+        return True
+
     def _session(self, token: str | None, now: int) -> Session:
         if not token:
             raise ApiError(Code.TOKEN_MISSING)

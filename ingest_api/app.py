@@ -15,18 +15,18 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
 from ingest_api import errors
 from ingest_api.agent_files import agent_router
 from ingest_api.clickhouse_link import Connect
 from ingest_api.config import IngestConfig
+from ingest_api.cors import Cors
 from ingest_api.decider import Sources
 from ingest_api.decisions import DECISIONS_PATH, DecisionSteps, decisions_router
 from ingest_api.delivery import Appender
 from ingest_api.direct import Direct
-from ingest_api.events import events_router
+from ingest_api.events import EVENTS_PATH, admits_body, events_router
 from ingest_api.explain import explain_router
 from ingest_api.labels import labels_router
 from ingest_api.metrics import Metrics
@@ -40,7 +40,7 @@ from ingest_api.whole import Steps, WholeRoute
 
 _ROUTES = {
     "/v1/sessions": "sessions",
-    "/v1/events": "events",
+    EVENTS_PATH: "events",
     "/v1/labels": "labels",
     DECISIONS_PATH: "decisions",
     "/v1/watchlists": "watchlists",
@@ -89,7 +89,7 @@ class IngestApp(FastAPI):
         self.parts = parts
         self._direct = Direct(super().__call__, routers)
         self._metrics: Metrics = parts.metrics
-        self._cors = CORSMiddleware(
+        self._cors = Cors(
             self._direct,
             allow_origins=parts.config.cors_origins,
             allow_methods=["POST"],
@@ -100,11 +100,20 @@ class IngestApp(FastAPI):
             max_age=_PREFLIGHT_SECONDS,
         )
         self._events_headers = _events_headers(parts.config)
+        self.whole_posts = {DECISIONS_PATH.encode(): self._decisions(parts), EVENTS_PATH.encode(): self._events(parts)}
+
+    def _decisions(self, parts: Parts) -> WholeRoute:
+        """Return the route of decisions, for connections."""
         decide = self._direct.handler("POST", DECISIONS_PATH)
-        counted = partial(parts.metrics.request, "decisions")
         steps = DecisionSteps(parts)
-        route = WholeRoute(decide, self._headers("decisions", 200), counted, Steps(steps.check, steps.answer))
-        self.whole_posts = {DECISIONS_PATH.encode(): route}
+        counted = partial(parts.metrics.request, "decisions")
+        return WholeRoute(decide, self._headers("decisions", 200), counted, Steps(steps.check, steps.answer))
+
+    def _events(self, parts: Parts) -> WholeRoute:
+        """Return the route of events, for connections."""
+        send = self._direct.handler("POST", EVENTS_PATH)
+        counted, admits = partial(parts.metrics.request, "events"), partial(admits_body, parts)
+        return WholeRoute(send, self._events_headers, counted, added=self._cors.added, admits=admits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""

@@ -1,24 +1,27 @@
 """Appends records to Kafka and tells which are acknowledged: one future per request, not one per event.
 
-librdkafka's delivery reports arrive on a thread of our own. (confluent-kafka's AIOProducer buffers messages for up to a
-second in Python, awaits a future per message and is marked experimental, so it is not used here.)
+The event loop looks for librdkafka's delivery reports itself, every millisecond while any is due: a thread that waits
+for them takes the interpreter for each, and hands it to and fro with the loop. (confluent-kafka's AIOProducer buffers
+messages for up to a second in Python, awaits a future per message and is marked experimental, so it is not used here.)
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from ingest_api.checks import Record
 
 log = logging.getLogger("ingest.kafka")
-_POLL_SECONDS = 0.1
+_SOON: Final = 0.001
+_IDLE: Final = 0.1  # errors are reported as well
 _PERMANENT = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD})
 
 
@@ -33,18 +36,25 @@ class Delivered(IntEnum):
 class _Batch:
     """The records of one call, counted down by their delivery reports."""
 
-    __slots__ = ("_done", "_left", "outcomes")
+    __slots__ = ("_left", "done", "outcomes")
 
-    def __init__(self, size: int, done: Callable[[], None]) -> None:
+    def __init__(self, size: int, done: asyncio.Future[None]) -> None:
         self.outcomes = [Delivered.NOT_NOW] * size
-        self._left, self._done = size, done
+        self._left, self.done = size, done
+
+    def report(self, index: int, error: KafkaError | None, _message: Any) -> None:
+        """Take the report of one record."""
+        if error is None:
+            self.settle(index, Delivered.YES)
+        else:
+            self.settle(index, Delivered.NEVER if error.code() in _PERMANENT else Delivered.NOT_NOW)
 
     def settle(self, index: int, outcome: Delivered) -> None:
         """Note one outcome; the last one completes the batch."""
         self.outcomes[index] = outcome
         self._left -= 1
-        if self._left == 0:
-            self._done()
+        if self._left == 0 and not self.done.done():
+            self.done.set_result(None)
 
 
 class KafkaAppender:
@@ -73,23 +83,26 @@ class KafkaAppender:
         }
         self._producer = Producer(self._conf)
         self._broken = False
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="kafka-reports", daemon=True)
-        self._thread.start()
+        self._replaced: list[Producer] = []  # with reports that are still to come
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon = False
+
+    def start(self) -> None:
+        """Begin to look for what Kafka says, on the running event loop; the first record does so as well."""
+        self._look(asyncio.get_running_loop(), _IDLE)
 
     async def append(self, records: Sequence[Record]) -> list[Delivered]:
         """Return one outcome per record, once Kafka has acknowledged or given up on each; never raises for Kafka."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        batch = _Batch(len(records), lambda: _wake(loop, future))
-        with self._lock:
-            self._produce(records, batch)
-        await future
+        batch = _Batch(len(records), loop.create_future())
+        self._produce(records, batch)
+        if not self._soon:
+            self._look(loop, _SOON)
+        await batch.done
         return batch.outcomes
 
     def _produce(self, records: Sequence[Record], batch: _Batch) -> None:
-        """Queue records. Delivery reports come from the polling thread, which never holds the lock meanwhile."""
+        """Queue records."""
         produce, topic = self._producer.produce, self._topic
         refused: list[int] = []
         for index, (key, value) in enumerate(records):
@@ -97,17 +110,36 @@ class KafkaAppender:
                 refused.append(index)
                 continue
             try:
-                produce(topic, value, key, on_delivery=_report(batch, index))
+                produce(topic, value, key, on_delivery=partial(batch.report, index))
             except (BufferError, KafkaException):
                 refused.append(index)
         for index in refused:
             batch.settle(index, Delivered.NOT_NOW)
 
-    def _poll(self) -> None:
-        while not self._stop.is_set():
-            self._producer.poll(_POLL_SECONDS)
+    def _look(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        """Look for reports after so long."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self._poll, loop)
+        self._soon = seconds == _SOON
+
+    def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the reports that have come, and look again."""
+        try:
+            self._producer.poll(0)
             if self._broken:
                 self._replace()
+            for one in self._replaced:
+                one.poll(0)
+            self._release(loop)
+        finally:
+            self._look(loop, _SOON if len(self._producer) or self._replaced else _IDLE)
+
+    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close the producers whose last report has come, in a thread: they wait for their connections."""
+        for one in [one for one in self._replaced if not len(one)]:
+            self._replaced.remove(one)
+            loop.run_in_executor(None, one.close)
 
     def _on_error(self, error: KafkaError) -> None:
         """An idempotent producer that met a fatal error never sends again: it has to be made anew."""
@@ -117,10 +149,9 @@ class KafkaAppender:
     def _replace(self) -> None:
         """Fail what is queued (it goes to the spool) and start over; duplicates are dropped by the flow."""
         log.error("kafka producer met a fatal error and is replaced")
-        with self._lock:
-            broken, self._producer, self._broken = self._producer, Producer(self._conf), False
+        broken, self._producer, self._broken = self._producer, Producer(self._conf), False
         broken.purge(in_queue=True, in_flight=True)
-        broken.flush(1.0)
+        self._replaced.append(broken)
 
     async def alive(self, seconds: float) -> bool:
         """Tell whether Kafka answers a metadata request for the topic in time."""
@@ -135,28 +166,9 @@ class KafkaAppender:
 
     async def close(self) -> None:
         """Wait for what is queued, at most as long as its own time limit, and stop."""
-        await asyncio.to_thread(self._producer.flush, self._conf["message.timeout.ms"] / 1_000 + 1)
-        self._stop.set()
-        await asyncio.to_thread(self._thread.join, 2.0)
-
-
-def _wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
-    try:
-        loop.call_soon_threadsafe(_resolve, future)
-    except RuntimeError:
-        log.warning("a delivery report came after the event loop was closed")
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _report(batch: _Batch, index: int) -> Callable[[KafkaError | None, Any], None]:
-    def on_delivery(error: KafkaError | None, _message: Any) -> None:
-        if error is None:
-            batch.settle(index, Delivered.YES)
-        else:
-            batch.settle(index, Delivered.NEVER if error.code() in _PERMANENT else Delivered.NOT_NOW)
-
-    return on_delivery
+        ends = time.monotonic() + self._conf["message.timeout.ms"] / 1_000 + 1
+        while len(self._producer) and time.monotonic() < ends:
+            self._producer.poll(0)
+            await asyncio.sleep(_SOON)
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,7 +1,8 @@
 """HTTP connections that send an answer's head and body in one piece, and answer some requests by themselves.
 
-A request that came whole in one piece, with nothing unusual about it and nothing before it that waits, needs none of
-ASGI's events; what is answered is the same, byte for byte. Every other request goes uvicorn's way.
+A request that came whole, with nothing unusual about it and nothing before it that waits, needs none of ASGI's events;
+what is answered is the same, byte for byte. Whole is what came in one piece, or what its route waits for: the body of
+somebody who may send it, and of a bounded size. Every other request goes uvicorn's way.
 """
 
 from __future__ import annotations
@@ -83,8 +84,9 @@ class _Whole:
     __slots__ = ("body", "disconnected", "keep_alive", "response_complete", "scope")
     message_event = _UNHEARD
 
-    def __init__(self, scope: dict[str, Any], body: bytes) -> None:
-        self.scope, self.body = scope, body
+    def __init__(self, scope: dict[str, Any], path: bytes) -> None:
+        self.scope, self.body = scope, b""
+        scope["method"], scope["path"], scope["raw_path"], scope["query_string"] = "POST", path.decode(), path, b""
         self.disconnected = False
         self.keep_alive = True
         self.response_complete = False
@@ -107,6 +109,7 @@ class Connection(HttpToolsProtocol):
         found = getattr(self.app, "whole_posts", {}) if usual else {}
         self._whole_posts: Mapping[bytes, WholeRoute] = found
         self._coming: list[bytes] | None = None  # the body so far of a request that may come whole
+        self._gathered: _Whole | None = None  # the request, where more pieces of it are waited for
         self._server_headers: list[tuple[bytes, bytes]] | None = None
         self._server_lines = b""
         self._known: dict[bytes, Known] = {path: Known() for path in found}
@@ -119,10 +122,10 @@ class Connection(HttpToolsProtocol):
         super().connection_made(cast(asyncio.Transport, self._one_piece))  # it does what uvicorn asks of it
 
     def data_received(self, data: bytes) -> None:
-        """Read; a request of which more is to come goes uvicorn's way."""
+        """Read; a request of which more is to come goes uvicorn's way, unless its route waits for all of it."""
         self._rests_since = None
         super().data_received(data)
-        if self._coming is not None:
+        if self._coming is not None and self._gathered is None and not self._is_waited_for():
             self._leave_to_uvicorn()
 
     def on_headers_complete(self) -> None:
@@ -144,14 +147,27 @@ class Connection(HttpToolsProtocol):
         if self._coming is None:
             super().on_message_complete()
             return
-        body, self._coming = b"".join(self._coming), None
-        scope, path = self.scope, self.url
-        scope["method"], scope["path"], scope["raw_path"], scope["query_string"] = "POST", path.decode(), path, b""
-        cycle = _Whole(cast(dict[str, Any], scope), body)
-        self.cycle = cycle  # type: ignore[assignment] # it has what uvicorn asks of one
-        task = self.loop.create_task(self._serve(cycle, self._whole_posts[path], self._known[path]))
+        cycle = self._gathered or self._begin()
+        cycle.body = b"".join(self._coming)
+        self._coming = self._gathered = None
+        task = self.loop.create_task(self._serve(cycle, self._whole_posts[self.url], self._known[self.url]))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def _begin(self) -> _Whole:
+        """Note that a request is under way."""
+        cycle = _Whole(cast(dict[str, Any], self.scope), self.url)
+        self.cycle = cycle  # type: ignore[assignment] # it has what uvicorn asks of one
+        return cycle
+
+    def _is_waited_for(self) -> bool:
+        """Tell whether a body that came in part is gathered here, as nobody need be told of its pieces."""
+        if self.parser is None or self.transport.is_closing():
+            return False
+        if not self._whole_posts[self.url].admits(cast(dict[str, Any], self.scope)):
+            return False
+        self._gathered = self._begin()
+        return True
 
     def _is_plain(self) -> bool:
         """Tell whether nothing is unusual about a request, and nothing waits before it."""
@@ -236,6 +252,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
+        self._coming = self._gathered = None
         if self._rests is not None:
             self._rests.cancel()
             self._rests = None

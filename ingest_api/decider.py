@@ -48,6 +48,7 @@ log = logging.getLogger("ingest.decisions")
 _RETRY_SECONDS: Final = 1
 _QUIET_SECONDS: Final = 10.0
 _NO_LISTS: Final = NoLists()
+_NO_SESSION: Final = (Judgement(), None)
 _COUNTED: Final = frozenset(("match", "error"))
 _AHEAD: Final = Uncounted("ahead", "its time lies ahead of our clock")
 _UNWRITTEN: Final = Uncounted("unwritten", "history could not be written")
@@ -198,29 +199,26 @@ class Decider:
         """Decide, by the live rules and by the shadows, as far as could be asked."""
         policies = self._sources.policies()
         known, limits = self._judgement(request, found.session)
-        unknown = ("session",) if found.away and request.asked.session_id is not None else ()
-        when_degraded = policies.when_degraded(request.merchant)
-
-        def judged(plan: Plan, all_trees: bool = False) -> Outcome:
-            outcome = plan.decide(found.answers, known, all_trees)
-            if unknown:
-                outcome = outcome._replace(degraded=(*outcome.degraded, *unknown))
-            return after_outage(outcome, when_degraded)
-
         live, *shadows = request.plans
-        outcome = judged(live, request.trace == "all")
-        others = [judged(plan) for plan in shadows]
+        outcomes = [live.decide(found.answers, known, request.trace == "all")]
+        outcomes += [plan.decide(found.answers, known) for plan in shadows]
+        if found.away and request.asked.session_id is not None:
+            outcomes = [one._replace(degraded=(*one.degraded, "session")) for one in outcomes]
+        when_degraded = policies.when_degraded(request.merchant)
+        outcome, *others = [after_outage(one, when_degraded) for one in outcomes]
         latest = request.now_ms + self._max_skew
         writing = Writing(self._history, self._keys, request.merchant, request.plans, latest)
-        uncounted = {name: Uncounted("unfit", why) for name, why in writing.unfit.items()}
-        uncounted.update(dict.fromkeys(writing.ahead, _AHEAD))
+        uncounted: dict[str, Uncounted] = {}
+        if writing.unfit or writing.ahead:
+            uncounted = {name: Uncounted("unfit", why) for name, why in writing.unfit.items()}
+            uncounted.update(dict.fromkeys(writing.ahead, _AHEAD))
         told = told_of(outcome)
         return _Case(request, found.session, known, limits, policies.digest, outcome, told, others, writing, uncounted)
 
     def _judgement(self, request: _Request, session: Session | None) -> tuple[Judgement, Limits | None]:
         """Return what rules may know of the session, and the thresholds that decide about its score."""
         if session is None:
-            return Judgement(), None
+            return _NO_SESSION
         policy = self._sources.policies().find(request.merchant, request.asked.happening.event_type)
         policy = policy or self._sources.thresholds(session.model)
         before = DECISIONS.index(session.decision)
@@ -277,6 +275,8 @@ class Decider:
 
     def _note(self, case: _Case, became: Became) -> bool:
         """Note which catalogues did not take the event; tell whether there are any."""
+        if not became:  # all of it was counted
+            return False
         if isinstance(became, Unanswered):
             found = dict.fromkeys(case.writing.catalogues, _UNWRITTEN)
         else:

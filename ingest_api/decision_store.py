@@ -8,6 +8,7 @@ sent again goes on from there.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -21,8 +22,7 @@ from schemas.decision_record import DecisionRecord
 from schemas.result import DECISIONS, session_key
 from scoring.rules.program import Signal
 
-_CLAIM = b"return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET', 'EX', ARGV[2])"
-_SETTLE = b"""
+_SETTLE_SCRIPT = b"""
 local old = redis.call('GET', KEYS[1])
 if old and old ~= ARGV[1] then return old end
 redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2], 'EX', ARGV[3])
@@ -34,6 +34,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] .. ARGV[2] then
 end
 return false
 """
+# What every decision sends, with places for its parts: to pack them takes longer.
+_CLAIM = b"*7\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$2\r\nNX\r\n$3\r\nGET\r\n$2\r\nEX\r\n$%d\r\n%d\r\n"
+_SETTLE = b"*7\r\n$4\r\nEVAL\r\n$%d\r\n%b\r\n$1\r\n1\r\n" % (len(_SETTLE_SCRIPT), _SETTLE_SCRIPT)
+_SETTLED = b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
 _SESSION_FIELDS: Final = ("last_score", "standing", "last_decision", "last_model", "last_signals")
 _LENGTH = struct.Struct(">I")
 _SIGNALS = msgspec.json.Decoder(dict[str, Signal])
@@ -79,37 +83,38 @@ class DecisionStore:
 
     def __init__(self, link: RedisLink, ttl_seconds: int, seconds: float) -> None:
         self._link = link
-        self._ttl = ttl_seconds
+        self._ttl, self._ttl_size = ttl_seconds, len(str(ttl_seconds))
         self._limits = Deadlines(seconds, RedisAway)
 
     async def begin(
         self, merchant: str, event_id: str, digest: bytes, session_id: str | None
     ) -> tuple[Taken | None, Session | None]:
         """Claim an event id, and return what was there, and what is known of the session."""
-        commands: list[Command] = [("EVAL", _CLAIM, 1, decision_key(merchant, event_id), digest, self._ttl)]
-        if session_id is not None:
-            commands.append(("HMGET", session_key(merchant, session_id), *_SESSION_FIELDS))
-        found, *session = await self._send(*commands)
-        return _taken(found), _session(session[0]) if session else None
+        key = decision_key(merchant, event_id).encode()
+        claim = _CLAIM % (len(key), key, len(digest), digest, self._ttl_size, self._ttl)
+        if session_id is None:
+            (found,) = await self._send(claim)
+            return None if found is None else _taken(found), None
+        found, session = await self._send(claim, ("HMGET", session_key(merchant, session_id), *_SESSION_FIELDS))
+        return None if found is None else _taken(found), _session(session)
 
     async def settle(self, merchant: str, event_id: str, digest: bytes, settled: Settled) -> Taken | None:
         """Let an answer stand, or return what stands already."""
-        key = decision_key(merchant, event_id)
-        (found,) = await self._send(("EVAL", _SETTLE, 1, key, digest, settled.packed(), self._ttl))
-        return _taken(found)
+        key, said = decision_key(merchant, event_id).encode(), settled.packed()
+        parts = len(key), key, len(digest), digest, len(said), said, self._ttl_size, self._ttl
+        (found,) = await self._send(_SETTLE + _SETTLED % parts)
+        return None if found is None else _taken(found)
 
     async def amend(self, merchant: str, event_id: str, digest: bytes, settled: Settled, better: Settled) -> None:
         """Let a better answer stand in place of our own."""
         key = decision_key(merchant, event_id)
         await self._send(("EVAL", _AMEND, 1, key, digest, settled.packed(), better.packed()))
 
-    async def _send(self, *commands: Command) -> list[Any]:
-        return await self._limits.watch(self._link.send(*commands))
+    def _send(self, *commands: Command) -> asyncio.Future[list[Any]]:
+        return self._limits.watch(self._link.send(*commands))
 
 
-def _taken(found: bytes | None) -> Taken | None:
-    if found is None:
-        return None
+def _taken(found: bytes) -> Taken:
     digest, rest = found[:DIGEST_BYTES], found[DIGEST_BYTES:]
     if not rest:
         return Taken(digest, None)

@@ -22,7 +22,6 @@ _DRAIN_ROWS = 500
 _DRAIN_BYTES = 8 * 1024**2
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
-_ONE_TAKEN = [Delivered.YES]
 T = TypeVar("T")
 
 
@@ -75,8 +74,8 @@ class Delivery:
         started = time.perf_counter()
         outcomes = await self.appender.append(records)
         self._metrics.produced(time.perf_counter() - started)
-        if outcomes == _ONE_TAKEN:  # most decisions
-            return [Reason.APPENDED]
+        if outcomes.count(Delivered.YES) == len(records):
+            return [Reason.APPENDED] * len(records)
         failed = [record for record, outcome in zip(records, outcomes, strict=True) if outcome is Delivered.NOT_NOW]
         stored = await self._store(failed) if failed else Reason.APPENDED
         meaning = {Delivered.YES: Reason.APPENDED, Delivered.NOT_NOW: stored, Delivered.NEVER: Reason.TOO_LARGE}

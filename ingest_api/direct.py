@@ -7,6 +7,7 @@ the call itself. The routes are registered there as well: for OpenAPI, and for t
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -23,6 +24,12 @@ SCORE_PATH = "/v1/events/{event_id}/score"
 _BEFORE, _AFTER = SCORE_PATH.split("{event_id}")
 
 
+@lru_cache(256)
+def _name(key: str) -> bytes:
+    """Return a header's name as it is sent; names are those that routes ask for, a few."""
+    return key.lower().encode("latin-1")
+
+
 class FirstHeaders(Headers):
     """The headers of a request, found by name at once; of one that comes twice the first counts, as always."""
 
@@ -32,11 +39,11 @@ class FirstHeaders(Headers):
 
     def __getitem__(self, key: str) -> str:
         """Return a header; KeyError where there is none."""
-        return self._first[key.lower().encode("latin-1")].decode("latin-1")
+        return self._first[_name(key)].decode("latin-1")
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a header, or what is given for one that is missing."""
-        found = self._first.get(key.lower().encode("latin-1"))
+        found = self._first.get(_name(key))
         return default if found is None else found.decode("latin-1")
 
 
@@ -46,6 +53,11 @@ class RawRequest(Request):
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)
         self._headers = FirstHeaders(scope)
+
+    @property
+    def headers(self) -> Headers:
+        """Return them, without asking whether they were looked at before."""
+        return self._headers
 
 
 class RawJson(Response):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -22,7 +22,7 @@ from ingest_api.bodies import (
     read_events,
 )
 from ingest_api.checks import STATUS_OF, Checked, Reason, Status
-from ingest_api.direct import RawRoute
+from ingest_api.direct import RawJson, RawRoute
 from ingest_api.documented import errors, json_body, success
 from ingest_api.errors import ApiError, Code
 from ingest_api.models import EventsRequest, EventsResponse
@@ -32,9 +32,12 @@ from ingest_api.tokens import Session
 from schemas.framing import FRAMES_CONTENT_TYPE
 
 log = logging.getLogger("ingest.events")
+EVENTS_PATH: Final = "/v1/events"
 _ENCODER = msgspec.json.Encoder()
 _RETRY_SECONDS = 5
 _ANSWERS = {reason: (status.value, reason.value) for reason, status in STATUS_OF.items()}
+_FIRST, _LAST = '{"results":[{"event_id":"', '","status":"ok","reason":"appended"}]}'
+_BETWEEN = _LAST.removesuffix("]}") + ',{"event_id":"'
 _FRAMES_DOC = {
     "schema": {"type": "string", "format": "binary"},
     "description": "One or more frames: a u32 little-endian length and a sealed event",
@@ -64,7 +67,7 @@ def events_router(parts: Parts) -> APIRouter:
     max_events = parts.config.max_events_per_request
 
     @router.post(
-        "/v1/events",
+        EVENTS_PATH,
         summary="Send sealed events",
         description=(
             "Each event is answered by itself: `ok` is a promise (Kafka or the disk has it), `retry` asks for it again "
@@ -119,6 +122,19 @@ def events_router(parts: Parts) -> APIRouter:
     return router
 
 
+def admits_body(parts: Parts, request: Request) -> bool:
+    """Tell by a request's headers whether its body may be held before anything is done with it.
+
+    Its size is said and within the limit, and the token is good: nobody else has a megabyte held for him.
+    """
+    length = request.headers.get("content-length", "")
+    if not (
+        length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= parts.config.max_request_bytes
+    ):
+        return False
+    return parts.access.is_known(request, parts.clock() // 1_000)
+
+
 async def _authentic(parts: Parts, request: Request) -> _Sent:
     """Read a request of either kind; ApiError where its token or its signature is not right."""
     kind = content_type(request, FRAMES_CONTENT_TYPE, JSON_CONTENT_TYPE, BEACON_CONTENT_TYPE)
@@ -137,6 +153,8 @@ async def _authentic(parts: Parts, request: Request) -> _Sent:
 
 def _passed(checked: Checked) -> list[str]:
     """Return the ids of the events that go on."""
+    if len(checked.records) == len(checked.event_ids):
+        return cast(list[str], checked.event_ids)
     return [i for i, r in zip(checked.event_ids, checked.reasons, strict=True) if r is None and i is not None]
 
 
@@ -144,12 +162,18 @@ async def _deliver(parts: Parts, checked: Checked) -> list[Reason]:
     """Deliver what passed; return a reason for every event."""
     if not checked.records:
         return [reason for reason in checked.reasons if reason is not None]
-    outcomes = iter(await parts.delivery.deliver(checked.records))
+    delivered = await parts.delivery.deliver(checked.records)
+    if len(delivered) == len(checked.reasons):
+        return delivered
+    outcomes = iter(delivered)
     return [next(outcomes) if reason is None else reason for reason in checked.reasons]
 
 
 def _answer(parts: Parts, session: Session, event_ids: list[str | None], reasons: list[Reason]) -> Response:
     """Count, log what is not plain success, and answer."""
+    if reasons.count(Reason.APPENDED) == len(reasons):
+        parts.metrics.events(Reason.APPENDED, len(reasons))
+        return RawJson("".join((_FIRST, _BETWEEN.join(cast(list[str], event_ids)), _LAST)).encode())
     counts = Counter(reasons)
     for reason, count in counts.items():
         parts.metrics.events(reason, count)

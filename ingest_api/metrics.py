@@ -12,6 +12,7 @@ from ingest_api.clickhouse_link import ClickHouseLink
 from ingest_api.decision_metrics import DecisionMetrics
 from ingest_api.label_items import Refusal
 from ingest_api.spool import SpoolState
+from ingest_api.tallies import Seconds
 from ingest_api.watchlist_metrics import ListMetrics
 
 ROUTES = (
@@ -46,8 +47,8 @@ class Metrics:
         self._odd_requests = {r: requests.labels(r, "other") for r in ROUTES}
         events = Counter("clickgoose_ingest_events", "Events", ["status", "reason"], registry=registry)
         self._events = {reason: events.labels(status, reason) for reason, status in STATUS_OF.items()}
-        self._produce = Histogram(
-            "clickgoose_ingest_produce_seconds", "From queueing to Kafka's answer", buckets=_LATENCY, registry=registry
+        self._produce = Seconds(
+            "clickgoose_ingest_produce_seconds", "From queueing to Kafka's answer", _LATENCY, registry
         )
         labels = Counter("clickgoose_ingest_labels", "Labels", ["status", "reason"], registry=registry)
         self._stored_labels = labels.labels("stored", "")

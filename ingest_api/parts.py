@@ -61,6 +61,9 @@ class Parts:
 
     async def start(self) -> None:
         """Begin to send what an earlier process left on disk."""
+        for way in (self.delivery, self.decider.delivery):
+            if isinstance(way.appender, KafkaAppender):
+                way.appender.start()
         await self.delivery.start()
         await self.decider.delivery.start()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import hiredis
 from redis.asyncio import Redis
@@ -39,12 +39,8 @@ def connect(url: str, seconds: float = _TIMEOUT_SECONDS) -> Redis:
     )
 
 
-class _Asked(NamedTuple):
-    """What was asked together; ``raw``: answers are handed out as they came."""
-
-    commands: Sequence[Command]
-    future: asyncio.Future[Any]
-    raw: bool
+_Asked = tuple[Sequence[Command], "asyncio.Future[Any]", bool]
+"""Commands that were asked together, the future of their answers, and whether these are handed out as they came."""
 
 
 class RedisLink:
@@ -75,7 +71,7 @@ class RedisLink:
         if time.monotonic() < self._away_until:
             future.set_exception(RedisAway())
             return future
-        self._queue.append(_Asked(commands, future, raw))
+        self._queue.append((commands, future, raw))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush(), name="redis-link")
         return future
@@ -84,7 +80,7 @@ class RedisLink:
         while self._queue:
             taken = self._take()
             try:
-                commands = [command for one in taken for command in one.commands]
+                commands = [command for some, _, _ in taken for command in some]
                 if self._wire is not None:
                     _settle_raw(taken, await self._wire.replies(commands))
                 else:
@@ -95,8 +91,8 @@ class RedisLink:
     def _take(self) -> list[_Asked]:
         """Take whole requests up to a bound."""
         count = 0
-        for index, one in enumerate(self._queue):
-            count += len(one.commands)
+        for index, (commands, _, _) in enumerate(self._queue):
+            count += len(commands)
             if count > _MOST_COMMANDS and index:
                 taken, self._queue = self._queue[:index], self._queue[index:]
                 return taken
@@ -120,9 +116,9 @@ class RedisLink:
         self._last_away = time.monotonic()
         self._away_until = self._last_away + _AWAY_SECONDS
         waiting, self._queue = self._queue, []
-        for one in (*taken, *waiting):
-            if not one.future.done():
-                one.future.set_exception(RedisAway())
+        for _, future, _ in (*taken, *waiting):
+            if not future.done():
+                future.set_exception(RedisAway())
 
     async def alive(self) -> bool:
         """Tell whether Redis answers."""

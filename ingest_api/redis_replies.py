@@ -30,10 +30,10 @@ class Replies(NamedTuple):
     def parsed(self, first: int, last: int) -> list[Any]:
         """Return them as objects, refusals too."""
         said, count = self.data[self.begins[first] : self.begins[last]], last - first
-        if said == _COUNTED * count:  # as most writes are answered
-            return [[1] for _ in range(count)]
         if said == _NONE:  # as most event ids are
             return [None]
+        if said == _COUNTED * count:  # as most writes are answered
+            return [[1]] * count
         reader = hiredis.Reader()
         reader.feed(said)
         return [reader.gets() for _ in range(count)]

@@ -50,6 +50,14 @@ class Known:
         self.merchant = ""
 
 
+def _nothing(scope: Scope) -> Iterable[Header]:
+    return ()
+
+
+def _never(request: Request) -> bool:
+    return False
+
+
 class WholeRoute:
     """A route whose function is called with requests that came whole."""
 
@@ -59,14 +67,23 @@ class WholeRoute:
         headers: Iterable[Header],
         count: Callable[[int], None],
         steps: Steps | None = None,
+        *,
+        added: Callable[[Scope], Iterable[Header]] = _nothing,
+        admits: Callable[[Request], bool] = _never,
     ) -> None:
         """``headers``: what every answer carries behind its own; ``count`` is told the status of each.
 
-        ``steps``: what the handler does, where headers that are known need not be looked at again.
+        ``steps``: what the handler does, where headers that are known need not be looked at again. ``added``: what
+        an answer carries before ``headers``, by those of its request. ``admits`` says by the headers of a request
+        whether its body, which came in part, may be gathered here as a whole.
         """
-        self._handler, self._count, self._steps = handler, count, steps
+        self._handler, self._count, self._steps, self._added, self._admits = handler, count, steps, added, admits
         self._last_lines = header_lines(headers)
         self._json_lines = _JSON + self._last_lines.replace(b"%", b"%%")
+
+    def admits(self, scope: Scope) -> bool:
+        """Tell whether the rest of a body may be waited for: it is bounded, and from somebody who may send it."""
+        return self._admits(RawRequest(scope, _nothing_to_read, _nothing_to_send))
 
     async def __call__(self, scope: Scope, receive: Receive, size: int, known: Known) -> Answer | None:
         """Return the answer; None where nobody is there to be answered. ``size`` of the body, in bytes."""
@@ -86,7 +103,7 @@ class WholeRoute:
         except Exception as error:
             response, bug = render(Code.INTERNAL), error
         self._count(response.status_code)
-        lines = header_lines(response.raw_headers) + self._last_lines
+        lines = header_lines((*response.raw_headers, *self._added(scope))) + self._last_lines
         return Answer(response.status_code, lines, bytes(response.body), bug)
 
     async def _in_steps(self, steps: Steps, receive: Receive, merchant: str) -> Answer:
@@ -115,6 +132,10 @@ def _plain(scope: Scope, size: int) -> list[Header] | None:
         else:
             found.append(header)
     return found if said == b"%d" % size else None
+
+
+async def _nothing_to_read() -> Message:
+    raise RuntimeError("whether a body is waited for is said by the headers")
 
 
 async def _nothing_to_send(message: Message) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,9 +19,12 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from infra.stack import ports
 from ingest_api.app import create_app
+from ingest_api.redis_link import connect
 from schemas.envelope import sealed_start
 from tests.ingest_kit import KEYS, Page, config, event_id, running
+from tests.waiting import PATIENCE
 
 TOPIC = "events.raw"
 ROOT = Path(__file__).parent.parent
@@ -30,11 +32,8 @@ MASTER = "33" * 32
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on, and that no outgoing connection takes."""
+    return ports.free_port(set())
 
 
 class Tail:
@@ -42,24 +41,24 @@ class Tail:
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "tail", "enable.auto.commit": False})
-        partitions = self._consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+        partitions = self._consumer.list_topics(TOPIC, timeout=PATIENCE).topics[TOPIC].partitions
         ends = [TopicPartition(TOPIC, p, self._end(p)) for p in partitions]
         self._consumer.assign(ends)
         self.seen: list[tuple[bytes, bytes]] = []
 
     def _end(self, partition: int) -> int:
         """Return the end of a partition; a topic that was just made may take a moment to have leaders."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                end: int = self._consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=5)[1]
+                end: int = self._consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=PATIENCE)[1]
                 return end
             except KafkaException:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
-    def read(self, wanted: set[str], seconds: float = 60.0) -> list[str]:
+    def read(self, wanted: set[str], seconds: float = PATIENCE) -> list[str]:
         """Return the event ids seen, in order per device, as soon as all wanted ones are there."""
         end = time.monotonic() + seconds
         while not wanted <= set(self.ids()) and time.monotonic() < end:
@@ -109,14 +108,14 @@ class Child:
             "CLICKGOOSE_MASTER_KEYS": json.dumps({"1": MASTER}),
             "CLICKGOOSE_MERCHANTS_FILE": str(self.directory / "merchants.json"),
             "CLICKGOOSE_INGEST__TLS": str(self.tls).lower(),
-            "CLICKGOOSE_INGEST__PRODUCE_TIMEOUT_MS": "1000",
+            "CLICKGOOSE_INGEST__PRODUCE_TIMEOUT_MS": "30000",  # a busy machine is no outage
             **self.extra,
         }
         command = "from infra.cli import main; main()"
         argv = [sys.executable, "-c", command, "ingest", "serve", "--port", "0", "--port-file", str(port_file)]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=log, stderr=log)
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while not port_file.exists():
             assert self.process.poll() is None and time.monotonic() < end, (self.directory / "log").read_text()
             time.sleep(0.05)
@@ -126,7 +125,7 @@ class Child:
         """Send a signal and return the exit code."""
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -138,14 +137,15 @@ def child(directory: Path, bootstrap: str, redis_url: str, **changes: Any) -> It
     finally:
         if one.process is not None and one.process.poll() is None:
             one.process.kill()
-            one.process.wait(10)
+            one.process.wait(PATIENCE)
 
 
 @contextlib.asynccontextmanager
 async def in_process(tmp_path: Path, stack: Any, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Serve a tier in this process, on the real parts."""
-    changes = {"bootstrap": stack.bootstrap, "redis_url": stack.redis_url, **changes}
-    async with running(create_app(config(tmp_path, **changes))) as client:
+    """Serve a tier in this process, on the real parts, for which it has patience: a busy machine is no outage."""
+    places = {"bootstrap": stack.bootstrap, "redis_url": stack.redis_url, "produce_timeout_ms": 30_000}
+    wanted = config(tmp_path, **(places | changes))
+    async with running(create_app(wanted, redis=lambda: connect(wanted.redis_url, PATIENCE))) as client:
         yield client
 
 

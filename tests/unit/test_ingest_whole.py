@@ -6,24 +6,21 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
-from ingest_api.connections import Connection, _Whole
+from ingest_api.connections import _Whole
 from tests.decisions_kit import Service, in_force, payment, service
 from tests.ingest_kit import KEYS
+from tests.ingest_wire import QUIET, Wire, wired
 from tests.waiting import soon
 
-DATE = b"Sun, 22 Nov 2026 21:00:00 GMT"
 RULES = "rules: [{id: large, when: {field: .data.amount, gt: 500}, actions: [review]}]"
 LINE = b"POST /v1/decisions HTTP/1.1\r\n"
 USUAL = {"host": "rules", "content-type": "application/json", "authorization": f"Bearer {KEYS['demo-shop']}"}
-QUIET = 0.01  # seconds without an answer, and nothing under way: all is said
 
 
 def sent(body: bytes | None = None, line: bytes = LINE, length: str | None = None, **headers: str | None) -> bytes:
@@ -88,78 +85,19 @@ CONVERSATIONS: dict[str, list[bytes]] = {
 }
 
 
-class Served:
-    """A tier behind real sockets."""
+class Served(Wire):
+    """A tier that decides, behind real sockets."""
 
-    def __init__(self, found: Service, port: int, state: ServerState) -> None:
-        self.service, self.port, self.state = found, port, state
-
-    async def talk(self, pieces: Iterable[bytes], patience: int = 20) -> bytes:
-        """Send pieces, each when all before is answered; return what came, and whether the server closed.
-
-        ``patience``: how often nothing may come while something is under way, which may wait for the next piece.
-        """
-        known = set(self.state.connections)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        await soon(lambda: self.state.connections - known)
-        read = b""
-        for piece in pieces:
-            writer.write(piece)
-            read += await self._until_quiet(reader, patience)
-        closed = reader.at_eof()
-        writer.close()
-        return read + (b" and closed" if closed else b"")
-
-    async def _until_quiet(self, reader: asyncio.StreamReader, patience: int) -> bytes:
-        read, quiet = b"", 0
-        while not reader.at_eof() and quiet < 2:  # what was written before the first may arrive after it
-            try:
-                read += await asyncio.wait_for(reader.read(1 << 16), QUIET)
-            except TimeoutError:
-                patience -= 1
-                quiet = 0 if self.state.tasks and patience > 0 else quiet + 1
-        return read
-
-    async def takes_on(self) -> None:
-        """Return once a request is under way."""
-        await soon(lambda: bool(self.state.tasks))
-        await asyncio.sleep(QUIET)
-
-    def counts(self) -> dict[tuple[str, str, str], float]:
-        """Return how often each route gave each status, and other counts of requests."""
-        registry = self.service.tier.app.parts.metrics.registry
-        return {
-            (one.name, one.labels.get("route", ""), one.labels.get("status", "")): one.value
-            for family in registry.collect()
-            for one in family.samples
-            if one.name.endswith("_total") and one.value
-        }
+    def __init__(self, found: Service, wire: Wire) -> None:
+        super().__init__(wire.app, wire.port, wire.state)
+        self.service = found
 
 
 @contextlib.asynccontextmanager
 async def served(folder: Path, by_itself: bool) -> AsyncIterator[Served]:
     """Serve a tier, by connections that answer some requests themselves, or that leave all to uvicorn."""
-    async with service(folder, in_force(RULES)) as found:
-        app = found.tier.app
-        if not by_itself:
-            app.whole_posts = {}
-        config = uvicorn.Config(
-            app, http=Connection, ws="none", log_config=None, access_log=False, proxy_headers=False, lifespan="off"
-        )
-        config.load()
-        state = ServerState()
-        state.default_headers = [(b"date", DATE)]
-
-        def connect() -> Connection:
-            return Connection(config=config, server_state=state, app_state={})
-
-        server = await asyncio.get_running_loop().create_server(connect, "127.0.0.1", 0)
-        try:
-            yield Served(found, server.sockets[0].getsockname()[1], state)
-        finally:
-            server.close()
-            for one in list(state.connections):
-                one.transport.close()
+    async with service(folder, in_force(RULES)) as found, wired(found.tier.app, by_itself) as wire:
+        yield Served(found, wire)
 
 
 async def everything(folder: Path, by_itself: bool) -> tuple[dict[str, bytes], Any, Any, int]:
