@@ -27,6 +27,7 @@ from infra.settings import FlowSettings, Settings
 from schemas.dead_letter import Reason
 
 SINKS = ("scored", "dead_letter", "redis", "clickhouse")
+_MOST_LINGERS = 3  # so many times the seconds of a block, while ClickHouse takes long for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ def writer_policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]
         block_rows=settings.clickhouse_block_rows,
         slow_block_rows=settings.clickhouse_slow_block_rows,
         linger_seconds=settings.clickhouse_block_seconds,
+        longest_linger_seconds=_MOST_LINGERS * settings.clickhouse_block_seconds,
         queue_rows=max(settings.sink_queue_rows, 2 * settings.clickhouse_block_rows),
         spill_after_seconds=3.0,
     )

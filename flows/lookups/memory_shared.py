@@ -18,7 +18,7 @@ from schemas.batches import F32, I64
 from schemas.shared import SharedAnswer, SharedQuery
 from schemas.velocity import WINDOW_MS
 
-_SWEEP_ROWS: Final = 65_536
+_SWEEP_ROWS: Final = 16_384  # what is kept longer than it counts is at most what so many rows told
 _DUMP_VERSION: Final = 1
 _BLOCK_EVENTS: Final = 131_072  # of a dump: 4 MB at most
 _BLOCK_ANSWERS: Final = 8_192

@@ -27,6 +27,7 @@ from flows.lookups.backlog import Backlog
 from flows.lookups.breaker import Breaker, Clock, Pauses
 from flows.lookups.packing import PackedQuery, pack, unpack
 from flows.metrics import FlowMetrics
+from flows.redis_trip import Command, round_trip
 from schemas.batches import F32
 from schemas.shared import SharedAnswer, SharedQuery, unknown
 
@@ -172,29 +173,22 @@ class RedisSharedCounts:
         return unpack(query, packed.slots, replies)
 
     def _round_trip(self, packed: PackedQuery, query: SharedQuery) -> Sequence[Any]:
-        tail = self._partitions(packed, query)
-        commands = [
-            (DIGEST, 1, f"{self._prefix}:{{{call.shard:02d}}}", self._packed_limits, call.groups, call.rows, *tail)
+        head, limits, tail = ("EVALSHA", DIGEST, 1), self._packed_limits, self._partitions(packed, query)
+        commands: list[Command] = [
+            (*head, f"{self._prefix}:{{{call.shard:02d}}}", limits, call.groups, call.rows, *tail)
             for call in packed.calls
         ]
-        replies = self._execute(commands)
+        replies = round_trip(self._client, commands)
         unknown_script = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown_script:  # the store was restarted, or is new
             self._client.script_load(SCRIPT)
-            again = self._execute([commands[at] for at in unknown_script])
+            again = round_trip(self._client, [commands[at] for at in unknown_script])
             for at, reply in zip(unknown_script, again, strict=True):
                 replies[at] = reply
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
-
-    def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        pipe = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipe.evalsha(*command)
-        found: list[Any] = pipe.execute(raise_on_error=False)
-        return found
 
     def _partitions(self, packed: PackedQuery, query: SharedQuery) -> list[bytes]:
         """Return each partition's name and the stream id below which its answers may go."""

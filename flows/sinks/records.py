@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -257,8 +258,5 @@ def _escaped(texts: tuple[str, ...]) -> Pieces:
 
 
 def _cut(out: U8, ends: I64) -> tuple[bytes, ...]:
-    view, last, found = out.data, 0, []
-    for end in ends.tolist():
-        found.append(bytes(view[last:end]))
-        last = end
-    return tuple(found)
+    view = out.data
+    return tuple([view[first:end].tobytes() for first, end in pairwise((0, *ends.tolist()))])

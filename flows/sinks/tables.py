@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.sinks.encoded import EncodedParcel
+from flows.sinks.joined import joined
 from flows.sinks.results import DECIMALS
 from flows.sinks.written import WrittenResults
 from schemas.batches import Decided
@@ -320,8 +321,11 @@ def feature_columns(batch: Decided) -> Table:
 
 def scored_tables(item: EncodedParcel, archive: bool) -> dict[str, Table]:
     """Return the columns of the tables that hold scored events, all of the same number of rows."""
-    batch = item.parcel.batch
-    found = {"events": event_columns(batch, item.results)}
+    return _scored(item.parcel.batch, item.results, archive)
+
+
+def _scored(batch: Decided, results: Sequence[Result], archive: bool) -> dict[str, Table]:
+    found = {"events": event_columns(batch, results)}
     if batch.score.features.shape[1]:
         found["features"] = feature_columns(batch)
     if archive:
@@ -360,12 +364,11 @@ def letter_columns(letters: Sequence[DeadLetter]) -> Table:
 def tables_of(parcels: Sequence[EncodedParcel], archive: bool = True) -> dict[str, Table]:
     """Return the columns of every table that has rows, by table."""
     found: dict[str, list[Table]] = {"events": [], "features": [], "raw_archive": [], "dead_letters": []}
-    for item in parcels:
-        if len(item.parcel.batch):
-            for name, table in scored_tables(item, archive).items():
-                found[name].append(table)
-        if item.parcel.errs:
-            found["dead_letters"].append(letter_columns(item.parcel.errs))
+    for batch, results in joined(parcels):
+        for name, table in _scored(batch, results, archive).items():
+            found[name].append(table)
+    if letters := [letter for item in parcels for letter in item.parcel.errs]:
+        found["dead_letters"].append(letter_columns(letters))
     return {name: join(parts) for name, parts in found.items() if parts}
 
 

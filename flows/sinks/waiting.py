@@ -8,7 +8,7 @@ its spans are kept.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -92,11 +92,32 @@ class ParcelQueue(Generic[T]):
         self.rows_waiting -= found_rows
         return taken
 
-    def hold(self, entries: Sequence[Waiting[T]]) -> None:
-        """State that parcels are held; acknowledge whatever has nothing open before it."""
+    def hold(self, entries: Sequence[Waiting[T]]) -> list[T]:
+        """State that parcels are held; acknowledge whatever has nothing open before it.
+
+        Return the parcels: who holds the lock should not be the one that frees them, which takes milliseconds.
+        """
+        let_go = [entry.taken() for entry in entries]
         for entry in entries:
             entry.parcel = None
             self.rows -= entry.rows
             self.size -= entry.size
+        spans = list[Span]()
         while self._order and self._order[0].parcel is None:
-            self._acknowledge(self._order.popleft().spans)
+            spans += self._order.popleft().spans
+        self._acknowledge(spans)
+        return let_go
+
+
+def parts_of(block: Sequence[T], rows: int) -> Iterator[list[T]]:
+    """Cut a block into lists of whole parcels with at least so many rows, but for the last."""
+    part: list[T] = []
+    found = 0
+    for parcel in block:
+        part.append(parcel)
+        found += parcel.rows
+        if found >= rows:
+            yield part
+            part, found = [], 0
+    if part:
+        yield part

@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
@@ -21,12 +21,13 @@ from flows.parcel import Span
 from flows.progress import Progress
 from flows.sinks.circuit import Circuit
 from flows.sinks.destination import Backup, Deliverable, Destination, DestinationEnded, DestinationError, Recoverable
-from flows.sinks.waiting import ParcelQueue, Waiting
+from flows.sinks.waiting import ParcelQueue, Waiting, parts_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Deliverable)
 Outcome = Literal["written", "backup", "spilled"]
 _LETTERS_AT_ONCE = 1_000  # rows; a letter costs several times its row while it is made
+_LINGERS = 5.0  # of the time that the last block took
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class WriterPolicy:
     slow_block_rows: int = 0  # while blocks take longer than slow_seconds; at least block_rows
     slow_seconds: float = 1.0
     linger_seconds: float = 0.0
+    longest_linger_seconds: float = 0.0  # while a block takes long: five times as long as the last one took
     queue_rows: int = 20_000  # waiting and in flight; a single larger parcel still passes
     queue_bytes: int = 512 * 1024**2  # the same
     attempts: int = 5
@@ -52,6 +54,10 @@ class WriterPolicy:
         """Return the pause after so many failures in a row: exponential, capped, half of it jitter."""
         full = min(self.backoff_limit_seconds, self.backoff_seconds * 2.0 ** min(failures - 1, 30))
         return full * (0.5 + 0.5 * random_unit)
+
+    def linger(self, last_seconds: float) -> float:
+        """Return how long rows wait for a block. A store that has much to do with each one gets fewer of them."""
+        return max(self.linger_seconds, min(_LINGERS * last_seconds, self.longest_linger_seconds))
 
     @property
     def block_bytes(self) -> int:
@@ -99,7 +105,12 @@ class Writer(Generic[T]):
         self._backup = backup
         self._on_block = on_block
         self._clock = clock
-        self._changed = threading.Condition()
+        # Each waits for its own, so that a parcel wakes nobody who has nothing to do: threads woken for nothing take
+        # turns from the one that computes.
+        self._lock = threading.Lock()
+        self._due = threading.Condition(self._lock)  # the first thread: something waits, or a block is full
+        self._moved = threading.Condition(self._lock)  # who waits for room, or until all is acknowledged
+        self._closed = threading.Condition(self._lock)  # the second thread looks around by itself
         self._queue: ParcelQueue[T] = ParcelQueue(policy.queue_rows, policy.queue_bytes, self._acknowledge)
         self._circuit = Circuit(policy.probe_seconds, clock)
         self._writes_since: float | None = None  # set while a block is with the destination
@@ -139,7 +150,7 @@ class Writer(Generic[T]):
     @property
     def pressed(self) -> bool:
         """Tell whether there is more to do than the destination takes: nobody should add to it."""
-        with self._changed:
+        with self._lock:
             return self._queue.over(self._policy.spill_share / 2)
 
     def put(self, parcel: T, stop: threading.Event | None = None) -> None:
@@ -149,17 +160,19 @@ class Writer(Generic[T]):
         no room ``close_seconds`` after ``stop`` was set.
         """
         patience = 0.0
-        with self._changed:
+        with self._lock:
             while not self._queue.has_room(parcel):
                 self._check()
                 if stop is not None and stop.is_set():
                     patience = patience or self._clock() + self._policy.close_seconds
                 if patience and self._clock() >= patience:
                     raise WriterStopped(f"sink {self.name}: told to stop while {self.rows_held} rows waited")
-                self._changed.wait(0.1)  # bounded, so that a signal or a stop is seen
+                self._moved.wait(0.1)  # bounded, so that a signal or a stop is seen
             self._check()
+            waited = bool(self._queue)
             self._queue.put(parcel, self._clock())
-            self._changed.notify_all()
+            if not waited or self._queue.rows_waiting >= self._policy.block_rows:
+                self._due.notify()
 
     def flush(self, seconds: float) -> bool:
         """Write what waits at once, and wait until all that was put is acknowledged; False if that takes longer.
@@ -167,16 +180,16 @@ class Writer(Generic[T]):
         WriterCrashed as in put.
         """
         deadline = self._clock() + seconds
-        with self._changed:
+        with self._lock:
             self._flushing += 1
-            self._changed.notify_all()
+            self._due.notify()
             try:
                 while not self._queue.settled:
                     self._check_alive()
                     left = deadline - self._clock()
                     if left <= 0:
                         return False
-                    self._changed.wait(min(left, 0.1))
+                    self._moved.wait(min(left, 0.1))
             finally:
                 self._flushing -= 1
             self._check_alive()
@@ -188,9 +201,10 @@ class Writer(Generic[T]):
         WriterStopped if rows were left: they are not acknowledged, so they come again.
         """
         ends = time.monotonic() + self._policy.close_seconds
-        with self._changed:
+        with self._lock:
             self._closing = True
-            self._changed.notify_all()
+            for waiting in (self._due, self._moved, self._closed):
+                waiting.notify_all()
         for thread in self._threads:
             thread.join(max(0.0, ends - time.monotonic()))
         self._abandoned.set()
@@ -226,9 +240,9 @@ class Writer(Generic[T]):
             except BaseException as error:  # the only place that sees it: put, flush and close raise it again
                 if not isinstance(error, DestinationEnded):
                     log.exception("sink %s: a thread of the writer ended", self.name)
-                with self._changed:
+                with self._lock:
                     self._failure = error
-                    self._changed.notify_all()
+                    self._moved.notify_all()
 
         return threading.Thread(target=run, name=f"{kind}-{self.name}", daemon=True)
 
@@ -242,17 +256,17 @@ class Writer(Generic[T]):
 
     def _next_block(self) -> list[Waiting[T]]:
         """Wait for a block; an empty one means that the writer is closed and nothing waits."""
-        with self._changed:
+        with self._lock:
             while not self._queue and not self._closing:
-                self._changed.wait(0.5)
+                self._due.wait(0.5)
             if not self._queue or self._abandoned.is_set():
                 return []
-            due = self._queue.waits_since + self._policy.linger_seconds
+            due = self._queue.waits_since + self._policy.linger(self._last_seconds)
             while self._queue.rows_waiting < self._policy.block_rows and not (self._closing or self._flushing):
                 left = due - self._clock()
                 if left <= 0:
                     break
-                self._changed.wait(left)
+                self._due.wait(left)
             slow = self._last_seconds > self._policy.slow_seconds
             rows = max(self._policy.block_rows, self._policy.slow_block_rows if slow else 0)
             return self._queue.take(rows, self._policy.block_bytes)
@@ -264,9 +278,10 @@ class Writer(Generic[T]):
         if self._on_block is not None:
             rows = sum(entry.taken().rows for entry in block)
             self._on_block(Report(self.name, outcome, rows, attempts, seconds))
-        with self._changed:
-            self._queue.hold(block)
-            self._changed.notify_all()
+        with self._lock:
+            let_go = self._queue.hold(block)
+            self._moved.notify_all()
+        let_go.clear()
 
     def _write(self, block: Sequence[T]) -> tuple[Outcome, int]:
         """Write a block, or hand it to the backup. Returns what became of it and how often it was tried."""
@@ -325,7 +340,7 @@ class Writer(Generic[T]):
 
     def _append(self, block: Sequence[T], detail: str, destination: Recoverable[T], backup: Backup) -> None:
         """Hand a block to the backup, however long that takes: there is nowhere else to put it."""
-        for part in _parts(block, _LETTERS_AT_ONCE):
+        for part in parts_of(block, _LETTERS_AT_ONCE):
             letters = destination.letters(part, detail)
             failures = 0
             while letters:
@@ -357,12 +372,12 @@ class Writer(Generic[T]):
 
     def _next_spill(self) -> list[Waiting[T]] | None:
         """Return what has to go; nothing where all is well for now, None once the writer is closed."""
-        with self._changed:
+        with self._lock:
             if self._closing:
                 return None
             if self._hangs() and self._queue.over(self._policy.spill_share):
                 return self._queue.take(_LETTERS_AT_ONCE, self._policy.block_bytes)
-            self._changed.wait(0.1)
+            self._closed.wait(0.1)
             return []
 
     def _hangs(self) -> bool:
@@ -370,17 +385,3 @@ class Writer(Generic[T]):
         since = self._writes_since
         patience = 0.0 if self._circuit.open else self._policy.spill_after_seconds
         return since is not None and self._clock() - since >= patience
-
-
-def _parts(block: Sequence[T], rows: int) -> Iterator[list[T]]:
-    """Cut a block into lists of whole parcels with at least so many rows, but for the last."""
-    part: list[T] = []
-    found = 0
-    for parcel in block:
-        part.append(parcel)
-        found += parcel.rows
-        if found >= rows:
-            yield part
-            part, found = [], 0
-    if part:
-        yield part

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -21,15 +22,17 @@ import psutil
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.envelope import sealed_start
-from schemas.keys import KeyRing
+from schemas.keys import KeyRing, derived_key
 from schemas.sealed import HEADER_BYTES, NONCE_BYTES
 
 X = TypeVar("X")
-CHUNK: Final = 4_096
+CHUNK: Final = 1_024
 WEEK_MS: Final = 7 * 86_400_000
 _LENGTH = struct.Struct("<I")
 _RECEIVED = slice(4, 12)
 _SESSION, _DEVICE, _EVENT, _SENT = slice(8, 24), slice(24, 40), slice(40, 56), slice(60, 68)
+_KEY_OF_SESSION, _KEY_ID_BYTES = slice(4, 24), 4
+_SESSIONS_KEPT = 512  # ciphers of both, 2.5 MB
 _POINTS = 512  # of the memory's course
 
 
@@ -124,7 +127,7 @@ class _Again:
         self._records = records
         self._keys = keys
         self._lap = lap
-        self._ciphers: dict[bytes, tuple[AESGCM, AESGCM]] = {}
+        self._ciphers = lru_cache(_SESSIONS_KEPT)(self._new_ciphers)
 
     def records(self) -> Iterator[bytes]:
         """Give them in order."""
@@ -140,7 +143,7 @@ class _Again:
         self._later(head, _SENT)
         for place in (_SESSION, _DEVICE, _EVENT):
             head[place] = self._another(old[place])
-        then, now = self._of(old, bytes(head))
+        then, now = self._ciphers(old[_KEY_OF_SESSION], bytes(head[_KEY_OF_SESSION]))
         sealed = now.encrypt(nonce, then.decrypt(nonce, record[start:], old), bytes(head))
         return b"".join((envelope, head, nonce, sealed))
 
@@ -151,12 +154,13 @@ class _Again:
     def _another(self, name: bytes) -> bytes:
         return (int.from_bytes(name, "little") ^ self._lap).to_bytes(16, "little")
 
-    def _of(self, old: bytes, new: bytes) -> tuple[AESGCM, AESGCM]:
-        """Return the ciphers of the old and the new session."""
-        known = self._ciphers.get(old[_SESSION])
-        if known is None:
-            number = int.from_bytes(old[4:8], "little")
-            derived = [self._keys.derive(number, head[_SESSION], "seal") for head in (old, new)]
-            known = AESGCM(derived[0] or b""), AESGCM(derived[1] or b"")
-            self._ciphers[old[_SESSION]] = known
-        return known
+    def _new_ciphers(self, old: bytes, new: bytes) -> tuple[AESGCM, AESGCM]:
+        """Return the ciphers of the old and the new session, given key id and session id of each.
+
+        Their keys are not those that ``KeyRing`` remembers: what is measured would find them there.
+        """
+        return self._new_cipher(old), self._new_cipher(new)
+
+    def _new_cipher(self, of: bytes) -> AESGCM:
+        master = self._keys.masters[int.from_bytes(of[:_KEY_ID_BYTES], "little")]
+        return AESGCM(derived_key(master, of[_KEY_ID_BYTES:], "seal"))

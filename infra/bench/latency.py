@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from redis import Redis
 
+from infra.bench.e2e import went_on_without
 from infra.bench.measure import RowsLost, machine
 from infra.bench.rig import Rig
 from infra.topics import RAW
@@ -87,6 +88,7 @@ def bench_latency(
         "budget_ms": BUDGET_MS,
         "up_to_each_mark_ms": {name: quantiles(spent) for name, spent in marks.items()},
         "batch_mean": rig.batch_mean(),
+        **went_on_without(rig),
         "cpu_share": {name: round(seconds / (load.seconds + load.warm_seconds), 3) for name, seconds in spent.items()},
         "machine": machine(),
     }
@@ -108,8 +110,9 @@ def _send(rig: Rig, values: Sequence[bytes], load: Load) -> tuple[dict[bytes, tu
         partitions = rig.stack.settings.kafka.partitions
         near.send([(value, *place_of(value, partitions)) for value in values[: load.events]])
         before = rig.cpu()
-        sent = near.recv()
+        sent, own = near.recv()
         spent = rig.cpu_since(before)
+        spent["load"] += own
     except EOFError:
         raise RowsLost("the process that appends events ended before its time") from None
     finally:
@@ -133,7 +136,10 @@ def place_of(value: bytes, partitions: int) -> tuple[bytes, int]:
 
 
 def append_at_rate(pipe: Connection, bootstrap: str, load: Load) -> None:
-    """Append what the pipe gives, at random moments, and send back when: (s after the start, ns of the clock) each."""
+    """Append what the pipe gives, at random moments, and send back when, and the processor seconds that it took.
+
+    When is (s after the start, ns of the clock) of each; in its place a sentence where Kafka did not take an event.
+    """
     from confluent_kafka import Producer  # noqa: PLC0415 - in the process that needs it
 
     records = pipe.recv()
@@ -144,7 +150,7 @@ def append_at_rate(pipe: Connection, bootstrap: str, load: Load) -> None:
     stop = threading.Event()
     threading.Thread(target=_reports, args=(producer, stop), daemon=True).start()
     times: list[tuple[float, int]] = []
-    start = time.perf_counter() + 0.5
+    start, spent = time.perf_counter() + 0.5, time.process_time()
     for at, (value, key, partition) in zip(due.tolist(), records, strict=True):
         early = start + at - time.perf_counter()
         if early > 0:
@@ -155,7 +161,8 @@ def append_at_rate(pipe: Connection, bootstrap: str, load: Load) -> None:
         )
     stop.set()
     left = producer.flush(30)
-    pipe.send(f"Kafka did not take {left + len(failed)} events: {failed[:1]}" if left or failed else times)
+    refused = f"Kafka did not take {left + len(failed)} events: {failed[:1]}"
+    pipe.send((refused if left or failed else times, time.process_time() - spent))
 
 
 def _reports(producer: Any, stop: threading.Event) -> None:

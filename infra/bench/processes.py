@@ -23,6 +23,10 @@ from infra.bench.measure import Figures, ProcessFigures, RowsLost, batch_sizes, 
 
 POOL: Final = 20_000
 """So many events are made at the most; then they come again (``infra.bench.feed``)."""
+SETTLED: Final = 250_000
+"""Events of a process after which nothing may grow. Caches are at their bounds by then, also those that fill slowest:
+what the shared counts told (131,072 events), and which devices are known (those of 30 days, which are five laps)."""
+_LEAST_POINTS: Final = 10
 _LOOK_SECONDS: Final = 0.1
 _LOAD_SECONDS: Final = 300.0
 _UNSCORED: Final = 0.01  # at the most: a rate of events that were refused would be another one's
@@ -121,16 +125,28 @@ def _stages(reports: Sequence[_Report], events: int, whole: float) -> dict[str, 
 
 
 def _memory(names: Sequence[str], reports: Sequence[_Report]) -> dict[str, Any]:
-    """Return how much the memory grew after the first third of a run that was long enough to tell."""
-    grown = {}
-    for name, report in zip(names, reports, strict=True):
-        later = [point for point in report.course if point[0] > report.events / 3]
-        if len(later) > 10:
-            grown[name] = round(later[-1][1] - later[0][1], 1)
+    """Return the memory's course, and how much it grew where the run was long enough to tell."""
+    courses = {name: report.course for name, report in zip(names, reports, strict=True)}
+    grown = {name: found for name, course in courses.items() if (found := grown_mb(course)) is not None}
     if not grown:
-        return {}
-    course = {name: report.course for name, report in zip(names, reports, strict=True)}
-    return {"rss_grown_mb_after_a_third": grown, "rss_mb_by_events": course}
+        return {"rss_mb_by_events": courses}
+    return {"rss_settled_after_events": SETTLED, "rss_grown_mb_once_settled": grown, "rss_mb_by_events": courses}
+
+
+def grown_mb(course: Sequence[tuple[int, float]], settled: int = SETTLED, points: int = _LEAST_POINTS) -> float | None:
+    """Return by how much the peak of the second half of what came once settled lies above that of the first half.
+
+    What goes up and down does not count as growth. None where that was not as long as it took to settle, or a half has
+    fewer than ``points``.
+    """
+    if not course or course[-1][0] < 2 * settled:
+        return None
+    middle = (settled + course[-1][0]) / 2
+    halves = (
+        [mb for events, mb in course if settled < events <= middle],
+        [mb for events, mb in course if events > middle],
+    )
+    return round(max(halves[1]) - max(halves[0]), 1) if min(map(len, halves)) >= points else None
 
 
 def _run(plan: Plan, advance: Callable[[float], None]) -> list[_Report]:

@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -173,5 +173,10 @@ class Rig:
 
 
 def _seconds(family: Sequence[psutil.Process]) -> float:
-    times = [one.cpu_times() for one in family]
-    return sum(one.user + one.system for one in times)
+    """Return what processes have spent; what children had that have ended, their parents know."""
+    spent = 0.0
+    for one in family:
+        with suppress(psutil.NoSuchProcess):  # a child that ends meanwhile
+            times = one.cpu_times()
+            spent += times.user + times.system + times.children_user + times.children_system
+    return spent

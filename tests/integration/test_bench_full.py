@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 import typer
@@ -51,12 +52,41 @@ def test_e2e_finds_every_accepted_event_in_all_stores(rig: Rig, records: list[by
     spent = {one["name"]: one["cpu_us_per_event"] for one in found["processes"]}
     assert set(spent) == {"kafka", "redis", "clickhouse", "flow", "ingest", "load"}
     assert found["details"]["stored_bytes_per_event"]["kafka events.raw"] > 8_000
+    assert found["details"]["rows_spilled_clickhouse"] >= 0
+    assert found["details"]["events_without_shared_counts"] >= 0
 
 
 def test_a_rate_is_not_stated_where_an_event_is_missing(rig: Rig) -> None:
     rows = rig.asked("SELECT uniqExact(event_id) FROM events")
     with pytest.raises(RowsLost, match="1 events were accepted, Redis lacks 1"):
         e2e._check(rig, rows, [uuid.uuid4().hex])
+
+
+class Counters:
+    """Stands for a rig whose flow spilled ten rows and had six of them redriven."""
+
+    series: Final[dict[tuple[str, ...], float]] = {
+        ("clickgoose_sink_rows_total{", "clickhouse", "written"): 90.0,
+        ("clickgoose_sink_rows_total{", "clickhouse", "spilled"): 10.0,
+        ("clickgoose_redriven_rows_total{", "clickhouse", ""): 6.0,
+        ("clickgoose_shared_counts_degraded_rows_total", "", ""): 7.0,
+    }
+
+    def figure(self, series: str, *labels: str) -> float:
+        values = [label.partition("=")[2].strip('"') for label in labels]
+        return self.series.get((series, *[*values, "", ""][:2]), 0.0)
+
+
+def test_rows_that_are_redriven_are_held_and_what_was_spilled_is_said() -> None:
+    rig: Any = Counters()
+    assert e2e._held(rig, "clickhouse") == 96
+    assert e2e.went_on_without(rig) == {
+        "rows_backup_redis": 0,
+        "rows_spilled_redis": 0,
+        "rows_backup_clickhouse": 0,
+        "rows_spilled_clickhouse": 10,
+        "events_without_shared_counts": 7,
+    }
 
 
 def test_ingest_is_compared_with_a_bare_endpoint_in_the_same_run(rig: Rig, records: list[bytes]) -> None:

@@ -178,6 +178,20 @@ def test_a_changed_table_shows_its_new_types_at_once(namespace: Namespace) -> No
             assert client.execute(ask, with_column_types=True) == ([], types)
 
 
+def test_an_insert_that_was_made_before_takes_the_types_of_a_table_that_was_changed_since(namespace: Namespace) -> None:
+    client, other = namespace.clickhouse(), namespace.clickhouse()
+    client.execute("CREATE TABLE t (a UInt8, e String EPHEMERAL '') ENGINE = MergeTree ORDER BY tuple()")
+    for columns in ("", " (a)", " (a, e)"):
+        client.execute(f"INSERT INTO t{columns} VALUES", [(1, "") if "e" in columns else (1,)])
+    other.execute("ALTER TABLE t MODIFY COLUMN a String")
+    for columns in ("", " (a)", " (a, e)"):
+        client.execute(f"INSERT INTO t{columns} VALUES", [("two", "") if "e" in columns else ("two",)])
+    assert sorted(client.execute("SELECT a FROM t")) == [("1",)] * 3 + [("two",)] * 3
+    other.execute("DROP TABLE t SYNC")
+    with pytest.raises(ServerException, match="UNKNOWN_TABLE"):
+        client.execute("INSERT INTO t (a) VALUES", [("three",)])
+
+
 def test_long_results_stream(namespace: Namespace) -> None:
     client = namespace.clickhouse()
     blocks = client.execute_iter("SELECT number, toString(number) FROM numbers(300000)")

@@ -131,6 +131,31 @@ def test_a_block_that_is_not_full_leaves_after_the_linger() -> None:
     writer.close()
 
 
+def test_a_full_block_does_not_wait_for_the_linger() -> None:
+    fake = Fake()
+    writer, _ = started(fake, WriterPolicy(block_rows=4, linger_seconds=600))
+    writer.put(parcel(0))
+    time.sleep(0.05)  # now it waits for more
+    writer.put(parcel(2))
+    eventually(lambda: fake.blocks == [[0, 2]])
+    writer.close()
+
+
+def test_blocks_linger_longer_where_the_last_one_took_long() -> None:
+    fake = Fake(lambda call: time.sleep(0.4) if call == 1 else None)
+    writer, progress = started(fake, WriterPolicy(block_rows=100, longest_linger_seconds=600))
+    writer.put(parcel(0))
+    eventually(lambda: progress.watermark(0) == 2)
+    writer.put(parcel(2))
+    time.sleep(0.1)
+    writer.put(parcel(4))
+    writer.close()  # which ends the linger
+    assert fake.blocks == [[0], [2, 4]]
+    policy = WriterPolicy(linger_seconds=1.0, longest_linger_seconds=3.0)
+    assert [policy.linger(last) for last in (0.0, 0.2, 0.5, 60.0)] == [1.0, 1.0, 2.5, 3.0]
+    assert WriterPolicy(linger_seconds=1.0).linger(60.0) == 1.0
+
+
 def test_a_flush_does_not_wait_for_the_linger() -> None:
     fake = Fake()
     writer, _ = started(fake, WriterPolicy(block_rows=100, linger_seconds=60))

@@ -97,6 +97,13 @@ def test_master_keys_rotate_by_their_id() -> None:
     assert [letter.reason for letter in out.errs] == [Reason.UNKNOWN_KEY]
 
 
+def test_sessions_whose_ciphers_were_forgotten_are_read_as_before() -> None:
+    batch = raw_batch([record(row % 16) for row in range(64)])  # eight sessions in turn
+    stage = Decode(RING, sessions=2)
+    for _ in range(2):
+        assert same(stage(batch).oks, DECODE(batch).oks)
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 31, 32, 40, 70, 150])
 def test_a_record_cut_anywhere_is_dead_with_a_reason(size: int) -> None:
     names = len(b"shop-1order-0")

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from flows.lookups.memory_shared import MemorySharedCounts
 from flows.stages.entity_hashes import OwnHashes, ValueHashes, name_hash
-from flows.stages.relate import Relate, networks
+from flows.stages.entity_values import entity_values
+from flows.stages.relate import Relate
 from schemas.batches import Recognized
 from schemas.shared import NothingShared, SharedAnswer, SharedQuery, unknown
 from schemas.velocity import ENTITIES
@@ -39,10 +41,37 @@ def entities(batch: Recognized) -> Any:
     return Relate(NothingShared()).named(batch)[0]
 
 
+def networks(addresses: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the network of each address: what the compiled loop is held against."""
+    found = addresses.copy()
+    v4 = (addresses[:, :12] == mapped()).all(axis=1)
+    found[v4, 15] = 0
+    found[~v4, 8:] = 0
+    return found
+
+
 def test_the_network_of_an_address_is_24_bits_of_ipv4_and_64_of_ipv6() -> None:
     addresses = np.array([mapped(192, 0, 2, 77), list(range(1, 17))], np.uint8)
-    assert networks(addresses).tolist() == [mapped(192, 0, 2, 0), [*range(1, 9), *[0] * 8]]
+    values = entity_values(addresses, np.zeros(2, np.uint32), np.zeros(2, np.uint64), addresses)
+    assert values[:, 1].copy().view(np.uint8).tolist() == [mapped(192, 0, 2, 0), [*range(1, 9), *[0] * 8]]
     assert addresses[0, 15] == 77
+
+
+def test_the_values_of_entities_are_the_bytes_that_an_event_shows() -> None:
+    rng = np.random.default_rng(5)
+    addresses, devices = rng.integers(0, 256, (2, 500, 16), np.uint8)
+    addresses[::3, :12] = mapped()
+    addresses[1::30, :10] = 0  # nearly mapped
+    addresses[2::30] = 0
+    asn, fingerprint = rng.integers(0, 2**32, 500, np.uint32), rng.integers(0, 2**64, 500, np.uint64)
+    for order in (slice(None), slice(None, None, -1)):  # also where columns do not lie as the loop wants them
+        columns = addresses[order], asn[order], fingerprint[order], devices[order]
+        values = entity_values(*columns)
+        assert values[:, :2].copy().view(np.uint8).reshape(500, 2, 16).tolist() == (
+            np.stack((columns[0], networks(columns[0])), axis=1).tolist()
+        )
+        assert values[:, 2:4].tolist() == [[[one, 0], [two, 0]] for one, two in zip(*columns[1:3], strict=True)]
+        assert values[:, 4].copy().view(np.uint8).tolist() == columns[3].tolist()
 
 
 def test_neighbours_share_a_network_but_no_address() -> None:
@@ -112,7 +141,7 @@ def test_texts_keep_their_hashes_when_there_were_more_than_are_remembered() -> N
     texts = [str(number) for number in range(80_000)]
     before = hashes.of(("shop",) * 40_000, texts[:40_000])
     hashes.of(("shop",) * 40_000, texts[40_000:])
-    assert len(hashes) <= 65_536
+    assert len(hashes) <= 16_384
     np.testing.assert_array_equal(hashes.of(("shop",) * 40_000, texts[:40_000]), before)
 
 

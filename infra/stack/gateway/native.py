@@ -73,9 +73,13 @@ class Text:
             return
         buf, pos, known = wire.buf, wire.pos, len(wire.buf)
         for _ in range(count):
-            if pos + 1 < known and (size := buf[pos]) < 0x80:
-                pos += 1 + size
-                continue
+            if pos + 2 < known:
+                if (size := buf[pos]) < 0x80:
+                    pos += 1 + size
+                    continue
+                if (high := buf[pos + 1]) < 0x80:
+                    pos += 2 + (size & 0x7F | high << 7)
+                    continue
             wire.pos = min(pos, known)
             wire.skip(pos - wire.pos)
             wire.skip(wire.varint())

@@ -1,0 +1,50 @@
+"""A round trip to a real Valkey: replies in order, refusals in their place, and none that belongs to another trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from flows.lookups.redis_shared import connect
+from flows.redis_trip import round_trip
+from tests.valkey_part import Valkey
+from tests.waiting import PATIENCE
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Valkey) -> Iterator[Redis]:
+    with connect(server.url, PATIENCE) as connected:
+        yield connected
+
+
+def test_replies_come_in_order_however_large_the_commands(client: Redis) -> None:
+    values = [bytes([at]) * size for at, size in enumerate((1, 100_000, 3_000_000, 7, 600_000, 0))]
+    commands = [command for at, value in enumerate(values) for command in (("SET", f"k{at}", value), ("GET", f"k{at}"))]
+    assert round_trip(client, commands) == [reply for value in values for reply in (b"OK", value)]
+
+
+def test_a_refusal_stands_in_its_place_and_the_others_are_answered(client: Redis) -> None:
+    found = round_trip(client, [("ECHO", "a"), ("EVALSHA", "0" * 40, 0), ("ECHO",), ("ECHO", 7), ("ECHO", 0.5)])
+    assert [type(reply) for reply in found[1:3]] == [NoScriptError, ResponseError]
+    assert [found[0], *found[3:]] == [b"a", b"7", b"0.5"]
+
+
+def test_a_reply_that_was_not_waited_for_is_not_taken_for_the_next(server: Valkey) -> None:
+    with connect(server.url, 0.2) as hasty:
+        with pytest.raises(RedisError):
+            round_trip(hasty, [("BLPOP", "nobody", 1), ("ECHO", "late")])
+        hasty.connection_pool.connection_kwargs.update(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+        assert round_trip(hasty, [("ECHO", "next")]) == [b"next"]
+
+
+def test_no_commands_are_no_replies(client: Redis) -> None:
+    assert round_trip(client, []) == []
