@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.commands_once import build_once
 from tests.faults.table import pytest_terminal_summary
 from tests.stack_fixture import namespace, stack
 from tests.workers import pytest_collection_modifyitems, pytest_sessionstart, pytest_xdist_make_scheduler
@@ -21,6 +22,8 @@ __all__ = [
 # How long an example takes says more of the machine than of the law that it shows.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+build_once()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

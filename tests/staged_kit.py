@@ -32,6 +32,7 @@ from infra.stack.local import LocalStack
 from tests.e2e.system import WIRE_KEYS
 from tests.migrated import migrate
 from tests.stack_fixture import Namespace
+from tests.waiting import PATIENT_FLOW
 
 ALL = tuple(Part)
 SECONDS = 120.0  # only where a machine is very busy
@@ -84,7 +85,7 @@ class World:
             "CLICKGOOSE_FLOW__CLICKHOUSE_BLOCK_SECONDS": "0.2",
             "CLICKGOOSE_FLOW__EPOCH_SECONDS": "0.2",
             "CLICKGOOSE_FLOW__REDRIVE": "false",  # what other tests left in the backup is not of these flows
-            "CLICKGOOSE_REDIS__SHARED_TIMEOUT_MS": "5000",  # a busy machine is no reason to go on without counts
+            **PATIENT_FLOW,
         }
         self.children: dict[str, ChildProcess] = {}
         self._inside: tuple[FlowProcess | StagesTogether, threading.Thread] | None = None

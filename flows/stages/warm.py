@@ -1,4 +1,4 @@
-"""Compiles the loops of stateless stages, or loads them: part of ``infra.compiled_loops``."""
+"""Loads what stateless stages make once, loops and patterns of user agents: part of ``infra.compiled_loops``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from flows.stages.decode_bodies import Rooms, read_columns
 from flows.stages.decode_heads import read_heads
 from flows.stages.entity_values import entity_values
 from flows.stages.normalize import Normalize
+from flows.stages.normalize.user_agent import parse_user_agent
 from schemas.batches import Event, Ledger, Origin, Verified
 from schemas.catalogue import load_catalogue
 
@@ -26,4 +27,5 @@ def compile_kernels() -> None:
         attempt=np.zeros(1, np.uint8), told=(b"",),
     )  # fmt: skip
     entity_values(heads.address, np.zeros(1, np.uint32), np.zeros(1, np.uint64), heads.device_id)
+    parse_user_agent(b"Mozilla/5.0")
     Normalize()(Verified(origin, (b"",), ledger, event, signals, activity))

@@ -12,6 +12,7 @@ from infra.account import Account
 from schemas.dead_letter import DeadLetter, Reason, dead_letter_headers, decode_dead_letter
 from schemas.result import decode_result
 from tests.e2e.system import System
+from tests.waiting import PATIENT_FLOW
 from tests.wire import BAD, CANARY_AADHAAR, CANARY_CARD, CANARY_CODE, CANARY_EMAIL, CANARY_IBAN, CANARY_PHONE, record
 
 BUGGY = Path(__file__).with_name("buggy_flow.py")
@@ -29,7 +30,7 @@ class Found:
         good = [record(row) for row in range(40)]
         bugs = [record(113), record(213)]
         records = [*good[:20], *self.sent.values(), *bugs, *good[20:], good[0]]
-        system.start_flow(script=BUGGY)
+        system.start_flow(script=BUGGY, **PATIENT_FLOW)
         system.append([(0, value) for value in records])
         self.account: Account = system.account()
         self.messages: dict[Reason, list[tuple[Message, DeadLetter]]] = {}

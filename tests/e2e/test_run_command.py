@@ -17,7 +17,7 @@ SUMMARY = {"accepted", "scored", "dead_lettered", "deduplicated", "events_per_s"
 def finished(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     home: Path = tmp_path_factory.mktemp("run") / "home"
     command = [sys.executable, "-m", "infra.cli", "run", "--for", "8s", "--rate", "120", "--home", str(home), "--json"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_it_exits_with_0_and_prints_one_line_of_json(finished: subprocess.CompletedProcess[str]) -> None:
@@ -55,6 +55,6 @@ def test_the_demo_shops_link_is_printed_before_the_table(finished: subprocess.Co
 @pytest.mark.parametrize("wrong", [["--for", "soon"], ["--rate", "0"]])
 def test_wrong_use_is_exit_code_2_and_one_sentence(wrong: list[str]) -> None:
     command = [sys.executable, "-m", "infra.cli", "run", *wrong]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr

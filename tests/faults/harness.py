@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -25,7 +26,8 @@ from infra.stack.child import ChildProcess, StackError
 from infra.topic_reader import TopicReader
 from schemas.dead_letter import decode_dead_letter
 from schemas.result import SHARED_COUNTS, decode_rejected, result_key
-from tests.e2e.system import System
+from tests.e2e.system import STILL_SECONDS, System
+from tests.faults.layout import lay_out
 from tests.faults.load import Appending, Browsers, ids_of, joined, write_told
 from tests.faults.oracle import expected, shown
 from tests.faults.slow import Relay
@@ -35,6 +37,8 @@ Results = dict[str, list[dict[str, Any]]]  # by event id
 Load = TypeVar("Load", Appending, Browsers)
 PROCESS = Path(__file__).with_name("process.py")
 EPOCH_SECONDS = "0.5"
+PATIENT = "5000"  # ms: a busy machine is no reason to go on without shared counts; a store that is away refuses at once
+SECONDS = 180.0  # only where a machine is very busy
 KEPT_LOGS = Path(__file__).parents[2] / "build" / "faults"
 _SHOWN = "SELECT lower(hex(event_id)), decision, round(score, 3) FROM events FINAL"
 _OWN = {"ledger"}  # what a second result of an event may show otherwise than the first
@@ -66,6 +70,7 @@ class World:
         self.faults_of_ingest = self.folder / "ingest.faults"
         self.faults_of_flow = self.folder / "flow.faults"
         self._closing = ExitStack()
+        self._turns = itertools.count()
 
     def __enter__(self) -> Self:
         """Start everything."""
@@ -95,9 +100,10 @@ class World:
         env = {
             "CLICKGOOSE_FLOW__EPOCH_SECONDS": EPOCH_SECONDS,
             "CLICKGOOSE_CLICKHOUSE__URL": url.replace(f":{port}/", f":{self.relay.port}/"),
+            "CLICKGOOSE_REDIS__SHARED_TIMEOUT_MS": PATIENT,
             "FAULTS_FILE": str(self.faults_of_flow),
         }
-        return self.system.start_flow(PROCESS, **more, **env)
+        return self.system.start_flow(PROCESS, **(env | more))
 
     def start_ingest(self, **more: Any) -> None:
         """Start the ingest tier, and return once it serves, at the same address as before."""
@@ -116,20 +122,31 @@ class World:
 
     def fail(self, process: str, **wanted: int) -> None:
         """Say what is wrong in a process from now on (``tests/faults/process.py``), and wait until it is."""
+        obeyed = self._order(process, wanted)
+        _wait(lambda: obeyed.exists() or not self.child(process).running, SECONDS, f"{process} did not obey {wanted}")
+
+    def _order(self, process: str, wanted: Mapping[str, int]) -> Path:
+        """Say what is wrong in a process from now on; return the file that is there once it is."""
         file = {"ingest": self.faults_of_ingest, "flow": self.faults_of_flow}[process]
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps(wanted), "utf-8")
+        fresh, turn = file.with_suffix(".new"), next(self._turns)
+        fresh.write_text(json.dumps({**wanted, "turn": turn}), "utf-8")
         fresh.replace(file)
-        time.sleep(0.1)
+        return file.with_name(f"{file.name}.{turn}")
 
     def mend(self) -> None:
-        """End all faults: after a test that failed."""
+        """End all faults, and lay the state out for one process: after a test that failed."""
         self.relay.hold_seconds = 0.0
-        for process, start in (("ingest", self.start_ingest), ("flow", self.start_flow)):
-            self.fail(process)
+        for process in ("ingest", "flow"):
+            self._order(process, {})
             with suppress(StackError):
                 self.kill(process)
-            start()
+        self.rebalance(1)
+        self.start_ingest()
+        self.start_flow()
+
+    def rebalance(self, processes: int) -> list[int]:
+        """Lay the state of a flow that has ended out for so many processes; return the partitions that moved."""
+        return lay_out(self.system.stack.home / "flow", processes)
 
     def log(self, name: str) -> str:
         """Return what a process has logged so far."""
@@ -206,12 +223,12 @@ class Case:
         self._reader.read(lambda records: self._scored.extend(map(Shown.of, records)))
         return self._scored
 
-    def wait_for_scores(self, *loads: Appending | Browsers, seconds: float = 60.0) -> None:
+    def wait_for_scores(self, *loads: Appending | Browsers, seconds: float = SECONDS) -> None:
         """Return once every event of some loads is in ``events.scored``."""
         due = sum(load.events for load in loads)
         _wait(lambda: len(self.results_of(*loads)) >= due, seconds, "not every event was scored")
 
-    def wait_for_clickhouse(self, *loads: Appending | Browsers, seconds: float = 60.0) -> None:
+    def wait_for_clickhouse(self, *loads: Appending | Browsers, seconds: float = SECONDS) -> None:
         """Return once ClickHouse shows every event of some loads."""
         due = {name for load in loads for name in ids_of(load)}
         _wait(lambda: due <= self._in_clickhouse().keys(), seconds, "not every event is in ClickHouse")
@@ -228,7 +245,7 @@ class Case:
         assert found, "the load has no results"
         return float(np.percentile(found, 99))
 
-    def wait_for_results(self, more: int = 1, seconds: float = 60.0) -> None:
+    def wait_for_results(self, more: int = 1, seconds: float = SECONDS) -> None:
         """Return once ``events.scored`` has so many more records."""
         self.world.system.wait_for_more("events.scored", more, seconds)
 
@@ -236,11 +253,11 @@ class Case:
         """Return what the flow or the ingest tier has logged since the case began."""
         return self.world.log(name)[{"flow": self.flow_log, "ingest": self.ingest_log}[name] :]
 
-    def wait_until_said(self, name: str, *sentences: str, seconds: float = 30.0) -> None:
+    def wait_until_said(self, name: str, *sentences: str, seconds: float = SECONDS) -> None:
         """Return once the flow or the ingest tier has logged one of some sentences since the case began."""
         _wait(lambda: any(one in self.said_by(name) for one in sentences), seconds, f"{name} did not say {sentences}")
 
-    def settle(self, seconds: float = 90.0, dead: Mapping[str, int] | None = None) -> Account:
+    def settle(self, seconds: float = 2 * SECONDS, dead: Mapping[str, int] | None = None) -> Account:
         """Wait for the loads and the account, assert all that is promised, and note the table's line.
 
         ``dead`` gives how many events must have died, by reason.
@@ -250,7 +267,7 @@ class Case:
         over = time.monotonic()
         browsers = [load for load in self.loads if isinstance(load, Browsers)]
         told = write_told(self.world.folder / "told.hex", browsers)
-        account = wait_settled(self.world.system.stack.settings, self.start, seconds, told, still_seconds=20.0)
+        account = wait_settled(self.world.system.stack.settings, self.start, seconds, told, still_seconds=STILL_SECONDS)
         recovery = time.monotonic() - over
         self.line = Line(
             self.name, self.offered, account.accepted, account.scored, account.dead_lettered, account.deduplicated,

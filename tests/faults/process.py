@@ -2,7 +2,8 @@
 
 The file that ``FAULTS_FILE`` names says what is wrong, as JSON: ``clock_ms`` (how far the process's clock is off),
 ``file_bytes`` (no file may grow beyond it: writing fails as on a full disk), and events whose sequence number is
-``BUG_SEQUENCE`` make normalize raise. Without a file, and with an empty object in it, nothing is wrong.
+``BUG_SEQUENCE`` make normalize raise. Without a file, and with nothing of that in it, nothing is wrong. Once it is so,
+there is an empty file ``FAULTS_FILE.TURN``, where TURN is the object's ``turn``.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Faults:
         self.clock_ms = wanted.get("clock_ms", 0)
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (wanted.get("file_bytes", hard), hard))
+        self._file.with_name(f"{self._file.name}.{wanted['turn']}").touch()
 
 
 class Buggy:

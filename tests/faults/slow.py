@@ -22,13 +22,13 @@ class Relay:
     def __enter__(self) -> Self:
         """Listen on a free port."""
         self._thread.start()
-        self._ready.wait(10)
+        assert self._ready.wait(60), "the relay did not listen"
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close all connections."""
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

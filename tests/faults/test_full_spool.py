@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.faults.harness import Case, World
+from tests.faults.harness import SECONDS, Case, World
 from tests.faults.load import joined
 from tests.faults.small_disk import SmallDisk
 
@@ -26,7 +26,7 @@ def test_a_full_spool_promises_nothing_and_loses_nothing(world: World, fault: Fa
     with fault("disk full under the spool, Kafka away") as one:
         with world.system.away("kafka"):
             load = one.browse(150)
-            until = time.monotonic() + 30
+            until = time.monotonic() + SECONDS
             while "spool_unavailable" not in load.reasons:
                 assert time.monotonic() < until, f"the disk did not become full: {load.reasons}"
                 time.sleep(0.05)

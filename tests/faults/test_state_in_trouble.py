@@ -14,7 +14,7 @@ import pytest
 
 from infra.live.run import flow_child
 from tests.e2e.system import WIRE_KEYS
-from tests.faults.harness import Case, World
+from tests.faults.harness import SECONDS, Case, World
 from tests.faults.load import PARTITIONS, joined
 from tests.faults.small_disk import SmallDisk
 
@@ -108,4 +108,4 @@ def second_flow(world: World, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the flow's ordinary command beside the one that runs, to its end."""
     child = flow_child(world.system.stack, world.folder)
     env = {**os.environ, **world.system.stack.env(), "CLICKGOOSE_MASTER_KEYS": WIRE_KEYS}
-    return subprocess.run([*child.argv, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*child.argv, *words], env=env, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -19,10 +19,14 @@ DAY = 24 * HOUR
 def test_the_flows_clock_may_jump(world: World, fault: Fault) -> None:
     with fault("the flow's clock a day ahead, then an hour behind") as one:
         for clock_ms in (DAY, -HOUR, 0):
-            with joined(one.append(seconds=3.0, part=f"clock {clock_ms}")):
+            before = one.append(world.form.events // 2, seconds=1.5, part=f"until clock {clock_ms}")
+            with joined(before):
                 one.wait_for_results()
                 world.fail("flow", clock_ms=clock_ms)
-                one.wait_for_results(20)
+                after = one.append(world.form.events // 2, seconds=1.5, part=f"from clock {clock_ms}")
+                with joined(after):
+                    pass
+            one.wait_for_scores(before, after)
         one.settle()
 
 

@@ -19,6 +19,7 @@ from infra.clickhouse.tiers import Tiers, apply_tiers
 from infra.stack.ports import free_port
 from infra.stack.probes import clickhouse_answers
 from tests.scored_parcels import encoded_parcel
+from tests.waiting import PATIENCE
 
 DAY = 86_400_000
 STORAGE = """
@@ -40,7 +41,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     address = f"clickhouse://default@127.0.0.1:{port}/aged"
     with subprocess.Popen([sys.executable, "-m", "infra.stack.gateway", *words], stderr=subprocess.DEVNULL) as gateway:
         try:
-            ends = time.monotonic() + 30
+            ends = time.monotonic() + PATIENCE
             while not clickhouse_answers(address.replace("/aged", "/default")):
                 assert gateway.poll() is None and time.monotonic() < ends
                 time.sleep(0.05)
@@ -48,7 +49,7 @@ def url(tmp_path: Path) -> Iterator[str]:
             yield address
         finally:
             gateway.terminate()
-            gateway.wait(15)
+            gateway.wait(PATIENCE)
 
 
 def test_rows_lie_where_their_age_says_and_the_oldest_are_gone(url: str) -> None:
@@ -68,7 +69,7 @@ def test_rows_lie_where_their_age_says_and_the_oldest_are_gone(url: str) -> None
         "SELECT disk_name, sum(rows) FROM system.parts"
         " WHERE database = 'aged' AND table = 'events' AND active AND rows > 0 GROUP BY disk_name ORDER BY disk_name"
     )
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + PATIENCE
     while (found := client.execute(sql)) != wanted and time.monotonic() < ends:
         time.sleep(0.1)
     assert found == wanted

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from flows.sinks.redis_results import RedisResults, connect
 from infra.cli import app as cli
+from ingest_api import redis_link
 from ingest_api.app import IngestApp, create_app
 from ingest_api.decider import Sources
 from ingest_api.merchants import Merchants
@@ -32,11 +33,11 @@ from tests.ingest_process import child, free_port
 from tests.rules_kit import ruleset
 from tests.scored_parcels import encoded_parcel
 from tests.valkey_part import Valkey
-from tests.waiting import soon
+from tests.waiting import PATIENCE, SECONDS, soon
 
 pytestmark = pytest.mark.stack
 TOPIC = "events.decisions"
-SLOW = {"produce_timeout_ms": 30_000, "rules_answer_seconds": 5.0}  # a busy machine is no outage
+SLOW = {"produce_timeout_ms": 30_000, "rules_answer_seconds": PATIENCE}  # a busy machine is no outage
 
 
 class Decided:
@@ -44,14 +45,14 @@ class Decided:
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "decided", "enable.auto.commit": False})
-        partitions = self._consumer.list_topics(TOPIC, timeout=10).topics[TOPIC].partitions
+        partitions = self._consumer.list_topics(TOPIC, timeout=PATIENCE).topics[TOPIC].partitions
         ends = [TopicPartition(TOPIC, number) for number in partitions]
         for one in ends:
-            one.offset = self._consumer.get_watermark_offsets(one, timeout=10)[1]
+            one.offset = self._consumer.get_watermark_offsets(one, timeout=PATIENCE)[1]
         self._consumer.assign(ends)
         self.seen: list[DecisionRecord] = []
 
-    def read(self, wanted: set[str], seconds: float = 20.0) -> dict[str, list[DecisionRecord]]:
+    def read(self, wanted: set[str], seconds: float = PATIENCE) -> dict[str, list[DecisionRecord]]:
         """Return the records by event id, as soon as all wanted ones are there."""
         end = time.monotonic() + seconds
         while not wanted <= {one.event_id for one in self.seen} and time.monotonic() < end:
@@ -73,13 +74,18 @@ def decided(stack: Any) -> Iterator[Decided]:
 
 @contextlib.asynccontextmanager
 async def deciding(
-    directory: Path, stack: Any, rules: InForce, policies: Policies | None = None, **changes: Any
+    directory: Path,
+    stack: Any,
+    rules: InForce,
+    policies: Policies | None = None,
+    redis_seconds: float = PATIENCE,
+    **changes: Any,
 ) -> AsyncIterator[tuple[IngestApp, httpx.AsyncClient]]:
-    """Serve a tier in this process, on the real parts."""
+    """Serve a tier in this process, on the real parts; Redis is away where it takes longer than ``redis_seconds``."""
     given = policies or Policies()
     sources = Sources(rules=lambda: rules, policies=lambda: given, thresholds=lambda _: Policy(30, 60, 5))
-    changed = {"bootstrap": stack.bootstrap, "redis_url": stack.redis_url, **SLOW, **changes}
-    app = create_app(config(directory, **changed), sources=sources)
+    wanted = config(directory, **{"bootstrap": stack.bootstrap, "redis_url": stack.redis_url, **SLOW, **changes})
+    app = create_app(wanted, redis=lambda: redis_link.connect(wanted.redis_url, redis_seconds), sources=sources)
     async with running(app) as client:
         yield app, client
 
@@ -193,7 +199,7 @@ async def test_while_valkey_is_away_the_policy_decides_and_afterwards_all_is_as_
 ) -> None:
     by_merchant = Policies(degraded="review", degraded_of={"other-shop": "deny"})
     with Valkey(tmp_path / "valkey", appendonly="yes", appendfsync="always") as valkey:
-        changes = {"redis_url": valkey.url, "rules_answer_seconds": 0.25}
+        changes = {"redis_url": valkey.url, "rules_answer_seconds": 1.0, "redis_seconds": 1.0}
         async with deciding(tmp_path, stack, in_force(SEED), by_merchant, **changes) as (_, client):
             event = {"event_id": names("before"), "occurred_at": now_ms(), "amount": 501}
             before = await ask(client, **event)
@@ -202,7 +208,7 @@ async def test_while_valkey_is_away_the_policy_decides_and_afterwards_all_is_as_
                 began = time.monotonic()
                 held = await ask(client, event_id=names("held"))
                 assert (held.json()["decision"], held.json()["decided_by"]) == ("review", "degraded")
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < SECONDS  # a machine that is busy may be late
             valkey.kill()
             away = await ask(client, event_id=names("away"))
             assert (away.json()["decision"], away.json()["degraded"]) == ("review", ["history", "answers"])
@@ -212,7 +218,7 @@ async def test_while_valkey_is_away_the_policy_decides_and_afterwards_all_is_as_
             records = await asyncio.to_thread(decided.read, {names("held"), names("away")})
             assert {one.degraded for some in records.values() for one in some} == {("history", "answers")}
             valkey.start()
-            until = time.monotonic() + 20
+            until = time.monotonic() + PATIENCE
             while (await ask(client, event_id=names(f"back-{time.time_ns()}"))).json()["degraded"]:
                 assert time.monotonic() < until
                 await asyncio.sleep(0.1)
@@ -311,13 +317,13 @@ async def test_kill_9_of_a_process_under_load_loses_no_answer_that_was_given(
         await asyncio.gather(*(send(client, left) for _ in range(8)))
 
     with child(tmp_path, stack.bootstrap, stack.redis_url) as process:
-        async with httpx.AsyncClient(base_url=process.start(), timeout=20) as client:
+        async with httpx.AsyncClient(base_url=process.start(), timeout=PATIENCE) as client:
             sending = asyncio.create_task(send_all(client))
             await soon(lambda: len(given) > 10)
             process.end(signal.SIGKILL)
             await sending
         before = len(given)
-        async with httpx.AsyncClient(base_url=process.start(), timeout=20) as client:
+        async with httpx.AsyncClient(base_url=process.start(), timeout=PATIENCE) as client:
             await send_all(client)
             assert process.end(signal.SIGTERM) == 0
     assert before < len(given) == len(wanted)
@@ -353,7 +359,7 @@ async def test_a_process_follows_what_is_published_and_the_policies_within_a_sec
                 found = answer.json()
                 if (found["decision"], found["decided_by"]) == wanted:
                     return time.monotonic() - began
-                assert time.monotonic() - began < 20, found
+                assert time.monotonic() - began < PATIENCE, found
                 await asyncio.sleep(0.02)
             raise AssertionError(wanted)
 
@@ -361,7 +367,7 @@ async def test_a_process_follows_what_is_published_and_the_policies_within_a_sec
             done = CliRunner().invoke(cli, ["rules", *arguments, "--rules", root])
             assert done.exit_code == 0, done.output
 
-        async with httpx.AsyncClient(base_url=process.start(), timeout=20) as client:
+        async with httpx.AsyncClient(base_url=process.start(), timeout=PATIENCE) as client:
             await until(("allow", "default"), amount=600)
             for threshold, amount in ((500, 600), (50, 60)):
                 rules.write_text(SEED.replace("gt: 500", f"gt: {threshold}"))

@@ -9,11 +9,12 @@ from contextlib import ExitStack
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from flows.sources.fence import Fence, Fenced, FenceUnknown, KafkaGroup, Owner, TakenOver
+from flows.sources.fence import Fence, Fenced, FenceUnknown, KafkaGroup, Owner, TakenOver, Waits
 from tests.stack_fixture import Namespace
-from tests.waiting import SECONDS
+from tests.waiting import PATIENCE, SECONDS
 
 EVERY = 0.2
+WAITS = Waits(margin=SECONDS, kafka=PATIENCE)  # a living owner is seen at its next commit, however late that comes
 HERE = Owner("state-a", "host-a", 11, EVERY)
 THERE = Owner("state-b", "host-b", 22, EVERY)
 
@@ -27,7 +28,9 @@ class Flows:
         self._closing = closing
 
     def fence(self, me: Owner) -> Fence:
-        made = Fence(KafkaGroup(self.bootstrap, self.topic, self.group), me, lambda partition: 10 * partition)
+        made = Fence(
+            KafkaGroup(self.bootstrap, self.topic, self.group), me, lambda partition: 10 * partition, waits=WAITS
+        )
         self._closing.callback(made.close)
         return made
 
@@ -35,7 +38,9 @@ class Flows:
         """Return what lag tools see."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
         try:
-            return list(consumer.committed([TopicPartition(self.topic, number) for number in range(4)], timeout=10))
+            return list(
+                consumer.committed([TopicPartition(self.topic, number) for number in range(4)], timeout=PATIENCE)
+            )
         finally:
             consumer.close()
 
@@ -79,7 +84,7 @@ def test_a_running_flow_whose_commit_was_overwritten_stops_within_a_few_commits(
     first.claim([0])
     copied = flows.fence(HERE)  # a copy of the state directory, lock and all, on the same host
     copied.claim([0])
-    until = time.monotonic() + 2 * SECONDS
+    until = time.monotonic() + PATIENCE
     with pytest.raises(TakenOver):
         while time.monotonic() < until:
             first.check()

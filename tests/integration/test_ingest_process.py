@@ -19,6 +19,7 @@ import pytest
 from infra.stack.secrets import _ensure_certificate
 from tests.ingest_kit import KEYS, bearer, event_id, open_page
 from tests.ingest_process import ROOT, Tail, child, free_port, send_all, tail
+from tests.waiting import PATIENCE
 
 __all__ = ["tail"]
 pytestmark = pytest.mark.stack
@@ -27,13 +28,14 @@ pytestmark = pytest.mark.stack
 async def test_nothing_is_lost_when_the_process_is_killed_with_a_filled_spool(
     tmp_path: Path, stack: Any, tail: Tail
 ) -> None:
-    with child(tmp_path, f"127.0.0.1:{free_port()}", stack.redis_url) as process:
-        async with httpx.AsyncClient(base_url=process.start(), timeout=20) as client:
+    nobody = {"CLICKGOOSE_INGEST__PRODUCE_TIMEOUT_MS": "1000"}
+    with child(tmp_path, f"127.0.0.1:{free_port()}", stack.redis_url, extra=nobody) as process:
+        async with httpx.AsyncClient(base_url=process.start(), timeout=PATIENCE) as client:
             page = await open_page(client)
             sent = [page.event(os.urandom(500)) for _ in range(30)]
             assert await send_all(page, sent[:15]) == {"spooled"}
         assert process.end(signal.SIGKILL) == -signal.SIGKILL
-        async with httpx.AsyncClient(base_url=process.start(), timeout=20) as client:
+        async with httpx.AsyncClient(base_url=process.start(), timeout=PATIENCE) as client:
             page.client = client
             assert await send_all(page, sent[15:]) == {"spooled"}
         assert process.end(signal.SIGKILL) == -signal.SIGKILL
@@ -47,7 +49,7 @@ async def test_nothing_is_lost_when_the_process_is_killed_with_a_filled_spool(
 
 async def test_sigterm_drains_and_ends_well(tmp_path: Path, stack: Any, tail: Tail) -> None:
     with child(tmp_path, stack.bootstrap, stack.redis_url) as process:
-        async with httpx.AsyncClient(base_url=process.start(), timeout=20) as client:
+        async with httpx.AsyncClient(base_url=process.start(), timeout=PATIENCE) as client:
             page = await open_page(client)
             path = f"/v1/events/{os.urandom(16).hex()}/score?wait=30"
             poll = asyncio.create_task(client.get(path, headers=bearer(KEYS["demo-shop"])))
@@ -72,7 +74,7 @@ async def test_one_https_round_trip(tmp_path: Path, stack: Any) -> None:
         url = process.start()
         assert url.startswith("https://127.0.0.1:")
         trust = ssl.create_default_context(cafile=str(directory / "cert.pem"))
-        async with httpx.AsyncClient(base_url=url, verify=trust, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=url, verify=trust, timeout=PATIENCE) as client:
             page = await open_page(client)
             assert page.opened["endpoint"] == f"{url}/v1/events"
             answer = await page.send(page.event())
@@ -93,7 +95,7 @@ async def test_a_start_that_cannot_work_is_one_sentence(tmp_path: Path) -> None:
     env = {**os.environ, "CLICKGOOSE_HOME": str(tmp_path / "nowhere"), "CLICKGOOSE_INGEST__TLS": "false"}
     command = [sys.executable, "-c", "from infra.cli import main; main()", "ingest", "serve"]
     done = await asyncio.to_thread(
-        lambda: subprocess.run(command, env=env, cwd=ROOT, capture_output=True, timeout=60, check=False)
+        lambda: subprocess.run(command, env=env, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False)
     )
     assert done.returncode == 1
     assert done.stdout == b""
@@ -113,11 +115,11 @@ async def test_the_tours_of_the_guide_work_as_printed(tmp_path: Path, stack: Any
         (process.directory / "secrets.json").write_text(json.dumps({"api_keys": KEYS}))
         (tmp_path / ".clickgoose").symlink_to(process.directory)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "CLICKGOOSE_HOME": ".clickgoose"}
         for argv in (["sh", "-e", "-c", shell], [sys.executable, "-c", python]):
             done = await asyncio.to_thread(
                 lambda argv=argv: subprocess.run(
-                    argv, cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False
+                    argv, cwd=tmp_path, env=env, capture_output=True, timeout=PATIENCE, check=False
                 )
             )
             assert done.returncode == 0, done.stderr.decode()

@@ -26,11 +26,12 @@ from tests.e2e.system import WIRE_KEYS
 from tests.migrated import migrate
 from tests.registry_kit import put, registry_in, two_models
 from tests.stack_fixture import Namespace
+from tests.waiting import PATIENCE, PATIENT_FLOW
 from tests.wire import record
 
 pytestmark = pytest.mark.stack
 (ONE, _), (TWO, TWO_FILES) = two_models()
-SECONDS = 60.0
+SECONDS = PATIENCE
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Feed:
             producer.produce(self.topic, record(self.sent), partition=self.sent % 2)
             producer.poll(0)
             self.sent += 1
-        assert producer.flush(30) == 0
+        assert producer.flush(SECONDS) == 0
 
 
 @pytest.fixture
@@ -82,6 +83,8 @@ def settings(stack: LocalStack, namespace: Namespace, tmp_path: Path, signer: Si
         "CLICKGOOSE_MODELS__TRUSTED_KEYS": json.dumps([signer.public_text()]),
         "CLICKGOOSE_MODELS__WATCH_SECONDS": "0.05",
         "CLICKGOOSE_FLOW__CLICKHOUSE_BLOCK_SECONDS": "0.2",
+        "CLICKGOOSE_FLOW__REDRIVE": "false",  # what other tests left in the backup is not of this flow
+        **PATIENT_FLOW,
     }
 
 
@@ -96,7 +99,7 @@ class Running:
 
     def metric(self, line: str) -> float:
         """Return a sample by its name and labels."""
-        rows = httpx.get(f"http://127.0.0.1:{self.port}/metrics").text.splitlines()
+        rows = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=SECONDS).text.splitlines()
         return next((float(row.rsplit(" ", 1)[1]) for row in rows if row.startswith(line)), 0.0)
 
 
@@ -115,7 +118,7 @@ def flow(settings: dict[str, str], namespace: Namespace, tmp_path: Path) -> Iter
     )
     child.start()
     try:
-        child.wait_ready(60)
+        child.wait_ready(SECONDS)
         yield Running(child, int(ready.read_text("utf-8")), topic, log)
     finally:
         child.stop()

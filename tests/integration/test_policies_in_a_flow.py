@@ -19,6 +19,7 @@ from schemas.envelope import Attested, address_bytes, wrap
 from tests.e2e.system import WIRE_KEYS
 from tests.migrated import migrate
 from tests.stack_fixture import Namespace
+from tests.waiting import PATIENT_FLOW
 from tests.wire import NOW, payload, sealed
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]  # many processes: long where a machine is very busy
@@ -44,6 +45,7 @@ class Flow:
             "CLICKGOOSE_FLOW__POLICIES_FILE": str(self.file),
             "CLICKGOOSE_FLOW__CLICKHOUSE_BLOCK_SECONDS": "0.2",
             "CLICKGOOSE_FLOW__REDRIVE": "false",  # what other tests left in the backup is not of this flow
+            **PATIENT_FLOW,
         }
         self.sent = 0
         self.start()

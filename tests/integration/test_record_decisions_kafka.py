@@ -22,7 +22,7 @@ from schemas.decision_record import decode_record
 from tests.decided import decided, encoded
 from tests.migrated import migrate
 from tests.stack_fixture import Namespace
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.stack
 SHOWN = "SELECT event_id, decision, decided_by, matched, microseconds FROM decisions FINAL ORDER BY occurred_at"
@@ -52,7 +52,7 @@ class Recording:
         argv = [sys.executable, "-m", "tests.record_on_topic", self.topic, str(state), str(ready)]
         self.child = ChildProcess("record", argv, log=log, env=self.env, grace=20.0, probe=ready.exists)
         self.child.start()
-        self.child.wait_ready(60)
+        self.child.wait_ready(PATIENCE)
 
     def end(self, how: signal.Signals) -> None:
         assert self.child.pid is not None
@@ -62,14 +62,14 @@ class Recording:
     def send(self, values: list[bytes]) -> None:
         for number, value in enumerate(values):
             self.producer.produce(self.topic, value, partition=number % 2)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(PATIENCE) == 0
 
     def shown(self) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = self.clickhouse.execute(SHOWN)
         return found
 
     def await_rows(self, count: int) -> None:
-        eventually(lambda: len(self.shown()) >= count, 30)
+        eventually(lambda: len(self.shown()) >= count)
 
     def committed(self) -> int:
         return sum(committed_offsets(self.stack.bootstrap, f"{self.topic}-record", self.topic).values())
@@ -98,13 +98,13 @@ def test_records_become_rows_and_bad_ones_dead_letters(recording: Recording) -> 
     ((reason, offset, payload),) = recording.clickhouse.execute(letters)
     assert (reason, offset) == ("record.bad_record", 3) and "jane" not in payload
     assert [letter.reason for letter in in_backup(recording)] == [Reason.BAD_RECORD]
-    eventually(lambda: recording.committed() == 8, 30)
+    eventually(lambda: recording.committed() == 8)
 
 
 def test_the_account_of_decisions_balances_in_the_real_stores(recording: Recording) -> None:
     recording.send([*encoded(6), b"no record", *encoded(2)])
     recording.await_rows(6)
-    eventually(lambda: in_backup(recording), 30)
+    eventually(lambda: in_backup(recording))
     book = DecisionBook(recording.topic)
     for topic, visit in ((recording.topic, book.visit), ("events.dead_letter", book.dead.visit)):
         reader = TopicReader(recording.stack.bootstrap, topic)
@@ -117,7 +117,7 @@ def test_the_account_of_decisions_balances_in_the_real_stores(recording: Recordi
 
 def test_kill_9_loses_nothing_and_shows_nothing_twice(recording: Recording) -> None:
     recording.send(encoded(400))
-    eventually(lambda: len(recording.shown()) > 0, 30)
+    eventually(lambda: len(recording.shown()) > 0)
     recording.end(signal.SIGKILL)
     recording.send(encoded(400, first=400))
     recording.start()
@@ -127,12 +127,12 @@ def test_kill_9_loses_nothing_and_shows_nothing_twice(recording: Recording) -> N
     recording.await_rows(800)
     found = recording.shown()
     assert [row[0] for row in found] == [f"payment-{n}" for n in range(800)]
-    eventually(lambda: recording.committed() == 800, 30)
+    eventually(lambda: recording.committed() == 800)
 
 
 def test_sigterm_drains_what_was_read(recording: Recording) -> None:
     recording.send(encoded(300))
-    eventually(lambda: len(recording.shown()) > 0, 30)
+    eventually(lambda: len(recording.shown()) > 0)
     recording.end(signal.SIGTERM)
     assert recording.child.exit_code == 0
     rows, come = len(recording.shown()), recording.committed()
@@ -145,7 +145,7 @@ def test_a_second_process_on_the_same_partitions_is_refused(recording: Recording
     log = recording.directory / "second.log"
     second = ChildProcess("second", argv, log=log, env=recording.env, probe=lambda: False)
     second.start()
-    eventually(lambda: not second.running, 30)
+    eventually(lambda: not second.running)
     assert second.exit_code and "another flow reads the same partitions" in log.read_text("utf-8")
 
 

@@ -12,6 +12,7 @@ from redis import Redis
 from ingest_api.redis_link import RedisAway, RedisLink, connect
 from ingest_api.redis_wire import RedisWire
 from tests.valkey_part import Valkey
+from tests.waiting import PATIENCE, SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 async def test_many_at_once_get_their_own_replies_whole(server: Valkey) -> None:
-    link = RedisLink(connect(server.url, 20.0))  # 100 MB, on a machine that may be busy
+    link = RedisLink(connect(server.url, PATIENCE))  # 100 MB, on a machine that may be busy
     large = bytes(range(256)) * 8_192
     await link.send(("SET", "large", large))
     answers = await asyncio.gather(*(link.send(("ECHO", str(at)), ("GET", "large")) for at in range(50)))
@@ -30,7 +31,7 @@ async def test_many_at_once_get_their_own_replies_whole(server: Valkey) -> None:
 
 
 async def test_a_refused_command_fails_its_own_request_only(server: Valkey) -> None:
-    link = RedisLink(connect(server.url))
+    link = RedisLink(connect(server.url, SECONDS))
     good, bad = link.send(("ECHO", "a")), link.send(("ECHO", "b"), ("NO-SUCH-COMMAND",))
     assert await good == [b"a"]
     with pytest.raises(RedisAway):
@@ -43,19 +44,19 @@ async def test_credentials_and_database_of_the_url_hold(server: Valkey) -> None:
     at = f"127.0.0.1:{server.port}"
     with server.client() as client:
         client.acl_setuser("writer", enabled=True, passwords="+secret", keys=["~*"], commands=["+@all"])
-    link = RedisLink(connect(f"redis://writer:secret@{at}/3"))
+    link = RedisLink(connect(f"redis://writer:secret@{at}/3", SECONDS))
     assert await link.send(("ACL", "WHOAMI"), ("SET", "here", "x")) == [b"writer", b"OK"]
     await link.close()
     with Redis.from_url(f"redis://{at}/3") as client:
         assert client.get("here") == b"x"
-    wrong = RedisLink(connect(f"redis://writer:wrong@{at}/3"))
+    wrong = RedisLink(connect(f"redis://writer:wrong@{at}/3", SECONDS))
     with pytest.raises(RedisAway):
         await wrong.send(("PING",))
     await wrong.close()
 
 
 async def test_a_connection_that_was_cut_meanwhile_is_made_anew(server: Valkey) -> None:
-    link = RedisLink(connect(server.url))
+    link = RedisLink(connect(server.url, SECONDS))
     (mine,) = await link.send(("CLIENT", "ID"))
     with server.client() as client:
         client.client_kill_filter(_id=mine)
@@ -65,14 +66,14 @@ async def test_a_connection_that_was_cut_meanwhile_is_made_anew(server: Valkey) 
 
 
 async def test_silence_ends_in_time_and_late_replies_are_nobodys(server: Valkey) -> None:
-    client = connect(server.url, 0.2)
+    client = connect(server.url, 1.0)
     wire = RedisWire(client)
     assert await wire.exchange([("ECHO", "before")]) == [b"before"]
     with server.still():
         began = time.monotonic()
         with pytest.raises(TimeoutError):
             await wire.exchange([("ECHO", "lost")])
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5.0
     assert await wire.exchange([("ECHO", "after")]) == [b"after"]
     await wire.close()
     await client.aclose()

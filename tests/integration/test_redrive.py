@@ -26,6 +26,7 @@ from tests.integration.test_sinks_delivery import own
 from tests.migrated import migrate
 from tests.scored_parcels import encoded_parcel
 from tests.stack_fixture import Namespace
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.stack
 POLICY = RedrivePolicy(
@@ -68,10 +69,11 @@ class Place:
         self.running: list[Redriver] = []
 
     def clickhouse(self, port: int | None = None) -> ClickHouse:
+        """Return the destination, which waits long for the server itself, and shortly through a relay at ``port``."""
         url = self.namespace.clickhouse_url
-        if port is not None:
-            url = url.replace(f":{urlsplit(url).port}/", f":{port}/")
-        return ClickHouse(url, connect_seconds=0.5, answer_seconds=2.0)
+        if port is None:
+            return ClickHouse(url, connect_seconds=PATIENCE, answer_seconds=PATIENCE)
+        return ClickHouse(url.replace(f":{urlsplit(url).port}/", f":{port}/"), connect_seconds=0.5, answer_seconds=2.0)
 
     def redis(self) -> RedisResults:
         return RedisResults(connect(self.stack.redis_url), 600)
@@ -168,7 +170,7 @@ def test_a_record_that_is_no_letter_is_passed_over(place: Place) -> None:
     producer = Producer({"bootstrap.servers": place.stack.bootstrap})
     producer.produce(place.topic, b"{", headers=[("clickgoose.reason", b"sink.clickhouse")], partition=0)
     producer.produce(place.topic, b"no headers", partition=1)
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE) == 0
     place.backup.append(place.clickhouse().letters([place.parcel(5)], "away"))
     place.redrive(place.clickhouse)
     place.until(lambda: (place.told.written, place.told.left) == (5, 1))

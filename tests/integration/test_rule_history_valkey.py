@@ -23,7 +23,7 @@ from scoring.rules.history import HistoryLimits, Step, Written
 from scoring.rules.memory_history import MemoryHistory
 from tests.rule_history_kit import BASE, KEYS, LOGINS, PAYMENTS, SMALL, WINDOW, query, write
 from tests.valkey_part import Valkey
-from tests.waiting import SECONDS
+from tests.waiting import PATIENCE, SECONDS
 
 EVERYTHING = [query(function, 50, over) for function in FUNCTIONS for over in (10, WINDOW)]
 DAY = 86_400_000
@@ -45,8 +45,8 @@ def client(server: Valkey) -> Iterator[Redis]:
 
 @pytest.fixture
 async def ingest(server: Valkey) -> AsyncIterator[IngestRuleHistory]:
-    link = redis_link.connect(server.url)
-    yield IngestRuleHistory(redis_link.RedisLink(link), KEYS, SMALL, seconds=5.0)
+    link = redis_link.connect(server.url, PATIENCE)
+    yield IngestRuleHistory(redis_link.RedisLink(link), KEYS, SMALL, seconds=PATIENCE)
     await link.aclose()
 
 
@@ -285,7 +285,7 @@ async def test_for_the_ingest_tier_too_an_outage_is_a_value_in_time(
 ) -> None:
     monkeypatch.setattr(redis_link, "_TIMEOUT_SECONDS", 3 * SECONDS)  # the history's own limit comes before it
     link = redis_link.RedisLink(redis_link.connect(server.url))
-    await IngestRuleHistory(link, KEYS, SMALL, seconds=5.0).write("shop", [write("event", 0)])
+    await IngestRuleHistory(link, KEYS, SMALL, seconds=SECONDS).write("shop", [write("event", 0)])
     history = IngestRuleHistory(link, KEYS, SMALL, seconds=0.15)
     with server.still():
         began = time.monotonic()
@@ -294,7 +294,7 @@ async def test_for_the_ingest_tier_too_an_outage_is_a_value_in_time(
         with monkeypatch.context() as patched:
             patched.setattr(link, "send", None)  # the second time Redis is not asked
             assert isinstance(await history.read("shop", EVERYTHING), Unanswered)
-    gives_up = time.monotonic() + SECONDS
+    gives_up = time.monotonic() + PATIENCE
     asked = query("count", 50)
     while isinstance(found := await history.read("shop", [asked]), Unanswered):
         assert time.monotonic() < gives_up
@@ -307,7 +307,7 @@ async def test_a_store_that_is_gone_and_comes_back_empty_counts_anew(tmp_path: A
     with Valkey(tmp_path, appendonly="no") as own:
         link = redis_link.RedisLink(redis_link.connect(own.url))
         at_ingest = IngestRuleHistory(link, KEYS, SMALL, seconds=1.0)
-        in_flow = RuleHistory(connect(own.url, 0.5), KEYS, SMALL, pauses=Pauses(0.01, 0.01))
+        in_flow = RuleHistory(connect(own.url, PATIENCE), KEYS, SMALL, pauses=Pauses(0.01, 0.01))
         in_flow.write("shop", [write("event", 0)])
         await at_ingest.write("shop", [write("event", 0)])
         own.kill()
@@ -316,7 +316,7 @@ async def test_a_store_that_is_gone_and_comes_back_empty_counts_anew(tmp_path: A
         own.start()
         await asyncio.sleep(0.02)
         assert value_of(in_flow, "shop", query("count", 50)) == 0
-        gives_up = time.monotonic() + SECONDS
+        gives_up = time.monotonic() + PATIENCE
         while isinstance(written := await at_ingest.write("shop", [write("event", 0)]), Unanswered):
             assert time.monotonic() < gives_up
             await asyncio.sleep(0.05)
@@ -330,7 +330,7 @@ def test_a_node_of_a_cluster_runs_every_command(tmp_path: Any) -> None:
     options = {"appendonly": "no", "cluster_enabled": "yes", "cluster_node_timeout": "500", "cluster_port": bus}
     with Valkey(tmp_path, **options) as node, node.client() as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        gives_up = time.monotonic() + SECONDS
+        gives_up = time.monotonic() + PATIENCE
         while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
             assert time.monotonic() < gives_up
             time.sleep(0.02)

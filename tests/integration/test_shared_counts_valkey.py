@@ -22,6 +22,7 @@ from schemas.shared import SharedQuery
 from schemas.velocity import ENTITIES, WINDOW_MS
 from tests.shared_kit import BASE, DAY, Row, asked, mixed, query_of
 from tests.valkey_part import Valkey
+from tests.waiting import PATIENCE
 
 MINUTE, HOUR = 60_000, 3_600_000
 HOT = (0, 0, 7, 0, 0, 0)
@@ -207,7 +208,7 @@ def test_a_store_that_is_killed_costs_no_count_and_no_exception(tmp_path: Any) -
     offsets = [at // 2 for at in range(600)]
     clock, metrics = Clock(), FlowMetrics(CollectorRegistry())
     with Valkey(tmp_path) as server:
-        client = connect(server.url, 2.0)
+        client = connect(server.url, 60.0)  # one that was killed refuses at once
         counts = RedisSharedCounts(client, metrics, pauses=Pauses(1.0, 1.0), clock=clock)
 
         def ask(first: int, last: int) -> Any:
@@ -238,7 +239,7 @@ def test_a_store_that_hangs_costs_one_time_limit_and_then_nothing(tmp_path: Any)
     clock = Clock()
     with Valkey(tmp_path, appendonly="no") as server:
         counts = RedisSharedCounts(
-            connect(server.url, 0.1), FlowMetrics(CollectorRegistry()), pauses=Pauses(1.0, 1.0), clock=clock
+            connect(server.url, 1.0), FlowMetrics(CollectorRegistry()), pauses=Pauses(1.0, 1.0), clock=clock
         )
         row = [Row(0, 1, (1, 0, 0, 0, 0, 0))]
         counts.count(query_of(row, [0]))
@@ -246,7 +247,7 @@ def test_a_store_that_hangs_costs_one_time_limit_and_then_nothing(tmp_path: Any)
             started = time.monotonic()
             assert counts.count(query_of(row, [1])).degraded
             once = time.monotonic() - started
-            assert once >= 0.1
+            assert once >= 1.0
             started = time.monotonic()
             for offset in range(2, 102):
                 assert counts.count(query_of(row, [offset])).degraded
@@ -304,7 +305,7 @@ def test_answers_that_were_let_go_are_read_and_not_counted(client: Redis) -> Non
 
 
 def _wait_for(ready: Any) -> None:
-    gives_up = time.monotonic() + 30
+    gives_up = time.monotonic() + PATIENCE
     while not ready():
         assert time.monotonic() < gives_up
         time.sleep(0.05)

@@ -38,17 +38,20 @@ from schemas.sealed import SEALED_MIN_BYTES, Header
 from tests.migrated import migrate
 from tests.scored_parcels import DENIED_BY_RULE_FROM, encoded_parcel
 from tests.stack_fixture import Namespace, forget_letters
+from tests.waiting import PATIENCE, SECONDS
 
 pytestmark = pytest.mark.stack
-POLICY = WriterPolicy(block_rows=50, attempts=2, backoff_seconds=0.01, probe_seconds=60, close_seconds=20)
+POLICY = WriterPolicy(
+    block_rows=50, attempts=2, backoff_seconds=0.01, probe_seconds=60, close_seconds=PATIENCE, give_up_seconds=PATIENCE
+)
 SINKS = ("clickhouse", "redis", "scored", "dead_letter")
 
 
 def read_all(stack: LocalStack, topic: str, start: dict[int, int] | None = None) -> list[Any]:
     consumer = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "t", "auto.offset.reset": "earliest"})
     try:
-        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=60)[1] for p in partitions}
+        partitions = consumer.list_topics(topic, timeout=PATIENCE).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=PATIENCE)[1] for p in partitions}
         due = sum(end - (start or {}).get(p, 0) for p, end in ends.items())
         consumer.assign([TopicPartition(topic, p, (start or {}).get(p, 0)) for p in partitions])
         found: list[Any] = []
@@ -120,7 +123,7 @@ def test_a_kafka_that_is_away_is_a_destination_error() -> None:
 
 @pytest.fixture
 def results(stack: LocalStack) -> Iterator[RedisResults]:
-    made = RedisResults(connect(stack.redis_url), 600)
+    made = RedisResults(connect(stack.redis_url, PATIENCE), 600)
     yield made
     made.close()
 
@@ -235,7 +238,7 @@ class World:
             producer.produce("events.raw", raw(bytes.fromhex(letter_or_result.event_id or "")), partition=0)
         for _ in range(item.parcel.dropped):
             producer.produce("events.raw", raw(bytes.fromhex(item.results[0].event_id)), partition=0)
-        assert producer.flush(60) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def parcel(self, rows: int, dead: int = 0, dropped: int = 0) -> EncodedParcel:
         item = own(encoded_parcel(rows, first=self.next, dead=dead, dropped=dropped), self.merchant)
@@ -247,8 +250,10 @@ class World:
         """Run all writers over the parcels; ``crash`` names the sink that dies after its write, before its ack."""
         config = producer_config(self.stack.bootstrap)
         backup = KafkaBackup(Appender(config))
-        clickhouse = ClickHouse(clickhouse_url or str(self.settings.clickhouse.url), connect_seconds=0.5)
-        redis = RedisResults(connect(self.stack.redis_url), 600)
+        clickhouse = ClickHouse(
+            clickhouse_url or str(self.settings.clickhouse.url), connect_seconds=PATIENCE, answer_seconds=PATIENCE
+        )
+        redis = RedisResults(connect(self.stack.redis_url, PATIENCE), 600)
         writers = [
             Writer(clickhouse, self.progress_of("clickhouse", crash), POLICY, (clickhouse, backup)),
             Writer(redis, self.progress_of("redis", crash), POLICY, (redis, backup)),
@@ -294,7 +299,7 @@ def world(stack: LocalStack, namespace: Namespace) -> Iterator[World]:
 def test_the_account_balances_and_says_what_became_of_each_event(world: World) -> None:
     item = world.parcel(40, dead=3, dropped=2)
     world.deliver([item])
-    account = wait_settled(world.settings, world.start, 10)
+    account = wait_settled(world.settings, world.start, PATIENCE, still_seconds=SECONDS)
     assert account.problems == []
     assert (account.accepted, account.scored, account.dead_lettered, account.deduplicated, account.lost) == (
         45, 40, 3, 2, 0,

@@ -23,22 +23,18 @@ from clickhouse_driver import Client
 from infra.stack.gateway.engine import Engine
 from infra.stack.gateway.server import Access, Server
 from infra.stack.gateway.watch import readable
+from infra.stack.ports import free_port
 from tests.stack_fixture import Namespace
+from tests.waiting import PATIENCE as SECONDS
 
-PATIENCE = 2.0
+PATIENCE = 3.0
 SILENT = "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1 SETTINGS max_threads = 1"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A gateway of its own that has little patience."""
-    port = free_port()
+    port = free_port(set())
     data: Path = tmp_path_factory.mktemp("gateway")
     argv = [sys.executable, "-m", "infra.stack.gateway", "--path", str(data), "--port", str(port)]
     with subprocess.Popen([*argv, "--patience", str(PATIENCE)], stderr=subprocess.DEVNULL) as gateway:
@@ -49,7 +45,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             gateway.terminate()
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = SECONDS) -> None:
     """Wait until a check holds."""
     deadline = time.monotonic() + seconds
     while True:
@@ -63,7 +59,7 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def client_of(port: int) -> Client:
-    return Client("127.0.0.1", port=port, send_receive_timeout=20)
+    return Client("127.0.0.1", port=port, send_receive_timeout=SECONDS)
 
 
 def hang_up(client: Client) -> None:
@@ -125,7 +121,7 @@ def test_clients_that_vanish_in_mid_insert_leave_nothing_and_the_others_go_on(po
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(SECONDS)
     assert not failures and not any(thread.is_alive() for thread in threads)
     assert owner.execute("SELECT w, count() FROM t GROUP BY w ORDER BY w") == [(10, 1_000), (11, 1_000), (12, 1_000)]
     owner.execute("DROP TABLE t SYNC")
@@ -205,11 +201,11 @@ def test_clients_are_accepted_again_after_a_lack_of_descriptors(monkeypatch: pyt
     monkeypatch.setattr(server, "_listener", stand_in)
     thread = threading.Thread(target=server.serve)
     thread.start()
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), SECONDS) as client:
         client.sendall(b"GET /")
         assert client.recv(100) == b""
     server.close()
-    thread.join(10)
+    thread.join(SECONDS)
     assert failed.is_set() and not thread.is_alive()
 
 

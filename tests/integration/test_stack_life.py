@@ -28,6 +28,7 @@ from infra.stack.local import LocalStack
 from infra.stack.secrets import load_secrets
 from infra.topics import RAW, TOPICS, ensure_topics
 from tests.stack_fixture import Namespace
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.stack
 CLI = [sys.executable, "-c", "from infra.cli import main; main()"]
@@ -37,11 +38,11 @@ def clickgoose(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CLICKGOOSE_")}
     return subprocess.run(
-        [*CLI, *arguments], capture_output=True, text=True, timeout=120, env={**clean, **env}, check=False
+        [*CLI, *arguments], capture_output=True, text=True, timeout=2 * PATIENCE, env={**clean, **env}, check=False
     )
 
 
-def until(true: Callable[[], object], seconds: float = 30) -> None:
+def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
     while not true():
@@ -59,9 +60,9 @@ def home(tmp_path: Path) -> Iterator[Path]:
 def read_all(bootstrap: str, topic: str) -> list[bytes | None]:
     """Return the values of a topic's partition 0."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "g", "enable.auto.commit": False})
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), 10)
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), PATIENCE)
     consumer.assign([TopicPartition(topic, 0, low)])
-    found = [message.value() for message in consumer.consume(high - low, 10)]
+    found = [message.value() for message in consumer.consume(high - low, PATIENCE)]
     consumer.close()
     return found
 
@@ -77,7 +78,7 @@ def test_a_stack_lives_dies_and_comes_back(home: Path) -> None:
     client.disconnect()
     producer = Producer({"bootstrap.servers": addresses["kafka"]["bootstrap"]})
     producer.produce("events.raw", b"kept", partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
     with redis.Redis.from_url(addresses["redis"]["url"]) as cache:
         cache.set("kept", "yes")
         time.sleep(1.1)  # Valkey is told to write its file every second
@@ -148,7 +149,7 @@ def test_a_child_that_ignores_sigterm_is_killed_in_time(tmp_path: Path) -> None:
     log = tmp_path / "c.log"
     child = ChildProcess("c", [sys.executable, "-c", code], log=log, probe=lambda: b"1" in log.read_bytes(), grace=0.3)
     child.start()
-    child.wait_ready(30)
+    child.wait_ready(PATIENCE)
     before = time.monotonic()
     child.stop()
     assert time.monotonic() - before < 30
@@ -180,10 +181,10 @@ def test_raw_events_get_the_brokers_time_also_in_a_topic_that_was_there_before(s
     before = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, RAW, incremental_configs=[before])
     for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
+        future.result(PATIENCE)
     ensure_topics(stack.bootstrap, stack.settings.kafka)
     (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, RAW)]).values()
-    assert described.result(30)["message.timestamp.type"].value == "LogAppendTime"
+    assert described.result(PATIENCE)["message.timestamp.type"].value == "LogAppendTime"
 
 
 def test_secrets_stay_private(stack: LocalStack) -> None:

@@ -15,7 +15,7 @@ BUNDLE = AGENT / "bundle"
 
 def npm(*command: str) -> str:
     """Run a command of the agent's project; what it printed is shown where it fails."""
-    ran = subprocess.run(["npm", *command], cwd=AGENT, capture_output=True, text=True, timeout=240, check=False)
+    ran = subprocess.run(["npm", *command], cwd=AGENT, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, f"npm {' '.join(command)}\n{told(ran.stdout)}\n{ran.stderr[-2_000:]}"
     return ran.stdout
 

@@ -100,7 +100,7 @@ def test_the_real_command_refuses_to_start_without_its_data(tmp_path: Path, file
         (copy / "data" / file).write_bytes((copy / "data" / file).read_bytes()[:-20])
     command = [sys.executable, "-m", "infra.cli", "flow", "run"]
     scene = {**os.environ, "PYTHONPATH": str(tmp_path), "CLICKGOOSE_HOME": str(tmp_path / "home")}
-    done = subprocess.run(command, cwd=tmp_path, env=scene, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=scene, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     (sentence,) = done.stderr.strip().splitlines()

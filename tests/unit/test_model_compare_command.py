@@ -132,7 +132,7 @@ def test_a_clickhouse_that_is_away_is_one_sentence_and_no_stack_trace(models: tu
         "--url",
         "clickhouse://a:b@127.0.0.1:1/x",
     ]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith("cannot read events from ClickHouse at 127.0.0.1:1: ")
     assert ended.stderr.count("\n") == 1

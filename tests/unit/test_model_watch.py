@@ -24,7 +24,7 @@ from scoring.stage import ScoreStage
 from scoring.storage import DirectoryStorage, StorageAway, Stored
 from tests.registry_kit import ALICE, BAD, BOB, put, registry_in, two_models
 from tests.tiny_model import visitors
-from tests.waiting import eventually
+from tests.waiting import SECONDS, eventually
 
 (ONE, ONE_FILES), (TWO, TWO_FILES) = two_models()
 
@@ -245,10 +245,10 @@ def test_a_storage_that_hangs_does_not_hold_up_the_end_of_a_flow(tmp_path: Path)
     watched = Watched(tmp_path, Registry(storage, Trust(required=False)))
     storage.hang.set()
     watched.watch.start()
-    assert storage.asked.wait(10)
+    assert storage.asked.wait(SECONDS)
     started = time.monotonic()
     watched.watch.close()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < SECONDS
 
 
 def swapping(watched: Watched, times: int, between: Callable[[int], None]) -> None:

@@ -19,7 +19,7 @@ from scoring.rules.registry_state import STATE_FILE, published
 from scoring.rules.watch import WatchedRules
 from scoring.storage import RegistryError, StorageAway
 from tests.rules_registry_kit import ALICE, Moody, Shelf, damage, shadow_tags, tags, text
-from tests.waiting import SECONDS, eventually
+from tests.waiting import PATIENCE, SECONDS, eventually
 
 
 class Watched(Shelf):
@@ -312,8 +312,8 @@ def _follow(root: str, said: Any, ended: Any) -> None:
 def test_every_process_takes_up_a_publication_within_a_second(tmp_path: Path) -> None:
     """Two processes of their own; CLOCK_MONOTONIC is one clock for all processes of a host.
 
-    Each publication comes just after a look, so that it waits for a whole period; of three the quickest counts, as the
-    machine may be busy.
+    Each publication comes just after a look, so that it waits for a whole period; the quickest counts, of three or,
+    where the machine is busy, of some more.
     """
     shelf = Shelf(tmp_path)
     context = multiprocessing.get_context("spawn")
@@ -323,16 +323,18 @@ def test_every_process_takes_up_a_publication_within_a_second(tmp_path: Path) ->
     try:
         for process in processes:
             process.start()
-        assert [queue.get(timeout=SECONDS)[0] for queue in said] == [(), ()]
+        assert [queue.get(timeout=PATIENCE)[0] for queue in said] == [(), ()]
         took: list[list[float]] = [[], []]
-        for number in (1, 2, 3):
+        for number in range(1, 13):
             shelf.publish(number)
             at = time.monotonic()
             for queue, seconds in zip(said, took, strict=True):
-                seen, when = queue.get(timeout=SECONDS)
+                seen, when = queue.get(timeout=PATIENCE)
                 assert seen == (f"t{number}",)
                 seconds.append(when - at)
-        assert max(map(min, took)) < 1.0
+            if number >= 3 and max(map(min, took)) < 1.0:
+                break
+        assert max(map(min, took)) < 1.0, took
     finally:
         ended.set()
         for process in processes:

@@ -18,7 +18,7 @@ print(json.dumps([clients, made, str(DateColumn.date_lut[20_000]), DateColumn.da
 
 
 def test_commands_start_without_clients_of_stores_and_the_driver_makes_days_as_they_come() -> None:
-    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, timeout=240, check=True)
     assert json.loads(done.stdout) == [[], 0, "2024-10-04", 20_000]
 
 
@@ -26,5 +26,5 @@ def test_whoever_follows_published_rules_loads_no_model_and_no_client_of_an_obje
     look = (
         "import sys, infra.rules_registry; print({'numpy', 'onnxruntime', 'scoring.model', 'obstore'} & {*sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=240, check=True)
     assert done.stdout.strip() == "set()"

@@ -91,12 +91,12 @@ def test_seal_says_that_a_session_is_none(files: tuple[str, str], session: str) 
 def test_the_printed_schema_accepts_a_visitors_event_and_refuses_another(files: tuple[str, str]) -> None:
     schema = json.loads(runner.invoke(app, ["schema", "json"]).stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
-    craft = Craft(1, small=True)
+    validator, craft = jsonschema.Draft202012Validator(schema), Craft(1, small=True)
     event = json.loads(nested_body(craft.honest(craft.visitor(1_780_272_000_000)).events[0]))
-    jsonschema.validate(event, schema)
+    validator.validate(event)
     event["signals"]["no.such"] = 1
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(event, schema)
+        validator.validate(event)
 
 
 def test_codes_and_signals_are_printed_as_json() -> None:

@@ -363,6 +363,6 @@ def test_a_second_process_compiles_nothing() -> None:
         "opened().apply(batch([NOW]))\n"
         "print(sum(count_rows.stats.cache_hits.values()), sum(count_rows.stats.cache_misses.values()))"
     )
-    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=600)
     assert done.stdout.split() == ["1", "0"]
     assert "kernels-" in count_rows.stats.cache_path  # type: ignore[attr-defined] - numba is not typed

@@ -39,7 +39,7 @@ LEAKED = {
 }
 SECRETS = [CARD, *(text for name, text in TYPED.items() if len(text) > 5 and name != "postal_code"), *LEAKED.values()]
 AGENT_STARTED = "performance.getEntriesByName('shop.agent').length > 0"
-_MARGIN = 60.0
+_MARGIN = READY_SECONDS
 
 
 @dataclass
@@ -108,6 +108,8 @@ class Visit:
     """What one browser did and saw from the product to the thanks."""
 
     kind: Kind
+    shop: str
+    ingest: str
     order: str
     events: list[Opened]
     seen: Seen
@@ -146,7 +148,7 @@ def visit(checkout: Checkout, kind: Kind, shop: str, ingest: str) -> Visit:
         browser.paste("[name=card_number]")
         for name in ("card_expiry", "card_cvv", "cardholder_name"):
             browser.type(f"[name={name}]", TYPED[name], delay_ms=12)
-        started, first = browser.evaluate(_FIRST.replace("ENDPOINT", f"{ingest}/v1/events"))
+        started, first = browser.evaluate(_first(ingest))
         seen = browser.seen()
         browser.do("forget")
         browser.evaluate(_misfortunes())
@@ -160,8 +162,21 @@ def visit(checkout: Checkout, kind: Kind, shop: str, ingest: str) -> Visit:
         databases = bytes(browser.evaluate(_DATABASES))
         full = next(event.header.sent_at for event in events if len(event.signals) > 0.98 * _most(events))
         return Visit(
-            kind, order, events, seen, first, full - started, thanks, verdict, databases, browser.seen()
+            kind, shop, ingest, order, events, seen, first, full - started, thanks, verdict, databases, browser.seen()
         )  # fmt: skip
+
+
+def first_sent_ms(checkout: Checkout, visit: Visit) -> float:
+    """Return how long after its start the agent sent its first event, ms, of a new page as a visit opened one."""
+    with Browser(checkout.programs, visit.kind) as browser:
+        browser.open(f"{visit.shop}/checkout")
+        browser.becomes(AGENT_STARTED)
+        browser.becomes(f"performance.getEntriesByName('{visit.ingest}/v1/events', 'resource').length > 0")
+        return float(browser.evaluate(_first(visit.ingest))[1])
+
+
+def _first(ingest: str) -> str:
+    return _FIRST.replace("ENDPOINT", f"{ingest}/v1/events")
 
 
 def _most(events: list[Opened]) -> int:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from infra.demo_shop.clickgoose import Account
-from infra.stack.ports import HOST
+from infra.stack.ports import HOST, free_port
 from infra.stack.secrets import certificate_paths
-from ingest_api.server import bind
 from tests.e2e.browsers import Browser, Seen
 from tests.e2e.checkout.kit import Checkout
 from tests.e2e.checkout.rounds import Shopper, misbehaving_shop, shop_for
@@ -47,7 +46,7 @@ class Outcome:
 
 @pytest.fixture(scope="module")
 def outcome(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
-    port = _free_port()
+    port = free_port(set())  # it is its own again after the kill
     collector = checkout.second_ingest("ingest-killed", port)
     own = (checkout.stack.secrets.api_key(), certificate_paths(checkout.stack.home)[0])  # type: ignore[union-attr] # it runs
     folder = tmp_path_factory.mktemp("collectors")
@@ -97,12 +96,6 @@ def _measure(shoppers: dict[str, Shopper]) -> None:
 
 def _ratio(shoppers: dict[str, Shopper], state: str, call: str) -> float:
     return shoppers[state].medians()[call] / shoppers["fine"].medians()[call]
-
-
-def _free_port() -> int:
-    bound = bind(HOST, 0)
-    with contextlib.closing(bound):
-        return int(bound.getsockname()[1])
 
 
 def _pay(browser: Browser) -> str:

@@ -16,6 +16,7 @@ from infra.stack.secrets import certificate_paths
 from schemas.dead_letter import DeadLetter, decode_dead_letter
 from tests.e2e.checkout.kit import Checkout
 from tests.e2e.checkout.search import base64_forms, forms, places
+from tests.e2e.system import READY_SECONDS
 from tests.ingest_kit import Page, bearer, event_id
 from tests.masking_corpus import Variant, corpus
 from tests.wire import payload
@@ -53,7 +54,7 @@ async def _send(checkout: Checkout) -> tuple[dict[str, Variant], list[str]]:
     headers = bearer(checkout.stack.secrets.api_key())
     trust = ssl.create_default_context(cafile=str(certificate_paths(checkout.stack.home)[0]))
     found = {}
-    async with httpx.AsyncClient(base_url=checkout.ingest, verify=trust, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=checkout.ingest, verify=trust, timeout=READY_SECONDS) as client:
         opened = []
         for ids in (variant for variant in corpus() if variant.in_ids):
             said = {"transaction": ids.transaction or "order-unmasked", "linked_id": ids.linked_id}
