@@ -14,7 +14,7 @@ a new ``Replay`` of the same directory goes on with no row missing and none coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -130,9 +130,10 @@ class Replay:
             return
         lock = _locked(self._parts.directory)
         try:
+            lanes = self._lanes()  # whose sources connect while states are opened
             self._open()
             yield Step.OPENED
-            yield from self._loop()
+            yield from self._loop(lanes)
         finally:
             self._states.close()
             let_go(lock)
@@ -151,10 +152,10 @@ class Replay:
                 load_dump(directory, said, into)
         self._states.open({partition: at.frame for partition, at in begun.partitions.items()})
 
-    def _loop(self) -> Iterator[Step]:
+    def _loop(self, lanes: Sequence[Lane]) -> Iterator[Step]:
         self._parts.output.resume({} if self._begun is None else self._begun.marks)
         meter, finished = _Meter(self._parts.clock, self._parts.options), True
-        for cut in merged(self._lanes(), self._parts.options.rows):
+        for cut in merged(lanes, self._parts.options.rows):
             self._keep_pace(cut)
             if self._parts.stopping():
                 finished = False
