@@ -18,11 +18,13 @@ from pathlib import Path
 from threading import BrokenBarrierError
 from typing import Any, Final, Protocol
 
+from infra.bench.events import Size
 from infra.bench.feed import Feed, own_records
 from infra.bench.measure import Figures, ProcessFigures, RowsLost, batch_sizes, combined, rss_peak_mb
 
 POOL: Final = 20_000
-"""So many events are made at the most; then they come again (``infra.bench.feed``)."""
+POOLS: Final = {Size.FULL: POOL, Size.CHECKOUT: 3 * POOL}
+"""So many events are made at the most, 200 MB; then they come again (``infra.bench.feed``)."""
 SETTLED: Final = 250_000
 """Events of a process after which nothing may grow. Caches are at their bounds by then, also those that fill slowest:
 what the shared counts told (131,072 events), and which devices are known (those of 30 days, which are five laps)."""

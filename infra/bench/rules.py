@@ -129,7 +129,7 @@ def _measured(
                 ours, theirs = decisions.fastest(load.seconds / _ROUNDS), bare.fastest(load.seconds / _ROUNDS)
                 now = service.cpu_seconds(), cpu_seconds_of(store), bare_service.cpu_seconds()
                 rounds.append(_round(ours, theirs, [after - before for before, after in zip(used, now, strict=True)]))
-                advance(0.1)
+                advance(0.3 / _ROUNDS)
         steady = decisions.steady(load.seconds)
         advance(0.3)
         recorded = service.stop().get("recorded")

@@ -95,9 +95,9 @@ def topologies(events: Events = 20_000, seed: Seed = 1, as_json: Json = False) -
 
 @bench_app.command("replay")
 def replay(
-    events: Events = 20_000,
+    events: Events = 60_000,
     seed: Seed = 1,
-    rounds: Annotated[int, typer.Option(min=1, max=20, help="The better rate of each is taken")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="The better rate of each is taken")] = 3,
     into: Annotated[
         list[str] | None,
         typer.Option(help="Where a replay writes; repeat it for more. Unset: files, and kafka,clickhouse,redis"),
@@ -109,7 +109,7 @@ def replay(
 
     The ratio at the top is of the first place. Exit codes: 0 measured; 1 rows were lost.
 
-    Examples: clickgoose bench replay --events 40000 --json; clickgoose bench replay --into files --into kafka
+    Examples: clickgoose bench replay --json; clickgoose bench replay --into files --into kafka
     """
     from infra.bench.events import Size
     from infra.bench.measure import RowsLost

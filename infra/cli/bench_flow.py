@@ -161,14 +161,14 @@ def _measured(plan: Plan, measure: Measuring, label: str = "") -> Figures:
 def _events_file(measure: Measuring, events: int, seed: int, size: str) -> Path:
     """Return the file of the events, made where it is not there."""
     from infra.bench import events as made
-    from infra.bench.processes import POOL
+    from infra.bench.processes import POOLS
 
     try:
         wanted = made.Size(size)
     except ValueError:
         raise typer.BadParameter(f"there is no size {size!r}; take full or checkout") from None
     measure.say(f"sealed events, {size}, made once")
-    return made.recorded_file(min(events, POOL), seed, wanted)
+    return made.recorded_file(min(events, POOLS[wanted]), seed, wanted)
 
 
 def _compared(figures: Figures, others: dict[str, Figures], processes: int) -> dict[str, Any]:
