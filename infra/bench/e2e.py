@@ -60,6 +60,7 @@ def bench_e2e(
     rig.flow(load.processes)
     url = rig.ingest()
     pages = open_pages(url, rig.api_key, load.pages)
+    _await(rig, "clickhouse", _held(rig, "redis"))  # what an earlier load sent comes there last
     rows = rig.asked(_EVENTS)
     said("warming up")
     warm = requests_of(list(islice(cycle(records), load.warm)), rig.keys, pages, load.together)
