@@ -33,7 +33,7 @@ from tests.ingest_process import child, free_port
 from tests.rules_kit import ruleset
 from tests.scored_parcels import encoded_parcel
 from tests.valkey_part import Valkey
-from tests.waiting import PATIENCE, SECONDS, soon
+from tests.waiting import PATIENCE, soon
 
 pytestmark = pytest.mark.stack
 TOPIC = "events.decisions"
@@ -199,7 +199,7 @@ async def test_while_valkey_is_away_the_policy_decides_and_afterwards_all_is_as_
 ) -> None:
     by_merchant = Policies(degraded="review", degraded_of={"other-shop": "deny"})
     with Valkey(tmp_path / "valkey", appendonly="yes", appendfsync="always") as valkey:
-        changes = {"redis_url": valkey.url, "rules_answer_seconds": 1.0, "redis_seconds": 1.0}
+        changes = {"redis_url": valkey.url, "rules_answer_seconds": 0.25, "redis_seconds": 0.5}
         async with deciding(tmp_path, stack, in_force(SEED), by_merchant, **changes) as (_, client):
             event = {"event_id": names("before"), "occurred_at": now_ms(), "amount": 501}
             before = await ask(client, **event)
@@ -208,7 +208,7 @@ async def test_while_valkey_is_away_the_policy_decides_and_afterwards_all_is_as_
                 began = time.monotonic()
                 held = await ask(client, event_id=names("held"))
                 assert (held.json()["decision"], held.json()["decided_by"]) == ("review", "degraded")
-                assert time.monotonic() - began < SECONDS  # a machine that is busy may be late
+                assert time.monotonic() - began < 5
             valkey.kill()
             away = await ask(client, event_id=names("away"))
             assert (away.json()["decision"], away.json()["degraded"]) == ("review", ["history", "answers"])
@@ -359,7 +359,7 @@ async def test_a_process_follows_what_is_published_and_the_policies_within_a_sec
                 found = answer.json()
                 if (found["decision"], found["decided_by"]) == wanted:
                     return time.monotonic() - began
-                assert time.monotonic() - began < PATIENCE, found
+                assert time.monotonic() - began < 20, found
                 await asyncio.sleep(0.02)
             raise AssertionError(wanted)
 

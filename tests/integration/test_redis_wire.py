@@ -66,14 +66,14 @@ async def test_a_connection_that_was_cut_meanwhile_is_made_anew(server: Valkey) 
 
 
 async def test_silence_ends_in_time_and_late_replies_are_nobodys(server: Valkey) -> None:
-    client = connect(server.url, 1.0)
+    client = connect(server.url, 0.2)
     wire = RedisWire(client)
     assert await wire.exchange([("ECHO", "before")]) == [b"before"]
     with server.still():
         began = time.monotonic()
         with pytest.raises(TimeoutError):
             await wire.exchange([("ECHO", "lost")])
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 1.0
     assert await wire.exchange([("ECHO", "after")]) == [b"after"]
     await wire.close()
     await client.aclose()

@@ -8,7 +8,6 @@ import pytest
 
 from ingest_api.deadlines import Deadlines
 from ingest_api.redis_link import RedisAway
-from tests import waiting
 
 SECONDS = 0.05
 
@@ -22,7 +21,7 @@ async def test_what_is_done_in_time_is_given_and_what_is_not_fails_in_time() -> 
     assert await quick == "here"
     with pytest.raises(RedisAway):
         await slow
-    assert SECONDS * 0.9 <= loop.time() - began < waiting.SECONDS
+    assert SECONDS * 0.9 <= loop.time() - began < SECONDS * 20
 
 
 async def test_each_has_its_own_time_also_after_a_pause() -> None:

@@ -248,7 +248,7 @@ def test_a_storage_that_hangs_does_not_hold_up_the_end_of_a_flow(tmp_path: Path)
     assert storage.asked.wait(SECONDS)
     started = time.monotonic()
     watched.watch.close()
-    assert time.monotonic() - started < SECONDS
+    assert time.monotonic() - started < 10
 
 
 def swapping(watched: Watched, times: int, between: Callable[[int], None]) -> None:
