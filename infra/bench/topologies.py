@@ -1,8 +1,9 @@
 """topologies: the flow as one, in three processes, and its parts in one, on the same events, through a real stack.
 
 The stack is started for the measurement in a directory that goes away: real Kafka, Valkey and ClickHouse. Each topology
-has a database of its own, finds all events in ``events.raw``, and is measured from when it reads until the last of them
-is on ``events.scored``. A rate is printed only where every event is scored, dead-lettered or dropped as a copy.
+has a database of its own and empty topics. The events are appended once all of its processes read, and it is
+measured from then until the last result is on ``events.scored``: a process that started before the others has nothing
+done by then. A rate is printed only where every event is scored, dead-lettered or dropped as a copy.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from urllib.request import urlopen
 
 import psutil
 from clickhouse_driver import Client
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from flows.stage_records import ENRICHED, EXTRACTED, OUTCOMES
 from flows.stage_state import Part
 from infra.bench.measure import RowsLost, machine
 from infra.clickhouse.migrate import migrate
@@ -35,6 +38,8 @@ _READY_SECONDS: Final = 120.0
 _STILL_SECONDS: Final = 4.0  # so long nothing more is scored: all is, or rows are lost
 _FIRST_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
+_PARTITION: Final = 0
+_BETWEEN: Final = (RAW, EXTRACTED, ENRICHED, OUTCOMES)
 _SETTLED_SECONDS: Final = 30.0
 # The parts of each process, none for the whole pipeline as one: the first one scores, the last one lets the rows in.
 TOPOLOGIES: Final[dict[str, tuple[tuple[Part, ...], ...]]] = {
@@ -108,13 +113,13 @@ def bench_topologies(
         stack = LocalStack(Path(folder) / "home", say=lambda sentence: None)
         stack.start()
         closing.callback(stack.stop)
-        _append(stack.bootstrap, values)
         found: dict[str, Any] = {"name": "topologies", "events": len(values)}
         for number, (name, parts) in enumerate(topologies.items(), start=1):
             said(f"{name}: {len(values)} events")
             masters = json.dumps({number: master.hex() for number, master in keys.masters.items()})
             env = stack.env() | _stores(stack, name, number) | {"CLICKGOOSE_MASTER_KEYS": masters}
-            found[name] = _measured(_Topology(stack, name, Path(folder), env), parts, len(values))
+            _empty(stack.bootstrap)
+            found[name] = _measured(_Topology(stack, name, Path(folder), env), parts, values)
     rates = {name: found[name]["events_per_s"] for name in topologies}
     return {**found, **ratios(rates), "machine": machine()}
 
@@ -126,11 +131,24 @@ def ratios(rates: Mapping[str, float]) -> dict[str, float]:
     return {} if fused is None else {f"{name}_to_fused": round(rate / fused, 3) for name, rate in others.items()}
 
 
+def _empty(bootstrap: str) -> None:
+    """Take away what an earlier topology was given or handed on: the next one starts from where the topics begin."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    found = admin.list_topics(timeout=_FIRST_SECONDS).topics
+    everything = -1
+    places = [TopicPartition(name, one, everything) for name in _BETWEEN for one in found[name].partitions]
+    for done in admin.delete_records(places).values():
+        done.result()
+
+
 def _append(bootstrap: str, values: Sequence[bytes]) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 20})
     failed: list[object] = []
     for value in values:
-        producer.produce(RAW, value, on_delivery=lambda error, _: failed.append(error) if error else None, partition=0)
+        producer.produce(
+            RAW, value, on_delivery=lambda error, _: failed.append(error) if error else None,
+            partition=_PARTITION,
+        )  # fmt: skip
         producer.poll(0)
     if producer.flush(60) or failed:
         raise RowsLost(f"Kafka did not take the events: {failed[:1]}")
@@ -148,12 +166,14 @@ def _stores(stack: LocalStack, name: str, number: int) -> dict[str, str]:
     return {"CLICKGOOSE_CLICKHOUSE__URL": clickhouse, "CLICKGOOSE_REDIS__URL": redis}
 
 
-def _measured(topology: _Topology, processes: Sequence[tuple[Part, ...]], events: int) -> dict[str, Any]:
+def _measured(topology: _Topology, processes: Sequence[tuple[Part, ...]], values: Sequence[bytes]) -> dict[str, Any]:
+    events = len(values)
     try:
         for parts in processes:
             topology.start(parts)
-        before = topology.cpu()
-        seconds = _seconds_until_still(topology)
+        before, began = topology.cpu(), time.monotonic()
+        _append(topology.stack.bootstrap, values)
+        seconds = _last_written(topology) - began
         dropped = topology.total("clickgoose_stage_rows_total{", 'outcome="dropped"')
         dead = topology.total("clickgoose_dead_letters_total{")
         cpu = {name: spent - before[name] for name, spent in topology.cpu().items()}
@@ -172,9 +192,9 @@ def _measured(topology: _Topology, processes: Sequence[tuple[Part, ...]], events
     }
 
 
-def _seconds_until_still(topology: _Topology) -> float:
-    """Return the seconds from now until the last result was written."""
-    began = changed = time.monotonic()
+def _last_written(topology: _Topology) -> float:
+    """Return when the last result was written."""
+    changed = time.monotonic()
     written, scores = 0.0, topology.children[0]
     while time.monotonic() - changed < (_STILL_SECONDS if written else _FIRST_SECONDS):
         if ended := [child.name for child in topology.children if not child.running]:
@@ -185,7 +205,7 @@ def _seconds_until_still(topology: _Topology) -> float:
         time.sleep(_LOOK_SECONDS)
     if not written:
         raise RowsLost(f"{topology.name}: no event was scored within {_FIRST_SECONDS:g} s")
-    return changed - began
+    return changed
 
 
 def _scored(topology: _Topology, expected: int) -> int:

@@ -29,20 +29,23 @@ def test_there_are_the_flow_as_one_its_parts_in_three_processes_and_in_one() -> 
 
 
 @pytest.mark.stack
-def test_a_small_run_of_all_parts_in_one_process_brings_every_row_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topology_has_nothing_of_the_one_before_it_and_brings_every_row_to_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     need_apache_kafka()
     monkeypatch.setattr(topologies, "_STILL_SECONDS", 1.5)
     good = recorded_events(300, 5)
     words = list[str]()
-    name = "staged_in_one"  # the two others take as long again each
+    all_parts = TOPOLOGIES["staged_in_one"]  # the two others take as long again each
     found = bench_topologies(
-        [*good, *good[-20:], b"rubbish"], dataset_keys(), words.append, {name: TOPOLOGIES[name]}
+        [*good, *good[-20:], b"rubbish"], dataset_keys(), words.append, {"first": all_parts, "second": all_parts}
     )  # fmt: skip
-    assert set(found[name]) == FIGURES
-    assert (found[name]["scored"], found[name]["dead"], found[name]["dropped"]) == (300, 1, 20)
-    assert found[name]["events_per_s"] == pytest.approx(321 / found[name]["seconds"], rel=0.01)
-    assert set(found[name]["cpu_us_per_event"]) == {"extract+enrich+score"}
-    assert words == ["starting the stack", f"{name}: 321 events"]
+    for name in ("first", "second"):
+        assert set(found[name]) == FIGURES
+        assert (found[name]["scored"], found[name]["dead"], found[name]["dropped"]) == (300, 1, 20)
+        assert found[name]["events_per_s"] == pytest.approx(321 / found[name]["seconds"], rel=0.01)
+        assert set(found[name]["cpu_us_per_event"]) == {"extract+enrich+score"}
+    assert words == ["starting the stack", "first: 321 events", "second: 321 events"]
     assert json.dumps(found)
 
 
