@@ -41,6 +41,7 @@ from infra.models import registry_of
 from infra.policies import PoliciesRefused, WatchedPolicies
 from infra.settings import Settings
 from infra.topics import RAW
+from infra.turns import take_short_turns
 from schemas.batches import Decided, Normalized, Recognized
 from schemas.keys import KeyRing
 from schemas.shared import SharedCounts
@@ -96,6 +97,7 @@ class FlowProcess:
             self._reading.set()
             ready()
 
+        take_short_turns(self.settings.turn_microseconds)
         with StateRoot(self.state, self.place.processes) as root:
             self._run(root, reading)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from infra.turns import MICROSECONDS
 from schemas.dead_letter import OUR_FAULTS, Fault
 from schemas.velocity import SCORE_LAG
 
@@ -220,6 +221,13 @@ class StackSettings(Section):
     clickhouse_port: int = Field(default=0, ge=0, le=65535)
     redis_port: int = Field(default=0, ge=0, le=65535)
     clickhouse_config: Path | None = Field(default=None, description="ClickHouse config file, e.g. storage policies")
+    clickhouse_nice: int = Field(
+        default=5,
+        ge=0,
+        le=19,
+        description="How far ClickHouse steps back behind the other processes where cores are short, as nice does; "
+        "rows that it does not take in time wait in the backup",
+    )
     ready_seconds: float = Field(default=60.0, gt=0, description="How long each part may take to become ready")
 
 
@@ -244,6 +252,13 @@ class Settings(BaseSettings):
         default_factory=dict, description="key id -> 32 bytes in hex; the highest id seals new sessions"
     )
     merchants_file: Path | None = Field(default=None, description="Merchants and the digests of their API keys")
+    turn_microseconds: int = Field(
+        default=MICROSECONDS,
+        ge=0,
+        le=100_000,
+        description="How long threads of the flow and of the ingest tier run before others have their turn, from 100; "
+        "the shorter, the sooner they go on after a wait on a busy machine; needs Linux 6.12, 0: as the system has it",
+    )
 
     @classmethod
     def settings_customise_sources(

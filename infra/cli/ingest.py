@@ -37,6 +37,7 @@ def serve(
 
     from infra.decision_sources import DecisionSources
     from infra.settings import Settings
+    from infra.turns import take_short_turns
     from ingest_api.app import create_app
     from ingest_api.logs import configure_logs
     from ingest_api.server import bind, url_of
@@ -46,6 +47,7 @@ def serve(
     settings = Settings(home=home) if home else Settings()
     address = (host or settings.ingest.host, settings.ingest.port if port is None else port)
     configure_logs()
+    take_short_turns(settings.turn_microseconds)
     tls = _tls(settings)
     try:
         bound = bind(*address)
