@@ -2,8 +2,9 @@
 
 Events are appended at random moments, as visitors come, by a process of its own. Valkey tells of every key that is set
 (keyspace notifications), so that the moment from which a score can be read is seen without asking for it; at the end
-every score is read. The clock starts when the producer is given the record, which is before Kafka stamps it: what the
-ledger calls ``appended`` is Kafka's own time of the record, in whole milliseconds.
+every score is read. Who appends and who watches takes short turns, so that the measuring itself is late by little on
+a machine that has no core to spare. The clock starts when the producer is given the record, which is before Kafka
+stamps it: what the ledger calls ``appended`` is Kafka's own time of the record, in whole milliseconds.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from infra.bench.e2e import went_on_without
 from infra.bench.measure import RowsLost, machine
 from infra.bench.rig import Rig
 from infra.topics import RAW
+from infra.turns import take_short_turns
 from schemas.envelope import sealed_start
 from schemas.result import decode_result
 
@@ -143,6 +145,7 @@ def append_at_rate(pipe: Connection, bootstrap: str, load: Load) -> None:
     from confluent_kafka import Producer  # noqa: PLC0415 - in the process that needs it
 
     records = pipe.recv()
+    take_short_turns()
     gaps = np.random.default_rng(load.seed).exponential(1 / load.rate, len(records))
     due = np.cumsum(gaps)
     failed: list[Any] = []
@@ -193,6 +196,7 @@ class Watcher:
         self._socket.close()
 
     def _read(self) -> None:
+        take_short_turns()
         self._socket.settimeout(None)
         while data := self._socket.recv(1 << 16):
             self._parts.append((time.time_ns(), data))
