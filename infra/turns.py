@@ -45,4 +45,7 @@ def with_short_turns(argv: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     take_short_turns(int(sys.argv[1]))
-    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted
+    try:
+        os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        sys.exit(f"{sys.argv[2]} cannot be started: {error.strerror}.")

@@ -59,6 +59,11 @@ def test_a_program_that_is_started_with_short_turns_is_what_it_would_be_without(
     assert (done.returncode, done.stdout) == (7, b"a b c\n")
 
 
+def test_a_program_that_is_not_there_is_one_sentence() -> None:
+    done = subprocess.run(with_short_turns(["/nowhere/valkey"]), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "/nowhere/valkey cannot be started: No such file or directory.\n")
+
+
 def test_where_the_system_knows_no_such_call_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "a machine of another kind")
     assert not take_short_turns()
