@@ -13,10 +13,11 @@ from enrichers.causes import Causes, NamesBy, listed, text_of, word_of
 from enrichers.compiled_clues import BOT_BOOLEANS, BOT_NUMBERS, BOT_STATISTICS, bot_clues
 from enrichers.crawlers import KIND, crawler_family, crawler_name, verifiable, verified
 from enrichers.signal import Clue, SmartSignal
-from enrichers.view import CHROMIUM, View, members
+from enrichers.view import CHROMIUM, Loop, View, members
 from schemas.activity_statistics import STATISTICS
-from schemas.batches import Bool, Enriched, Network
+from schemas.batches import U8, Bool, Enriched, Network
 from schemas.catalogue import category_hash, load_catalogue
+from schemas.columns import Rows
 
 # Each tool by what only it leaves on the page, and the name that people know it by.
 _TOOLS = {
@@ -74,6 +75,7 @@ _HIDING = (
 )  # fmt: skip
 _NAMED_ANYWHERE = _CAUSES.causes.index("bot_name_anywhere")
 _TABLES = members("browser", ("headless_chrome",)), members("browser", CHROMIUM), members("device", ("desktop",))
+_IS_BOT, _SUSPECTS = members("browser", ("bot",)), members("browser", ("bot", "unknown"))
 _HASHES = np.uint32(category_hash("electron")), np.array([category_hash(kind) for kind in _KINDS], np.uint32)
 
 
@@ -93,6 +95,7 @@ class Bot(SmartSignal):
     """Automation by the detectors of BotD and fpscanner, one clue a cause."""
 
     name = "bot"
+    recorded = True
     version = 2
     question = "The browser is driven by automation, or the client is a program and not a browser."
     held_down = (
@@ -158,12 +161,7 @@ class Bot(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Look at flags, globals, the user agent, replaced functions and the engine's habits."""
-        seen = _CAUSES.table(view)
-        named_bot = view.browser("bot")
-        crawlers = _crawlers(view, named_bot | view.browser("unknown") | seen[_NAMED_ANYWHERE])
-        found = np.empty((len(self.clues), len(view)), np.uint8)
-        bot_clues(view.raw, _columns(), _TABLES, _HASHES, seen.view(np.uint8), crawlers, found)
-        return list(found.view(np.bool_))
+        return view.looped(_LOOP)
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return whether it is a good bot, the tool, and which functions hide it."""
@@ -177,15 +175,36 @@ class Bot(SmartSignal):
         }
 
 
-def _crawlers(view: View, suspect: Bool) -> Bool:
-    """Return where a crawler is at its operator's addresses, where it is not, and where nobody can say, bool[3, n]."""
-    rows = np.flatnonzero(suspect)
-    if not len(rows):  # as nearly always: nobody is named a robot
-        return np.zeros((3, len(view)), np.bool_)
-    family = np.zeros(len(view), np.uint8)
-    family[rows] = [crawler_family(agent) for agent in view.texts_at("navigator.user_agent", rows)]
-    good, claims = verified(family, view.network), verifiable(family)
-    return np.stack((good, claims & ~good, (view.browser("bot") | (family != 0)) & ~claims))
+def _observe(view: View, found: U8) -> None:
+    seen, raw = _CAUSES.table(view), view.raw
+    suspects = (_SUSPECTS[raw.browser] | seen[_NAMED_ANYWHERE]).nonzero()[0]
+    shown = raw.numbers, raw.booleans, raw.known, raw.categories, raw.browser, raw.device, raw.statistics
+    bot_clues(shown, _columns(), _TABLES, _HASHES, seen.view(np.uint8), _crawlers(view, suspects), found)
+
+
+_LOOP = Loop(len(Bot.clues), _observe)
+
+
+def _crawlers(view: View, suspects: Rows) -> U8:
+    """Return where a crawler is at its operator's addresses, where it is not, and where nobody can say, uint8[3, n]."""
+    found = np.zeros((3, len(view)), np.uint8)
+    if len(suspects):  # seldom: nobody is named a robot
+        network, named = view.network, _IS_BOT[view.environment.browser[suspects]].tolist()
+        places = zip(named, network.asn[suspects].tolist(), network.classes[suspects].tolist(), strict=True)
+        agents = view.texts_at("navigator.user_agent", suspects)
+        for row, agent, place in zip(suspects.tolist(), agents, places, strict=True):
+            standing = _standing(crawler_family(agent), *place)
+            if standing is not None:
+                found[standing, row] = 1
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _standing(family: int, named: bool, asn: int, classes: int) -> int | None:
+    """Return which of these three a client is, by the crawler that it claims to be; None where it is none."""
+    if verifiable(np.array([family], np.uint8))[0]:
+        return 0 if _is_good(family, asn, classes) else 1
+    return 2 if named or family else None
 
 
 def tool_of(batch: Enriched, row: int) -> str:

@@ -59,7 +59,7 @@ class Causes:
 
     def table(self, view: View) -> Bool:
         """Return where each cause is seen, bool[causes, n] in their order."""
-        return view.causes(_seen_by_all(len(_EVERY)), self._first, len(self._shown_by))
+        return view.causes(every_cause(), self._first, len(self._shown_by))
 
     def said_on(self, batch: Enriched, row: int, say: Callable[[NamesBy], str]) -> str:
         """Return what ``say`` makes of the names of what shows each cause on one row: for details.
@@ -115,28 +115,37 @@ class Causes:
 _EVERY: list[Causes] = []
 
 
+class EveryCause:
+    """Where each cause of some ``Causes`` is seen: asked of a view, bool[causes, n]."""
+
+    def __init__(self, groups: Sequence[Causes]) -> None:
+        self._size = sum(len(one.causes) for one in groups)
+        kinds = [
+            tuple(map(np.concatenate, zip(*kind, strict=True)))
+            for kind in zip(*(one.places for one in groups), strict=True)
+        ]
+        self.places = tuple(column for kind in kinds for column in kind)
+        """What ``find_causes`` takes."""
+
+    def __len__(self) -> int:
+        """Return how many causes there are."""
+        return self._size
+
+    def __call__(self, view: View) -> Bool:
+        """Look for all of them in one pass."""
+        found, raw = np.empty((self._size, len(view)), np.uint8), view.raw
+        find_causes(raw.booleans, raw.known, raw.checks, self.places, found)
+        return found.view(np.bool_)
+
+
+def every_cause() -> EveryCause:
+    """Return all causes that there are so far."""
+    return _of_groups(len(_EVERY))
+
+
 @cache
-def _seen_by_all(groups: int) -> Callable[[View], Bool]:
-    """Return what finds where each cause of so many ``Causes`` is seen, bool[causes, n]."""
-    size = sum(len(one.causes) for one in _EVERY[:groups])
-    kinds = [
-        tuple(map(np.concatenate, zip(*kind, strict=True)))
-        for kind in zip(*(one.places for one in _EVERY[:groups]), strict=True)
-    ]
-    places = tuple(column for kind in kinds for column in kind)
-
-    def seen(view: View) -> Bool:
-        found = np.zeros((size, len(view)), np.bool_)
-        raw = view.raw
-        find_causes(raw.booleans, raw.known, raw.checks, places, found.view(np.uint8))
-        return found
-
-    return seen
-
-
-def every_cause(view: View) -> Bool:
-    """Return where each cause of all ``Causes`` is seen, bool[causes, n]."""
-    return view.once(_seen_by_all(len(_EVERY)))
+def _of_groups(groups: int) -> EveryCause:
+    return EveryCause(_EVERY[:groups])
 
 
 def first_of(*clues: Bool) -> list[Bool]:

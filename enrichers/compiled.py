@@ -21,18 +21,20 @@ def kernel(function: F) -> F:
 
 
 @kernel
-def join_clues(seen: Any, clues: Any, asked: Any, thresholds: Any, out: Any) -> None:
+def join_clues(columns: Any, places: Any, clues: Any, thresholds: Any, out: Any) -> None:
     """Join the clues that are seen by noisy-or.
 
-    ``seen``: uint8[clues, n]; ``clues``: of each its signal, doubt and bit; ``asked``: uint8[S, n]. ``out`` are result
-    int8, confidence float32 and reasons uint32, zeros, [n, S] each.
+    ``columns``: uint8[k, n]; ``places``: which of them are the clues, and who was asked, int64[clues] and [S].
+    ``clues``: of each its signal, doubt and bit. ``out`` are result int8, confidence float32 and reasons uint32, zeros,
+    [n, S] each.
     Clues are taken one after the other: so a row's product has the same order, and the same rounding, in any batch.
     """
+    seen_at, asked_at = places
     signal_of, doubts, bits = clues
     result, confidence, reasons = out
     doubt = np.ones(result.shape)
-    for clue in range(len(seen)):
-        shown, any_row = seen[clue], np.uint8(0)
+    for clue in range(len(seen_at)):
+        shown, any_row = columns[seen_at[clue]], np.uint8(0)
         for row in range(len(shown)):
             any_row |= shown[row]
         if any_row == 0:
@@ -44,7 +46,7 @@ def join_clues(seen: Any, clues: Any, asked: Any, thresholds: Any, out: Any) -> 
                 reasons[row, signal] |= bits[clue]
     for row in range(len(result)):
         for signal in range(len(thresholds)):
-            if reasons[row, signal] == 0 and asked[signal, row] == 0:
+            if reasons[row, signal] == 0 and columns[asked_at[signal], row] == 0:
                 result[row, signal] = -1
                 confidence[row, signal] = np.nan
             else:
@@ -54,63 +56,110 @@ def join_clues(seen: Any, clues: Any, asked: Any, thresholds: Any, out: Any) -> 
 
 
 @kernel
-def gather(raw: Any, places: Any, flags: Any, causes: Any, columns: Any) -> None:
-    """Gather what a program over views reads (``enrichers.recorded``): the first columns of each kind.
+def _causes_of(row: Any, booleans: Any, known: Any, checks: Any, places: Any, found: Any) -> None:
+    """Set what ``find_causes`` sets, of one row."""
+    trues, true_of, falses, false_of, failed, failed_of = places
+    for at in range(len(trues)):
+        if booleans[row, trues[at]]:
+            found[true_of[at], row] = 1
+    for at in range(len(falses)):
+        if known[row, falses[at]] and not booleans[row, falses[at]]:
+            found[false_of[at], row] = 1
+    if checks[row]:
+        for at in range(len(failed)):
+            if checks[row] >> np.uint64(failed[at]) & np.uint64(1):
+                found[failed_of[at], row] = 1
 
-    ``raw``: ``enrichers.view.Raw``; ``places``: columns of numbers, statistics and categories; ``flags``: of booleans
-    that are to be true, to be false, to be known, bits of checks and of classes of networks; ``causes``: all of them,
-    uint8[causes, n], and which are wanted. ``columns``: float32, uint32 and uint8 [k, n], codes in this order.
+
+@kernel
+def gather_shown(shown: Any, places: Any, columns: Any) -> None:
+    """Gather what a program over views reads of an event (``enrichers.recorded``): the first columns of each kind.
+
+    ``shown``: what ``enrichers.view.Raw`` has; ``places``: columns of numbers, statistics and categories, of booleans
+    that are to be true, to be false, to be known, bits of checks and of classes of networks, and what ``find_causes``
+    takes.
+    ``columns``: float32, uint32 and uint8 [k, n], in this order, behind the statistics the browser's version and
+    offset, behind the classes whether anything is known of the address, and the codes of browser, system, device,
+    graphics and engine; and the causes, uint8[causes, n], which are looked for while a row is at hand.
     """
-    number_at, statistic_at, category_at = places
-    true_at, false_at, known_at, check_at, class_at = flags
-    every_cause, cause_at = causes
-    floats, hashes, codes = columns
-    for row in range(len(raw.checks)):
-        shown, booleans, known = raw.numbers[row], raw.booleans[row], raw.known[row]
-        for at in range(len(number_at)):
-            floats[at, row] = shown[number_at[at]]
+    booleans, known, checks, numbers, categories, browser, system, device, gpu, engine = shown[:10]
+    browser_version, timezone_offset, country, asn, classes, statistics = shown[10:]
+    asked, cause_places = places
+    number_at, statistic_at, category_at, true_at, false_at, known_at, check_at, class_at = asked
+    floats, hashes, codes, causes = columns
+    causes[:] = 0
+    for row in range(len(checks)):
+        place = len(number_at)
+        for at in range(place):
+            floats[at, row] = numbers[row, number_at[at]]
         for at in range(len(statistic_at)):
-            floats[len(number_at) + at, row] = raw.statistics[row, statistic_at[at]]
+            floats[place + at, row] = statistics[row, statistic_at[at]]
+        place += len(statistic_at)
+        floats[place, row], floats[place + 1, row] = browser_version[row], timezone_offset[row]
         for at in range(len(category_at)):
-            hashes[at, row] = raw.categories[row, category_at[at]]
-        place = 0
+            hashes[at, row] = categories[row, category_at[at]]
         for at in range(len(true_at)):
-            codes[place + at, row] = booleans[true_at[at]]
-        place += len(true_at)
+            codes[at, row] = booleans[row, true_at[at]]
+        place = len(true_at)
         for at in range(len(false_at)):
-            codes[place + at, row] = known[false_at[at]] & (booleans[false_at[at]] ^ 1)
+            codes[place + at, row] = known[row, false_at[at]] & (booleans[row, false_at[at]] ^ 1)
         place += len(false_at)
         for at in range(len(known_at)):
-            codes[place + at, row] = known[known_at[at]]
+            codes[place + at, row] = known[row, known_at[at]]
         place += len(known_at)
         for at in range(len(check_at)):
-            codes[place + at, row] = raw.checks[row] >> np.uint64(check_at[at]) & np.uint64(1)
+            codes[place + at, row] = checks[row] >> np.uint64(check_at[at]) & np.uint64(1)
         place += len(check_at)
         for at in range(len(class_at)):
-            codes[place + at, row] = np.uint64(raw.classes[row]) >> np.uint64(class_at[at]) & np.uint64(1)
-    place = len(true_at) + len(false_at) + len(known_at) + len(check_at) + len(class_at)
-    for at in range(len(cause_at)):
-        shown_by = every_cause[cause_at[at]]
-        for row in range(len(shown_by)):
-            codes[place + at, row] = shown_by[row]
+            codes[place + at, row] = np.uint64(classes[row]) >> np.uint64(class_at[at]) & np.uint64(1)
+        place += len(class_at)
+        codes[place, row] = country[row] != 0 or asn[row] != 0 or classes[row] != 0
+        codes[place + 1, row], codes[place + 2, row] = browser[row], system[row]
+        codes[place + 3, row], codes[place + 4, row] = device[row], gpu[row]
+        codes[place + 5, row] = engine[row]
+        _causes_of(row, booleans, known, checks, cause_places, causes)
+
+
+@kernel
+def gather_past(before: Any, places: Any, columns: Any) -> None:
+    """Gather what a program reads of what came before an event.
+
+    ``before``: what ``enrichers.view.Past`` has; ``places``: columns of the device's counts, of those that devices
+    share, of shares denied and of their weights, and ms: since its first event more than these, since its previous one
+    less.
+    ``columns``: float32 and uint8 [k, n] in this order, and then why the event is a copy.
+    """
+    time, counts, first_seen_at, previous_at, shared, denied, weight, replayed = before
+    count_at, shared_at, denied_at, weight_at, older, sooner = places
+    floats, codes = columns
+    for row in range(len(time)):
+        for at in range(len(count_at)):
+            floats[at, row] = counts[row, count_at[at]]
+        place = len(count_at)
+        for at in range(len(shared_at)):
+            floats[place + at, row] = shared[row, shared_at[at]]
+        place += len(shared_at)
+        for at in range(len(denied_at)):
+            floats[place + at, row] = denied[row, denied_at[at]]
+        place += len(denied_at)
+        for at in range(len(weight_at)):
+            floats[place + at, row] = weight[row, weight_at[at]]
+        age, previous = time[row] - first_seen_at[row], previous_at[row]
+        for at in range(len(older)):
+            codes[at, row] = age > older[at]
+        place = len(older)
+        for at in range(len(sooner)):
+            codes[place + at, row] = previous >= 0 and abs(time[row] - previous) < sooner[at]
+        codes[place + len(sooner), row] = replayed[row]
 
 
 @kernel
 def find_causes(booleans: Any, known: Any, checks: Any, places: Any, found: Any) -> None:
-    """Set ``found``, uint8[causes, n], where a boolean is true, known to be false, or a check failed.
+    """Set ``found``, uint8[causes, n], to where a boolean is true, known to be false, or a check failed.
 
     ``booleans``, ``known``: uint8[n, B]; ``checks``: uint64[n]. ``places``: columns of what is to be true and the cause
     of each, the same of what is to be false, and of checks.
     """
-    trues, true_of, falses, false_of, failed, failed_of = places
+    found[:] = 0
     for row in range(len(checks)):
-        for at in range(len(trues)):
-            if booleans[row, trues[at]]:
-                found[true_of[at], row] = 1
-        for at in range(len(falses)):
-            if known[row, falses[at]] and not booleans[row, falses[at]]:
-                found[false_of[at], row] = 1
-        if checks[row]:
-            for at in range(len(failed)):
-                if checks[row] >> np.uint64(failed[at]) & np.uint64(1):
-                    found[failed_of[at], row] = 1
+        _causes_of(row, booleans, known, checks, places, found)

@@ -108,22 +108,6 @@ def input_clues(statistics: Any, columns: Any, since: Any, found: Any) -> None:
 
 
 @kernel
-def over_limits(own: Any, shared: Any, places: Any, most: Any, found: Any) -> None:
-    """Set ``found``, uint8[limits, n], where a counter is over its limit; one that is not known (NaN) never is.
-
-    ``own``: uint32[n, A]; ``shared``: float32[n, B]; ``places``, ``most``: the columns of each limit and what is not
-    over it, first those of ``own``, then those of ``shared``.
-    """
-    own_places, shared_places = places
-    own_most, shared_most = most
-    for row in range(len(own)):
-        for at in range(len(own_places)):
-            found[at, row] = own[row, own_places[at]] > own_most[at]
-        for at in range(len(shared_places)):
-            found[len(own_places) + at, row] = shared[row, shared_places[at]] > shared_most[at]
-
-
-@kernel
 def _count(bits: Any) -> Any:
     """Return how many bits are set."""
     found = 0
@@ -134,18 +118,25 @@ def _count(bits: Any) -> Any:
 
 
 @kernel
-def rare_parts(tail: Any, seen: Any, part_of: Any, telling: Any, limits: Any, made_up: Any, found: Any) -> None:
-    """Set ``found``, uint8[6, n], to the clues of ``enrichers.rare_device`` in their order.
+def rare_parts(shown: Any, recognized: Any, columns: Any, tables: Any, limits: Any, found: Any) -> None:
+    """Set ``found``, uint8[7, n], to the clues of ``enrichers.rare_device``, and then where any tail is known.
 
-    ``tail``, ``seen``: float32[n, C]; ``part_of``: int64[C], part 0 is the software; ``telling``: bool[C]; ``limits``:
-    the shares of traffic that are unusual, rare and extreme, and the count below which nothing was seen; ``made_up``:
-    bool[n]. A tail that is not known (NaN) is never unusual.
+    ``shown``: of ``enrichers.view.Raw`` booleans, numbers and browser; ``recognized``: tail and seen, float32[n, C];
+    ``columns``: of Brave and of the clock's step; ``tables``: the part of each combination, int64[C], part 0 is the
+    software, which of them are telling, bool[C], and by code the browsers that are Firefox; ``limits``: the shares of
+    traffic that are unusual, rare and extreme, the count below which nothing was seen, and the step of a coarse clock.
+    A tail that is not known (NaN) is never unusual.
     """
-    unusual, rare_share, extreme_share, least = limits
+    booleans, numbers, browser = shown
+    tail, seen = recognized
+    brave_at, step_at = columns
+    part_of, telling, is_firefox = tables
+    unusual, rare_share, extreme_share, least, coarse = limits
     for row in range(len(tail)):
-        rare, unseen, extreme = 0, 0, False
+        rare, unseen, extreme, known = 0, 0, False, False
         for at in range(tail.shape[1]):
             share = tail[row, at]
+            known |= not np.isnan(share)
             if share <= unusual:
                 if share <= rare_share:
                     rare |= 1 << part_of[at]
@@ -153,74 +144,80 @@ def rare_parts(tail: Any, seen: Any, part_of: Any, telling: Any, limits: Any, ma
                     unseen |= 1 << part_of[at]
                 if share <= extreme_share and telling[at]:
                     extreme = True
-        found[0, row] = rare & 1
-        if made_up[row]:
-            continue
-        parts = _count(rare >> 1)
-        found[1, row], found[2, row], found[3, row] = parts >= 1, parts >= 2, parts >= 4
-        found[4, row] = extreme
-        found[5, row] = _count(unseen >> 1) >= 3
+        out = found[:, row]
+        out[0], out[6] = rare & 1, known
+        made_up = booleans[row, brave_at] or (is_firefox[browser[row]] and numbers[row, step_at] >= coarse)
+        parts = 0 if made_up else _count(rare >> 1)
+        out[1], out[2], out[3] = parts >= 1, parts >= 2, parts >= 4
+        out[4] = extreme and not made_up
+        out[5] = not made_up and _count(unseen >> 1) >= 3
 
 
 @kernel
-def headless_clues(raw: Any, columns: Any, tables: Any, hashes: Any, seen: Any, software: Any, found: Any) -> None:
+def headless_clues(shown: Any, columns: Any, tables: Any, hashes: Any, seen: Any, kinds: Any, found: Any) -> None:
     """Set ``found``, uint8[17, n], to the clues of ``enrichers.headless`` in their order.
 
-    ``raw``: ``enrichers.view.Raw``; ``columns``: of ``HEADLESS_NUMBERS`` and of botd.kind; ``tables``: by code, bool,
-    the browsers that are headless Chrome, on Chromium, and Edge, the systems Windows and Linux, and desktops;
-    ``hashes``: of electron; ``seen``: uint8[10, n], the causes; ``software``: bool[n], where software draws.
+    ``shown``: of ``enrichers.view.Raw`` numbers, categories, browser, system and device; ``columns``: of
+    ``HEADLESS_NUMBERS`` and of botd.kind; ``tables``: by code, bool, the browsers that are headless Chrome, on
+    Chromium, and Edge, the systems Windows and Linux, and desktops; ``hashes``: of electron; ``seen``: uint8[10, n],
+    the causes; ``kinds``: of renderers, uint8[n], and which of them is software.
     """
     is_headless, is_chromium, is_edge, is_windows_or_linux, is_desktop = tables
-    for row in range(len(software)):
-        shown, browser = raw.numbers[row], raw.browser[row]
-        desktop = is_desktop[raw.device[row]]
+    numbers, categories, browsers, systems, devices = shown
+    renderer, software = kinds
+    for row in range(len(renderer)):
+        shows, browser = numbers[row], browsers[row]
+        desktop = is_desktop[devices[row]]
         chrome = desktop and is_chromium[browser]
-        width, height, available = shown[columns[0]], shown[columns[1]], shown[columns[2]]
-        inner_width, inner_height = shown[columns[3]], shown[columns[4]]
-        outer_width, outer_height = shown[columns[5]], shown[columns[6]]
+        width, height, available = shows[columns[0]], shows[columns[1]], shows[columns[2]]
+        inner_width, inner_height = shows[columns[3]], shows[columns[4]]
+        outer_width, outer_height = shows[columns[5]], shows[columns[6]]
         # Resist-fingerprinting gives the viewport as window and screen; its clock gives it away.
-        plain = desktop and not seen[6, row] and not shown[columns[7]] >= _RESIST_STEP
+        plain = desktop and not seen[6, row] and not shows[columns[7]] >= _RESIST_STEP
         same = inner_width == outer_width and inner_height == outer_height
         frameless = same and outer_height > 0 and plain
         no_task_bar = available == height and desktop
         covered = outer_width == width and outer_height == height and no_task_bar and plain
         emulated = frameless and inner_width == width and inner_height == height
         out = found[:, row]
-        out[0] = is_headless[browser] or (seen[0, row] and raw.categories[row, columns[12]] != hashes)
+        out[0] = is_headless[browser] or (seen[0, row] and categories[row, columns[12]] != hashes)
         out[1] = outer_width == 0 and outer_height == 0 and not seen[9, row]
         out[2] = emulated
         out[3] = frameless and not emulated
         out[4] = width == 800 and height == 600 and desktop
         out[5] = seen[4, row] and desktop
-        out[6] = seen[3, row] and chrome and is_windows_or_linux[raw.system[row]] and not is_edge[browser]
-        out[7] = software[row]
-        out[8] = shown[columns[9]] == 0 and chrome
+        out[6] = seen[3, row] and chrome and is_windows_or_linux[systems[row]] and not is_edge[browser]
+        out[7] = renderer[row] == software
+        out[8] = shows[columns[9]] == 0 and chrome
         out[9] = seen[2, row] and chrome
         out[10] = seen[1, row] and chrome and not seen[8, row]
         out[11] = seen[5, row] and desktop
         out[12] = covered and not emulated and not frameless
-        out[13] = shown[columns[8]] == 0 and chrome and not seen[7, row]
-        out[14] = shown[columns[10]] == 0 and desktop
-        out[15] = shown[columns[11]] == 0 and desktop
+        out[13] = shows[columns[8]] == 0 and chrome and not seen[7, row]
+        out[14] = shows[columns[10]] == 0 and desktop
+        out[15] = shows[columns[11]] == 0 and desktop
         out[16] = no_task_bar
 
 
 @kernel
-def bot_clues(raw: Any, columns: Any, tables: Any, hashes: Any, seen: Any, crawlers: Any, found: Any) -> None:
+def bot_clues(shown: Any, columns: Any, tables: Any, hashes: Any, seen: Any, crawlers: Any, found: Any) -> None:
     """Set ``found``, uint8[31, n], to the clues of ``enrichers.bot`` in their order.
 
-    ``raw``: ``enrichers.view.Raw``; ``columns``: of ``BOT_NUMBERS``, ``BOT_BOOLEANS``, ``BOT_STATISTICS``, botd.kind
-    and of functions that hide; ``tables``: by code, bool, the browsers that are headless Chrome and on Chromium, and
-    desktops; ``hashes``: of electron and of the kinds of tools; ``seen``: uint8[21, n], the causes, of which the fifth
-    and what follows are tools; ``crawlers``: bool[3, n], verified, from elsewhere, unverified.
+    ``shown``: of ``enrichers.view.Raw`` numbers, booleans, which are known, categories, browser, device and
+    statistics; ``columns``: of ``BOT_NUMBERS``, ``BOT_BOOLEANS``, ``BOT_STATISTICS``, botd.kind and of functions that
+    hide; ``tables``: by code, bool, the browsers that are headless Chrome and on Chromium, and desktops; ``hashes``: of
+    electron and of the kinds of tools; ``seen``: uint8[21, n], the causes, of which the fifth and what follows are
+    tools; ``crawlers``: uint8[3, n], verified, from elsewhere, unverified.
     """
     numbers, booleans, statistics, kind_at, hiding_at = columns
     is_headless, is_chromium, is_desktop = tables
     electron, kinds = hashes
-    for row in range(len(raw.browser)):
-        browser, desktop = raw.browser[row], is_desktop[raw.device[row]]
-        kind = raw.categories[row, kind_at]
-        shown, true, known, done = raw.numbers[row], raw.booleans[row], raw.known[row], raw.statistics[row]
+    every_number, every_boolean, every_known, categories, browsers, devices, every_statistic = shown
+    for row in range(len(browsers)):
+        browser, desktop = browsers[row], is_desktop[devices[row]]
+        kind = categories[row, kind_at]
+        shows, true, known = every_number[row], every_boolean[row], every_known[row]
+        done = every_statistic[row]
         out, causes = found[:, row], seen[:, row]
         webdriver, hidden, redefined = causes[0] != 0, causes[1] != 0, causes[2] != 0
         out[0], out[1] = webdriver, hidden and not webdriver
@@ -252,7 +249,7 @@ def bot_clues(raw: Any, columns: Any, tables: Any, hashes: Any, seen: Any, crawl
         out[after + 9] = causes[after + 5] and desktop and not hiding
         unsafe = known[booleans[0]] and not true[booleans[0]]
         out[after + 10] = causes[after + 6] and desktop and not unsafe and not true[booleans[1]]
-        out[after + 11] = shown[numbers[2]] == 0
+        out[after + 11] = shows[numbers[2]] == 0
         out[after + 12] = true[booleans[3]] and not true[booleans[4]]
         clicks, hold, travel = done[statistics[0]], done[statistics[1]], done[statistics[2]]
         no_length = clicks >= 2 and hold < _LEAST_HOLD and travel > 0
@@ -260,7 +257,7 @@ def bot_clues(raw: Any, columns: Any, tables: Any, hashes: Any, seen: Any, crawl
         out[after + 13] = no_length
         out[after + 14] = by_script and done[statistics[6]] > 0 and clicks == 0 and not no_length
         out[after + 15] = causes[after + 7]
-        length = shown[numbers[0]]
+        length = shows[numbers[0]]
         out[after + 16] = not np.isnan(length) and length not in _EVAL_LENGTHS
         viewer_off = known[booleans[2]] and not true[booleans[2]]
-        out[after + 17] = shown[numbers[1]] == 0 and is_chromium[browser] and desktop and not viewer_off
+        out[after + 17] = shows[numbers[1]] == 0 and is_chromium[browser] and desktop and not viewer_off

@@ -1,4 +1,4 @@
-"""Limits on counters: one comparison for many of them, since small NumPy calls are what costs."""
+"""Limits on counters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from enrichers.compiled_clues import over_limits
 from enrichers.signal import Clue
 from schemas.batches import Bool, Shared, Velocity
 from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
@@ -43,16 +42,15 @@ class Limits:
         self._most = np.array([limit.most for limit in (*own, *shared)], np.float64)
         self._places = _places(_OWN, own), _places(_SHARED, shared)
         self._told = lru_cache(maxsize=8192)(self._tell)
-        self._limits = _most(own, np.uint32), _most(shared, np.float32)
+        self._columns = (
+            [(_column(limit.counter, KINDS, WINDOWS), limit.most) for limit in own],
+            [(_column(limit.counter, ENTITIES, MEASURES, WINDOWS), limit.most) for limit in shared],
+        )
 
     def over(self, velocity: Velocity, shared: Shared) -> list[Bool]:
         """Return where each counter is over its limit, a bool[n] for each; a count that is not known never is."""
-        rows = len(velocity.counts)
-        found = np.empty((len(self._names), rows), np.uint8)
-        own = np.require(velocity.counts, np.uint32, ("C", "W")).reshape(rows, len(_OWN))
-        others = np.require(shared.counts, np.float32, ("C", "W")).reshape(rows, len(_SHARED))
-        over_limits(own, others, self._places, self._limits, found)
-        return list(found.view(np.bool_))
+        own, others = self._columns
+        return [velocity.counts[at] > most for at, most in own] + [shared.counts[at] > most for at, most in others]
 
     def details(self, velocity: Velocity, shared: Shared, row: int) -> dict[str, str | float]:
         """Return the counters of a row that are over a limit, those that are most over first."""
@@ -71,5 +69,6 @@ def _places(counters: Sequence[str], limits: Sequence[Limit]) -> NDArray[np.intp
     return np.array([counters.index(limit.counter) for limit in limits], np.intp)
 
 
-def _most(limits: Sequence[Limit], kind: type[np.number[Any]]) -> NDArray[Any]:
-    return np.array([limit.most for limit in limits], kind)
+def _column(counter: str, *axes: Sequence[str]) -> tuple[Any, ...]:
+    """Return what takes one column of all counters: of ``events_5m`` all rows, the first kind, the first window."""
+    return slice(None), *(axis.index(name) for axis, name in zip(axes, counter.split("_"), strict=True))

@@ -14,6 +14,7 @@ class DatacenterIp(ListSignal):
     """Ranges and autonomous systems of companies that let computers."""
 
     name = "datacenter_ip"
+    recorded = True
     version = 2
     question = "The address is a data centre's."
     needs = ("hosting",)

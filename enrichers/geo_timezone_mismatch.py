@@ -20,6 +20,7 @@ class GeoTimezoneMismatch(SmartSignal):
     """The browser's clock against all clocks of the country of the address, by month; languages as a weak clue."""
 
     name = "geo_timezone_mismatch"
+    recorded = True
     version = 2
     question = "Time zone or languages do not fit the address."
     held_down = (

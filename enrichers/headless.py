@@ -12,8 +12,8 @@ from enrichers.causes import Causes, number_of
 from enrichers.compiled_clues import HEADLESS_NUMBERS, headless_clues
 from enrichers.graphics import SOFTWARE, renderer_kind
 from enrichers.signal import Clue, SmartSignal
-from enrichers.view import CHROMIUM, View, members
-from schemas.batches import Bool, Enriched
+from enrichers.view import CHROMIUM, Loop, View, members
+from schemas.batches import U8, Bool, Enriched
 from schemas.catalogue import category_hash, load_catalogue
 
 _CAUSES = Causes(
@@ -50,6 +50,7 @@ class Headless(SmartSignal):
     """A rating over many weak markers: a headless browser shows several, a plain one on a bare desktop few."""
 
     name = "headless"
+    recorded = True
     version = 2
     question = "The browser runs without a display."
     threshold = 0.6
@@ -104,10 +105,7 @@ class Headless(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Rate window, renderer and interfaces; a phone has no window frame, so those ask for a desktop."""
-        found = np.empty((len(self.clues), len(view)), np.uint8)
-        software = view.classify("webgl.unmasked_renderer", renderer_kind) == SOFTWARE
-        headless_clues(view.raw, _columns(), _TABLES, _ELECTRON, _CAUSES.table(view).view(np.uint8), software, found)
-        return list(found.view(np.bool_))
+        return view.looped(_LOOP)
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the sizes of screen and viewport, in CSS pixels."""
@@ -115,3 +113,12 @@ class Headless(SmartSignal):
         return {
             name: " by ".join(f"{number_of(batch, row, one):g}" for one in pair.split()) for name, pair in sizes.items()
         }
+
+
+def _observe(view: View, found: U8) -> None:
+    raw, kinds = view.raw, (view.classify("webgl.unmasked_renderer", renderer_kind), SOFTWARE)
+    shown = raw.numbers, raw.categories, raw.browser, raw.system, raw.device
+    headless_clues(shown, _columns(), _TABLES, _ELECTRON, _CAUSES.table(view).view(np.uint8), kinds, found)
+
+
+_LOOP = Loop(len(Headless.clues), _observe)

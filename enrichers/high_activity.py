@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from enrichers.counters import Limit, Limits
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -29,6 +27,7 @@ class HighActivity(SmartSignal):
     """Counts of 24 hours over a limit. A checkout sends about 5 to 20 events, a busy shopper a few checkouts."""
 
     name = "high_activity"
+    recorded = True
     version = 2
     question = "The device did more in 24 hours than a person's visits make."
     held_down = (
@@ -47,8 +46,8 @@ class HighActivity(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Compare the counts with the limits."""
-        day, hour = view.velocity.events_24h, view.velocity.events_1h.astype(np.float32)
-        return (*_LIMITS.over(view.velocity, view.shared), (day > _BUSY) & (hour < 0.25 * day))
+        day, hour = view.velocity.events_24h, view.velocity.events_1h
+        return (*_LIMITS.over(view.velocity, view.shared), (day > _BUSY) & (hour < day * 0.25))
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the counters that are over a limit."""

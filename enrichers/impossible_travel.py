@@ -25,6 +25,7 @@ class ImpossibleTravel(SmartSignal):
     """Speed from all places that are kept of the device, less what the countries reach."""
 
     name = "impossible_travel"
+    recorded = True
     version = 2
     question = "The device is farther away than anybody travels."
     held_down = (
@@ -61,17 +62,16 @@ class ImpossibleTravel(SmartSignal):
     def observe(self, view: View) -> Sequence[Bool]:
         """Take the fastest of the journeys, and what may explain it."""
         where = view.where
-        clues = np.zeros((len(self.clues), len(view)), np.bool_)
-        fast = np.flatnonzero(where.kmh > _PLANE_KMH)
-        if len(fast):  # few: only they are asked
-            hidden = where.stands_in[fast]
-            back = where.was_here[fast] & (where.clock[fast] == FITS)
-            clues[0, fast] = ~hidden & ~back
-            clues[1, fast] = clues[0, fast] & (where.kmh[fast] > _ANYTHING_KMH)
-            clues[2, fast] = ~hidden & back
-            clues[3, fast] = hidden
-        clues[4] = (view.velocity.counts[:, _COUNTRIES, _HOUR] > 2) & ~where.stands_in
-        return list(clues)
+        fast, direct = where.kmh > _PLANE_KMH, ~where.stands_in
+        back = where.was_here & (where.clock == FITS)
+        too_fast = fast & direct & ~back
+        return (
+            too_fast,
+            too_fast & (where.kmh > _ANYTHING_KMH),
+            fast & direct & back,
+            fast & where.stands_in,
+            (view.velocity.counts[:, _COUNTRIES, _HOUR] > 2) & direct,
+        )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the fastest journey: its speed, the way that cannot be explained, the hours, and both countries."""

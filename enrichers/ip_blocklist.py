@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from enrichers.network_lists import ListSignal, network_details
 from enrichers.signal import Clue
 from enrichers.view import View
@@ -14,13 +12,14 @@ from schemas.recognition import REPUTED
 
 _ADDRESS, _NETWORK, _ASN = (REPUTED.index(name) for name in ("address", "network", "asn"))
 _OWN = 5.0  # events of an address: from fewer the share is mostly the prior
-_ENOUGH = np.array([_OWN, 20.0, 200.0], np.float32)  # by REPUTED: with more people behind it, more has to be seen
+_ENOUGH = {_ADDRESS: _OWN, _NETWORK: 20.0, _ASN: 200.0}  # with more people behind it, more has to be seen
 
 
 class IpBlocklist(ListSignal):
     """Lists of addresses that attack, and what came of earlier events of the address, its network and its system."""
 
     name = "ip_blocklist"
+    recorded = True
     version = 2
     question = "The address is known for attacks."
     needs = ("listed",)
@@ -51,16 +50,15 @@ class IpBlocklist(ListSignal):
     def observe(self, view: View) -> Sequence[Bool]:
         """Lists, and what came of earlier events; what is not known is NaN, and no comparison holds."""
         denied, weight = view.recognition.denied, view.recognition.weight
-        enough = weight >= _ENOUGH
-        half = np.ascontiguousarray((enough & (denied > 0.5)).T)
-        share, mostly = denied[:, _ADDRESS], half[_ADDRESS]
+        share, enough = denied[:, _ADDRESS], weight[:, _ADDRESS] >= _OWN
+        mostly, network, system = ((weight[:, at] >= _ENOUGH[at]) & (denied[:, at] > 0.5) for at in _ENOUGH)
         return (
             view.network_class("listed"),
             mostly,
             mostly & (share > 0.8),
-            enough[:, _ADDRESS] & (share > 0.25) & ~mostly,
-            half[_NETWORK],
-            half[_ASN],
+            enough & (share > 0.25) & ~mostly,
+            network,
+            system,
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:

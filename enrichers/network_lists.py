@@ -8,8 +8,6 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-import numpy as np
-
 from enrichers.as_names import as_name
 from enrichers.signal import SmartSignal
 from enrichers.view import View
@@ -29,7 +27,7 @@ class ListSignal(SmartSignal, ABC):
 
     def listed(self, view: View) -> Bool:
         """Return where the address was looked up in at least one of the lists, bool[n]."""
-        return view.located if self._covered else np.zeros(len(view), np.bool_)
+        return view.located if self._covered else view.nowhere
 
 
 def covering(signals: Sequence[SmartSignal], covered: Collection[str]) -> tuple[SmartSignal, ...]:

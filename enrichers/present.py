@@ -13,15 +13,19 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from enrichers.detail_inputs import TEXTS, TextNumbers, columns_of, plan
+from enrichers.present_loops import DETAIL_WORDS, WORDS, detail_words, verdicts
 from enrichers.registry import SIGNALS
 from enrichers.signal import SmartSignal as Signal
 from schemas.batches import Enriched, SmartSignals
-from schemas.fragments import Fragments, WrittenSignals
+from schemas.columns import I32, I64, U64, plain
+from schemas.fragments import Fragments, Numbers, WrittenSignals
 from schemas.result import SmartSignal
 from schemas.smart_signals import LEVELS
 
 log = logging.getLogger("clickgoose.enrich")
 Presented = dict[str, SmartSignal]
+_Details = dict[str, str | float]
 MOST_DETAILS = 8
 LONGEST_DETAIL = 120
 _DECIMALS = 4
@@ -30,6 +34,8 @@ _LOW = 0.2
 _ROWS_KEPT = 4_096
 _WRITERS_KEPT = 8
 _ENCODE = msgspec.json.Encoder().encode
+_TELL = msgspec.json.Encoder(enc_hook=float).encode  # numbers of NumPy are numbers
+_DETAILS_KEPT = 16_384
 
 
 def level(result: int, confidence: float) -> str:
@@ -46,6 +52,7 @@ class Present:
 
     def __init__(self) -> None:
         self._writers: dict[tuple[tuple[str, ...], tuple[str, ...]], _Writer] = {}
+        self._writer: _Writer | None = None  # the last: names and data are the same objects for a long time
         self._lock = threading.Lock()
 
     def __call__(self, batch: Enriched) -> list[Presented]:
@@ -61,62 +68,130 @@ class Present:
     def written(self, batch: Enriched) -> WrittenSignals:
         """Return the smart signals of every row as pieces of JSON, each with its name."""
         smart = batch.smart
-        key = smart.names, smart.data or ("",) * len(smart.names)
         with self._lock:
-            writer = self._writers.get(key)
-            if writer is None:
-                if len(self._writers) >= _WRITERS_KEPT:
-                    self._writers.clear()
-                writer = self._writers[key] = _Writer(*key)
+            writer = self._writer
+            if writer is None or writer.names is not smart.names or writer.data is not smart.data:
+                writer = self._writer = self._writer_of(smart)
             return writer.written(batch)
+
+    def _writer_of(self, smart: SmartSignals) -> _Writer:
+        key = smart.names, smart.data or ("",) * len(smart.names)
+        writer = self._writers.get(key)
+        if writer is None:
+            if len(self._writers) >= _WRITERS_KEPT:
+                self._writers.clear()
+            writer = self._writers[key] = _Writer(*key)
+        return writer
 
 
 class _Writer:
     """Writes the signals of one list of names and versions of data."""
 
     def __init__(self, names: tuple[str, ...], data: tuple[str, ...]) -> None:
-        self._names, self._data = names, data
+        self.names, self.data = names, data
         self._heads = [_ENCODE(name) + b":" for name in names]
-        self._columns = (np.arange(len(names)).astype(np.uint64) << np.uint64(40))[None, :]
-        self._fragments = Fragments(2)
-        self._detailed: dict[bytes, int] = {}
+        self._fragments = Fragments(WORDS)
+        self._detailed: dict[tuple[int, bytes], int] = {}  # by the verdict's piece and its details, as told or bounded
+        self._told = Numbers(DETAIL_WORDS)  # by what the details look at
+        self._texts = TextNumbers()
+        self._words: U64 = np.empty((0, WORDS), np.uint64)
+        self._asked: I64 = np.empty(0, np.int64)
 
     def written(self, batch: Enriched) -> WrittenSignals:
         smart = batch.smart
-        rows, count = smart.result.shape
-        words = np.empty((rows, count, 2), np.uint64)
-        words[:, :, 0] = smart.reasons
-        words[:, :, 0] |= smart.result.view(np.uint8).astype(np.uint64) << np.uint64(32)
-        words[:, :, 0] |= self._columns
-        words[:, :, 1] = smart.confidence.view(np.uint32)
+        result, confidence, reasons = smart.result, smart.confidence, smart.reasons
+        if len(self._asked) < result.size:
+            self._words, self._asked = np.empty((result.size, WORDS), np.uint64), np.empty(result.size, np.int64)
+        words, asked, count = self._words[: result.size], self._asked, result.shape[1]
+        columns = plain(result, np.int8), plain(confidence, np.float32), plain(reasons, np.uint32)
+        many = verdicts(*columns, _HAS_DETAILS, words, asked)
         if self._fragments.begin():
             self._detailed.clear()
+            self._forget_told()
 
         def make(at: int) -> int:
             row, column = divmod(at, count)
             return self._fragments.add(self._piece(smart, row, column, {}))
 
-        number = self._fragments.numbers(words.reshape(-1, 2), make).reshape(rows, count)
-        for row, column, details in _all_details(batch):
-            key = words[row, column].tobytes() + _ENCODE(details)
-            found = self._detailed.get(key)
-            if found is None:
-                piece = self._piece(smart, row, column, details)
-                found = self._detailed[key] = self._fragments.add(piece)
-            number[row, column] = found
-        return WrittenSignals(number, self._fragments.pieces)
+        number = self._fragments.numbers(words, make)
+        if many:
+            self._tell(batch, asked[:many], number)
+        return WrittenSignals(number.reshape(result.shape), self._fragments.pieces)
 
-    def _piece(self, smart: SmartSignals, row: int, column: int, details: dict[str, str | float]) -> bytes:
+    def _forget_told(self) -> None:
+        self._told.forget()
+        self._texts.clear()
+
+    def _tell(self, batch: Enriched, asked: I64, number: I32) -> None:
+        """Put the pieces with details in place of those without, where they were asked."""
+        places, count = asked.tolist(), len(self.names)
+
+        def tell(at: int) -> int:
+            row, column = divmod(places[at], count)
+            return self._with_details(batch, row, column, int(number[places[at]]))
+
+        words = self._looked_at(batch, asked, number)
+        for at, found in enumerate(self._told.of(words, tell).tolist()):
+            number[places[at]] = found if found >= 0 else tell(at)
+
+    def _looked_at(self, batch: Enriched, asked: I64, number: I32) -> U64:
+        """Return what the details depend on, uint64[m, DETAIL_WORDS], 0 where it is not known."""
+        if max(len(self._told), len(self._texts)) >= _DETAILS_KEPT:
+            self._forget_told()
+        columns, count = columns_of(batch), len(self.names)
+        if columns is None:
+            return np.zeros((len(asked), DETAIL_WORDS), np.uint64)
+        words = np.empty((len(asked), DETAIL_WORDS), np.uint64)
+        detail_words(asked, number, plan(), columns, words)
+        for at, place in enumerate(asked.tolist()):
+            row, column = divmod(place, count)
+            if column in TEXTS:
+                words[at, -1] = self._texts.word(batch, row, TEXTS[column])
+        return words
+
+    def _with_details(self, batch: Enriched, row: int, column: int, bare: int) -> int:
+        """Return the piece of a verdict with its details, given the one without."""
+        signal = SIGNALS[column]
+        try:
+            told = signal.details(batch, row)
+            raw = _TELL(told)
+            found = self._detailed.get((bare, raw))
+            if found is not None:
+                return found
+            details = _bounded(told)
+        except Exception as error:
+            _log_failure(signal, error)
+            return bare
+        found = self._add_details(batch.smart, row, column, details, bare) if details else bare
+        self._remember(bare, raw, found)
+        return found
+
+    def _add_details(self, smart: SmartSignals, row: int, column: int, details: _Details, bare: int) -> int:
+        said = _ENCODE(details)
+        found = self._detailed.get((bare, said))
+        if found is None:
+            found = self._fragments.add(self._piece(smart, row, column, details))
+            self._remember(bare, said, found)
+        return found
+
+    def _remember(self, bare: int, said: bytes, found: int) -> None:
+        if len(self._detailed) >= _DETAILS_KEPT:
+            self._detailed.clear()
+        self._detailed[bare, said] = found
+
+    def _piece(self, smart: SmartSignals, row: int, column: int, details: _Details) -> bytes:
         result, confidence = int(smart.result[row, column]), float(smart.confidence[row, column])
-        shown = _signal(column, result, confidence, int(smart.reasons[row, column]), self._data[column])
-        return self._heads[column] + _ENCODE(replace(shown, details=details) if details else shown)
+        reasons = int(smart.reasons[row, column])
+        return self._heads[column] + _ENCODE(_signal(column, result, confidence, reasons, self.data[column], details))
 
 
 # Columns of the signals that have something to add: all others are never asked.
 _DETAILED = np.flatnonzero([type(signal).details is not Signal.details for signal in SIGNALS])
+_HAS_DETAILS = np.zeros(len(SIGNALS), np.uint8)
+_HAS_DETAILS[_DETAILED] = 1
 
 
-def _all_details(batch: Enriched) -> Iterator[tuple[int, int, dict[str, str | float]]]:
+def _all_details(batch: Enriched) -> Iterator[tuple[int, int, _Details]]:
     """Yield row, column and details where a signal is true and has any."""
     rows, positions = np.nonzero(batch.smart.result[:, _DETAILED] == 1)
     for row, column in zip(rows.tolist(), _DETAILED[positions].tolist(), strict=True):
@@ -142,26 +217,35 @@ def _presented(key: bytes, names: tuple[str, ...], data: tuple[str, ...]) -> Pre
     return dict(zip(names, (_signal(*column) for column in columns), strict=True))
 
 
-def _signal(column: int, result: int, confidence: float, bits: int, data: str) -> SmartSignal:
+_REASONS = [signal.reasons for signal in SIGNALS]
+
+
+def _signal(
+    column: int, result: int, confidence: float, bits: int, data: str, details: _Details | None = None
+) -> SmartSignal:
     version = SIGNALS[column].version
     if result < 0:
         return SmartSignal(None, None, level(result, 0.0), version, data=data)
-    reasons = [reason for index, reason in enumerate(SIGNALS[column].reasons) if bits >> index & 1]
+    reasons = [reason for index, reason in enumerate(_REASONS[column]) if bits >> index & 1]
     sure = round(confidence, _DECIMALS)
-    return SmartSignal(result == 1, sure, level(result, sure), version, reasons, data=data)
+    return SmartSignal(result == 1, sure, level(result, sure), version, reasons, details or {}, data)
 
 
-def _details(signal: Signal, batch: Enriched, row: int) -> dict[str, str | float]:
+def _details(signal: Signal, batch: Enriched, row: int) -> _Details:
     """Return a signal's details within their bounds. They only decorate: without them the result still stands."""
     try:
         return _bounded(signal.details(batch, row))
     except Exception as error:
-        log.error("a result goes without details", extra={"signal": signal.name, "error": type(error).__name__})
+        _log_failure(signal, error)
         return {}
 
 
-def _bounded(found: dict[str, str | float]) -> dict[str, str | float]:
-    kept: dict[str, str | float] = {}
+def _log_failure(signal: Signal, error: Exception) -> None:
+    log.error("a result goes without details", extra={"signal": signal.name, "error": type(error).__name__})
+
+
+def _bounded(found: _Details) -> _Details:
+    kept: _Details = {}
     for name, value in islice(found.items(), MOST_DETAILS):
         if isinstance(value, str):
             if value:

@@ -19,6 +19,7 @@ class Proxy(ListSignal):
     """Lists of public and residential proxies; and addresses that rotate under one device, as sold proxies do."""
 
     name = "proxy"
+    recorded = True
     version = 2
     question = "The address is a proxy."
     needs = ("proxy", "residential_proxy")

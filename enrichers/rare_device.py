@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from enrichers.compiled_clues import rare_parts
 from enrichers.signal import Clue, SmartSignal
-from enrichers.view import View
-from schemas.batches import Bool, Enriched
+from enrichers.view import Loop, View, members
+from schemas.batches import U8, Bool, Enriched
+from schemas.catalogue import load_catalogue
+from schemas.columns import plain
 from schemas.recognition import COMBINATIONS
 
 _RARE, _EXTREME = 0.001, 0.0001  # shares of traffic: beyond p99.9, and beyond p99.99
@@ -18,19 +21,20 @@ _UNUSUAL, _UNSEEN = 0.02, 0.5  # a combination that is not there yet, of a kind 
 _SOFTWARE = ("browser", "system")
 _PARTS = (("graphics", "rendering", "machine"), ("screen",), ("hardware",), ("fonts",), ("locale",))
 _TELLING = ("graphics", "rendering", "machine", "hardware", "fonts")  # screens and places are odd of themselves
-_COARSE_CLOCK = 16.0  # ms: Firefox that resists fingerprinting
-
+_COARSE_CLOCK = np.float32(16)  # ms: Firefox that resists fingerprinting
+_FIREFOX = members("browser", ("firefox",))
 
 _ALL = (_SOFTWARE, *_PARTS)
 _PART_OF = np.array([next(at for at, part in enumerate(_ALL) if name in part) for name in COMBINATIONS])
 _IS_TELLING = np.array([name in _TELLING for name in COMBINATIONS])
-_LIMITS = tuple(np.float32(limit) for limit in (_UNUSUAL, _RARE, _EXTREME, _UNSEEN))
+_LIMITS = *(np.float32(limit) for limit in (_UNUSUAL, _RARE, _EXTREME, _UNSEEN)), _COARSE_CLOCK
 
 
 class RareDevice(SmartSignal):
     """Combinations of attributes that are rarer than one in a thousand, or that nobody showed before."""
 
     name = "rare_device"
+    recorded = True
     version = 2
     question = "Hardly anybody's device looks like this one."
     held_down = (
@@ -52,19 +56,11 @@ class RareDevice(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """Enough traffic was seen to know what is usual."""
-        return np.asarray(~np.isnan(view.recognition.tail).all(axis=1))
+        return view.looped(_LOOP)[-1]
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Compare the tails with the shares, part by part; a tail that is not known never is rare."""
-        made_up = view.true("api.brave") | (
-            view.browser("firefox") & (view.number("timing.resolution") >= _COARSE_CLOCK)
-        )
-        found = np.zeros((len(self.clues), len(view)), np.uint8)
-        tail, seen = (
-            np.require(column, np.float32, ("C", "W")) for column in (view.recognition.tail, view.recognition.seen)
-        )
-        rare_parts(tail, seen, _PART_OF, _IS_TELLING, _LIMITS, made_up, found)
-        return list(found.view(np.bool_))
+        return view.looped(_LOOP)[:-1]
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return the rarest combinations with the percentage of traffic that is as rare or rarer, and those unseen."""
@@ -73,3 +69,19 @@ class RareDevice(SmartSignal):
         unseen = [COMBINATIONS[at] for at in order if seen[at] < _UNSEEN]
         percent = {f"{COMBINATIONS[at]}_percent": 100 * float(tail[at]) for at in order}
         return {**percent, "never_seen": ", ".join(unseen)}
+
+
+@cache
+def _columns() -> tuple[int, int]:
+    catalogue = load_catalogue()
+    return catalogue.boolean("api.brave"), catalogue.number("timing.resolution")
+
+
+def _observe(view: View, found: U8) -> None:
+    """Set the clues, and then where anything is known."""
+    tail, seen = plain(view.recognition.tail, np.float32), plain(view.recognition.seen, np.float32)
+    shown = view.raw.booleans, view.raw.numbers, view.raw.browser
+    rare_parts(shown, (tail, seen), _columns(), (_PART_OF, _IS_TELLING, _FIREFOX), _LIMITS, found)
+
+
+_LOOP = Loop(len(RareDevice.clues) + 1, _observe)

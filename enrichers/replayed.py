@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from enrichers.network_lists import seen_reasons
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
 from schemas.batches import Bool, Enriched
 from schemas.recognition import SAME_CONTENTS, SAME_LOG, SAME_SEQUENCE
 
-_BITS = np.array([[SAME_CONTENTS], [SAME_LOG], [SAME_SEQUENCE]], np.uint8)
 _COPIED = {"same_contents": "contents", "same_log": "activity log", "same_sequence": "number in the session"}
 
 
@@ -20,6 +17,7 @@ class Replayed(SmartSignal):
     """Contents, logs and numbers that came before. The same event sent twice is no copy: it is dropped before."""
 
     name = "replayed"
+    recorded = True
     version = 2
     question = "The event is a copy of an earlier one."
     held_down = (
@@ -37,11 +35,11 @@ class Replayed(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """Every counted event is compared."""
-        return np.ones(len(view), np.bool_)
+        return ~view.nowhere
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Contents, logs and numbers that came before."""
-        return tuple((view.recognition.replayed & _BITS) != 0)
+        return [view.copied(bit) for bit in (SAME_CONTENTS, SAME_LOG, SAME_SEQUENCE)]
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:
         """Return what was copied."""

@@ -9,9 +9,9 @@ import numpy as np
 from enrichers.behaviour import BEHAVIOUR, learned
 from enrichers.compiled_clues import INPUT_STATISTICS, input_clues
 from enrichers.signal import Clue, SmartSignal
-from enrichers.view import View
+from enrichers.view import Loop, View
 from schemas.activity_statistics import STATISTICS
-from schemas.batches import Bool
+from schemas.batches import U8, Bool
 
 _COLUMNS = np.array([STATISTICS.index(name) for name in INPUT_STATISTICS], np.intp)
 
@@ -20,6 +20,7 @@ class ScriptedInput(SmartSignal):
     """Origin, trail, cadence and pace of all that the session has shown so far."""
 
     name = "scripted_input"
+    recorded = True
     version = 2
     question = "The page was filled by a program."
     threshold = 0.55
@@ -86,16 +87,16 @@ class ScriptedInput(SmartSignal):
 
     def computable(self, view: View) -> Bool:
         """There was some input to judge in the session: a key, a click, a touch, travel, a paste or a submit."""
-        judged: Bool = view.once(_judged)[-1]
-        return judged
+        return view.looped(_LOOP)[-1]
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Judge origin, trail, cadence, pace, clicks and pasting; of two steps of one thing only one is shown."""
-        return list(view.once(_judged)[:-1])
+        return view.looped(_LOOP)[:-1]
 
 
-def _judged(view: View) -> Bool:
-    """Return the clues, and then where there is something to judge, bool[clues + 1, n]."""
-    found = np.empty((len(ScriptedInput.clues) + 1, len(view)), np.uint8)
+def _observe(view: View, found: U8) -> None:
+    """Set the clues, and then where there is something to judge."""
     input_clues(view.raw.statistics, _COLUMNS, view.time - view.session.started_at, found)
-    return found.view(np.bool_)
+
+
+_LOOP = Loop(len(ScriptedInput.clues) + 1, _observe)

@@ -95,30 +95,34 @@ class Jury:
             np.array([1 << bit for size in sizes for bit in range(size)], np.uint32),
         )
         self._thresholds = np.array([signal.threshold for signal in signals], np.float32)
-        firsts = np.cumsum([0, *sizes]).tolist()
-        self._asked = firsts[-1]  # the first row of who was asked, behind those of all clues
-        places = list(zip(signals, firsts, range(self._asked, self._asked + len(sizes)), strict=False))
-        self._plain = [place for place in places if not (record and place[0].recorded)]
         self._recording = Recording(lambda view: _recorded(signals, view)) if record else None
+        count = sum(sizes)
+        places = np.arange(count + len(sizes)) if self._recording is None else self._recording.places
+        self._places = places[:count], places[count:]  # columns of clues, and of who was asked
+        self._height = len(places)
+        firsts = np.cumsum([0, *sizes]).tolist()
+        self._plain = [
+            (signal, places[first : first + size], places[count + at])
+            for at, (signal, first, size) in enumerate(zip(signals, firsts, sizes, strict=False))
+            if not (record and signal.recorded)
+        ]
 
     def judge(self, view: View) -> Verdict:
         """Return result, confidence and reasons, each [n, S]: a row's values depend on that row alone."""
-        shape = rows, signals = len(view), len(self._thresholds)
-        result, confidence, reasons = np.zeros(shape, np.int8), np.zeros(shape, np.float32), np.zeros(shape, np.uint32)
-        if rows:
-            found = self._found(view, self._asked + signals)
-            seen, asked = found[: self._asked], found[self._asked :]
-            join_clues(seen, self._clues, asked, self._thresholds, (result, confidence, reasons))
-        return Verdict(result, confidence, reasons)
+        shape = len(view), len(self._thresholds)
+        out = np.zeros(shape, np.int8), np.zeros(shape, np.float32), np.zeros(shape, np.uint32)
+        if shape[0]:
+            join_clues(self._columns(view), self._places, self._clues, self._thresholds, out)
+        return Verdict(*out)
 
-    def _found(self, view: View, height: int) -> U8:
-        """Return all clues, and then who was asked, uint8[height, n]."""
-        found = np.empty((height, len(view)), np.uint8) if self._recording is None else self._recording(view)
-        for signal, first, asked in self._plain:
-            clues = _observed(signal, view)
-            found[first : first + len(clues)] = clues
-            found[asked] = signal.computable(view)
-        return found
+    def _columns(self, view: View) -> U8:
+        """Return columns of flags, uint8[k, n], among them all clues and who was asked."""
+        recording = self._recording
+        columns = np.empty((self._height, len(view)), np.uint8) if recording is None else recording(view)
+        for signal, clues, asked in self._plain:
+            columns[clues] = _observed(signal, view)
+            columns[asked] = signal.computable(view)
+        return columns
 
 
 def _observed(signal: SmartSignal, view: View) -> Sequence[Any] | Bool:

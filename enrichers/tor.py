@@ -14,6 +14,7 @@ class Tor(ListSignal):
     """The list of exits. Tor Browser without its network is a matter of privacy_settings."""
 
     name = "tor"
+    recorded = True
     version = 2
     question = "The address is an exit of the Tor network."
     needs = ("tor",)

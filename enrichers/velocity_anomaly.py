@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from enrichers.counters import Limit, Limits
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import View
@@ -54,6 +52,7 @@ class VelocityAnomaly(SmartSignal):
     """Any counter over a limit: six kinds of a device in three windows, and what devices share."""
 
     name = "velocity_anomaly"
+    recorded = True
     version = 2
     question = "Events come faster than a person can cause them, or many devices share what people do not."
     held_down = (
@@ -78,11 +77,11 @@ class VelocityAnomaly(SmartSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Compare counts and distances with the limits."""
-        velocity, now = view.velocity, view.time
+        velocity = view.velocity
         return (
             *_LIMITS.over(velocity, view.shared),
-            (now - velocity.first_seen_at < _NEW_MS) & (velocity.events_5m > _BURST),
-            (velocity.previous_at >= 0) & (np.abs(now - velocity.previous_at) < _CLOSE_MS),
+            (velocity.events_5m > _BURST) & ~view.first_seen_before(_NEW_MS - 1),
+            view.seen_within(_CLOSE_MS),
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:

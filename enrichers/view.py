@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enrichers.whereabouts import Whereabouts
+from enrichers.whereabouts import Whereabouts, look_where
 from schemas.activity_statistics import ActivityStatistics
 from schemas.batches import (
     F32,
@@ -30,18 +31,21 @@ from schemas.batches import (
     Velocity,
 )
 from schemas.catalogue import Catalogue, category_hash, load_catalogue
+from schemas.columns import plain
 from schemas.environment import BROWSERS, CHECKS, DEVICES, ENGINES, GPUS, SYSTEMS
 from schemas.event_time import event_time
 from schemas.networks import NETWORK_BIT, NETWORK_CLASSES
+from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 
 T = TypeVar("T")
 CHROMIUM = ("chrome", "edge", "opera", "samsung", "chromium_other", "headless_chrome")
+_COUNTERS, _SHARED_COUNTERS = len(KINDS) * len(WINDOWS), len(ENTITIES) * len(MEASURES) * len(WINDOWS)
 _CHECK_POSITION = {name: index for index, name in enumerate(CHECKS)}
 _CLOSED = {"browser": BROWSERS, "system": SYSTEMS, "device": DEVICES, "gpu": GPUS, "engine": ENGINES}
 
 
 class Raw(NamedTuple):
-    """What compiled loops read of n rows."""
+    """What compiled loops read of n events."""
 
     booleans: U8  # [n, B], 1 where known to be true
     known: U8  # [n, B]
@@ -51,8 +55,41 @@ class Raw(NamedTuple):
     browser: U8
     system: U8
     device: U8
+    gpu: U8
+    engine: U8
+    browser_version: F32
+    timezone_offset: F32
+    country: U16
+    asn: U32
     classes: U16  # of networks
     statistics: F32  # [n, schemas.activity_statistics.STATISTICS] of the session so far
+
+
+class Past(NamedTuple):
+    """What compiled loops read of what came before n events."""
+
+    time: I64  # of the events
+    counts: U32  # [n, KINDS x WINDOWS] of the device
+    first_seen_at: I64
+    previous_at: I64
+    shared: F32  # [n, ENTITIES x MEASURES x WINDOWS]
+    denied: F32  # [n, schemas.recognition.REPUTED]
+    weight: F32
+    replayed: U8
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A compiled loop that says several things of a view: ``run`` sets them, uint8[rows, n]."""
+
+    rows: int
+    run: Callable[[View, U8], None]
+
+    def __call__(self, view: View) -> Bool:
+        """Return what it says, bool[rows, n]."""
+        found = np.empty((self.rows, len(view)), np.uint8)
+        self.run(view, found)
+        return found.view(np.bool_)
 
 
 class View:
@@ -153,20 +190,40 @@ class View:
     @cached_property
     def raw(self) -> Raw:
         """Return the columns as compiled loops take them: contiguous, and of memory that may be written."""
-        signals, seen = self._signals, self.environment
-        columns: tuple[Any, ...] = (
-            signals.booleans.view(np.uint8),
-            signals.known.view(np.uint8),
-            seen.checks,
-            signals.numbers,
-            signals.categories,
-            seen.browser,
-            seen.system,
-            seen.device,
-            self.network.classes,
-            self.session.statistics,
+        signals, seen, network = self._signals, self.environment, self.network
+        return Raw(
+            plain(signals.booleans.view(np.uint8), np.uint8),
+            plain(signals.known.view(np.uint8), np.uint8),
+            plain(seen.checks, np.uint64),
+            plain(signals.numbers, np.float32),
+            plain(signals.categories, np.uint32),
+            plain(seen.browser, np.uint8),
+            plain(seen.system, np.uint8),
+            plain(seen.device, np.uint8),
+            plain(seen.gpu, np.uint8),
+            plain(seen.engine, np.uint8),
+            plain(seen.browser_version, np.float32),
+            plain(seen.timezone_offset, np.float32),
+            plain(network.country, np.uint16),
+            plain(network.asn, np.uint32),
+            plain(network.classes, np.uint16),
+            plain(self.session.statistics, np.float32),
         )
-        return Raw(*(np.require(column, None, ("C", "W")) for column in columns))
+
+    @property
+    def past(self) -> Past:
+        """Return what came before, as compiled loops take it."""
+        velocity, recognition, rows = self.velocity, self.recognition, len(self)
+        return Past(
+            self.time,
+            plain(velocity.counts, np.uint32).reshape(rows, _COUNTERS),
+            plain(velocity.first_seen_at, np.int64),
+            plain(velocity.previous_at, np.int64),
+            plain(self.shared.counts, np.float32).reshape(rows, _SHARED_COUNTERS),
+            plain(recognition.denied, np.float32),
+            plain(recognition.weight, np.float32),
+            plain(recognition.replayed, np.uint8),
+        )
 
     def once(self, ask: Callable[[View], T]) -> T:
         """Return what a function says of this batch. It is asked once; do not change what it gives."""
@@ -174,6 +231,15 @@ class View:
             self._answers[ask] = ask(self)
         answer: T = self._answers[ask]
         return answer
+
+    def know(self, ask: Callable[[View], T], answer: T) -> None:
+        """Be told what a function says of this batch, so that it need not be asked."""
+        self._answers[ask] = answer
+
+    def looped(self, loop: Loop) -> Sequence[Bool]:
+        """Return what a loop says, one bool[n] each."""
+        said: Bool = self.once(loop)
+        return list(said)
 
     def causes(self, every: Callable[[View], Bool], first: int, count: int) -> Bool:
         """Return where some causes are seen, bool[count, n], of those that a function finds."""
@@ -204,6 +270,11 @@ class View:
             self._classified[key] = found
         return found
 
+    @property
+    def nowhere(self) -> Bool:
+        """Return that no row is meant, bool[n]."""
+        return np.zeros(len(self), np.bool_)
+
     @cached_property
     def located(self) -> Bool:
         """Return where anything is known of the address, bool[n]."""
@@ -229,6 +300,23 @@ class View:
         """Return where the address lies, held against clock, languages and the device's past."""
         language, offset = self.category("navigator.language"), self.environment.timezone_offset
         return Whereabouts(self.network, self.history, offset, language, self.time)
+
+    def look_where(self, language: U32, found: tuple[U8, F32]) -> None:
+        """Write what ``where`` says as its loop does, by the hashes of languages: for a program over views."""
+        look_where(self.network, self.history, (self.environment.timezone_offset, language, self.time), found)
+
+    def first_seen_before(self, milliseconds: int) -> Bool:
+        """Return where the device was first seen longer ago than this, bool[n]."""
+        return self.time - self.velocity.first_seen_at > milliseconds
+
+    def seen_within(self, milliseconds: int) -> Bool:
+        """Return where the device's previous event, if there is one, is less than this away, bool[n]."""
+        previous = self.velocity.previous_at
+        return (previous >= 0) & (np.abs(self.time - previous) < milliseconds)
+
+    def copied(self, bit: int) -> Bool:
+        """Return where the event is a copy for this reason, a bit of ``schemas.recognition``, bool[n]."""
+        return (self.recognition.replayed & np.uint8(bit)) != 0
 
     @cached_property
     def activity(self) -> ActivityStatistics:

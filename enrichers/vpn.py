@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from functools import reduce
+from operator import or_
 
 from enrichers.country_zones import ELSEWHERE, NEIGHBOUR, UNKNOWN
 from enrichers.network_lists import ListSignal, clock_name, network_details, seen_reasons
 from enrichers.signal import Clue
 from enrichers.view import View
 from schemas.batches import Bool, Enriched
-from schemas.environment import CHECK_BIT
 from schemas.velocity import KINDS, WINDOWS
 
 _KNOWN_LONG_MS = 7 * 86_400_000
@@ -23,7 +22,6 @@ _SYSTEM_CHECKS = (
     "system_version_contradicts_user_agent",
     "fonts_contradict_system",
 )
-_SYSTEM_BITS = np.uint64(sum(CHECK_BIT[name] for name in _SYSTEM_CHECKS))
 _METHOD = {
     "listed_vpn": "list",
     "zone_of_another_country": "time zone",
@@ -42,6 +40,7 @@ class Vpn(ListSignal):
     """Lists of the networks of VPN providers; and what the browser and the device's past say of where its person is."""
 
     name = "vpn"
+    recorded = True
     version = 2
     question = "The address hides behind a VPN."
     needs = ("vpn",)
@@ -107,29 +106,26 @@ class Vpn(ListSignal):
 
     def observe(self, view: View) -> Sequence[Bool]:
         """Lists first; what only says where the person is counts where no relay, gateway or satellite explains it."""
-        where, velocity = view.where, view.velocity
+        where, counts = view.where, view.velocity.counts
         relay, gateway = view.network_class("relay"), view.network_class("gateway")
         held = relay | gateway
         direct = ~(held | where.satellite)
         far = (where.clock == ELSEWHERE) & direct
-        rows = np.flatnonzero(far)  # few: only they are asked
-        known_long = view.time[rows] - velocity.first_seen_at[rows] > _KNOWN_LONG_MS
-        steady = np.zeros(len(view), np.bool_)
-        steady[rows] = known_long & ~where.was_elsewhere[rows]
+        as_always = view.first_seen_before(_KNOWN_LONG_MS) & ~where.was_elsewhere
         hosting = view.network_class("hosting") & ~(held | view.network_class("cdn", "crawler"))
         return (
             view.network_class("vpn") & ~held,
             relay,
             gateway,
-            far ^ steady,
-            steady,
+            far & ~as_always,
+            far & as_always,
             (where.clock == NEIGHBOUR) & direct,
             hosting,
             hosting & view.device("phone", "tablet"),
             where.foreign_language & direct,
             (where.kmh > _PLANE_KMH) & where.clock_of_where_it_was & direct,
-            (velocity.counts[:, _COUNTRIES, _DAY] >= 3) & direct,
-            (view.environment.checks & _SYSTEM_BITS) != 0,
+            (counts[:, _COUNTRIES, _DAY] >= 3) & direct,
+            reduce(or_, map(view.check, _SYSTEM_CHECKS)),
         )
 
     def details(self, batch: Enriched, row: int) -> dict[str, str | float]:

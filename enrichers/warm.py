@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from enrichers.compiled import find_causes, gather, join_clues
-from enrichers.compiled_clues import (
-    INPUT_STATISTICS,
-    bot_clues,
-    headless_clues,
-    input_clues,
-    over_limits,
-    rare_parts,
-)
+from enrichers import present_loops
+from enrichers.compiled import find_causes, gather_past, gather_shown, join_clues
+from enrichers.compiled_clues import INPUT_STATISTICS, bot_clues, headless_clues, input_clues, rare_parts
 from enrichers.view import Raw
 from enrichers.whereabouts import Whereabouts
 from schemas.batches import F32, U8, History, Network
@@ -25,37 +19,47 @@ def warm() -> None:
     columns, row = np.zeros(1, np.intp), np.zeros((1, 1), np.uint8)
     find_causes(row, row, np.zeros(1, np.uint64), (columns,) * 6, row)
     out = (np.zeros((1, 1), np.int8), np.zeros((1, 1), np.float32), np.zeros((1, 1), np.uint32))
-    join_clues(row, (columns, np.ones(1), np.ones(1, np.uint32)), row, np.ones(1, np.float32), out)
-    _warm_clues(columns)
+    join_clues(row, (columns,) * 2, (columns, np.ones(1), np.ones(1, np.uint32)), np.ones(1, np.float32), out)
+    share, found = np.zeros((1, 1), np.float32), np.zeros((31, 1), np.uint8)
+    present_loops.warm()
+    raw = _raw(share, row)
+    _warm_clues(raw, share, found)
+    _warm_program(raw, share, found)
     _warm_whereabouts()
 
 
-def _warm_clues(columns: NDArray[np.intp]) -> None:
-    share, found = np.zeros((1, 1), np.float32), np.zeros((24, 1), np.uint8)
+def _raw(share: F32, row: U8) -> Raw:
+    code, wide, number = np.zeros(1, np.uint8), np.zeros(1, np.uint16), share[0]
+    checks, system, kinds = np.zeros(1, np.uint64), np.zeros(1, np.uint32), np.zeros((1, 1), np.uint32)
+    return Raw(row, row, checks, share, kinds, *(code,) * 5, number, number, wide, system, wide, share)
+
+
+def _warm_clues(raw: Raw, share: F32, found: U8) -> None:
+    table, columns, one = np.zeros(256, np.bool_), np.zeros(13, np.intp), np.zeros(1, np.bool_)
+    seen, none = np.zeros((24, 1), np.uint8), np.uint32(0)
     input_clues(share, np.zeros(len(INPUT_STATISTICS), np.intp), np.zeros(1, np.int64), found)
-    most = np.ones(1, np.uint32), np.ones(1, np.float32)
-    over_limits(np.zeros((1, 1), np.uint32), share, (columns, columns), most, found)
-    _warm_browsers(share, found)
-    limits, row = (np.float32(0),) * 4, np.zeros(1, np.bool_)
-    rare_parts(share, share, np.zeros(1, np.int64), row, limits, row, found)
+    shown = raw.numbers, raw.categories, raw.browser, raw.system, raw.device
+    headless_clues(shown, columns, (table,) * 5, none, seen, (raw.browser, 0), found)
+    places = columns, columns, columns, 0, columns
+    every = raw.numbers, raw.booleans, raw.known, raw.categories, raw.browser, raw.device, raw.statistics
+    bot_clues(every, places, (table,) * 3, (none, raw.categories[0]), seen, seen[:3], found)
+    rare_parts(
+        (raw.booleans, raw.numbers, raw.browser),
+        (share, share),
+        (0, 0),
+        (np.zeros(1, np.int64), one, table),
+        (np.float32(0),) * 5,
+        found,
+    )
 
 
-def _warm_browsers(share: F32, found: U8) -> None:
-    code, table, columns = np.zeros(1, np.uint8), np.zeros(256, np.bool_), np.zeros(13, np.intp)
-    row, kinds = np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint32)
-    raw = Raw(row, row, np.zeros(1, np.uint64), share, kinds, code, code, code, code.astype(np.uint16), share)
-    _warm_program(raw, row)
-    none, seen = np.uint32(0), np.zeros((24, 1), np.uint8)
-    headless_clues(raw, columns, (table,) * 5, none, seen, table[:1], found)
-    crawlers = np.zeros((3, 1), np.bool_)
-    places, found = (columns, columns, columns, 0, columns), np.zeros((31, 1), np.uint8)
-    bot_clues(raw, places, (table,) * 3, (none, kinds[0]), seen, crawlers, found)
-
-
-def _warm_program(raw: Raw, row: U8) -> None:
-    places, columns = np.zeros(1, np.int64), (raw.numbers.copy(), raw.categories.copy(), np.zeros((6, 1), np.uint8))
-    gather(raw, (places[:1], places[:0], places[:1]), (places,) * 5, (row, places), columns)
-    run(np.zeros((0, 6), np.int64), np.zeros(1, np.float32), row[0], columns, np.zeros(1, np.uint64))
+def _warm_program(raw: Raw, share: F32, found: U8) -> None:
+    none: NDArray[np.int64] = np.zeros(0, np.int64)
+    columns, time = (np.zeros((2, 1), np.float32), raw.categories, found), np.zeros(1, np.int64)
+    gather_shown(tuple(raw), ((none,) * 8, (none,) * 6), (*columns, found))
+    past = (time, raw.categories, time, time, share, share, share, raw.browser)
+    gather_past(past, (none,) * 6, (columns[0], found))
+    run(np.zeros((0, 6), np.int64), share[0], raw.browser, columns, np.zeros(1, np.uint64))
 
 
 def _warm_whereabouts() -> None:

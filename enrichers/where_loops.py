@@ -13,7 +13,9 @@ import numba
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
-FOUND: Final = ("clock", "satellite", "stands_in", "foreign_language", "was_elsewhere", "clock_of_where_it_was", "here")
+FOUND: Final = (
+    "clock", "satellite", "stands_in", "foreign_language", "was_elsewhere", "clock_of_where_it_was", "was_here",
+)  # fmt: skip
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 
 

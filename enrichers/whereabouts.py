@@ -6,8 +6,8 @@ satellite it says little, so what it contradicts there says little too.
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import NamedTuple
+from functools import cache, cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,36 @@ class Journeys(NamedTuple):
     hours: F32  # since it was last seen there, at least a minute
 
 
+@cache
+def _tables() -> tuple[Any, ...]:
+    """Return what the loop takes of zones, and of languages and satellites."""
+    return load_country_zones().tables, (*load_country_languages().tables, _SATELLITES)
+
+
+def look_where(network: Network, history: History, shown: tuple[F32, U32, I64], found: tuple[U8, F32]) -> None:
+    """Write ``FOUND``, uint8[7, n], and the speed of the fastest journey, float32[n].
+
+    ``shown``: minutes west of UTC, hashes of languages, and times of the events in ms.
+    """
+    offset, language, time = shown
+    zones, lists = _tables()
+    look_around(
+        (
+            plain(network.country, np.uint16), plain(network.asn, np.uint32), plain(network.latitude, np.float32),
+            plain(network.longitude, np.float32), plain(network.classes, np.uint16),
+        ),
+        (
+            plain(history.latitude, np.float32), plain(history.longitude, np.float32),
+            plain(history.place_at, np.int64),
+        ),
+        (plain(offset, np.float32), plain(language, np.uint32), plain(time, np.int64)),
+        zones,
+        lists,
+        _LIMITS,
+        found,
+    )  # fmt: skip
+
+
 class Whereabouts:
     """n rows."""
 
@@ -63,21 +93,7 @@ class Whereabouts:
         self._codes = np.empty((len(FOUND), len(time)), np.uint8)
         self.kmh: F32 = np.empty(len(time), np.float32)
         """The speed of the fastest journey, float32[n]; 0 where it stayed, NaN where a place is not known."""
-        look_around(
-            (
-                plain(network.country, np.uint16), plain(network.asn, np.uint32), plain(network.latitude, np.float32),
-                plain(network.longitude, np.float32), plain(network.classes, np.uint16),
-            ),
-            (
-                plain(history.latitude, np.float32), plain(history.longitude, np.float32),
-                plain(history.place_at, np.int64),
-            ),
-            (plain(offset, np.float32), plain(language, np.uint32), plain(time, np.int64)),
-            self._zones.tables,
-            (*load_country_languages().tables, _SATELLITES),
-            _LIMITS,
-            (self._codes, self.kmh),
-        )  # fmt: skip
+        look_where(network, history, (offset, language, time), (self._codes, self.kmh))
 
     def _flags(self, name: str) -> Bool:
         found: Bool = self._codes[FOUND.index(name)].view(np.bool_)
@@ -116,7 +132,7 @@ class Whereabouts:
     @property
     def was_here(self) -> Bool:
         """Return where the device was in this country before, bool[n]."""
-        return self._flags("here")
+        return self._flags("was_here")
 
     @property
     def was_elsewhere(self) -> Bool:

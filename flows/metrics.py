@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -10,25 +11,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from flows.rule_metrics import RuleMetrics
 from flows.sinks.writer import Report, Writer
+from flows.tallies import Spread, Spreads, Tallies, Tally
 from schemas.batches import Score
 
 _SECONDS = (0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _EVENT_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0)
+_ROWS = (1, 4, 16, 64, 128, 256, 512, 1024)
 
 
 class FlowMetrics:
     """One set a process, on an injected registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.stage_rows = Counter(
-            "clickgoose_stage_rows", "Rows out of a stage", ("stage", "outcome"), registry=registry
-        )
-        self.stage_seconds = Histogram(
-            "clickgoose_stage_duration_seconds",
-            "One batch in one stage",
-            ("stage",),
-            buckets=_SECONDS,
-            registry=registry,
+        self.stage_rows = Tallies("clickgoose_stage_rows", "Rows out of a stage", ("stage", "outcome"), registry)
+        self.stage_seconds = Spreads(
+            "clickgoose_stage_duration_seconds", "One batch in one stage", ("stage",), _SECONDS, registry
         )
         self.dead_letters = Counter(
             "clickgoose_dead_letters", "Dead letters by reason", ("stage", "reason"), registry=registry
@@ -39,21 +36,17 @@ class FlowMetrics:
             ("partition",),
             registry=registry,
         )
-        self.model_rows = Counter(
-            "clickgoose_model_rows", "Rows that each model scored", ("model", "outcome"), registry=registry
+        self.model_rows = Tallies(
+            "clickgoose_model_rows", "Rows that each model scored", ("model", "outcome"), registry
         )
-        self.event_seconds = Histogram(
+        self.event_seconds = Spreads(
             "clickgoose_event_latency_seconds",
             "From Kafka's time stamp to the end of scoring, the slowest event of a batch",
-            buckets=_EVENT_SECONDS,
-            registry=registry,
-        )
-        self.batch_rows = Histogram(
-            "clickgoose_batch_rows",
-            "Rows of a polled batch",
-            buckets=(1, 4, 16, 64, 128, 256, 512, 1024),
-            registry=registry,
-        )
+            (),
+            _EVENT_SECONDS,
+            registry,
+        ).labels()
+        self.batch_rows = Spreads("clickgoose_batch_rows", "Rows of a polled batch", (), _ROWS, registry).labels()
         self.lag = Gauge("clickgoose_source_lag_events", "Events not polled yet", ("partition",), registry=registry)
         self.unacknowledged = Gauge(
             "clickgoose_unacknowledged_events",
@@ -61,14 +54,10 @@ class FlowMetrics:
             ("partition",),
             registry=registry,
         )
-        self.sink_seconds = Histogram(
-            "clickgoose_sink_write_seconds",
-            "One block written",
-            ("sink", "outcome"),
-            buckets=_EVENT_SECONDS,
-            registry=registry,
+        self.sink_seconds = Spreads(
+            "clickgoose_sink_write_seconds", "One block written", ("sink", "outcome"), _EVENT_SECONDS, registry
         )
-        self.sink_rows = Counter("clickgoose_sink_rows", "Rows held by a sink", ("sink", "outcome"), registry=registry)
+        self.sink_rows = Tallies("clickgoose_sink_rows", "Rows held by a sink", ("sink", "outcome"), registry)
         self.queue_rows = Gauge(
             "clickgoose_sink_queue_rows", "Rows that wait for a sink or are with it", ("sink",), registry=registry
         )
@@ -153,9 +142,11 @@ class FlowMetrics:
         self.rules = RuleMetrics(registry)
         self.kafka_errors = Counter("clickgoose_source_errors", "Errors that librdkafka reported", registry=registry)
 
-        self._of_stages: dict[str, tuple[Histogram, Counter]] = {}
+        self._blocks = Lock()
+        self._of_blocks: dict[tuple[str, str], tuple[Spread, Tally]] = {}
+        self._of_stages: dict[str, tuple[Spread, Tally]] = {}
 
-    def of_stage(self, name: str) -> tuple[Histogram, Counter]:
+    def of_stage(self, name: str) -> tuple[Spread, Tally]:
         """Return a stage's seconds and rows that passed: finding a series by its labels costs more than counting."""
         known = self._of_stages.get(name)
         if known is None:
@@ -164,12 +155,14 @@ class FlowMetrics:
 
     def on_score(self, score: Score) -> None:
         """Count the rows of each model: scored for the merchant, shadowed beside it, or failed in the shadow."""
-        for version, rows in zip(score.versions, np.bincount(score.model).tolist(), strict=False):
-            self.model_rows.labels(version, "scored").inc(rows)
-        failed = np.isnan(score.shadow_score).sum(axis=0).tolist()
-        for version, rows in zip(score.shadows, failed, strict=True):
-            self.model_rows.labels(version, "shadowed").inc(len(score) - rows)
-            self.model_rows.labels(version, "failed").inc(rows)
+        rows = len(score)
+        counted = [rows] if rows and len(score.versions) == 1 else np.bincount(score.model).tolist()
+        for version, scored in zip(score.versions, counted, strict=False):
+            self.model_rows.labels(version, "scored").inc(scored)
+        if score.shadows or score.shadow_score.shape[1]:
+            for version, failed in zip(score.shadows, np.isnan(score.shadow_score).sum(axis=0).tolist(), strict=True):
+                self.model_rows.labels(version, "shadowed").inc(rows - failed)
+                self.model_rows.labels(version, "failed").inc(failed)
 
     def show_models(self, roles: Mapping[str, Sequence[str]]) -> None:
         """State which versions are in use, by role."""
@@ -199,6 +192,12 @@ class FlowMetrics:
         self.redrive_oldest.labels(sink).set(oldest_seconds)
 
     def on_block(self, report: Report) -> None:
-        """Count what a writer did with a block."""
-        self.sink_seconds.labels(report.sink, report.outcome).observe(report.seconds)
-        self.sink_rows.labels(report.sink, report.outcome).inc(report.rows)
+        """Count what a writer did with a block; writers are several threads."""
+        with self._blocks:
+            name = report.sink, report.outcome
+            known = self._of_blocks.get(name)
+            if known is None:
+                known = self._of_blocks[name] = (self.sink_seconds.labels(*name), self.sink_rows.labels(*name))
+            took, held = known
+            took.observe(report.seconds)
+            held.inc(report.rows)

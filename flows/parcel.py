@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from schemas.batches import RawBatch
 from schemas.dead_letter import DeadLetter
-from schemas.stage import StageOut
+from schemas.makers import constructor
 
 B = TypeVar("B", bound=RawBatch)
 C = TypeVar("C", bound=RawBatch)
@@ -36,11 +37,16 @@ class Parcel(Generic[B]):
     errs: tuple[DeadLetter, ...] = ()
     dropped: int = 0
 
-    def after(self, out: StageOut[C]) -> Parcel[C]:
-        """Return the parcel after a stage; a stage that loses or invents a row is a bug and raises."""
-        if len(out.oks) + len(out.errs) + out.dropped != len(self.batch):
-            raise AssertionError(
-                f"a stage took {len(self.batch)} rows and gave {len(out.oks)} + {len(out.errs)} + {out.dropped}"
-            )
-        errs = (*self.errs, *out.errs) if out.errs else self.errs
-        return Parcel(self.spans, out.oks, self.rows_in, errs, self.dropped + out.dropped)
+    def after(self, batch: C, errs: Sequence[DeadLetter] = (), dropped: int = 0) -> Parcel[C]:
+        """Return the parcel after a stage, given what became of its rows.
+
+        AssertionError where rows were lost or invented: a bug of the stage.
+        """
+        if len(batch) + len(errs) + dropped != len(self.batch):
+            raise AssertionError(f"a stage took {len(self.batch)} rows and gave {len(batch)} + {len(errs)} + {dropped}")
+        return _made(
+            self.spans, batch, self.rows_in, (*self.errs, *errs) if errs else self.errs, self.dropped + dropped
+        )
+
+
+_made: Callable[..., Parcel[Any]] = constructor(Parcel)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from flows.tallies import Tallies
 from schemas.batches import Decision, Rules
 from schemas.ruling import BY
 
@@ -26,7 +26,7 @@ class RuleMetrics:
         self.lost = Gauge(
             "clickgoose_rules_lost_rows", "Events that a full backlog never wrote to it", registry=registry
         )
-        self.decided = Counter("clickgoose_decided_rows", "Decided events, by what decided", ("by",), registry=registry)
+        self.decided = Tallies("clickgoose_decided_rows", "Decided events, by what decided", ("by",), registry)
 
     def taken(self, state: str) -> None:
         """State which rules are in force."""
@@ -40,6 +40,8 @@ class RuleMetrics:
 
     def on_rules(self, rules: Rules) -> None:
         """Count what rules said of a batch."""
+        if rules.said.count(None) == len(rules.said):
+            return
         looked = [said for said in rules.said if said is not None] if (rules.ruleset >= 0).any() else []
         if looked:
             self.rows.inc(len(looked))
@@ -48,6 +50,6 @@ class RuleMetrics:
 
     def on_decision(self, decision: Decision) -> None:
         """Count who decided."""
-        for by, rows in zip(BY, np.bincount(decision.by, minlength=len(BY)).tolist(), strict=True):
-            if rows:
-                self.decided.labels(by).inc(rows)
+        decided = decision.by.tobytes()
+        for number in set(decided):
+            self.decided.labels(BY[number]).inc(decided.count(number))

@@ -92,59 +92,74 @@ class Monitor:
 def run_stage(stage: Stage[In, Out], parcel: Parcel[In], monitor: Monitor) -> Parcel[Out]:
     """Run a stateless stage on a parcel. A row on which it raises becomes ``internal.bug``; the others go on."""
     bugs: list[DeadLetter] = []
-
-    def guarded(batch: In) -> StageOut[Out]:
-        try:
-            return stage(batch)
-        except (MemoryError, FlowStopped):
-            raise
-        except Exception as error:  # a bug of ours, whatever it is: find its row, keep the others
-            return _bisect(guarded, stage.name, batch, error, bugs)
-
-    return _measured(stage.name, guarded, parcel, monitor, bugs)
+    started = monitor.clock()
+    try:
+        out = stage(parcel.batch)
+    except (MemoryError, FlowStopped):
+        raise
+    except Exception as error:  # a bug of ours, whatever it is: find its row, keep the others
+        out = _without_bugs(stage, parcel.batch, error, bugs)
+    return _measured(stage.name, parcel, out, started, monitor, len(bugs))
 
 
 def run_session(name: str, session: Applies[In, Out], parcel: Parcel[In], monitor: Monitor) -> Parcel[Out]:
     """Apply a parcel to the open state of its partition. An exception is not guarded: the state may be torn."""
-    return _measured(name, session.apply, parcel, monitor, [])
+    started = monitor.clock()
+    out = session.apply(parcel.batch)
+    return _measured(name, parcel, out, started, monitor)
 
 
 def _measured(
-    name: str,
-    apply: Callable[[In], StageOut[Out]],
-    parcel: Parcel[In],
-    monitor: Monitor,
-    bugs: list[DeadLetter],
+    name: str, before: Parcel[In], out: StageOut[Out], started: int, monitor: Monitor, bugs: int = 0
 ) -> Parcel[Out]:
-    started = monitor.clock()
-    out = apply(parcel.batch)
-    if out.errs:
-        out = out._replace(errs=[replace(letter, processor=monitor.processor) for letter in out.errs])
-    done = parcel.after(out)
     ended = monitor.clock()
-    marked = with_section(done.batch, "ledger", done.batch.ledger.mark(name, ended // 1000))
-    _count(name, parcel, done, (ended - started) / 1e9, monitor.metrics)
-    monitor.budget.spend(name, len(parcel.batch), len(bugs))
-    return Parcel(done.spans, marked, done.rows_in, done.errs, done.dropped)
+    batch, letters, dropped = out
+    if letters:
+        letters = [replace(letter, processor=monitor.processor) for letter in letters]
+    marked = with_section(batch, "ledger", batch.ledger.mark(name, ended // 1000))
+    after = before.after(marked, letters, dropped)
+    _count(name, before, after, (ended - started) / 1e9, monitor.metrics)
+    monitor.budget.spend(name, len(before.batch), bugs)
+    return after
 
 
 def _count(name: str, before: Parcel[In], after: Parcel[Out], seconds: float, metrics: FlowMetrics) -> None:
     took, passed = metrics.of_stage(name)
     took.observe(seconds)
-    passed.inc(len(after.batch))
+    passed.value += len(after.batch)
+    if type(after.batch) is not type(before.batch):
+        _count_sections(before.batch, after.batch, metrics)
     if after.dropped > before.dropped:
         metrics.stage_rows.labels(name, "dropped").inc(after.dropped - before.dropped)
-    if isinstance(after.batch, Scored) and not isinstance(before.batch, Scored):
-        metrics.on_score(after.batch.score)
-    if isinstance(after.batch, Judged) and not isinstance(before.batch, Judged):
-        metrics.rules.on_rules(after.batch.rules)
-    if isinstance(after.batch, Decided) and not isinstance(before.batch, Decided):
-        metrics.rules.on_decision(after.batch.decision)
-    fresh = after.errs[len(before.errs) :]
-    if fresh:
+    if len(after.errs) > len(before.errs):
+        fresh = after.errs[len(before.errs) :]
         metrics.stage_rows.labels(name, "dead").inc(len(fresh))
         for letter in fresh:
             metrics.dead_letters.labels(letter.stage, letter.reason.value).inc()
+
+
+def _count_sections(before: RawBatch, after: RawBatch, metrics: FlowMetrics) -> None:
+    """Count what lies in the sections that a stage added."""
+    if isinstance(after, Scored) and not isinstance(before, Scored):
+        metrics.on_score(after.score)
+    if isinstance(after, Judged) and not isinstance(before, Judged):
+        metrics.rules.on_rules(after.rules)
+    if isinstance(after, Decided) and not isinstance(before, Decided):
+        metrics.rules.on_decision(after.decision)
+
+
+def _without_bugs(stage: Stage[In, Out], batch: In, error: Exception, bugs: list[DeadLetter]) -> StageOut[Out]:
+    """Return what a stage that raised gives for the rows on which it does not."""
+
+    def guarded(part: In) -> StageOut[Out]:
+        try:
+            return stage(part)
+        except (MemoryError, FlowStopped):
+            raise
+        except Exception as bug:
+            return _bisect(guarded, stage.name, part, bug, bugs)
+
+    return _bisect(guarded, stage.name, batch, error, bugs)
 
 
 def _bisect(
@@ -167,11 +182,13 @@ def _bisect(
 def stack_of(error: BaseException) -> str:
     """Return eight hexadecimal digits that name where in the code it was raised: alike bugs have one.
 
-    Lines are counted from the beginning of their function, so that a change elsewhere in a file changes nothing.
+    Lines are counted from the beginning of their function, so that a change elsewhere in a file changes nothing. How
+    the row was found, by the first call or by halves, is left out.
     """
     frames = [
         f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}:{line - frame.f_code.co_firstlineno}"
         for frame, line in walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") != __name__
     ]
     return hashlib.sha256("\n".join(frames[-_FRAMES:]).encode()).hexdigest()[:8]
 

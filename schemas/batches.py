@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import F32, I8, I32, I64, U8, U16, U32, U64, Bool, Chosen, Columns, segments
+from schemas.ledger import Ledger
 from schemas.verdicts import Decision, Rules, Score
 
 __all__ = [
@@ -34,35 +35,6 @@ class Origin(Columns):
     offset: I64
     appended_at: I64  # Kafka's own time stamp
     polled_at: I64  # when the source read it; the flow's only clock reading for a row
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ledger(Columns):
-    """Time stamps in microseconds since the epoch, one column a mark, in the order of the marks."""
-
-    marks: tuple[str, ...]
-    micros: I64  # [n, len(marks)]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.micros)
-
-    def _take(self, rows: Chosen) -> Self:
-        return type(self)(self.marks, self.micros[rows])
-
-    @classmethod
-    def _concat(cls, parts: Sequence[Self]) -> Self:
-        if any(part.marks != parts[0].marks for part in parts):
-            raise ValueError("cannot join ledgers with different marks")
-        return cls(parts[0].marks, np.concatenate([part.micros for part in parts]))
-
-    def mark(self, name: str, micros: int) -> Ledger:
-        """Return a ledger with one more column that holds ``micros`` in every row."""
-        rows, marked = self.micros.shape
-        columns = np.empty((rows, marked + 1), np.int64)
-        columns[:, :marked] = self.micros
-        columns[:, marked] = micros
-        return Ledger((*self.marks, name), columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -293,6 +265,10 @@ class RawBatch(Columns):
     origin: Origin
     values: tuple[bytes, ...]
     ledger: Ledger
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -184,24 +184,12 @@ class Program:
     def _constant(self, value: float) -> int:
         return self._constants.setdefault(float(np.float32(value)), len(self._constants))
 
-    def compiled(
-        self,
-        starts: dict[str, int],
-        width: tuple[int, int, int],
-        results: Sequence[Column | None],
-        *,
-        as_bits: bool = True,
-    ) -> Steps:
-        """Return the program whose result i is bit i, or the column of flags that lies so far behind all others.
-
-        ``starts``: where each stretch of inputs begins in its kind. None is a result that somebody else puts there.
-        """
+    def compiled(self, starts: dict[str, int], width: tuple[int, int, int], results: Sequence[Column] = ()) -> Steps:
+        """Return the program whose result i is bit i. ``starts``: where each stretch of inputs begins in its kind."""
         floats, hashes, codes = width
-        first = {NUMBER: floats, FLAG: codes}
 
         def at(column: Column) -> int:
-            stretch, place = column.place
-            return place + (first[column.kind] if stretch == "temporary" else starts[stretch])
+            return stands_at(column, starts, width)
 
         steps = []
         for operation, target, inputs, more in self._steps:
@@ -216,11 +204,16 @@ class Program:
                 steps.append((operation, at(target), *(*places, *more, 0)[:2], 0, 0))
         tables = np.concatenate([*self._tables, np.zeros(1, np.uint8)])
         wide = (floats + self._temporary[NUMBER], hashes, codes + self._temporary[FLAG])
-        put, behind = (k.OUT, 0) if as_bits else (k.COPY, wide[2])
-        steps += [
-            (put, behind + place, at(column), 0, 0, 0) for place, column in enumerate(results) if column is not None
-        ]
+        steps += [(k.OUT, bit, at(column), 0, 0, 0) for bit, column in enumerate(results)]
         return Steps(np.array(steps, np.int64), np.array([*self._constants, 0], np.float32), tables, wide)
+
+
+def stands_at(column: Column, starts: dict[str, int], width: tuple[int, int, int]) -> int:
+    """Return which of its kind a column is, where stretches of inputs begin so and kinds have so many inputs."""
+    stretch, place = column.place
+    if stretch != "temporary":
+        return place + starts[stretch]
+    return place + width[0 if column.kind == NUMBER else 2]
 
 
 def _one(operation: int) -> Callable[[Program, Column], Column]:

@@ -7,12 +7,14 @@ written, in the user's cache folder. All that the loops are compiled with stands
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
+NOTHING: Final = -1
+LACKING: Final = -2
 _MIX, _FOLD = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
 
 
@@ -52,14 +54,19 @@ def _place(asked: Any, first: Any, width: Any, known: Any, ids: Any) -> Any:
 
 @kernel
 def find(words: Any, keys: Any, ids: Any, found: Any) -> int:
-    """Set ``found``, int32[m], to the number of each key, uint64[m, W], -1 where there is none; return how many lack.
+    """Set ``found``, int32[m], to the number of each key, uint64[m, W]; return how many have none, ``LACKING``.
 
-    ``keys``, uint64[a power of two, W], and ``ids``, int32, -1 where free, are the table: linear probing.
+    A key that begins with 0 is no key and stands for nothing, ``NOTHING``. ``keys``, uint64[a power of two, W], and
+    ``ids``, int32, below 0 where free, are the table: linear probing.
     """
     asked, known, width, lacking = words.reshape(-1), keys.reshape(-1), np.uintp(words.shape[1]), 0
     for row in range(np.uintp(len(words))):
-        found[row] = ids[_place(asked, row * width, width, known, ids)]
-        lacking += found[row] < 0
+        if asked[row * width] == np.uint64(0):
+            found[row] = NOTHING
+            continue
+        number = ids[_place(asked, row * width, width, known, ids)]
+        found[row] = number if number >= 0 else LACKING
+        lacking += number < 0
     return lacking
 
 

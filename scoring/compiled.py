@@ -1,4 +1,7 @@
-"""Loops over rows, compiled: the walk through the trees, and the columns of features that NumPy is slow at.
+"""The walk through the trees, compiled: 32 rows side by side.
+
+No tree is descended row by row: every node is asked once, for all rows, by one comparison of vectors, and what comes of
+it are bits, one a row: of the rows that reach the node, which go right. So each leaf knows its rows.
 
 Numba keeps what it compiled beside this file, or in ``NUMBA_CACHE_DIR`` where that is set; where neither can be
 written, in the user's cache folder. All that the loops are compiled with stands in this file, so it sees every change.
@@ -12,12 +15,15 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
-_BLOCK = 32  # rows that walk through one tree together: their features and the tree's nodes stay in the cache
-_FEATURE, _DEFAULT = np.uintp(32), np.uintp(63)
-_CHILD_BITS, _FEATURE_BITS = np.uintp(0xFFFFFFFF), np.uintp(0x7FFFFFFF)
-_NAN = np.float32(np.nan)
+LANES = 32  # rows that go through the trees together
+_ALL, _NONE = np.uint32(0xFFFFFFFF), np.uint32(0)
+_FLOATS, _FLAGS, _BITS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(1), LANES), ir.IntType(LANES)
 
 
 def kernel(function: F) -> F:
@@ -30,63 +36,122 @@ def _part(function: F) -> F:
     return cast(F, numba.njit(error_model="numpy", inline="always")(function))
 
 
+def _data(context: Any, builder: Any, signature: Any, args: Any, position: int) -> Any:
+    """Return where an argument, an array, begins."""
+    return context.make_array(signature.args[position])(context, builder, args[position]).data
+
+
+def _lanes_at(builder: Any, data: Any, start: Any) -> Any:
+    return builder.bitcast(builder.gep(data, [start]), _FLOATS.as_pointer())
+
+
+def _in_all_lanes(builder: Any, value: Any) -> Any:
+    nothing, first = ir.Constant(_FLOATS, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+    one = builder.insert_element(nothing, value, first)
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), None))
+
+
+def _compared(_: Any, shown: Any, start: Any, threshold: Any, absent: Any) -> Any:
+    """Return in which lanes a value is not below the threshold, as bits; of NaN, those that ``absent`` names."""
+    signature = types.uint32(shown, start, threshold, absent)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = builder.load(_lanes_at(builder, _data(context, builder, signature, args, 0), args[1]), align=4)
+        high = builder.fcmp_ordered(">=", values, _in_all_lanes(builder, args[2]))
+        no_number = builder.bitcast(builder.fcmp_unordered("uno", values, values), _BITS)
+        return builder.or_(builder.bitcast(high, _BITS), builder.and_(no_number, args[3]))
+
+    return signature, generate
+
+
+_right: Any = intrinsic(_compared)
+
+
+def _summed(_: Any, rows: Any, leaf: Any, value: Any, first: Any, last: Any, sums: Any, start: Any) -> Any:
+    """Write what the leaves from ``first`` to ``last`` add in each lane, in their order: at most one a tree does."""
+    signature = types.void(rows, leaf, value, first, last, sums, start)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        reached, leaves, values, out = (_data(context, builder, signature, args, at) for at in (0, 1, 2, 5))
+        zeros = ir.Constant(_FLOATS, [0.0] * LANES)
+        total = cgutils.alloca_once(builder, _FLOATS)
+        builder.store(zeros, total)
+        step = ir.Constant(args[3].type, 1)
+        with cgutils.for_range_slice(builder, args[3], args[4], step) as (at, _count):
+            bits = builder.load(builder.gep(reached, [builder.load(builder.gep(leaves, [at]))]))
+            added = _in_all_lanes(builder, builder.load(builder.gep(values, [at])))
+            added = builder.select(builder.bitcast(bits, _FLAGS), added, zeros)
+            builder.store(builder.fadd(builder.load(total), added), total)
+        builder.store(builder.load(total), _lanes_at(builder, out, args[6]), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+_put_sums: Any = intrinsic(_summed)
+
+
 @kernel
 def walk(features: Any, nodes: Any, leaves: Any, calibration: Any, out: Any) -> None:
     """Score rows float32[n, F] and rank what each factor group adds, as the exported graph does.
 
-    ``nodes``: roots and depths of the trees, and of each node a word, a threshold and a leaf. A word holds the number
-    of the left child in bits 0 to 31 (the right one follows it; a leaf names itself), the feature in bits 32 to 62,
-    and in bit 63 whether NaN goes right. ``leaves``: targets uint8[L, W] and values float32[L, W], what each leaf adds
-    to the margin (target 0) and to some of the G groups (1 to G; G + 1 is nobody's). ``calibration``: base, slope and
-    offset. ``out``: score float32[n], the largest contributions float32[n, K] with their groups int64[n, K], largest
-    first, of equal ones the first group, and G.
+    ``nodes``: the features that are asked for, int32[U]; how many nodes there are; the roots; and of each node that is
+    no leaf, in an order in which none comes before the one that leads to it: its number, its place among the U, its
+    threshold, all bits where NaN goes right (else none), and the number of its left child, which the right one follows.
+    ``leaves``: the edges of the ranges of each target (0 is the margin, 1 to G are the groups), and by range, in the
+    order of the trees, leaves' nodes and the values float32 that they add. ``calibration``: base, slope and offset.
+    ``out``: score float32[n], the largest contributions float32[n, K] with their groups int64[n, K], largest first, of
+    equal ones the first group, and G.
 
-    No branch depends on a feature, so none is guessed wrongly, and the steps of one row wait for memory while those of
-    others go on. Every sum is in the order of the trees, whatever rows come together.
+    Every sum is in the order of the trees, whatever rows come together: where a leaf is not a row's, 0 is added.
     """
-    roots, depths, words, thresholds, leaf_of = nodes
-    targets, values = leaves
-    rows, width, added = features.shape[0], np.uintp(features.shape[1]), np.uintp(values.shape[1])
-    feature, target, value = features.reshape(-1), targets.reshape(-1), values.reshape(-1)
-    kept = np.uintp(out[3] + 2)
-    at = np.empty(_BLOCK, np.uintp)
-    sums = np.empty(_BLOCK * kept, np.float32)
-    for first in range(0, rows, _BLOCK):
-        count = min(_BLOCK, rows - first)
-        sums[:] = 0
-        for tree in range(len(roots)):
-            at[:] = roots[tree]
-            for _ in range(depths[tree]):
-                start = np.uintp(first) * width
-                for row in range(count):
-                    node = at[row]
-                    word = words[node]
-                    shown = feature[start + (word >> _FEATURE & _FEATURE_BITS)]
-                    absent = np.uintp(shown != shown) & word >> _DEFAULT  # noqa: PLR0124 - only NaN differs from itself
-                    at[row] = (word & _CHILD_BITS) + (np.uintp(shown >= thresholds[node]) | absent)
-                    start += width
-            start = np.uintp(0)
-            for row in range(count):
-                leaf = np.uintp(leaf_of[at[row]]) * added
-                for place in range(leaf, leaf + added):
-                    sums[start + np.uintp(target[place])] += value[place]
-                start += kept
-        for row in range(count):
-            _rank(sums[np.uintp(row) * kept :], first + row, calibration, out)
+    used, count, roots, number, place, threshold, absent, child = nodes
+    edges, leaf, value = leaves
+    targets = out[3] + 1
+    shown, reached = np.zeros(len(used) * LANES, np.float32), np.zeros(count, np.uint32)
+    sums = np.empty(targets * LANES, np.float32)
+    for first in range(0, len(features), LANES):
+        rows = min(LANES, len(features) - first)
+        _put_shown(features, first, rows, used, shown)
+        for root in range(len(roots)):
+            reached[roots[root]] = _ALL
+        for at in range(len(number)):
+            here = reached[np.uintp(number[at])]
+            right = _right(shown, np.intp(place[at] * LANES), threshold[at], absent[at])
+            left = np.uintp(child[at])
+            reached[left] = here & ~right
+            reached[left + np.uintp(1)] = here & right
+        for target in range(targets):
+            start, end = np.intp(edges[target]), np.intp(edges[target + 1])
+            _put_sums(reached, leaf, value, start, end, sums, target * LANES)
+        for row in range(rows):
+            _rank(sums, row, first + row, calibration, out)
 
 
 @_part
-def _rank(sums: Any, row: Any, calibration: Any, out: Any) -> None:
+def _put_shown(features: Any, first: Any, rows: Any, used: Any, shown: Any) -> None:
+    """Lay the rows' features side by side."""
+    flat, width = features.reshape(-1), np.uintp(features.shape[1])
+    for at in range(len(used)):
+        start, lane = np.uintp(first) * width + np.uintp(used[at]), np.uintp(at * LANES)
+        for _ in range(rows):
+            shown[lane] = flat[start]
+            start += width
+            lane += np.uintp(1)
+
+
+@_part
+def _rank(sums: Any, lane: Any, row: Any, calibration: Any, out: Any) -> None:
     """Write the score of a row and its largest contributions."""
     base, slope, offset = calibration
     score, top_contribution, top_factor, groups = out
-    score[row] = 100.0 / (1.0 + math.exp(-(slope * (sums[0] + base) + offset)))
+    score[row] = 100.0 / (1.0 + math.exp(-(slope * (sums[lane] + base) + offset)))
     kept = top_factor.shape[1]
     for place in range(kept):
         top_contribution[row, place] = -np.inf
         top_factor[row, place] = -1
     for group in range(groups):
-        value = sums[group + 1]
+        value = sums[(group + 1) * LANES + lane]
         if value > top_contribution[row, kept - 1]:
             place = kept - 1
             while place > 0 and top_contribution[row, place - 1] < value:
@@ -98,77 +163,26 @@ def _rank(sums: Any, row: Any, calibration: Any, out: Any) -> None:
 
 
 @kernel
-def put_signals(table: Any, places: Any, signals: Any, checks: Any, results: Any) -> None:
-    """Write booleans, categories, checks and results of smart signals into float32[n, F]; NaN where not known.
+def put_reasons(verdict: Any, features: Any, columns: Any, out: Any) -> bool:
+    """Write what is told of scores, and return whether all of them are numbers.
 
-    ``places``: the first column of each of the four. ``signals``: booleans and known uint8[n, B], categories
-    uint32[n, C], of which 16 bits are written: every value that occurs often keeps its own number, and float32 holds it
-    exactly. ``checks``: how many, and the bits uint64[n]. ``results``: int8[n, S], negative where not known.
+    ``verdict``: scores float32[n], shares float32[n, K], and the groups that add them int64[n, K]. ``features``:
+    float32[n, F], of which the ``columns`` are kept. ``out``: the groups that raise scores, int8[n, K], -1 for others;
+    their shares float32[n, K], else 0; and the features that are kept, float32[n, O].
     """
-    booleans, known, categories = signals
-    check_count, check_bits = checks
-    for row in range(len(table)):
-        line = table[row, places[0] :]
-        for at in range(booleans.shape[1]):
-            line[at] = np.float32(booleans[row, at]) if known[row, at] else _NAN
-        line = table[row, places[1] :]
-        for at in range(categories.shape[1]):
-            category = categories[row, at]
-            line[at] = np.float32(category & np.uint32(0xFFFF)) if category else _NAN
-        line, bits = table[row, places[2] :], check_bits[row]
-        for at in range(check_count):
-            line[at] = np.float32(bits >> np.uint64(at) & np.uint64(1))
-        line = table[row, places[3] :]
-        for at in range(results.shape[1]):
-            line[at] = np.float32(results[row, at]) if results[row, at] >= 0 else _NAN
-
-
-@kernel
-def count_entries(log: Any, codes: Any, places: Any, largest: Any, counts: Any, sums: Any) -> None:
-    """Accumulate logs entry by entry into ``counts`` uint32[C, n] and ``sums`` float64[S, n], zeros at first.
-
-    ``log``: offsets int64[n + 1], and by entry time, value, code and target. ``codes``: the tables of
-    ``schemas.activity_statistics.CodeColumns``. ``places``: what they hold for "nowhere", the columns of the least and
-    the most time and of keys in ``counts``, and of the squares and the least of key intervals in ``sums``.
-    """
-    offsets, time, value, code, target = log
-    category, counted, counted_on_cards, summed, card = codes
-    nowhere, least, most, keys, squares, shortest = places
-    # What is counted nowhere is counted as well, in a place that nobody reads: so no branch depends on an entry's kind.
-    count, total = np.zeros(nowhere + 1, np.uint32), np.zeros(nowhere + 1)
-    for row in range(len(offsets) - 1):
-        count[: len(counts)] = 0
-        total[: len(sums)] = 0
-        square, earliest, latest, quickest = 0.0, np.uint32(0xFFFFFFFF), np.uint32(0), np.inf
-        for entry in range(offsets[row], offsets[row + 1]):
-            kind, shown = code[entry], np.float64(value[entry])
-            amount = min(shown, largest) if shown > 0.0 else 0.0
-            earliest, latest = min(earliest, time[entry]), max(latest, time[entry])
-            count[category[kind]] += np.uint32(1)
-            count[counted[kind]] += np.uint32(1)
-            total[summed[kind]] += amount
-            if counted[kind] == keys:
-                square += amount * amount
-                quickest = min(quickest, amount)
-            if counted_on_cards[kind] != nowhere and card[target[entry]]:
-                count[counted_on_cards[kind]] += np.uint32(1)
-        for place in range(len(counts)):
-            counts[place, row] = count[place]
-        for place in range(len(sums)):
-            sums[place, row] = total[place]
-        counts[0, row] = offsets[row + 1] - offsets[row]
-        counts[least, row], counts[most, row] = earliest, latest
-        sums[squares, row], sums[shortest, row] = square, quickest
-
-
-@kernel
-def share_of_hours(hours: Any, hour: Any, share: Any) -> None:
-    """Write the share of ``hours`` uint8[n, 24] within one of ``hour`` int64[n]; NaN where there are none."""
-    for row in range(len(hours)):
-        total = 0
-        for at in range(hours.shape[1]):
-            total += hours[row, at]
-        near = 0
-        for at in range(hour[row] - 1, hour[row] + 2):
-            near += hours[row, at % hours.shape[1]]
-        share[row] = np.float32(near) / np.float32(total) if total else _NAN
+    score, shares, groups = verdict
+    factor, contribution, observed = out
+    sound = True
+    for row in range(len(score)):
+        sound &= bool(np.isfinite(score[row]))
+        for place in range(shares.shape[1]):
+            raises = shares[row, place] > 0
+            factor[row, place] = groups[row, place] if raises else -1
+            contribution[row, place] = shares[row, place] if raises else np.float32(0)
+    shown, kept, start, at_kept = features.reshape(-1), observed.reshape(-1), np.uintp(0), np.uintp(0)
+    for _ in range(len(features)):
+        for at in range(len(columns)):
+            kept[at_kept] = shown[start + np.uintp(columns[at])]
+            at_kept += np.uintp(1)
+        start += np.uintp(features.shape[1])
+    return sound

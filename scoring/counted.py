@@ -24,16 +24,16 @@ points, which is noise, and one mistake would keep a device down for good.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from schemas.activity_statistics import STATISTICS
-from schemas.batches import F32, I64, History, Network, Related
+from schemas.batches import F32, I64, Related
 from schemas.columns import plain
 from schemas.travel import travel_kmh
-from schemas.velocity import ENTITIES, HOURS, KINDS, MEASURES, WINDOWS
-from scoring.compiled import share_of_hours
+from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
+from scoring.row_loops import AGES, TRAVEL, put_ages
 
 VELOCITY: Final = (*(f"{kind}_{window}" for kind in KINDS for window in WINDOWS), "since_first", "since_previous")
 HISTORY: Final = ("events", "hour_share", "travel_kmh_log")
@@ -43,61 +43,56 @@ SHARED: Final = (
     *(f"{entity}_{measure}_{window}" for entity in SHARED_ENTITIES for measure in MEASURES for window in WINDOWS),
     *(f"{entity}_devices_per_event_{window}" for entity in SHARED_ENTITIES for window in WINDOWS),
 )
-_ENTITIES = [ENTITIES.index(entity) for entity in SHARED_ENTITIES]
-_HOUR_MS = 3_600_000
+_ENTITIES: Final = np.array([ENTITIES.index(entity) for entity in SHARED_ENTITIES])
 
 
-def put_velocity(block: F32, batch: Related, time: I64) -> None:
-    """Fill the columns of VELOCITY; ``time`` is the event time in ms, int64[n], as in the functions below."""
-    velocity = batch.velocity
-    block[:, :-2] = velocity.counts.reshape(len(batch), len(KINDS) * len(WINDOWS))
-    block[:, -2] = log_seconds(time - velocity.first_seen_at)
-    block[:, -1] = np.where(velocity.previous_at < 0, np.float32(np.nan), log_seconds(time - velocity.previous_at))
+def counted_columns(batch: Related, time: I64) -> Any:
+    """Return the columns that velocity, history and session features are made of, as ``scoring.row_loops`` takes them.
 
-
-def put_history(block: F32, batch: Related, time: I64) -> None:
-    """Fill the columns of HISTORY."""
-    history = batch.history
-    block[:, 0] = history.events
-    block[:, 1] = hour_share(history.hours, time)
-    block[:, 2] = _log_travel(batch.network, history, time)
-
-
-def _log_travel(network: Network, history: History, time: I64) -> F32:
-    """Return the logarithm of 1 and the speed since the previous place. Few devices moved: only they are computed."""
-    north, east = history.latitude[:, 0] - network.latitude, history.longitude[:, 0] - network.longitude
-    found = np.where(np.isnan(north + east), np.float32(np.nan), np.float32(0))
-    moved = np.flatnonzero((found == 0) & ((north != 0) | (east != 0)))
-    found[moved] = np.log1p(travel_kmh(network.take(moved), history.take(moved), time[moved]))
-    return found
-
-
-def hour_share(hours: np.ndarray[tuple[int, int], np.dtype[np.uint8]], time: I64) -> F32:
-    """Return the share of the device's earlier events that lie within an hour of this hour of the day, float32[n].
-
-    From 0 to 1; NaN where there was none. A device that lives as usual is near 1, one that never sleeps near 1/8.
+    ``time`` is the event time in ms, int64[n]. The share of the device's earlier events that lie within an hour of this
+    hour of the day is near 1 for a device that lives as usual, near 1/8 for one that never sleeps, and NaN where there
+    was none.
     """
-    share = np.empty(len(hours), np.float32)
-    share_of_hours(plain(hours, np.uint8), time // _HOUR_MS % HOURS, share)
-    return share
+    history, session = batch.history, batch.session
+    of_device = (
+        plain(batch.velocity.counts, np.uint32),
+        plain(history.events, np.uint32),
+        plain(history.hours, np.uint8),
+        time,
+    )
+    of_session = plain(session.events, np.uint32), plain(session.statistics, np.float32)
+    return of_device, log_ages(batch, time), of_session
 
 
-def put_session(block: F32, batch: Related, time: I64) -> None:
-    """Fill the columns of SESSION."""
-    session = batch.session
-    block[:, 0] = session.events
-    block[:, 1] = log_seconds(time - session.started_at)
-    block[:, 2:] = session.statistics
+def shared_columns(batch: Related) -> Any:
+    """Return the columns that features of what devices share and of recognition are made of; NaN where not known."""
+    recognition = plain(batch.recognition.tail, np.float32), plain(batch.recognition.denied, np.float32)
+    return plain(batch.shared.counts, np.float32), _ENTITIES, recognition
 
 
-def put_shared(block: F32, batch: Related) -> None:
-    """Fill the columns of SHARED; NaN where a count is not known."""
-    counts, rows = batch.shared.counts[:, _ENTITIES], len(batch)
-    counted = len(_ENTITIES) * len(MEASURES) * len(WINDOWS)
-    block[:, :counted] = counts.reshape(rows, counted)
-    block[:, counted:] = (counts[:, :, 1] / counts[:, :, 0]).reshape(rows, len(_ENTITIES) * len(WINDOWS))
+def log_ages(batch: Related, time: I64) -> F32:
+    """Return logarithms of 1 and seconds since first and previous event and session's start, and of 1 and the speed.
 
-
-def log_seconds(milliseconds: I64) -> F32:
-    """Return the logarithm of 1 and a time in seconds; of a negative time, 0."""
-    return np.log1p((np.maximum(milliseconds, 0) / 1000.0).astype(np.float32))
+    float32[AGES, n], NaN where there is none; a negative time counts as 0. Few devices moved since their previous
+    place: speeds are computed of those alone.
+    """
+    velocity, network, history = batch.velocity, batch.network, batch.history
+    ages = np.empty((AGES, len(time)), np.float32)
+    times = (
+        time,
+        plain(velocity.first_seen_at, np.int64),
+        plain(velocity.previous_at, np.int64),
+        plain(batch.session.started_at, np.int64),
+    )
+    places = tuple(
+        plain(column, np.float32)
+        for column in (history.latitude, history.longitude, network.latitude, network.longitude)
+    )
+    count = put_ages(times, places, ages)
+    if count < 0:
+        raise ValueError("the batch's columns differ in length")
+    if count:
+        moved = np.flatnonzero(ages[TRAVEL] > 0)
+        ages[TRAVEL, moved] = travel_kmh(network.take(moved), history.take(moved), time[moved])
+    # By NumPy, not in the loop: its logarithm is another one, and differs in the last bit.
+    return np.log1p(ages, out=ages)

@@ -13,26 +13,28 @@ A session that shows itself on two devices may lie in two partitions; each of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
-from schemas.batches import F32, I32, U8, Decided, Decision, Judged, Score
-from schemas.columns import widen
+from schemas.batches import F32, I32, I64, U8, Decided, Decision, Judged
+from schemas.columns import plain, widen
 from schemas.event_time import event_time
-from schemas.ruling import NO_DECISION
+from schemas.ruling import BY_MODEL, NO_DECISION
 from schemas.stage import Snapshot, StageOut
 from schemas.velocity import SLICES
-from scoring.policy import ALLOW, DENY, LIMITS, CurrentPolicies, OwnPolicy, decide, decide_apart
+from scoring.policy import DENY, LIMITS, CurrentPolicies, OwnPolicy, Policies, Policy, decide, decide_apart
 from scoring.precedence import settled, when_degraded, with_points
-from scoring.standing import Standing, restored, session_hashes
-from scoring.standing_loops import Rows
+from scoring.standing import Standing, restored
+from scoring.standing_loops import DEGRADED, NO_BATCH, NO_NUMBER, OVERRIDDEN, Rows, ask
 
 IDLE_MS: Final = 1_800_000  # as velocity's sessions
 MOST_SESSIONS: Final = 1 << 16
 _LEAST_BYTES: Final = 16 << 10  # of the slices in a snapshot
-_EACH: Final = np.arange(ALLOW, DENY + 1, dtype=np.uint8)  # every standing decision
+_STANDING: Final = DENY + 1  # how many standing decisions there are
+_TABLES_KEPT: Final = 64
 
 
 class Decide:
@@ -69,38 +71,70 @@ class Decide:
 
     def decided(self, batch: Judged, states: Iterator[tuple[Standing, slice]]) -> StageOut[Decided]:
         """Decide a batch, each of its parts after what is standing in its state."""
-        policies, score, event = self._policies(), batch.score, batch.event
-        limits = policies.limits(event.merchant, event.event_type, self._own_limits(score))
-        review, deny, margin = np.ascontiguousarray(limits.T)
-        points = with_points(score.score, batch.rules.added)
-        outcome = decide(points[:, None], review[:, None], deny[:, None], margin[:, None], _EACH)
-        offset = np.require(batch.origin.offset, np.int64, ("C", "W"))  # as the loop is compiled for
-        columns = (session_hashes(event.session_id), event_time(batch), offset, outcome)
-        before, by_policy = np.empty(len(offset), np.uint8), np.empty(len(offset), np.uint8)
+        policies, score, rules = self._policies(), batch.score, batch.rules
+        limits, rows, asked = self._asked(policies, batch)
+        before, by_policy = np.empty(len(rows.time), np.uint8), np.empty(len(rows.time), np.uint8)
         for state, part in states:
-            rows: list[Any] = [column[part] for column in columns]
-            state.follow(Rows(*rows), before[part], by_policy[part])
+            columns: list[Any] = [column[part] for column in rows]
+            state.follow(Rows(*columns), before[part], by_policy[part])
+        if asked & (OVERRIDDEN | DEGRADED):
+            degraded = when_degraded(policies, batch.event.merchant, rules.degraded)
+            decision, by = settled(rules, by_policy, degraded)
+        else:
+            decision, by = by_policy, np.full(len(by_policy), BY_MODEL, np.uint8)
+        review, deny, margin = limits
         apart = decide_apart(score.shadow_score, review, deny)
-        degraded = when_degraded(policies, event.merchant, batch.rules.degraded)
-        decision, by = settled(batch.rules, by_policy, degraded)
         tried = _by_shadow_rules(batch, before, limits)
         section = Decision(policies.digest, decision, by, by_policy, before, review, deny, margin, apart, tried)
         return StageOut(widen(Decided, batch, decision=section))
 
-    def _own_limits(self, score: Score) -> F32:
-        """Return the thresholds of the model that scored each row, float32[n, 3]."""
-        own = [self._own(version) for version in score.versions]
-        table = np.array([[getattr(policy, name) for name in LIMITS] for policy in own], np.float32)
-        return table.reshape(-1, len(LIMITS))[score.model]
+    def _asked(self, policies: Policies, batch: Judged) -> tuple[F32, Rows, int]:
+        """Return each row's thresholds, float32[3, n], what its partition follows, and what ``ask`` says of them."""
+        score, rules, count = batch.score, batch.rules, len(batch.score.model)
+        limits, outcome = np.empty((len(LIMITS), count), np.float32), np.empty((count, _STANDING), np.uint8)
+        session = np.empty(count, np.uint64)
+        asked = ask(
+            (plain(score.score, np.float32), plain(rules.added, np.float32)),
+            (plain(rules.override, np.uint8), plain(rules.degraded, np.bool_).view(np.uint8)),
+            NO_DECISION,
+            self._limits(policies, batch),
+            plain(batch.event.session_id, np.uint8).view(np.uint64),
+            (limits, outcome, session),
+        )
+        if asked == NO_BATCH:
+            raise ValueError("decide: the batch's columns differ in length")
+        if asked & NO_NUMBER:
+            raise ValueError("a score is not a number: the model is broken")
+        return limits, Rows(session, event_time(batch), plain(batch.origin.offset, np.int64), outcome), asked
+
+    def _limits(self, policies: Policies, batch: Judged) -> tuple[F32, I64]:
+        """Return thresholds float32[k, 3], and which of them decide each row."""
+        score, event = batch.score, batch.event
+        own = _table(tuple(map(self._own, score.versions)))
+        if policies.differ:
+            limits = policies.limits(event.merchant, event.event_type, own[score.model])
+            return limits, np.arange(len(limits))
+        if policies.default is not None:
+            return _table((policies.default,)), np.zeros(len(score.model), np.int64)
+        return own, score.model.astype(np.int64)
+
+
+@lru_cache(_TABLES_KEPT)
+def _table(policies: tuple[Policy, ...]) -> F32:
+    """Return the thresholds of some policies, float32[k, 3]."""
+    return np.array([[getattr(policy, name) for name in LIMITS] for policy in policies], np.float32).reshape(-1, 3)
 
 
 def _by_shadow_rules(batch: Judged, before: U8, limits: F32) -> U8:
-    """Return what would be decided with each shadow ruleset in place of the live ones, uint8[n, R]."""
+    """Return what would be decided with each shadow ruleset in place of the live ones, uint8[n, R].
+
+    ``before`` uint8[n] is the standing decision of each row, ``limits`` float32[3, n] its thresholds.
+    """
     override, added = batch.rules.shadow_override, batch.rules.shadow_added
     if not override.size:
         return override
     points = with_points(batch.score.score[:, None], added)
-    review, deny, margin = (limits[:, place, None] for place in range(len(LIMITS)))
+    review, deny, margin = limits[:, :, None]
     return np.where(override == NO_DECISION, decide(points, review, deny, margin, before[:, None]), override)
 
 
@@ -148,6 +182,9 @@ class Together:
         return self._stage.decided(batch, self._parts(batch.origin.partition))
 
     def _parts(self, partition: I32) -> Iterator[tuple[Standing, slice]]:
-        edges = [*np.flatnonzero(np.diff(partition, prepend=-1)).tolist(), len(partition)]
-        for start, stop in pairwise(edges):  # none where no row is left
+        if not len(partition):
+            return
+        one = partition[0] == partition[-1]  # then all rows between are of it as well
+        edges = [] if one else (np.flatnonzero(partition[1:] != partition[:-1]) + 1).tolist()
+        for start, stop in pairwise((0, *edges, len(partition))):
             yield self._sessions[int(partition[start])].state, slice(start, stop)

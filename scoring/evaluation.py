@@ -17,6 +17,7 @@ from scoring.compiled import walk
 
 TOP_FACTORS = 5
 PREFIX = "tables."
+_EVERY_LANE = np.uint32(0xFFFFFFFF)
 
 
 class Tables(NamedTuple):
@@ -26,7 +27,7 @@ class Tables(NamedTuple):
     depth: I32  # [trees]: steps to the deepest leaf
     feature: I32  # [N]; 0 at a leaf
     threshold: F32  # [N]: left where less; NaN at a leaf
-    child: I32  # [N]: the left one; a leaf names itself
+    child: I32  # [N]: the left one, behind its parent; a leaf names itself
     default_right: U8  # [N]: 1 where NaN goes right
     leaf: I32  # [N]: number of the leaf, 0 at other nodes
     target: U8  # [L, W]: 0 is the margin, 1 to G are the groups; G + 1 where a leaf has fewer
@@ -48,11 +49,10 @@ class Evaluation:
 
     def __init__(self, tables: Tables, features: int) -> None:
         _check(tables, features)
-        words = tables.child.astype(np.uint64) | tables.feature.astype(np.uint64) << np.uint64(32)
-        words |= tables.default_right.astype(np.uint64) << np.uint64(63)
-        self._nodes = (tables.root, tables.depth, words, tables.threshold, tables.leaf)
-        self._leaves = tables.target, tables.value
-        self._margins = tuple(np.ascontiguousarray(column[:, :1]) for column in self._leaves)
+        self._nodes = _nodes(tables)
+        self._leaves = _leaves(tables)
+        edges, leaf, value = self._leaves
+        self._margins = edges[:2], leaf, value
         self._calibration = tuple(tables.constants.astype(np.float64).tolist())
         self._groups, self._features = int(tables.groups[0]), features
 
@@ -98,17 +98,48 @@ class Evaluation:
         return {"score": found[0], "contribution": max(found[1:])}
 
 
+def _nodes(tables: Tables) -> tuple[Any, ...]:
+    """Return the nodes that are no leaves as ``walk`` takes them."""
+    inner = np.flatnonzero(tables.child != np.arange(len(tables.child)))
+    used, place = np.unique(tables.feature[inner], return_inverse=True)
+    absent = np.where(tables.default_right[inner] != 0, _EVERY_LANE, np.uint32(0))
+    return (
+        used.astype(np.int32),
+        len(tables.child),
+        tables.root.astype(np.int32),
+        inner.astype(np.int32),
+        place.astype(np.int32),
+        tables.threshold[inner],
+        absent.astype(np.uint32),
+        tables.child[inner].astype(np.int32),
+    )
+
+
+def _leaves(tables: Tables) -> tuple[I32, I32, F32]:
+    """Return what leaves add by target, in the order of the trees, as ``walk`` takes it, without nobody's and zeros."""
+    node = np.flatnonzero(tables.child == np.arange(len(tables.child)))
+    target, value = tables.target[tables.leaf[node]], tables.value[tables.leaf[node]]
+    groups = int(tables.groups[0])
+    row, column = np.nonzero((target <= groups) & (value != 0))
+    order = np.argsort(target[row, column], kind="stable")
+    row, column = row[order], column[order]
+    edges = np.searchsorted(target[row, column], np.arange(groups + 2))
+    return edges.astype(np.int32), node[row].astype(np.int32), value[row, column].astype(np.float32)
+
+
 def _check(tables: Tables, features: int) -> None:
-    """Refuse tables that would send the walk out of their arrays: it does not look where it steps."""
+    """Refuse tables that would send the walk out of their arrays, or to a node before the one that leads to it."""
     nodes, leaves = len(tables.feature), len(tables.target)
     inner = tables.child != np.arange(nodes)
     right = tables.child + inner
+    later = tables.child > np.arange(nodes)  # than the node that leads to it
     sound = (
         {len(column) for column in (tables.threshold, tables.child, tables.default_right, tables.leaf)} == {nodes}
         and len(tables.root) == len(tables.depth)
         and tables.target.shape == tables.value.shape
         and _within(tables.root, nodes)
         and _within(tables.child, nodes)
+        and bool(later[inner].all())
         and _within(right, nodes)
         and _within(tables.leaf, leaves)
         and _within(tables.feature, features)

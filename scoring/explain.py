@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.batches import F32, Scored
+from schemas.columns import U64, plain
 from schemas.fragments import Fragments, WrittenFactors
 from schemas.result import Factor
 from scoring.features import feature_schema
@@ -37,10 +38,12 @@ class Explainer:
 
     def __init__(self) -> None:
         at = {name: index for index, name in enumerate(_OBSERVED)}
-        self._columns = [[at[name] for name in group.observed] for group in GROUPS]
-        self._pick = list(map(_picker, self._columns))
+        columns = [[at[name] for name in group.observed] for group in GROUPS]
+        self._columns = [np.array(one, np.intp) for one in columns]
+        self._pick = list(map(_picker, columns))
         self._tables = tables(at)
         self._fragments = Fragments(WORDS)
+        self._words: U64 = np.empty((0, WORDS), np.uint64)
         self._lock = threading.Lock()
 
     def __call__(self, batch: Scored) -> list[list[Factor]]:
@@ -60,26 +63,30 @@ class Explainer:
 
     def written(self, batch: Scored) -> WrittenFactors:
         """Return the factors of every row as pieces of JSON up to their contributions: the same as calling it."""
-        factor, observed = batch.score.factor, np.require(batch.score.observed, np.float32, ("C", "W"))
-        rows, places = np.nonzero(factor >= 0)
-        if len(rows) and observed.shape[1] != len(_OBSERVED):
+        factor, observed = plain(batch.score.factor, np.int8), plain(batch.score.observed, np.float32)
+        if observed.shape[1] != len(_OBSERVED) and (factor >= 0).any():
             raise ValueError("what the factors rest on is no longer in the batch: they were written before")
-        groups = factor[rows, places].astype(np.int64)
-        words = np.zeros((len(rows), WORDS), np.uint64)
-        said_by(observed, observed.view(np.uint32), (np.ascontiguousarray(rows), groups), self._tables, words)
-        number = np.full(factor.shape, -1, np.int32)
 
         def make(at: int) -> int:
-            return self._piece(int(groups[at]), observed[rows[at]])
+            row, place = divmod(at, factor.shape[1])
+            return self._piece(int(factor[row, place]), observed[row])
 
         with self._lock:
+            words = self._room(factor.size)
+            said_by(factor, observed, self._tables, words)
             self._fragments.begin()
-            number[rows, places] = self._fragments.numbers(words, make)
+            number = self._fragments.numbers(words, make).reshape(factor.shape)
             return WrittenFactors(number, self._fragments.pieces, self._fragments.beside)
+
+    def _room(self, factors: int) -> U64:
+        """Return memory for their words: it is asked for again and again, and nothing keeps it."""
+        if len(self._words) < factors:
+            self._words = np.empty((factors, WORDS), np.uint64)
+        return self._words[:factors]
 
     def _piece(self, group: int, observed: F32) -> int:
         said = GROUPS[group]
-        row = observed[self._columns[group]].tolist()
+        row = observed.take(self._columns[group]).tolist()
         text = said.say(dict(zip(said.observed, row, strict=True)))
         factor = _ENCODE(Factor(said.code, text, 0.0))
         return self._fragments.add(factor[: -len(_NOUGHT)], (said.code, text))

@@ -11,26 +11,28 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from schemas.activity_statistics import STATISTICS
-from schemas.batches import F32, U8, Bool, Enriched
+from schemas.batches import F32, I64, U8, U32, Enriched, Signals
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import plain
 from schemas.environment import CHECKS
 from schemas.event_time import event_time
 from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.smart_signals import SMART_SIGNALS
-from scoring.compiled import put_signals
-from scoring.counted import HISTORY, SESSION, SHARED, VELOCITY, put_history, put_session, put_shared, put_velocity
-from scoring.log_statistics import log_statistics
+from scoring.counted import HISTORY, SESSION, SHARED, VELOCITY, counted_columns, shared_columns
+from scoring.log_statistics import put_log_statistics
+from scoring.row_loops import put_rows
 
 ENVIRONMENT = (
     "browser", "browser_version", "engine", "engine_version", "engine_at_least", "system", "system_version", "device",
     "gpu", "gpu_driver", "screen_pixels_wide", "screen_pixels_high", "density", "timezone_offset",
 )  # fmt: skip
 _CODES = ("browser", "engine", "system", "device", "gpu", "gpu_driver", "density")  # 0 is unknown
+_IS_CODE = np.array([name in _CODES for name in ENVIRONMENT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,38 +107,38 @@ def matrix(batch: Enriched, out: F32 | None = None) -> F32:
     if batch.smart.names != SMART_SIGNALS:
         raise ValueError("the batch has other smart signals than schemas.smart_signals; enrich it with this build")
     table = np.empty((rows, len(schema)), np.float32) if out is None else out[:rows]
-    time = event_time(batch)
-    table[:, schema.numbers] = batch.signals.numbers
-    _put_signals(table, batch)
-    _put_environment(table[:, schema.environment], batch)
-    table[:, schema.smart_confidence] = batch.smart.confidence
-    put_velocity(table[:, schema.velocity], batch, time)
-    put_history(table[:, schema.history], batch, time)
-    put_session(table[:, schema.session], batch, time)
-    put_shared(table[:, schema.shared], batch)
-    table[:, schema.prevalence] = batch.recognition.tail
-    table[:, schema.reputation] = batch.recognition.denied
-    table[:, schema.activity] = log_statistics(batch.activity).T
+    counted = counted_columns(batch, event_time(batch))
+    fits = put_rows(table, _places(), _shown(batch), counted, shared_columns(batch))
+    if not fits or len(batch.activity) != rows:
+        raise ValueError("the batch's columns are not those of this build's features; make them with this build")
+    put_log_statistics(batch.activity, table, schema.activity.start)
     return table
 
 
-def _put_signals(table: F32, batch: Enriched) -> None:
-    schema, signals = feature_schema(), batch.signals
-    put_signals(
-        table,
-        np.array([block.start for block in (schema.booleans, schema.categories, schema.checks, schema.smart_result)]),
-        (as_bytes(signals.booleans), as_bytes(signals.known), plain(signals.categories, np.uint32)),
-        (len(CHECKS), plain(batch.environment.checks, np.uint64)),
-        plain(batch.smart.result, np.int8),
+@cache
+def _places() -> I64:
+    """Return the first columns of the blocks that ``put_rows`` writes, and of the one behind them."""
+    schema = feature_schema()
+    blocks = (
+        schema.numbers, schema.booleans, schema.categories, schema.environment, schema.checks, schema.smart_result,
+        schema.smart_confidence, schema.velocity, schema.history, schema.session, schema.shared, schema.prevalence,
+        schema.reputation, schema.activity,
+    )  # fmt: skip
+    return np.array([block.start for block in blocks])
+
+
+def _shown(batch: Enriched) -> Any:
+    """Return the columns that show themselves in an event, as ``put_rows`` takes them."""
+    signals, environment, smart = batch.signals, batch.environment, batch.smart
+    return (
+        (plain(signals.numbers, np.float32), *flags_and_codes(signals)),
+        (np.array([getattr(environment, name) for name in ENVIRONMENT], np.float32), _IS_CODE),
+        (len(CHECKS), plain(environment.checks, np.uint64)),
+        (plain(smart.result, np.int8), plain(smart.confidence, np.float32)),
     )
 
 
-def as_bytes(flags: Bool) -> U8:
-    """Return flags as compiled loops take them, 0 and 1."""
-    return plain(flags, np.bool_).view(np.uint8)
-
-
-def _put_environment(block: F32, batch: Enriched) -> None:
-    for column, name in enumerate(ENVIRONMENT):
-        values = getattr(batch.environment, name)
-        block[:, column] = np.where(values == 0, np.float32(np.nan), values) if name in _CODES else values
+def flags_and_codes(signals: Signals) -> tuple[U8, U8, U32]:
+    """Return booleans, which of them are known, and categories as compiled loops take them: flags are 0 and 1."""
+    booleans, known = plain(signals.booleans, np.bool_), plain(signals.known, np.bool_)
+    return booleans.view(np.uint8), known.view(np.uint8), plain(signals.categories, np.uint32)

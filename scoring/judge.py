@@ -37,6 +37,7 @@ from scoring.rules.program import Program
 
 _PAIRS_KEPT: Final = 4_096  # merchants with event types; event types are what merchants say: it must be bounded
 _DECIDING: Final = frozenset(("allow_list", "deny_list", "rules"))
+_NO_ROWS: Final = np.empty(0, np.intp)
 _TOLD: Final = frozenset(("match", "error", "snoozed"))
 _NO_STORE: Final = Unanswered("there is no store of the rules' history")
 CurrentLists = Callable[[], Lists]
@@ -181,7 +182,7 @@ class Judge:
         if routes.silent:
             listed = {merchant for merchant in set(event.merchant) if lists.of(merchant)}
             if not listed:
-                return np.empty(0, np.intp)
+                return _NO_ROWS
             return np.flatnonzero([merchant in listed for merchant in event.merchant])
         pairs = list(zip(event.merchant, event.event_type, strict=True))
         wanted = {pair for pair in set(pairs) if not routes.of(*pair).idle or lists.of(pair[0])}

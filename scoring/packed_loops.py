@@ -12,55 +12,73 @@ import numba
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
-_BYTE = 8
+_BYTE, _FLOAT_BYTES = 8, 4
 _GATHER, _TOP = np.uint64(0x8040201008040201), np.uint64(56)  # eight bytes of 0 and 1 to bits, the first one highest
 
 
 def _part(function: F) -> F:
-    """Make a function a part of the kernel that calls it."""
-    return cast(F, numba.njit(error_model="numpy")(function))
+    """Make a function a part of the kernel that calls it: for all rows at once, as arrays that are handed on cost."""
+    return cast(F, numba.njit(error_model="numpy", inline="always")(function))
 
 
 @_part
-def _put_bits(flags: Any, out: Any) -> None:
-    """Write flags uint8[8 * k], each 0 or 1, as bits, the first flag the highest bit of the first byte."""
-    words = flags.view(np.uint64)
-    for at in range(len(words)):
-        out[at] = np.uint8(words[at] * _GATHER >> _TOP)
+def _put_kept(features: Any, ranges: Any, form: Any, out: Any) -> None:
+    """Copy the bytes that are kept as they are, and write the format."""
+    format_at, number = form
+    shown, packed = features.reshape(-1).view(np.uint8), out.reshape(-1)
+    start, line = np.uintp(0), np.uintp(0)
+    for row in range(len(out)):
+        out[row, format_at], out[row, format_at + 1] = number & 0xFF, number >> 8
+        place = line
+        for at in range(len(ranges)):
+            first, last = start + np.uintp(ranges[at, 0]), start + np.uintp(ranges[at, 1])
+            for byte in range(last - first):
+                packed[place + byte] = shown[first + byte]
+            place += last - first
+        start += np.uintp(features.shape[1] * _FLOAT_BYTES)
+        line += np.uintp(out.shape[1])
 
 
 @_part
-def _copy(source: Any, target: Any) -> None:
-    for at in range(len(target)):
-        target[at] = source[at]
+def _put_categories(categories: Any, code_at: Any, there_at: Any, out: Any) -> None:
+    """Write 16 bits of each category, and which of them are there."""
+    kinds, packed = categories.shape[1], out.reshape(-1)
+    codes, there = np.zeros(kinds, np.uint16), np.zeros(-(-kinds // _BYTE) * _BYTE, np.uint8)
+    code_bytes, words = codes.view(np.uint8), there.view(np.uint64)
+    for row in range(len(out)):
+        line = np.uintp(row) * np.uintp(out.shape[1])
+        for at in range(kinds):
+            codes[at] = np.uint16(categories[row, at])
+        for at in range(kinds):
+            there[at] = categories[row, at] != 0
+        for at in range(len(code_bytes)):
+            packed[line + np.uintp(code_at) + np.uintp(at)] = code_bytes[at]
+        for at in range(len(words)):
+            packed[line + np.uintp(there_at) + np.uintp(at)] = np.uint8(words[at] * _GATHER >> _TOP)
 
 
 @_part
-def _put_codes(categories: Any, codes: Any, there: Any) -> None:
-    """Write 16 bits of each category, and whether it is there."""
-    for at in range(len(codes)):
-        codes[at] = np.uint16(categories[at])
-    for at in range(len(codes)):
-        there[at] = categories[at] != 0
-
-
-@_part
-def _put_booleans(booleans: Any, known: Any, one: Any, absent: Any) -> None:
-    """Write which booleans are known to be true, and which are not known."""
-    for at in range(len(booleans)):
-        one[at] = booleans[at] & known[at]
-    for at in range(len(known)):
-        absent[at] = known[at] ^ 1
-
-
-@_part
-def _put_flags(bits: Any, results: Any, one: Any, absent: Any) -> None:
-    """Write checks and results of smart signals behind each other; ``absent`` holds zeros for the checks."""
-    count = len(one) - len(results)
-    for at in range(count):
-        one[at] = bits >> np.uint64(at) & np.uint64(1)
-    for at in range(len(results)):
-        one[count + at], absent[count + at] = results[at] > 0, results[at] < 0
+def _put_flags(signals: Any, checks: Any, results: Any, one_at: Any, absent_at: Any, out: Any) -> None:
+    """Write which booleans, checks and results are known to be true, and which are not known: checks always are."""
+    booleans, known, _ = signals
+    count, bits = checks
+    width, packed = booleans.shape[1], out.reshape(-1)
+    flags = width + count + results.shape[1]
+    one, absent = (np.zeros(-(-flags // _BYTE) * _BYTE, np.uint8), np.zeros(-(-flags // _BYTE) * _BYTE, np.uint8))
+    ones, absents = one.view(np.uint64), absent.view(np.uint64)
+    for row in range(len(out)):
+        line = np.uintp(row) * np.uintp(out.shape[1])
+        for at in range(width):
+            one[at] = booleans[row, at] & known[row, at]
+        for at in range(width):
+            absent[at] = known[row, at] ^ 1
+        for at in range(count):
+            one[width + at] = bits[row] >> np.uint64(at) & np.uint64(1)
+        for at in range(results.shape[1]):
+            one[width + count + at], absent[width + count + at] = results[row, at] > 0, results[row, at] < 0
+        for at in range(len(ones)):
+            packed[line + np.uintp(one_at) + np.uintp(at)] = np.uint8(ones[at] * _GATHER >> _TOP)
+            packed[line + np.uintp(absent_at) + np.uintp(at)] = np.uint8(absents[at] * _GATHER >> _TOP)
 
 
 def _kernel(function: F) -> F:
@@ -72,30 +90,12 @@ def _kernel(function: F) -> F:
 def pack_rows(features: Any, ranges: Any, signals: Any, checks: Any, results: Any, places: Any, out: Any) -> None:
     """Write packed rows, uint8[n, W], as ``scoring.stored_features.pack`` makes them.
 
-    ``features``: the bytes of the rows, uint8[n, 4 * F], of which ``ranges`` int64[k, 2] are kept as they are.
+    ``features``: float32[n, F], of whose rows' bytes ``ranges`` int64[k, 2] are kept as they are.
     ``signals``: booleans and known uint8[n, B], categories uint32[n, C]; ``checks``: how many, and the bits uint64[n];
     ``results``: int8[n, S], negative where not known. ``places``: the first byte of categories, of which are there, of
-    flags that are one, and of those that are absent.
+    flags that are one, of those that are absent, and of the format, and its number, below 65,536.
     """
-    booleans, known, categories = signals
-    check_count, check_bits = checks
-    code_at, there_at, one_at, absent_at = places
-    width, kinds = booleans.shape[1], categories.shape[1]
-    flags = width + check_count + results.shape[1]
-    one = np.zeros(-(-flags // _BYTE) * _BYTE, np.uint8)
-    absent, there = np.zeros_like(one), np.zeros(-(-kinds // _BYTE) * _BYTE, np.uint8)
-    codes = np.zeros(kinds, np.uint16)
-    for row in range(len(out)):
-        shown, line = features[row], out[row]
-        place = 0
-        for at in range(len(ranges)):
-            kept = shown[ranges[at, 0] : ranges[at, 1]]
-            _copy(kept, line[place : place + len(kept)])
-            place += len(kept)
-        _put_codes(categories[row], codes, there)
-        _copy(codes.view(np.uint8), line[code_at : code_at + 2 * kinds])
-        _put_booleans(booleans[row], known[row], one, absent)
-        _put_flags(check_bits[row], results[row], one[width:flags], absent[width:flags])
-        _put_bits(there, line[there_at:])
-        _put_bits(one, line[one_at:])
-        _put_bits(absent, line[absent_at:])
+    code_at, there_at, one_at, absent_at, format_at, number = places
+    _put_kept(features, ranges, (format_at, number), out)
+    _put_categories(signals[2], code_at, there_at, out)
+    _put_flags(signals, checks, results, one_at, absent_at, out)

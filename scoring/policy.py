@@ -57,6 +57,7 @@ class Policy:
         return min(review / 2, deny - review)
 
     @classmethod
+    @lru_cache(_PAIRS_KEPT)
     def usual(cls, review: float, deny: float) -> Self:
         """Return the policy with the usual margin, or the widest where that is less."""
         return cls(review, deny, max(0.0, min(USUAL_MARGIN, cls.widest_margin(review, deny))))
@@ -83,6 +84,8 @@ def decide_apart(score: F32, review: F32, deny: F32) -> U8:
 
     A score that is not a number, of a model that failed, is decided as 0 is; the score itself says so.
     """
+    if not score.size:
+        return np.empty(score.shape, np.uint8)
     return _decide(score, review[:, None], deny[:, None], np.float32(0), np.uint8(ALLOW))
 
 
@@ -128,9 +131,14 @@ class Policies:
         """Return what decides about a merchant's events where rules could not ask history or lists."""
         return self.degraded_of.get(merchant, self.degraded)
 
+    @property
+    def differ(self) -> bool:
+        """Return whether some merchants or event types have a policy of their own."""
+        return bool(self.of_both or self.of_merchant or self.of_event_type)
+
     def limits(self, merchants: Sequence[str], event_types: Sequence[str], own: F32) -> F32:
         """Return review, deny and margin of each event, float32[n, 3]; ``own``: those of the model, the same shape."""
-        if not (self.of_both or self.of_merchant or self.of_event_type):
+        if not self.differ:
             return own if self.default is None else np.broadcast_to(_row(self.default), own.shape)
         place, table = self._places
         chosen = table[list(map(place, merchants, event_types))]

@@ -17,12 +17,14 @@ import numba
 import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
-RAW, IGNORED, FLAG, WHOLE, TENTHS, SECONDS, AGE = range(7)
+RAW, IGNORED, FLAG, WHOLE, TENTHS, SECONDS, AGE, PERCENT, BUSIEST = range(9)
 """What of a value is said: all of it; nothing; whether it is 1; its whole number; of ms seconds with one decimal; of ms
-whole seconds; of a logarithm of seconds the largest unit of time."""
-EACH, ABOVE, LEAST, MOST, PACE = range(5)
+whole seconds; of a logarithm of seconds the largest unit of time; of a share its per cent, and whether it is above 0;
+of the counts of three windows, of which it is the first, the shortest that holds more than half of the last."""
+EACH, ABOVE, LEAST, MOST, PACE, SHARED = range(6)
 """What of a group is said: every value; the others only where the first is above a limit; the least of all shares, or
-the most; of ``activity.pace`` the time of submitting where there is one."""
+the most; of ``activity.pace`` the time of submitting where there is one; of the events and then the devices of an
+entity in three windows each the busiest, that of devices alone where it is above a limit."""
 WORDS: Final = 8
 USUAL: Final = 0.02  # shares above it are not said
 ENTRIES, DURATION, SUBMITTED = 0, 3, 5  # columns of pace
@@ -81,18 +83,57 @@ def _share(value: Any, raw: Any) -> Any:
 
 
 @_part
+def _percent(value: Any, raw: Any) -> Any:
+    """Return a share as ``:.0%`` says it; the product is exact."""
+    share = np.float64(value)
+    if raw >= _SIGN or not 0 <= share <= 1:
+        return _OWN | np.uint64(raw)
+    return _SAID | np.uint64(share > 0) << _KIND | np.uint64(np.rint(share * 100.0))
+
+
+@_part
+def _busiest(row: Any, columns: Any, first: Any) -> Any:
+    """Return which of three windows ``count_sentences.busiest`` chooses."""
+    day = np.float64(row[columns[first + 2]])
+    for window in range(2):
+        if np.float64(row[columns[first + window]]) * 2 > day:
+            return window
+    return 2
+
+
+@_part
 def _word(value: Any, raw: Any, how: Any) -> Any:
     if raw >= _SIGN or np.isnan(value):  # a zero below zero shows its sign
         return _OWN | np.uint64(raw)
     if how == WHOLE and value < _EXACT:
         return _SAID | np.uint64(np.rint(value))
-    if how == TENTHS:
-        return _rounded(np.float64(value) / 1000 * 10, raw, 0.5)
-    if how == SECONDS:
-        return _rounded(np.float64(value) / 1000, raw, 0.5)
+    if how in (TENTHS, SECONDS):
+        seconds = np.float64(value) / 1000
+        return _rounded(seconds * 10 if how == TENTHS else seconds, raw, 0.5)
     if how == AGE:
         return _age(value, raw)
+    if how == PERCENT:
+        return _percent(value, raw)
     return _OWN | np.uint64(raw)
+
+
+@_part
+def _counted(row: Any, bits: Any, columns: Any, first: Any, window: Any) -> Any:
+    return _SAID | np.uint64(window) << _KIND | np.uint64(bits[columns[first + window]])
+
+
+@_part
+def _of_shared(row: Any, bits: Any, columns: Any, limit: Any, words: Any) -> None:
+    """Set what ``count_sentences.shared`` says."""
+    if np.isnan(row[columns[2]]):
+        return
+    window = _busiest(row, columns, 3)
+    if row[columns[3 + window]] > limit:
+        words[1] = _counted(row, bits, columns, 3, window)
+        return
+    window = _busiest(row, columns, 0)
+    words[2] = _counted(row, bits, columns, 0, window)
+    words[3] = _counted(row, bits, columns, 3, window)
 
 
 @_part
@@ -104,6 +145,9 @@ def _of_each(row: Any, bits: Any, columns: Any, hows: Any, words: Any, most: Any
         if how == FLAG:
             words[WORDS - 1] |= np.uint64(row[columns[place]] >= 1) << flag
             flag += np.uint64(1)
+        elif how == BUSIEST:
+            words[at] = _counted(row, bits, columns, place, _busiest(row, columns, place))
+            at += 1
         elif how != IGNORED:
             words[at] = _word(row[columns[place]], bits[columns[place]], how)
             at += 1
@@ -133,32 +177,47 @@ def _of_one(row: Any, bits: Any, columns: Any, ranks: Any, kind: Any, words: Any
         words[2] = _share(row[columns[best]], bits[columns[best]])
 
 
-@kernel
-def said_by(observed: Any, bits: Any, chosen: Any, groups: Any, words: Any) -> None:
-    """Set ``words``, uint64[m, WORDS], zeros before, to what the sentence of each of m factors depends on.
+@_part
+def _of_pace(row: Any, bits: Any, columns: Any, words: Any) -> None:
+    submitted = columns[SUBMITTED]
+    if np.isnan(row[submitted]):
+        words[1] = _word(row[columns[ENTRIES]], bits[columns[ENTRIES]], RAW)
+        words[2] = _word(row[columns[DURATION]], bits[columns[DURATION]], TENTHS)
+    else:
+        words[3] = _word(row[submitted], bits[submitted], TENTHS)
 
-    ``observed``: float32[n, O], and ``bits`` the same as uint32. ``chosen``: the row and the group of each factor,
-    int64[m]. ``groups``: of each group its kind and limit, and where its columns begin, int64[G + 1]; of each column
-    where it lies, what of it is said, and its rank among equal ones.
-    """
-    rows, of_group = chosen
+
+@_part
+def _of_group(row: Any, bits: Any, group: Any, groups: Any, words: Any) -> None:
     kinds, limits, first, columns, hows, ranks = groups
-    for at in range(len(rows)):
-        group, row, raw = of_group[at], observed[rows[at]], bits[rows[at]]
-        begin, end = first[group], first[group + 1]
-        here, how, kind = columns[begin:end], hows[begin:end], kinds[group]
-        out = words[at]
-        out[0] = np.uint64(group + 1)
-        if kind in (LEAST, MOST):
-            _of_one(row, raw, here, ranks[begin:end], kind, out)
-        elif kind == PACE:
-            submitted = here[SUBMITTED]
-            if np.isnan(row[submitted]):
-                out[1] = _word(row[here[ENTRIES]], raw[here[ENTRIES]], RAW)
-                out[2] = _word(row[here[DURATION]], raw[here[DURATION]], TENTHS)
-            else:
-                out[3] = _word(row[submitted], raw[submitted], TENTHS)
-        elif kind == ABOVE and not row[here[0]] > limits[group]:
-            pass
-        else:
-            _of_each(row, raw, here, how, out, end - begin)
+    begin, end, kind = first[group], first[group + 1], kinds[group]
+    here = columns[begin:end]
+    if kind in (LEAST, MOST):
+        _of_one(row, bits, here, ranks[begin:end], kind, words)
+    elif kind == PACE:
+        _of_pace(row, bits, here, words)
+    elif kind == SHARED:
+        _of_shared(row, bits, here, limits[group], words)
+    elif kind != ABOVE or row[here[0]] > limits[group]:
+        _of_each(row, bits, here, hows[begin:end], words, end - begin)
+
+
+@kernel
+def said_by(factor: Any, observed: Any, groups: Any, words: Any) -> None:
+    """Set ``words``, uint64[n * K, WORDS], to what the sentence of each factor depends on; 0 where there is none.
+
+    ``factor``: the groups, int8[n, K], below 0 where fewer. ``observed``: float32[n, O]. ``groups``: of each group its
+    kind and limit, and where its columns begin, int64[G + 1]; of each column where it lies, what of it is said, and its
+    rank among equal ones.
+    """
+    bits = observed.view(np.uint32)
+    at = 0
+    for row in range(factor.shape[0]):
+        for place in range(factor.shape[1]):
+            out, group = words[at], factor[row, place]
+            at += 1
+            for column in range(WORDS):
+                out[column] = np.uint64(0)
+            if group >= 0:
+                out[0] = np.uint64(group + 1)
+                _of_group(observed[row], bits[row], group, groups, out)

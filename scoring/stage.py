@@ -12,6 +12,7 @@ from schemas.batches import F32, U8, Enriched, Score, Scored
 from schemas.columns import widen
 from schemas.stage import StageOut
 from scoring.chosen_devices import chosen_devices
+from scoring.compiled import put_reasons
 from scoring.deployment import CurrentDeployment, Deployment
 from scoring.evaluation import Verdict
 from scoring.explain import observed_columns
@@ -59,23 +60,28 @@ class ScoreStage:
 
     def _score(self, deployment: Deployment, batch: Enriched, features: F32) -> Score:
         versions, model, verdict = _judge(deployment, batch.event.device_id, features)
-        if not np.isfinite(verdict.score).all():  # such a row ends here: decide, which has a state, must never fail
+        shape = verdict.top_factor.shape
+        factor, contribution = np.empty(shape, np.int8), np.empty(shape, np.float32)
+        observed = np.empty((len(features), len(self._observed)), np.float32)
+        # A row without a score ends here: decide, which has a state, must never fail.
+        if not put_reasons(tuple(verdict), features, self._observed, (factor, contribution, observed)):
             raise ValueError(f"a score of {' or '.join(versions)} is not a number: the model is broken")
-        raising = verdict.top_contribution > 0
         return Score(
             versions=versions,
             model=model,
             score=verdict.score,
-            factor=np.where(raising, verdict.top_factor, -1).astype(np.int8),
-            contribution=np.where(raising, verdict.top_contribution, np.float32(0)),
+            factor=factor,
+            contribution=contribution,
             shadows=tuple(shadow.version for shadow in deployment.shadows),
             shadow_score=self._shadow_scores(deployment.shadows, features),
-            observed=features[:, self._observed],
+            observed=observed,
             features=packed(batch, features) if self._store_features else np.empty((len(batch), 0), np.uint8),
         )
 
     def _shadow_scores(self, shadows: Sequence[Model], features: F32) -> F32:
         """Return what each shadow gives each row, float32[n, S]; NaN where one fails, which must not disturb others."""
+        if not shadows:
+            return np.empty((len(features), 0), np.float32)
         scores = np.full((len(features), len(shadows)), np.nan, np.float32)
         for column, shadow in enumerate(shadows):
             try:

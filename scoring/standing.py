@@ -28,17 +28,9 @@ _HEAD: Final = struct.Struct("<4sHHHHqI")
 _MAGIC, _VERSION = b"CGDS", 1
 _RECORD: Final = np.dtype([("session", "<u8"), ("seen", "<i8"), ("offset", "<i8"), ("decision", "u1")])
 _REBUILD = "rebuild the state from Kafka"
-_FACTORS: Final = (np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xD6E8_FEB8_6659_FD93))  # odd, of no pattern
 _SLICE_SHIFT: Final = np.uint64(64 - SLICE_BITS)
 _COMPACT_FROM: Final = 1 << 16  # sessions that changed are noted once each when so many notes came together
 _Records = NDArray[np.void]
-
-
-def session_hashes(session_id: U8) -> U64:
-    """Return a hash of each session id, uint64[n], given uint8[n, 16]. Ids are random: nobody chooses theirs."""
-    words = np.ascontiguousarray(session_id).view("<u8").reshape(-1, 2)
-    mixed: U64 = (words[:, 0] * _FACTORS[0] + words[:, 1]) * _FACTORS[1]
-    return mixed
 
 
 class Standing:

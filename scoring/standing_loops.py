@@ -17,7 +17,10 @@ from schemas.batches import I32, I64, U8, U64
 
 F = TypeVar("F", bound=Callable[..., Any])
 TIME, COUNT, OLDEST, NEWEST, FREE, USED, WORDS = range(7)  # places in Entries.words
-_ALLOW = np.uint8(0)
+_ALLOW, _REVIEW, _DENY = np.uint8(0), np.uint8(1), np.uint8(2)  # of schemas.result.DECISIONS
+NO_NUMBER, OVERRIDDEN, DEGRADED, NO_BATCH = 1, 2, 4, 8  # what ``ask`` says of a batch, bits
+_NOTHING, _MOST_POINTS = np.float32(0), np.float32(100)
+_FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xD6E8_FEB8_6659_FD93)  # odd, of no pattern
 
 
 class Entries(NamedTuple):
@@ -131,6 +134,46 @@ def _enter(entries: Any, at: Any, session: Any) -> Any:
     entries.table[at] = entry
     words[COUNT] += 1
     return entry
+
+
+@_kernel
+def ask(points: Any, rules: Any, nobody: int, policies: Any, session_id: Any, out: Any) -> int:
+    """Write thresholds, what each row is decided after each standing decision, and hashes of session ids.
+
+    ``points``: scores and what rules add, float32[n], together kept within 0 to 100 where they add anything. ``rules``:
+    overriding decisions uint8[n], ``nobody`` where none, and whether rows are degraded uint8[n]. ``policies``: review,
+    deny and margin float32[k, 3], and the place of each row's among them, int64[n]. ``session_id``: uint64[n, 2]; ids
+    are random, nobody chooses theirs. ``out``: thresholds float32[3, n], decisions uint8[n, 3], hashes uint64[n].
+
+    Decisions are those of ``scoring.policy.decide``. Returns NO_NUMBER, OVERRIDDEN and DEGRADED where rows are, and
+    NO_BATCH, with nothing written, where columns differ in length.
+    """
+    score, added = points
+    override, degraded = rules
+    table, place = policies
+    limits, outcome, session = out
+    if min(len(added), len(override), len(degraded), len(place), len(session_id)) < len(score):
+        return NO_BATCH
+    found = 0
+    for row in range(len(score)):
+        total = score[row]
+        if added[row] != _NOTHING:
+            total = min(max(total + added[row], _NOTHING), _MOST_POINTS)
+        if np.isnan(score[row]) or np.isnan(added[row]):
+            found |= NO_NUMBER
+        if override[row] != nobody:
+            found |= OVERRIDDEN
+        if degraded[row]:
+            found |= DEGRADED
+        review, deny, margin = table[place[row], 0], table[place[row], 1], table[place[row], 2]
+        limits[0, row], limits[1, row], limits[2, row] = review, deny, margin
+        for stood in range(outcome.shape[1]):
+            denied = total >= (deny - margin if stood >= _DENY else deny)
+            reviewed = total >= (review - margin if stood >= _REVIEW else review)
+            outcome[row, stood] = _DENY if denied else (_REVIEW if reviewed else _ALLOW)
+        mixed = (session_id[row, 0] * _FIRST_FACTOR + session_id[row, 1]) * _SECOND_FACTOR
+        session[row] = mixed
+    return found
 
 
 @_kernel

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from schemas.batches import F32, U8, U16, U32, Bool, Enriched
 from schemas.columns import plain
-from scoring.features import FeatureSchema, as_bytes, feature_schema
+from scoring.features import FeatureSchema, feature_schema, flags_and_codes
 from scoring.packed_loops import pack_rows
 
 FORMAT: Final = 1  # of the bytes; another one has other fields
@@ -92,14 +92,12 @@ def pack(features: F32) -> U8:
 
 def packed(batch: Enriched, features: F32) -> U8:
     """Return what ``pack`` gives for the features of a batch: flags and categories are read where they came from."""
-    signals = batch.signals
     ranges, checks, places = _layout()
     rows = np.empty((len(batch), row_bytes()), np.uint8)
-    rows.view(row_type())["format"] = FORMAT
     pack_rows(
-        plain(features, np.float32).view(np.uint8),
+        plain(features, np.float32),
         ranges,
-        (as_bytes(signals.booleans), as_bytes(signals.known), plain(signals.categories, np.uint32)),
+        flags_and_codes(batch.signals),
         (checks, plain(batch.environment.checks, np.uint64)),
         plain(batch.smart.result, np.int8),
         places,
@@ -110,11 +108,11 @@ def packed(batch: Enriched, features: F32) -> U8:
 
 @cache
 def _layout() -> tuple[NDArray[np.int64], int, tuple[int, ...]]:
-    """Return where a row of features has the bytes that are kept as they are, the checks, and the packed fields."""
+    """Return which bytes of a row are kept as they are, how many checks there are, and the places of ``pack_rows``."""
     schema, fields = feature_schema(), cast(Mapping[str, tuple[Any, int]], row_type().fields)
     ranges = np.array([(block.start, block.stop) for block in _others(schema)], np.int64) * _FLOAT_BYTES
-    places = tuple(fields[name][1] for name in ("categories", "is_category", "is_one", "is_absent"))
-    return ranges, _width([schema.checks]), places
+    places = (fields[name][1] for name in ("categories", "is_category", "is_one", "is_absent", "format"))
+    return ranges, _width([schema.checks]), (*places, FORMAT)
 
 
 def unpack(rows: Sequence[bytes] | U8) -> F32:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.batches import Activity
+from schemas.ruling import NO_DECISION
 from schemas.velocity import HOURS, SLICES
-from scoring.compiled import put_signals, share_of_hours
-from scoring.evaluation import Evaluation, Tables
+from scoring.compiled import put_reasons
+from scoring.evaluation import TOP_FACTORS, Evaluation, Tables
 from scoring.log_statistics import log_statistics
 from scoring.packed_loops import pack_rows
+from scoring.row_loops import AGES, put_ages, put_rows
 from scoring.rules import reply_loops
 from scoring.sentence_loops import WORDS, said_by
 from scoring.standing import Standing, restored
-from scoring.standing_loops import Rows
+from scoring.standing_loops import Rows, ask
 
 
 def warm() -> None:
@@ -26,16 +28,23 @@ def warm() -> None:
 
 
 def _warm_columns() -> None:
-    """Put one event's signals in their columns, pack them, count a log without entries, and look at one hour."""
-    flags, codes = np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint32)
-    places, bits = np.zeros(4, np.int64), np.zeros(1, np.uint64)
-    put_signals(np.empty((1, 1), np.float32), places, (flags, flags, codes), (1, bits), flags.view(np.int8))
-    ranges, row = np.array([(0, 1)]), np.empty((1, 6), np.uint8)
-    pack_rows(row, ranges, (flags, flags, codes), (1, bits), flags.view(np.int8), (1, 3, 4, 5), row.copy())
+    """Lay out one event's features, pack them, and count a log without entries."""
+    flags, codes, row = np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint32), np.zeros((1, 40), np.float32)
+    bits, time, results, number = np.zeros(1, np.uint64), np.zeros(1, np.int64), flags.view(np.int8), row[:, :1].copy()
+    ages = np.empty((AGES, 1), np.float32)
+    put_ages((time, time, time, time), (number, number, number[0], number[0]), ages)
+    put_rows(
+        row,
+        np.zeros(14, np.int64),
+        ((number, flags, flags, codes), (number, np.zeros(1, np.bool_)), (1, bits), (results, number)),
+        ((codes[:, :, None], codes[0], np.zeros((1, HOURS), np.uint8), time), ages, (codes[0], number)),
+        (np.ones((1, 1, 2, 1), np.float32), np.zeros(1, np.int64), (number, number)),
+    )
+    places, packed = (1, 3, 4, 5, 6, 1), np.empty((1, 8), np.uint8)
+    pack_rows(row, np.array([(0, 1)]), (flags, flags, codes), (1, bits), results, places, packed)
     log_statistics(
         Activity(np.zeros(2, np.int64), codes[0, :0], bits[:0].astype(np.float32), np.zeros(0, np.uint16), flags[0, :0])
     )
-    share_of_hours(np.zeros((1, HOURS), np.uint8), np.zeros(1, np.int64), np.empty(1, np.float32))
 
 
 def _warm_walk() -> None:
@@ -49,13 +58,23 @@ def _warm_walk() -> None:
         ),
         1,
     )  # fmt: skip
-    evaluation(row)
+    shape = 1, TOP_FACTORS
+    out = np.empty(shape, np.int8), np.empty(shape, np.float32), np.empty(shape, np.float32)
+    put_reasons(tuple(evaluation(row)), row, np.zeros(TOP_FACTORS, np.intp), out)
     evaluation.score(row)
 
 
 def _warm_decide() -> None:
     """Decide one row, save it and restore it."""
-    state, out, one = Standing(1, 1), np.zeros(1, np.uint8), np.ones(1, np.int64)
+    state, out, one, score = Standing(1, 1), np.zeros(1, np.uint8), np.ones(1, np.int64), np.zeros((1, 3), np.float32)
+    ask(
+        (score[0, :1], score[0, :1]),
+        (out, out),
+        NO_DECISION,
+        (score, one - 1),
+        np.zeros((1, 2), np.uint64),
+        (score.T.copy(), np.ones((1, 3), np.uint8), np.ones(1, np.uint64)),
+    )
     first = state.pack(0, SLICES)
     state.follow(Rows(np.ones(1, np.uint64), one, one, np.ones((1, 3), np.uint8)), out, out.copy())
     restored([first, state.pack(5, 1)], 1, 1)
@@ -64,5 +83,4 @@ def _warm_decide() -> None:
 def _warm_sentences() -> None:
     """Ask what one factor's sentence depends on."""
     row, one, none = np.zeros((1, 1), np.float32), np.zeros(2, np.int64), np.zeros(1)
-    words = np.zeros((1, WORDS), np.uint64)
-    said_by(row, row.view(np.uint32), (one[:1], one[:1]), (one, none, one, one, one, one), words)
+    said_by(np.zeros((1, 1), np.int8), row, (one, none, one, one, one, one), np.zeros((1, WORDS), np.uint64))

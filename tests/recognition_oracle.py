@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.stages.recognize.kernels import Rows
+from flows.stages.recognize.layout import Rows
 from schemas.recognition import PrevalenceSeed
 from schemas.velocity import SCORE_LAG
 

@@ -22,13 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from flows.stages.device_state.compiled import kernels_of, step
-from schemas import velocity
+from flows.stages.device_state.compiled import SOURCES, kernels_of, step
 from schemas.batches import I32, I64
 from schemas.velocity import ENTITIES, WINDOW_MS
 
 _LOOPS = [Path(__file__).parent / f"memory_{name}.py" for name in ("kernels", "rows", "upkeep")]
-kernel = kernels_of(*_LOOPS, Path(str(velocity.__file__)))
+kernel = kernels_of(*SOURCES, *_LOOPS)
 
 # Words of a state. Behind them: the slots of the entities of the row at hand.
 NEWEST, SLOTS, FREE_SLOT, LIVE, PAIRED, POOL_END, TOLD_FIRST, TOLD, PARTITIONS, BORN, STAMP, EVENTS, FOUND = range(13)

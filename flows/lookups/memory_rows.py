@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from flows.lookups.memory_kernels import (
     KINDS,
     LEAST,
     LEVEL,
+    LIVE,
     NEWEST,
     PAIRED,
     PARTITIONS,
@@ -35,8 +36,44 @@ from flows.lookups.memory_kernels import (
     slot_of,
 )
 from flows.stages.device_state.compiled import step
-from schemas.batches import F32, I32, I64
+from flows.stages.device_state.pointers import NOT_PLAIN, are_plain, matrix_in, numbers_of, vector_in
+from schemas.batches import F32, I32, I64, U64
 from schemas.velocity import WINDOW_MS
+
+NO_ROOM = -2
+_vector_i64, _vector_i32 = vector_in(np.int64), vector_in(np.int32)
+_rows_i64, _rows_f32 = matrix_in(np.int64), matrix_in(np.float32)
+
+
+class Tables(NamedTuple):
+    """The arrays that ``MemoryTables`` has."""
+
+    words: I64
+    entities: I64  # [e, ENTITY_WORDS]
+    pool: I64  # [p, 2]
+    free: I64  # [LEVELS, 2]
+    by_name: I32
+    pairs: I64  # [p, 3]
+    scratch: I64  # [s, 2]
+    partitions: I64  # [p, 2]
+    told_index: I32
+    told_places: I64  # [t, 2]
+    told: F32  # [t, KINDS * CELLS]
+
+
+class Query(NamedTuple):
+    """Rows to count, and their counts, as columns of ``QUERY``."""
+
+    entities: U64  # [n, KINDS]
+    device: U64
+    time: I64
+    partition: I32
+    offset: I64
+    counts: F32  # [n, KINDS * CELLS], to be written
+
+
+QUERY = (np.uint64, np.uint64, np.int64, np.int32, np.int64, np.float32)
+_NUMBERS = numbers_of(QUERY)
 
 
 @step
@@ -212,17 +249,47 @@ def _count_row(
             counts[row, cell + PERIODS + window] = entities[slot, DEVICES + window]
 
 
+@step
+def _has_room_for(
+    words: I64, entities: I64, index: I32, pairs: I64, partitions: I64, told: F32, answers: int, rows: int
+) -> bool:
+    """Return whether rows fit into the tables whatever becomes of them."""
+    live, paired = words[LIVE] + KINDS * rows, words[PAIRED] + KINDS * rows
+    return (
+        live <= len(entities)
+        and 2 * live <= len(index)
+        and 5 * paired <= 3 * len(pairs)
+        and words[PARTITIONS] + rows <= len(partitions)
+        and min(words[TOLD] + rows, answers) <= len(told)
+    )
+
+
 @kernel
-def count_rows(
-    words: I64, entities: I64, pool: I64, free: I64, index: I32, pairs: I64, scratch: I64,
-    partitions: I64, told_index: I32, told_places: I64, told: F32,
-    lateness: int, answers: int, rows: I64, devices: I64, times: I64, of_partition: I32, offsets: I64,
-    first: int, counts: F32,
-) -> int:  # fmt: skip
+def count_rows(tables: int, query: int, lateness: int, answers: int, first: int) -> int:
     """Count rows [n, KINDS] from the first on; counts are [n, KINDS * CELLS].
 
-    Returns how many are done: the next one needs a longer pool or scratch.
+    ``tables`` and ``query`` are the ids of a Tables and of a Query: see ``device_state.pointers``. Returns how many
+    are done: the next one needs a longer pool or scratch. NO_ROOM where the tables are too short for the rows.
     """
+    if not are_plain(query, _NUMBERS):
+        return NOT_PLAIN
+    words, entities, pool, free = (
+        _vector_i64(tables, 0),
+        _rows_i64(tables, 1),
+        _rows_i64(tables, 2),
+        _rows_i64(tables, 3),
+    )
+    index, pairs, scratch, partitions = (
+        _vector_i32(tables, 4),
+        _rows_i64(tables, 5),
+        _rows_i64(tables, 6),
+        _rows_i64(tables, 7),
+    )
+    told_index, told_places, told = _vector_i32(tables, 8), _rows_i64(tables, 9), _rows_f32(tables, 10)
+    rows, devices, times = _rows_i64(query, 0), _vector_i64(query, 1), _vector_i64(query, 2)
+    of_partition, offsets, counts = _vector_i32(query, 3), _vector_i64(query, 4), _rows_f32(query, 5)
+    if not _has_room_for(words, entities, index, pairs, partitions, told, answers, len(rows) - first):
+        return NO_ROOM
     for row in range(first, len(rows)):
         partition, offset, time = np.int64(of_partition[row]), offsets[row], times[row]
         applied = _applied_at(words, partitions, partition)

@@ -28,7 +28,7 @@ from flows.lookups.memory_kernels import (
     TOLD_FIRST,
     WORDS,
 )
-from flows.lookups.memory_rows import count_rows
+from flows.lookups.memory_rows import NO_ROOM, QUERY, Query, Tables, count_rows
 from flows.lookups.memory_upkeep import (
     copy_events,
     fill_index,
@@ -39,8 +39,8 @@ from flows.lookups.memory_upkeep import (
     take_events,
 )
 from flows.stages.device_state.arrays import Growing
+from flows.stages.device_state.pointers import NOT_PLAIN, plain_ones
 from schemas.batches import F32, I64
-from schemas.columns import plain
 from schemas.shared import SharedQuery
 from schemas.velocity import ENTITIES, MEASURES, WINDOWS
 
@@ -100,23 +100,28 @@ class MemoryTables:
 
     def count(self, query: SharedQuery) -> F32:
         """Count rows and return their counts."""
-        rows = len(query)
+        rows, done = len(query), 0
         counts = np.empty((rows, _CELLS), np.float32)
-        self._make_room(KINDS * rows, rows, rows)
-        columns = (
-            plain(query.entities.view(np.int64), np.int64), plain(query.device.view(np.int64), np.int64),
-            plain(query.time, np.int64), plain(query.partition, np.int32), plain(query.offset, np.int64),
+        asked = Query(query.entities, query.device, query.time, query.partition, query.offset, counts)
+        while done < rows:
+            found = self._count(asked, done)
+            if found == NOT_PLAIN:
+                asked = Query(*plain_ones(asked, QUERY))
+            elif found == NO_ROOM:
+                self._make_room(KINDS * rows, rows, rows)
+            else:
+                done = found
+                if done < rows:
+                    self._make_room_for(asked.entities[done].view(np.int64))
+        return counts.reshape(rows, *_SHAPE)
+
+    def _count(self, query: Query, first: int) -> int:
+        """Count from a row on; no view of what may grow is left when it returns."""
+        tables = Tables(
+            self.words, self._entities.array, self._pool.array, self._free, self._index, self._pairs, self._scratch,
+            self._partitions, self._told_index, self._told_places, self._told,
         )  # fmt: skip
-        done = 0
-        while True:
-            done = count_rows(
-                self.words, self._entities.array, self._pool.array, self._free, self._index, self._pairs,
-                self._scratch, self._partitions, self._told_index, self._told_places, self._told,
-                self._lateness, self._answers, *columns, done, counts,
-            )  # fmt: skip
-            if done == rows:
-                return counts.reshape(rows, *_SHAPE)
-            self._make_room_for(columns[0][done])
+        return count_rows(id(tables), id(query), self._lateness, self._answers, first)
 
     def _make_room(self, pairs: int, answers: int, partitions: int) -> None:
         """See to it that so many more entities, each with a device, answers and partitions fit."""

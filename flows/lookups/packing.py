@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from schemas.batches import F32, I64, U8, U64
+from flows.lookups.packing_kernels import (
+    GROUP_BYTES,
+    GROUPS_END,
+    NEWEST,
+    OLDEST,
+    RECORD_BYTES,
+    ROW_BYTES,
+    ROWS_END,
+    SHARD_WORDS,
+    SHARDS,
+    pack_rows,
+    put_answers,
+)
+from schemas.batches import F32, I32, I64, U8
+from schemas.columns import plain
 from schemas.shared import SharedQuery, unknown
-from schemas.velocity import ENTITIES, MEASURES, WINDOWS
+from schemas.velocity import MEASURES, WINDOWS
 
-SHARD_BITS: Final = 3
-SHARDS: Final = 1 << SHARD_BITS
-"""Into so many hash tags all entities are cut, for ever: a cluster can spread them over as many nodes."""
-_DEVICE: Final = np.uint64((1 << 48) - 1)
-_LATEST: Final = (1 << 48) - 1  # times travel in 48 bits
-_ANSWER: Final = np.dtype([("offset", "<u8"), ("kind", "u1"), ("counts", "<f4", (len(MEASURES), len(WINDOWS)))])
+__all__ = ["SHARDS", "PackedQuery", "PackedSlot", "ShardCall", "pack", "unpack"]
+_HIGHEST = np.iinfo(np.int64).max
 
 
 class ShardCall(NamedTuple):
@@ -25,77 +34,78 @@ class ShardCall(NamedTuple):
 
     shard: int
     groups: bytes  # an entity: 8 bytes of its hash, uint16 rows
-    rows: bytes  # slot uint16, kind uint8, and 48 bits each of offset, time, device and clock
+    rows: bytes  # uint64 offset, uint8 kind, uint16 slot, and 48 bits of the clock: the newest time up to the row
+    records: bytes  # of the same rows, as the store keeps them: 48 bits each of time and device
+    times: bytes  # 48 bits each of the oldest and the newest
+
+
+class PackedSlot(NamedTuple):
+    """A partition of a query, and its lowest and highest offset there."""
+
+    partition: int
+    lowest: int
+    highest: int
 
 
 class PackedQuery(NamedTuple):
     """The calls of a query; ``slots`` gives the partitions by the number that rows carry."""
 
-    slots: NDArray[np.int32]
+    slots: list[PackedSlot]
     calls: list[ShardCall]
 
 
 def pack(query: SharedQuery) -> PackedQuery:
     """Return the calls: rows by shard, then by entity, then in their order."""
-    slots, slot = np.unique(query.partition, return_inverse=True)
-    flat = query.entities.ravel()
-    pairs = np.flatnonzero(flat)
-    entity = flat[pairs]
-    shard = (entity >> np.uint64(64 - SHARD_BITS)).astype(np.int64)
-    row, kind = np.divmod(pairs, len(ENTITIES))
-    time = np.minimum(query.time[row], _LATEST)
-    order = np.argsort(entity, kind="stable")  # the highest bits are the shard
-    packed = np.empty((len(pairs), 27), np.uint8)
-    packed[:, 0:2] = _bytes(slot[row], 2)
-    packed[:, 2] = kind
-    packed[:, 3:9] = _bytes(query.offset[row], 6)
-    packed[:, 9:15] = _bytes(time, 6)
-    packed[:, 15:21] = _bytes((query.device & _DEVICE)[row], 6)
-    packed[:, 21:27] = _bytes(_clocks(shard, time), 6)
-    return PackedQuery(slots, list(_calls(entity[order], shard[order], packed[order])))
+    partitions = sorted(set(query.partition.tolist()))
+    entities = plain(query.entities, np.uint64).ravel()
+    spans = np.empty((len(partitions), 2), np.int64)
+    spans[:] = _HIGHEST, -1
+    shards = np.empty((SHARDS, SHARD_WORDS), np.int64)
+    room, clocks = len(entities), np.empty(len(entities), np.int64)
+    groups, rows = np.empty(GROUP_BYTES * room, np.uint8), np.empty(ROW_BYTES * room, np.uint8)
+    records = np.empty(RECORD_BYTES * room, np.uint8)
+    pack_rows(
+        entities, np.argsort(entities, kind="stable"), plain(query.device, np.uint64), plain(query.time, np.int64),
+        *_places(query), np.array(partitions, np.int32), clocks, shards, spans, groups, rows, records,
+    )  # fmt: skip
+    slots = [PackedSlot(partition, *span) for partition, span in zip(partitions, spans.tolist(), strict=True)]
+    return PackedQuery(slots, list(_calls(shards, groups, rows, records)))
 
 
-def _bytes(values: NDArray[Any], width: int) -> U8:
-    return np.ascontiguousarray(values, "<i8").view(np.uint8).reshape(-1, 8)[:, :width]
+def _calls(shards: I64, groups: U8, rows: U8, records: U8) -> Iterator[ShardCall]:
+    first_group = first = 0
+    for shard, of_shard in enumerate(shards.tolist()):
+        last_group, last = of_shard[GROUPS_END], of_shard[ROWS_END]
+        if last > first:
+            yield ShardCall(
+                shard,
+                groups[GROUP_BYTES * first_group : GROUP_BYTES * last_group].tobytes(),
+                rows[ROW_BYTES * first : ROW_BYTES * last].tobytes(),
+                records[RECORD_BYTES * first : RECORD_BYTES * last].tobytes(),
+                span_bytes(of_shard[OLDEST], of_shard[NEWEST]),
+            )
+        first_group, first = last_group, last
 
 
-def _clocks(shard: I64, time: I64) -> I64:
-    """Return the newest time up to each row among those of its shard."""
-    by_shard = np.argsort(shard, kind="stable")
-    lifted = time[by_shard] + (shard[by_shard] << 49)  # above every time of the shards before
-    clocks = np.empty_like(time)
-    clocks[by_shard] = np.maximum.accumulate(lifted) - (shard[by_shard] << 49)
-    return clocks
+def _places(query: SharedQuery) -> tuple[I32, I64]:
+    return plain(query.partition, np.int32), plain(query.offset, np.int64)
 
 
-def _calls(entity: U64, shard: I64, rows: U8) -> Iterator[ShardCall]:
-    if not len(entity):
-        return
-    starts = np.flatnonzero(np.concatenate(([True], entity[1:] != entity[:-1])))
-    groups = np.empty((len(starts), 10), np.uint8)
-    groups[:, :8] = np.ascontiguousarray(entity[starts], "<u8").view(np.uint8).reshape(-1, 8)
-    groups[:, 8:] = _bytes(np.diff(np.append(starts, len(entity))), 2)
-    of_group = shard[starts]
-    for number in np.unique(of_group).tolist():
-        first, last = np.searchsorted(of_group, (number, number + 1))
-        end = starts[last] if last < len(starts) else len(entity)
-        yield ShardCall(number, groups[first:last].tobytes(), rows[starts[first] : end].tobytes())
+def span_bytes(first: int, last: int) -> bytes:
+    """Return two numbers in 48 bits each."""
+    return first.to_bytes(6, "little") + last.to_bytes(6, "little")
 
 
-def unpack(query: SharedQuery, slots: NDArray[np.int32], replies: Sequence[Sequence[Sequence[bytes]]]) -> F32:
+def unpack(query: SharedQuery, slots: Sequence[PackedSlot], replies: Sequence[Sequence[Sequence[bytes]]]) -> F32:
     """Return the counts of a query from its shards' replies: by slot, this call's answers and earlier ones.
 
     An earlier answer stands above what this call read: it is what the row was told when it was counted.
     """
     counts = unknown(len(query))
-    for slot, partition in enumerate(slots.tolist()):
-        rows = np.flatnonzero(query.partition == partition)
-        offsets = query.offset[rows]
-        for blobs in ([of[slot][0] for of in replies], [blob for of in replies for blob in of[slot][1:]]):
-            found = np.frombuffer(b"".join(blobs), _ANSWER)
-            if not len(found):
-                continue
-            at = np.minimum(np.searchsorted(offsets, found["offset"]), len(offsets) - 1)
-            mine = offsets[at] == found["offset"]
-            counts[rows[at[mine]], found["kind"][mine]] = found["counts"][mine]
+    flat = counts.reshape(*counts.shape[:2], len(MEASURES) * len(WINDOWS))
+    places = _places(query)
+    for slot, one in enumerate(slots):
+        blobs = [of[slot][0] for of in replies]
+        blobs += [blob for of in replies for blob in of[slot][1:]]
+        put_answers(flat, *places, one.partition, np.frombuffer(bytearray().join(blobs), np.uint8))
     return counts

@@ -19,15 +19,14 @@ from typing import Any, Final
 
 import numpy as np
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
-from redis.retry import Retry
+from redis.exceptions import RedisError
 
 from flows.lookups.backlog import Backlog
 from flows.lookups.breaker import Breaker, Clock, Pauses
-from flows.lookups.packing import PackedQuery, pack, unpack
+from flows.lookups.packing import PackedQuery, pack, span_bytes, unpack
 from flows.metrics import FlowMetrics
-from flows.redis_trip import Command, round_trip
+from flows.redis_trip import Command, scripted_trip
+from flows.redis_trip import connect as connect  # noqa: PLC0414 - others take it from here
 from schemas.batches import F32
 from schemas.shared import SharedAnswer, SharedQuery, unknown
 
@@ -59,13 +58,6 @@ class Limits:
         return struct.pack("<III", self.light_records, self.sample, self.idle_seconds) + b"".join(
             late.to_bytes(6, "little") for late in self.late_ms
         )
-
-
-def connect(url: str, seconds: float) -> Redis:
-    """Return a client that waits for at most ``seconds`` wherever it waits, and does not try again by itself."""
-    return Redis.from_url(
-        url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0), decode_responses=False
-    )
 
 
 class RedisSharedCounts:
@@ -164,7 +156,7 @@ class RedisSharedCounts:
             return None
         started = self._clock()
         try:
-            replies = self._round_trip(packed, query)
+            replies = self._round_trip(packed)
         except (RedisError, OSError) as error:
             self._breaker.failed(error)
             return None
@@ -172,32 +164,24 @@ class RedisSharedCounts:
         self._recovered()
         return unpack(query, packed.slots, replies)
 
-    def _round_trip(self, packed: PackedQuery, query: SharedQuery) -> Sequence[Any]:
-        head, limits, tail = ("EVALSHA", DIGEST, 1), self._packed_limits, self._partitions(packed, query)
+    def _round_trip(self, packed: PackedQuery) -> Sequence[Any]:
+        head, limits, tail = ("EVALSHA", DIGEST, 1), self._packed_limits, self._partitions(packed)
         commands: list[Command] = [
-            (*head, f"{self._prefix}:{{{call.shard:02d}}}", limits, call.groups, call.rows, *tail)
-            for call in packed.calls
+            (*head, f"{self._prefix}:{{{shard:02d}}}", limits, *blobs, *tail) for shard, *blobs in packed.calls
         ]
-        replies = round_trip(self._client, commands)
-        unknown_script = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown_script:  # the store was restarted, or is new
-            self._client.script_load(SCRIPT)
-            again = round_trip(self._client, [commands[at] for at in unknown_script])
-            for at, reply in zip(unknown_script, again, strict=True):
-                replies[at] = reply
+        replies = scripted_trip(self._client, commands, SCRIPT)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
 
-    def _partitions(self, packed: PackedQuery, query: SharedQuery) -> list[bytes]:
-        """Return each partition's name and the stream id below which its answers may go."""
+    def _partitions(self, packed: PackedQuery) -> list[bytes]:
+        """Return each partition's name, the stream id below which its answers may go, and the offsets that it has."""
         tail = []
-        for partition in packed.slots.tolist():
-            highest = int(query.offset[query.partition == partition].max())
+        for partition, lowest, highest in packed.slots:
             acknowledged = self._watermarks.get(partition, 0) - self._limits.answers_below
             below = max(acknowledged, highest - self._limits.answers, 0)
-            tail += [f"{self._source}:{partition}".encode(), b"%d" % (below + 1)]
+            tail += [f"{self._source}:{partition}".encode(), b"%d" % (below + 1), span_bytes(lowest, highest)]
         return tail
 
     def _recovered(self) -> None:

@@ -1,93 +1,13 @@
 -- Goes on from shared_records.lua.
--- the entities of this call -----------------------------------------------------------------------------------------
-local groups = ARGV[2]
-local fields, sizes, firsts = {}, {}, {}
-do
-    local first = 1
-    for at = 1, #groups, 10 do
-        local n = #fields + 1
-        fields[n], sizes[n], firsts[n] = sub(groups, at, at + 7), struct.unpack('<I2', groups, at + 8), first
-        first = first + sizes[n]
-    end
-end
-local today, yesterday = {}, {} -- what the longest window's newest stretches have of each entity
-if #fields > 0 then today, yesterday = read(NOW.l[3], fields), read(BEFORE.l[3], fields) end
-do -- of heavy ones, read what rows of the newest stretches need, window by window while an entity is heavy
-    local function members_of(asked)
-        local members = {}
-        for k = 1, #asked do
-            local n = asked[k]
-            for row = firsts[n], firsts[n] + sizes[n] - 1 do
-                members[#members + 1] = fields[n] .. sub(rows, (row - 1) * ROW + 16, (row - 1) * ROW + 21)
-            end
-        end
-        return members
-    end
-    local heavy, names = {}, {}
-    for n = 1, #fields do
-        if today[n] == 'H' or yesterday[n] == 'H' then
-            heavy[#heavy + 1], names[#names + 1] = n, fields[n]
-        end
-    end
-    for w = 3, 1, -1 do
-        if #heavy == 0 then break end
-        local members = members_of(heavy)
-        for kind, wanted in pairs({h = names, m = members}) do
-            prefetch(NOW[kind][w], wanted)
-            prefetch(BEFORE[kind][w], wanted)
-        end
-        if w > 1 then
-            local now, old = NOW.l[w - 1], BEFORE.l[w - 1]
-            prefetch(now, names)
-            prefetch(old, names)
-            local still, still_names = {}, {}
-            for k = 1, #heavy do
-                local field = names[k]
-                if now.values[field] == 'H' or old.values[field] == 'H' then
-                    still[#still + 1], still_names[#still_names + 1] = heavy[k], field
-                end
-            end
-            heavy, names = still, still_names
-        end
-    end
-end
-
-local function told(row, found)
-    local slot, offset = slot_of[row], offset_of[row]
-    if offset > applied[slot] then
-        local list = fresh[slot]
-        list[#list + 1] = found
-        if offset > highest[slot] then highest[slot] = offset end
-    else
-        again[slot][#again[slot] + 1] = found
-        if not first_again[slot] or offset < first_again[slot] then first_again[slot] = offset end
-        if not last_again[slot] or offset > last_again[slot] then last_again[slot] = offset end
-    end
-end
-
--- The usual entity by a shorter way: a light one whose rows of this call are all new and in the newest stretch.
--- What comes out is what answer() would say.
+-- the usual entity: a light one whose rows are all new and in the newest day; what comes out is what others() says ----
 local day_starts = NEWEST[3] * LENGTH[3]
-local plain, n_plain = {}, 0 -- fields and values to be written
+local in_day, one_slot = oldest_row >= day_starts, #names == 1
+local ALONE = packed('<ffffff', 1, 1, 1, 1, 1, 1)
 
-local function is_plain(row, many, value, before)
-    local room = 12 * light_limit - 12 * many
-    if value == 'H' or before == 'H' or #value > room or #before + #value > 1200 then return false end
-    for k = row, row + many - 1 do
-        if time_of[k] < day_starts or offset_of[k] <= applied[slot_of[k]] then return false end
-    end
-    return true
-end
-
-local function records_in(value)
-    if value == '' then return {} end
-    local many = #value / 12
-    local format = FORMATS[many]
-    if not format then
-        format = '<' .. string.rep('I6I6', many)
-        FORMATS[many] = format
-    end
-    return {struct.unpack(format, value)}
+local function slot_of(row)
+    if one_slot then return 1 end
+    local low, high = byte(rows, 17 * row - 7, 17 * row - 6)
+    return low + 256 * high + 1
 end
 
 local function count_with(v, many, time, device) -- of the first records in v, and of the row itself
@@ -125,59 +45,77 @@ local function count_with(v, many, time, device) -- of the first records in v, a
     return e1, e2, e3, d1, d2, d3
 end
 
-local out = {0, 0, 0, 0, 0, 0}
-for n = 1, #fields do
-    local field, row, many = fields[n], firsts[n], sizes[n]
-    local value, before = today[n] or '', yesterday[n] or ''
-    if is_plain(row, many, value, before) then
-        local v, had = records_in(before .. value), (#before + #value) / 12
-        for k = row, row + many - 1 do
-            local time, device = time_of[k], device_of[k]
-            value = value .. sub(rows, (k - 1) * ROW + 10, (k - 1) * ROW + 21)
-            told(k, struct.pack('<I8I1ffffff', offset_of[k], kind_of[k], count_with(v, had, time, device)))
-            v[2 * had + 1], v[2 * had + 2], had = time, device, had + 1
-        end
-        plain[n_plain + 1], plain[n_plain + 2], n_plain = field, value, n_plain + 2
-    else
-        NOW.l[3].values[field], BEFORE.l[3].values[field] = today[n], yesterday[n]
-        stretches, changed, loaded = {{}, {}, {}}, {}, nil
-        for k = row, row + many - 1 do
-            answer(field, k, out)
-            told(k, struct.pack(
-                '<I8I1ffffff', offset_of[k], kind_of[k], out[1], out[2], out[3], out[4], out[5], out[6]))
-        end
-        for k = 1, #changed do put(changed[k].hash, field, packed_stretch(changed[k])) end
+local function is_plain(v, had, many)
+    for k = 2 * had + 1, 2 * (had + many), 2 do
+        if v[k] < day_starts then return false end
     end
+    return true
 end
+
+local function light(n, value, earlier) -- false where it is not plain
+    local row, many = firsts[n], sizes[n]
+    local room = 12 * (light_limit - many)
+    if #value > room or #earlier + #value > 1200 then return false end
+    local now = value .. sub(records, 12 * row - 11, 12 * (row + many - 1))
+    if in_day and many == 1 and value == '' and earlier == '' then
+        told(row, slot_of(row), ALONE)
+    else
+        local had = (#earlier + #value) / 12
+        local width = had + many
+        local format = FORMATS[width]
+        if not format then
+            format = '<' .. string.rep('I6I6', width)
+            FORMATS[width] = format
+        end
+        local v = {unpacked(format, earlier .. now)}
+        if not in_day and not is_plain(v, had, many) then return false end
+        for k = had, width - 1 do
+            told(row, slot_of(row), packed('<ffffff', count_with(v, k, v[2 * k + 1], v[2 * k + 2])))
+            row = row + 1
+        end
+    end
+    plain[n_plain + 1], plain[n_plain + 2], n_plain = fields[n], now, n_plain + 2
+    return true
+end
+
+local rest = {}
+for n = 1, #fields do
+    local value, earlier = today[n] or '', yesterday[n] or ''
+    if not (all_new and value ~= 'H' and earlier ~= 'H' and light(n, value, earlier)) then rest[#rest + 1] = n end
+end
+if #rest > 0 then others(rest) end
 
 -- write ------------------------------------------------------------------------------------------------------------
 local turned = floor(newest / LENGTH[1]) > floor(before / LENGTH[1]) -- a new stretch of the shortest window
-if n_plain > 0 and not NOW.l[3].written then
-    NOW.l[3].written = {}
-    touched[#touched + 1] = NOW.l[3]
+local new_hour = floor(newest / LENGTH[2]) > floor(before / LENGTH[2]) -- what is kept for days need not be told oftener
+local function write(key, list, n, expires)
+    for at = 1, n, 2000 do redis.call('HSET', key, unpack(list, at, math.min(at + 1999, n))) end
+    if expires then redis.call('EXPIRE', key, idle) end
 end
-for _, h in ipairs(touched) do
-    local list, values, k = {}, h.values, 0
-    if h == NOW.l[3] then list, k = plain, n_plain end
+for k = 1, #touched do
+    local h = touched[k]
+    local list, n = {}, 0
+    if h.key == today_key then list, n, plain, n_plain = plain, n_plain, list, 0 end
     for field in pairs(h.written) do
-        list[k + 1], list[k + 2], k = field, values[field], k + 2
+        list[n + 1], list[n + 2], n = field, h.values[field], n + 2
     end
-    for at = 1, k, 2000 do redis.call('HSET', key_of(h), unpack(list, at, math.min(at + 1999, k))) end
-    if turned or h.g < NEWEST[h.w] then redis.call('EXPIRE', key_of(h), idle) end
+    write(h.key, list, n, new_hour or h.made or h.g < NEWEST[h.w] or (turned and h.w < 3))
 end
+if n_plain > 0 then write(today_key, plain, n_plain, new_hour) end
 local set = {}
 if newest > before then set[1], set[2] = 'newest', string.format('%.0f', newest) end
 local replies = {}
 for slot = 1, #names do
     local stream = base .. ':a:' .. names[slot]
-    local found = table.concat(fresh[slot])
-    local reply = {found .. table.concat(again[slot])}
-    if highest[slot] >= 0 then
+    local found = concat(fresh[slot])
+    local reply = {found}
+    if found ~= '' then
         set[#set + 1], set[#set + 2] = 'o:' .. names[slot], string.format('%.0f', highest[slot])
         redis.call('XADD', stream, 'MINID', trims[slot], string.format('%.0f', highest[slot] + 1), '', found)
-        if turned then redis.call('EXPIRE', stream, idle) end
+        if new_hour or applied[slot] < 0 then redis.call('EXPIRE', stream, idle) end
     end
-    if first_again[slot] then
+    if again[slot] then
+        reply[1] = found .. concat(again[slot])
         local from, to = string.format('%.0f', first_again[slot] + 1), string.format('%.0f', last_again[slot] + 1)
         for _, entry in ipairs(redis.call('XRANGE', stream, from, to)) do reply[#reply + 1] = entry[2][2] end
         local next_one = redis.call('XRANGE', stream, '(' .. to, '+', 'COUNT', 1)
@@ -186,15 +124,16 @@ for slot = 1, #names do
     replies[slot] = reply
 end
 if #set > 0 then redis.call('HSET', base .. ':meta', unpack(set)) end
+if new_hour then redis.call('EXPIRE', base .. ':meta', idle) end
 if turned then
-    redis.call('EXPIRE', base .. ':meta', idle)
     for w = 1, 3 do -- what was there before and no window reaches into any more
         for g = kept(w, before), math.min(kept(w, newest) - 1, floor(before / LENGTH[w])) do
-            redis.call('UNLINK', key_of(hash('h', w, g)), key_of(hash('m', w, g)), key_of(hash('l', w, g)))
+            redis.call('UNLINK', key_of('h', w, g), key_of('m', w, g), key_of('l', w, g))
         end
     end
-    for _, h in ipairs(touched) do -- and what a time that leaps ahead left behind in this call
-        if h.g < kept(h.w, newest) then redis.call('UNLINK', key_of(h)) end
+    for k = 1, #touched do -- and what a time that leaps ahead left behind in this call
+        local h = touched[k]
+        if h.g < kept(h.w, newest) then redis.call('UNLINK', h.key) end
     end
 end
 return replies

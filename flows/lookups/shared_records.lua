@@ -1,15 +1,12 @@
--- Goes on from shared_panes.lua.
+-- Goes on from shared_panes.lua, in others().
 -- light stretches: the records themselves, 12 bytes each --------------------------------------------------------------
 local times, devices, have, loaded = {}, {}, 0, nil -- records of the present entity, and of which stretch
-
-local FORMATS = {}
-for many = 1, 8 do FORMATS[many] = '<' .. string.rep('I6I6', many) end
 
 local function read_records(value)
     if not value then return end
     for at = 1, #value, 768 do
         local many = math.min(64, (#value - at + 1) / 12)
-        local v = {struct.unpack(FORMATS[many] or '<' .. string.rep('I6I6', many), value, at)}
+        local v = {unpacked(FORMATS[many] or '<' .. string.rep('I6I6', many), value, at)}
         for k = 1, many do
             times[have + k], devices[have + k] = v[2 * k - 1], v[2 * k]
         end
@@ -61,10 +58,17 @@ end
 -- a row goes into the stretches of the longest window; where those are heavy, also into those of the next shorter ----
 local insert
 
+local function add_record(h, field, value, record)
+    h.made = h.made or not value
+    put(h, field, value and value .. record or record)
+end
+
 local function make_heavy(w, g, field, value, clock)
-    put(hash('l', w, g), field, 'H')
+    local h = hash('l', w, g)
+    h.made = h.made or not value
+    put(h, field, 'H')
     for at = 1, #(value or ''), 12 do
-        local time, device = struct.unpack('<I6I6', value, at)
+        local time, device = unpacked('<I6I6', value, at)
         add_panes(w, g, field, time, device, field .. sub(value, at + 6, at + 11))
         insert(w - 1, field, time, device, sub(value, at, at + 11), clock)
     end
@@ -89,26 +93,23 @@ function insert(w, field, time, device, record, clock) -- a record of a stretch 
         add_panes(w, g, field, time, device, field .. sub(record, 7, 12))
         insert(w - 1, field, time, device, record, clock)
     else
-        put(hash('l', w, g), field, (value or '') .. record)
+        add_record(hash('l', w, g), field, value, record)
     end
 end
 
-local function answer(field, row, out)
-    local time, clock, device = time_of[row], clock_of[row], device_of[row]
-    local counts = offset_of[row] > applied[slot_of[row]] -- else it was counted before, and is only read
-    local record = sub(rows, (row - 1) * ROW + 10, (row - 1) * ROW + 21)
-    local member
+local member_of = {} -- entity and device, of rows of heavy entities
+
+local function answer(field, row, clock, counts, out) -- counts: else it was counted before, and is only read
+    local record = sub(records, 12 * row - 11, 12 * row)
+    local time, device = unpacked('<I6I6', record)
+    local member = member_of[row]
     for w = 3, 1, -1 do
         local g = time / LENGTH[w]
         g = g - g % 1
         local oldest = kept(w, clock)
         counts = counts and g >= oldest
-        local newest_one = g == NEWEST[w]
-        local h = newest_one and NOW.l[w] or hash('l', w, g)
-        local h_before = newest_one and BEFORE.l[w] or hash('l', w, g - 1)
-        local value, value_before = h.values[field], h_before.values[field]
-        if value == nil then value = get(h, field) end
-        if value_before == nil then value_before = get(h_before, field) end
+        local h = hash('l', w, g)
+        local value, value_before = get(h, field), get(hash('l', w, g - 1), field)
         local heavy = value == 'H' and (value_before == 'H' or not value_before)
         local mixed = false
         if not heavy and counts then
@@ -122,7 +123,7 @@ local function answer(field, row, out)
                 member = member or field .. sub(record, 7, 12)
                 add_panes(w, g, field, time, device, member)
             end
-            out[w], out[w + 3] = count_panes(w, g, field, time, clock)
+            out[w], out[w + 3] = count_panes(w, g, field, time, oldest)
         elseif mixed then
             out[w], out[w + 3] = NAN, NAN
         else
@@ -132,7 +133,7 @@ local function answer(field, row, out)
                 read_records(value)
             end
             if counts then
-                put(h, field, value and value .. record or record)
+                add_record(h, field, value, record)
                 have = have + 1
                 times[have], devices[have] = time, device
             end
@@ -145,3 +146,74 @@ local function answer(field, row, out)
         end
     end
 end
+
+-- of heavy entities, read what rows of the newest stretches need, window by window while an entity is heavy -----------
+local heavy, wanted = {}, {}
+for k = 1, #ns do
+    local n = ns[k]
+    local now, old = hash('l', 3, NEWEST[3]).values, hash('l', 3, NEWEST[3] - 1).values
+    now[fields[n]], old[fields[n]] = today[n], yesterday[n]
+    if today[n] == 'H' or yesterday[n] == 'H' then
+        heavy[#heavy + 1], wanted[#wanted + 1] = n, fields[n]
+    end
+end
+
+for k = 1, #heavy do
+    local n, field = heavy[k], wanted[k]
+    for row = firsts[n], firsts[n] + sizes[n] - 1 do
+        member_of[row] = field .. sub(records, 12 * row - 5, 12 * row)
+    end
+end
+
+local function members_of(asked)
+    local members, m = {}, 0
+    for k = 1, #asked do
+        local n = asked[k]
+        for row = firsts[n], firsts[n] + sizes[n] - 1 do
+            m = m + 1
+            members[m] = member_of[row]
+        end
+    end
+    return members
+end
+
+for w = 3, 1, -1 do
+    if #heavy == 0 then break end
+    local g = NEWEST[w]
+    prefetch(hash('h', w, g), wanted)
+    prefetch(hash('h', w, g - 1), wanted)
+    local members, unseen = members_of(heavy), {}
+    local seen = prefetch(hash('m', w, g), members)
+    for k = 1, #members do
+        if not seen[members[k]] then unseen[#unseen + 1] = members[k] end
+    end
+    if #unseen > 0 then prefetch(hash('m', w, g - 1), unseen) end
+    if w > 1 then
+        local shorter = NEWEST[w - 1]
+        local now, old = prefetch(hash('l', w - 1, shorter), wanted), prefetch(hash('l', w - 1, shorter - 1), wanted)
+        local still, still_wanted = {}, {}
+        for k = 1, #heavy do
+            if now[wanted[k]] == 'H' or old[wanted[k]] == 'H' then
+                still[#still + 1], still_wanted[#still_wanted + 1] = heavy[k], wanted[k]
+            end
+        end
+        heavy, wanted = still, still_wanted
+    end
+end
+
+local out = {0, 0, 0, 0, 0, 0}
+for k = 1, #ns do
+    local n = ns[k]
+    local field = fields[n]
+    stretches, changed, loaded = {{}, {}, {}}, {}, nil
+    for row = firsts[n], firsts[n] + sizes[n] - 1 do
+        local offset, _, slot, clock = unpacked('<I8I1I2I6', rows, 17 * row - 16)
+        slot = slot + 1
+        local new = offset > applied[slot]
+        answer(field, row, clock > before and clock or before, new, out)
+        local counts = packed('<ffffff', out[1], out[2], out[3], out[4], out[5], out[6])
+        if new then told(row, slot, counts) else told_again(row, slot, offset, counts) end
+    end
+    for c = 1, #changed do put(changed[c].hash, field, packed_stretch(changed[c])) end
+end
+end -- of others

@@ -9,14 +9,22 @@
 -- A stretch of window w is as long as the window and has 50 panes, so a pane is 2% of it.
 -- What lies in a stretch is of events in that stretch, whenever they come: order does not matter.
 --
--- ARGV: limits, groups, rows, then for each partition its name and the stream id below which answers may go.
+-- ARGV: limits; groups; rows; records; oldest and newest time of the call; then for each partition its name, the stream
+-- id below which answers may go, and the lowest and highest offset that its batch has.
 -- Answers: a list a partition: the answers of this call, then earlier ones of which some are for rows of this call.
+--
+-- A call has a few rows, so what it sets up costs as much as what it counts: the usual entity (light, all its rows new
+-- and of the newest day) needs only what is here and in shared_answers.lua, and others() is made where there are some.
 
-local base, floor, byte, sub = KEYS[1], math.floor, string.byte, string.sub
+local base, floor, byte, sub, concat = KEYS[1], math.floor, string.byte, string.sub, table.concat
+local packed, unpacked = struct.pack, struct.unpack
 local LENGTH, PANE, PANES = {300000, 3600000, 86400000}, {6000, 72000, 1728000}, 50
-local light_limit, quota, idle, late1, late2, late3 = struct.unpack('<I4I4I4I6I6I6', ARGV[1])
+local light_limit, quota, idle, late1, late2, late3 = unpacked('<I4I4I4I6I6I6', ARGV[1])
 local LATE = {late1, late2, late3}
+local groups, rows, records = ARGV[2], ARGV[3], ARGV[4]
+local oldest_row, newest_row = unpacked('<I6I6', ARGV[5])
 local NAN = 0 / 0
+local FORMATS = {'<I6I6', '<I6I6I6I6', '<I6I6I6I6I6I6', '<I6I6I6I6I6I6I6I6'} -- of so many records, more where needed
 
 local function kept(w, clock) -- the oldest stretch that a window ending at clock - late reaches into
     local g = (clock - LATE[w]) / LENGTH[w]
@@ -24,105 +32,67 @@ local function kept(w, clock) -- the oldest stretch that a window ending at cloc
 end
 
 -- partitions and what was applied of them ---------------------------------------------------------------------------
-local names, trims, ask = {}, {}, {'newest'}
-for at = 4, #ARGV, 2 do
-    names[#names + 1], trims[#trims + 1] = ARGV[at], ARGV[at + 1]
-    ask[#ask + 1] = 'o:' .. ARGV[at]
+local names, trims, highest, ask = {}, {}, {}, {'newest'}
+local lowest = {}
+for at = 6, #ARGV, 3 do
+    local slot = #names + 1
+    names[slot], trims[slot], ask[slot + 1] = ARGV[at], ARGV[at + 1], 'o:' .. ARGV[at]
+    lowest[slot], highest[slot] = unpacked('<I6I6', ARGV[at + 2])
 end
 local meta = redis.call('HMGET', base .. ':meta', unpack(ask))
 local before = tonumber(meta[1]) or -1
-local newest = before
-local applied, fresh, again, first_again, last_again, highest = {}, {}, {}, {}, {}, {}
+local newest = newest_row > before and newest_row or before
+local applied, fresh, sizes_of, all_new = {}, {}, {}, true
 for slot = 1, #names do
     applied[slot] = tonumber(meta[slot + 1]) or -1
-    fresh[slot], again[slot], highest[slot] = {}, {}, -1
+    fresh[slot], sizes_of[slot] = {}, 0
+    all_new = all_new and lowest[slot] > applied[slot]
 end
-
--- rows: partition, kind, offset, time, device, clock: the newest time up to the row ---------------------------------
-local rows, ROW = ARGV[3], 27
-local total = #rows / ROW
-local slot_of, kind_of, offset_of, time_of, device_of, clock_of = {}, {}, {}, {}, {}, {}
-do
-    local format, at, CHUNK = nil, 1, 64
-    local width
-    while at <= total do
-        local many = math.min(CHUNK, total - at + 1)
-        if many ~= width then
-            width, format = many, '<' .. string.rep('I2I1I6I6I6I6', many)
-        end
-        local v = {struct.unpack(format, rows, (at - 1) * ROW + 1)}
-        local k = 1
-        for row = at, at + many - 1 do
-            slot_of[row], kind_of[row], offset_of[row] = v[k] + 1, v[k + 1], v[k + 2]
-            time_of[row], device_of[row] = v[k + 3], v[k + 4]
-            clock_of[row] = v[k + 5] > before and v[k + 5] or before
-            k = k + 6
-        end
-        at = at + many
-    end
-end
-for row = 1, total do
-    if clock_of[row] > newest then newest = clock_of[row] end
-end
+local again, first_again, last_again = {}, {}, {} -- of partitions with rows that were counted before
 
 local NEWEST = {} -- the newest stretch of each window
 for w = 1, 3 do NEWEST[w] = floor(newest / LENGTH[w]) end
 
--- hashes, read once and written once a call: "l", "h" or "m" of stretch g of window w ---------------------------------
-local hashes = {l = {{}, {}, {}}, h = {{}, {}, {}}, m = {{}, {}, {}}}
-local touched = {}
-
-local function hash(kind, w, g)
-    local h = hashes[kind][w][g]
-    if not h then
-        h = {kind = kind, w = w, g = g, values = {}, written = false}
-        hashes[kind][w][g] = h
-    end
-    return h
-end
-
-local function key_of(h)
-    if not h.key then h.key = base .. ':' .. h.kind .. h.w .. ':' .. string.format('%d', h.g) end
-    return h.key
-end
-
-local NOW, BEFORE = {l = {}, h = {}, m = {}}, {l = {}, h = {}, m = {}} -- hashes of the newest stretches
-for w = 1, 3 do
-    for kind in pairs(NOW) do
-        NOW[kind][w], BEFORE[kind][w] = hash(kind, w, NEWEST[w]), hash(kind, w, NEWEST[w] - 1)
+-- the entities of this call -----------------------------------------------------------------------------------------
+local fields, sizes, firsts = {}, {}, {}
+do
+    local first, n = 1, 0
+    for at = 1, #groups, 10 do
+        local low, high = byte(groups, at + 8, at + 9)
+        n = n + 1
+        fields[n], sizes[n], firsts[n] = sub(groups, at, at + 7), low + 256 * high, first
+        first = first + sizes[n]
     end
 end
 
-local function read(h, fields) -- the values in the order of the fields
-    if #fields <= 1000 then return redis.call('HMGET', key_of(h), unpack(fields)) end
+local function read(key, wanted) -- the values of a hash in the order of the fields
+    if #wanted <= 1000 then return redis.call('HMGET', key, unpack(wanted)) end
     local all = {}
-    for at = 1, #fields, 1000 do
-        local last = math.min(at + 999, #fields)
-        local found = redis.call('HMGET', key_of(h), unpack(fields, at, last))
+    for at = 1, #wanted, 1000 do
+        local last = math.min(at + 999, #wanted)
+        local found = redis.call('HMGET', key, unpack(wanted, at, last))
         for k = at, last do all[k] = found[k - at + 1] end
     end
     return all
 end
 
-local function prefetch(h, fields)
-    local values, found = h.values, read(h, fields)
-    for k = 1, #fields do values[fields[k]] = found[k] end
+local function key_of(kind, w, g) return base .. ':' .. kind .. w .. ':' .. string.format('%d', g) end
+
+-- what the longest window's newest stretches have of each entity
+local today_key = key_of('l', 3, NEWEST[3])
+local today, yesterday = read(today_key, fields), read(key_of('l', 3, NEWEST[3] - 1), fields)
+local plain, n_plain = {}, 0 -- fields and values to be written to the newest
+local touched = {} -- hashes that others() has changed
+
+local function told(row, slot, counts) -- a new row of a partition
+    local list, n = fresh[slot], sizes_of[slot]
+    list[n + 1], list[n + 2], sizes_of[slot] = sub(rows, 17 * row - 16, 17 * row - 8), counts, n + 2
 end
 
-local function get(h, field)
-    local value = h.values[field]
-    if value == nil then
-        value = redis.call('HGET', key_of(h), field)
-        h.values[field] = value
-    end
-    return value
-end
-
-local function put(h, field, value)
-    h.values[field] = value
-    if not h.written then
-        h.written = {}
-        touched[#touched + 1] = h
-    end
-    h.written[field] = true
+local function told_again(row, slot, offset, counts)
+    if not again[slot] then again[slot], first_again[slot], last_again[slot] = {}, offset, offset end
+    local list = again[slot]
+    list[#list + 1] = sub(rows, 17 * row - 16, 17 * row - 8) .. counts
+    if offset < first_again[slot] then first_again[slot] = offset end
+    if offset > last_again[slot] then last_again[slot] = offset end
 end

@@ -15,6 +15,7 @@ from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
 from flows.sinks.packed_rows import pack_rows, unpack_rows
 from flows.sinks.tables import Table, letter_columns, scored_tables, tables_of
+from flows.sinks.unpacked import taught, unpacked
 from schemas.dead_letter import DeadLetter, Reason
 
 # A block may hold events of many days: late ones, and those of a replay.
@@ -68,8 +69,9 @@ class ClickHouse:
         """Insert columns by table."""
         try:
             if self._client is None:
-                self._client = self._connect(self._url)
-            for name, table in tables.items():
+                self._client = taught(self._connect(self._url))
+            for name, packed in tables.items():
+                table = unpacked(packed)
                 columns = ", ".join(f"`{column}`" for column in table)
                 self._client.execute(
                     f"INSERT INTO {name} ({columns}) VALUES",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from flows.parcel import Span
 from schemas.dead_letter import DeadLetter
@@ -57,6 +57,15 @@ class Destination(Protocol[T]):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Choosy(Protocol[T]):
+    """A destination that most parcels have nothing for: those are not handed to it where nothing waits before them."""
+
+    def concerned(self, parcel: T, /) -> bool:
+        """Tell whether there is anything to write."""
         ...
 
 

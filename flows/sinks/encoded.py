@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,7 +13,8 @@ from flows.parcel import Parcel, Span
 from flows.sinks.records import RecordWriter
 from flows.sinks.results import Explain, Present, results_of
 from flows.sinks.written import WrittenResults
-from schemas.batches import Decided, Texts
+from schemas.batches import F32, U32, Bool, Decided, Signals, Texts
+from schemas.columns import with_section
 from schemas.fragments import WrittenFactors, WrittenSignals
 from schemas.result import Result, encode_result
 
@@ -88,25 +90,29 @@ def encoder(explain: Explain, present: Present, build: str) -> Callable[[Parcel[
             if records is not None:
                 kept = _without_inputs(batch)
                 written = WrittenResults(kept, records, factors.number, factors.said, build)
-                return EncodedParcel(replace(parcel, batch=kept), written, records)
+                return EncodedParcel(_with(parcel, kept), written, records)
         results = tuple(results_of(batch, explain, present, build))
         encoded = tuple(encode_result(result) for result in results)
-        return EncodedParcel(replace(parcel, batch=_without_inputs(batch)), results, encoded)
+        return EncodedParcel(_with(parcel, _without_inputs(batch)), results, encoded)
 
     return encode
 
 
+def _with(parcel: Parcel[Decided], batch: Decided) -> Parcel[Decided]:
+    return Parcel(parcel.spans, batch, parcel.rows_in, parcel.errs, parcel.dropped)
+
+
 def _without_inputs(batch: Decided) -> Decided:
     """Let go of what no sink writes, signals and observed values: a queue holds what was received, not thrice that."""
-    rows = len(batch)
-    empty = batch.signals.numbers[:, :0]
-    none = np.empty((rows, 0), np.int32)
-    signals = replace(
-        batch.signals,
-        numbers=empty.copy(),
-        known=np.empty((rows, 0), np.bool_),
-        booleans=np.empty((rows, 0), np.bool_),
-        categories=np.empty((rows, 0), np.uint32),
-        texts=Texts((b"",) * rows, none, none),
-    )
-    return replace(batch, signals=signals, score=replace(batch.score, observed=np.empty((rows, 0), np.float32)))
+    floats, flags, categories, texts = _nothing(len(batch))
+    signals = Signals(batch.signals.catalogue, floats, flags, flags, categories, texts)
+    kept = with_section(batch, "signals", signals)
+    return with_section(kept, "score", with_section(batch.score, "observed", floats))
+
+
+@lru_cache(maxsize=256)
+def _nothing(rows: int) -> tuple[F32, Bool, U32, Texts]:
+    """Return columns of no width for so many rows."""
+    places = np.empty((rows, 0), np.int32)
+    texts = Texts((b"",) * rows, places, places)
+    return np.empty((rows, 0), np.float32), np.empty((rows, 0), np.bool_), np.empty((rows, 0), np.uint32), texts

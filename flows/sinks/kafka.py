@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -29,6 +30,8 @@ class OutputTopics(NamedTuple):
 
 
 MAX_RECORD_BYTES = 4_194_304
+_HEADERS_KEPT = 1_024  # merchants and decisions
+_FLUSH_SECONDS = 0.1  # so long the client waits at once
 
 # The broker will say so again however often the record is sent.
 _REFUSED = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
@@ -61,37 +64,33 @@ def producer_config(
         "queue.buffering.max.kbytes": 131_072,
         "message.max.bytes": MAX_RECORD_BYTES,
         "log_level": 0,  # what matters arrives as an error of a record
+        "delivery.report.only.error": True,  # those that are held are counted by the client: ``Appender``
     }
 
 
 class _Delivery:
-    """Counts the reports of one append."""
+    """What Kafka did not take of one append."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.open = 0
         self.refused: list[int] = []
         self.error: KafkaError | None = None
 
-    def report(self, index: int) -> Callable[[KafkaError | None, object], None]:
-        """Return the callback for the record at ``index``."""
-        self.open += 1
-
-        def done(error: KafkaError | None, _: object) -> None:
-            with self._lock:
-                self.open -= 1
-                if error is None:
-                    return
-                if error.code() in _REFUSED:
-                    self.refused.append(index)
-                else:
-                    self.error = error
-
-        return done
+    def failed(self, index: int, error: KafkaError | None, _: object = None) -> None:
+        """Take note of a report of the record at ``index``; of one that is held there may be none."""
+        if error is None:
+            return
+        if error.code() in _REFUSED:
+            self.refused.append(index)
+        else:
+            self.error = error
 
 
 class Appender:
-    """Appends records and waits for Kafka's word on each of them. One thread at a time."""
+    """Appends records and waits for Kafka's word on each of them. One thread at a time.
+
+    The client counts the reports: a record is in its queue until the one of it was looked at, and only a failure makes
+    a call of ours (``delivery.report.only.error``), for each of which the thread would wait for the interpreter.
+    """
 
     def __init__(self, config: dict[str, Any], make: Callable[[dict[str, Any]], Producer] = Producer) -> None:
         self._config = config
@@ -109,9 +108,9 @@ class Appender:
         producer = self._open()
         delivery = _Delivery()
         for index, record in enumerate(records):
-            self._produce(producer, record, index, delivery)
-        while delivery.open:
-            producer.poll(0.1)
+            self._produce(producer, record, partial(delivery.failed, index))
+        while producer.flush(_FLUSH_SECONDS):
+            pass
         if delivery.error is not None:
             if delivery.error.fatal():  # an idempotent producer cannot go on after this
                 self._producer = None
@@ -128,18 +127,15 @@ class Appender:
         return self._producer
 
     @staticmethod
-    def _produce(producer: Producer, record: Record, index: int, delivery: _Delivery) -> None:
-        report = delivery.report(index)
+    def _produce(producer: Producer, record: Record, failed: Callable[[KafkaError | None, object], None]) -> None:
+        topic, key, value, headers, partition = record
         while True:
             try:
-                producer.produce(
-                    record.topic, record.value, record.key or None, record.partition,
-                    headers=record.headers, on_delivery=report,
-                )  # fmt: skip
+                producer.produce(topic, value, key or None, partition, headers=headers, on_delivery=failed)
             except BufferError:
                 producer.poll(0.1)  # the queue is full: wait for reports
             except KafkaException as error:
-                report(error.args[0], None)
+                failed(error.args[0], None)
                 return
             else:
                 return
@@ -185,15 +181,20 @@ def scored_records(result: Result, value: bytes, topics: OutputTopics) -> list[R
 
 
 def _records_of(head: Head, value: bytes, topics: OutputTopics) -> list[Record]:
-    headers: Headers = [
-        ("clickgoose.merchant", head.merchant.encode()),
-        ("clickgoose.decision", head.decision.encode()),
-    ]
-    key = bytes.fromhex(head.device_id)
-    headers += [("clickgoose.alert", alert.encode()) for alert in head.alerts]
-    plain = head.decision == "allow" and not head.alerts
+    key, headers = bytes.fromhex(head.device_id), _headers(head.merchant, head.decision, head.alerts)
+    scored = Record(topics.scored, key, value, headers)
+    if head.decision == "allow" and not head.alerts:
+        return [scored]
+    return [scored, Record(topics.alerts, key, value, headers)]
+
+
+@lru_cache(_HEADERS_KEPT)
+def _headers(merchant: str, decision: str, alerts: tuple[str, ...]) -> Headers:
+    """Return the headers of a result, which nobody changes: many of a merchant have the same."""
     return [
-        Record(topic, key, value, headers) for topic in ((topics.scored,) if plain else (topics.scored, topics.alerts))
+        ("clickgoose.merchant", merchant.encode()),
+        ("clickgoose.decision", decision.encode()),
+        *(("clickgoose.alert", alert.encode()) for alert in alerts),
     ]
 
 
@@ -233,6 +234,10 @@ class KafkaDeadLetters:
 
     def __init__(self, backup: KafkaBackup) -> None:
         self._backup = backup
+
+    def concerned(self, parcel: EncodedParcel) -> bool:
+        """Tell whether there are letters."""
+        return bool(parcel.parcel.errs)
 
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         """Append the letters."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 from functools import lru_cache
-from itertools import pairwise
+from struct import unpack_from
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from flows.sinks.record_loops import DECIDED, Chosen, Numbered, Rounded, Texts, assemble, room
+from flows.sinks.record_loops import DECIDED, ODD, SHORT, UNNAMED, Rows, Texts, write
 from flows.sinks.results import UNASKED
-from flows.sinks.ruled import policy_said, scores_with_points, tried
-from schemas.batches import Decided, Rules
+from flows.sinks.ruled import policy_said, tried
+from schemas.batches import Decided
 from schemas.columns import I32, I64, U8, plain
 from schemas.fragments import Fragments, Pieces, WrittenFactors, WrittenSignals, pieces_of
 from schemas.result import DECISIONS, SHARED_COUNTS, RulesSaid, Versions
@@ -27,12 +27,14 @@ _FRAME: Final = (  # in the order of record_loops.EVENT and so on
     '{"event_id":"', '","session_id":"', '","device_id":"', '","merchant":', ',"transaction":"', '","occurred_at":',
     ',"received_at":', ',"score":', '],"smart_signals":{', '}},"versions":', ',"origin":{"topic":', ',"offset":',
     '},"ledger":{', '},"shared":{', "}}", '},"history":{"events":', ',"first_seen_at":', ',"previous_at":',
-    ',"scores":[', "]", '},"session":{"events":', ',"started_at":', ",", "null",
+    ',"scores":[', "]", '},"session":{"events":', ',"started_at":', ",",
 )  # fmt: skip
-_NUMBERS: Final = 12  # of a record, beside counts, marks, factors and earlier scores
 _ADDED: Final = RulesSaid("", 0.0).added
 _RULED: Final = len('{"decided_by":"","score":0.0')
+_FIRST_ROOM: Final = 1 << 20
 _MOST_ROOM: Final = 64 << 20  # bytes that are kept for the next batch
+_NOBODY: Final = np.empty((0, 2), np.int32)
+_NO_VERSIONS: Final = np.empty((0, 2), np.int64)
 
 
 class _Frame(NamedTuple):
@@ -75,9 +77,21 @@ def _counted(heads: Any) -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def _marks(marks: tuple[str, ...]) -> Pieces:
+def _marks(marks: tuple[str, ...]) -> Pieces | None:
+    """Return what stands before each mark's time; None where two have one name: only msgspec writes that."""
+    if len(set(marks)) != len(marks):
+        return None
     names = [_ENCODE(mark) + b":" for mark in marks]
     return pieces_of([name if not place else b"," + name for place, name in enumerate(names)])
+
+
+class _Named(NamedTuple):
+    """Pieces with names, as ``record_loops.Texts`` has them."""
+
+    pieces: Pieces
+    versions: I64
+    silent: I32
+    degraded: I32
 
 
 class RecordWriter:
@@ -88,53 +102,55 @@ class RecordWriter:
         self._lock = threading.Lock()
         self._names = Fragments(1)
         self._known: dict[Hashable, int] = {}
+        self._versions: dict[Hashable, I64] = {}
+        self._unruled: tuple[I32, I32] | None = None
         self._buffer = threading.local()
 
     def records(self, batch: Decided, factors: WrittenFactors, signals: WrittenSignals) -> tuple[bytes, ...] | None:
         """Return one record a row; None where a number or a mark is such that only msgspec can write it."""
-        if len(set(batch.ledger.marks)) != len(batch.ledger.marks):
+        marks, frame = _marks(batch.ledger.marks), _frame(batch.origin.topic)
+        if marks is None:
             return None
-        ids = batch.event.event_id, batch.event.session_id, batch.event.device_id
-        numbers, rounded = _numbered(batch), _rounded(batch)
-        frame = _frame(batch.origin.topic)
-        chosen, named = self._chosen(batch, factors.number, signals.number)
-        transaction = _escaped(batch.event.transaction)
-        texts = Texts(frame.pieces, named, _marks(batch.ledger.marks), transaction, factors.pieces, signals.pieces)
-        most = _NUMBERS + sum(column[0].size for column in (numbers.velocity, numbers.shared, numbers.ledger))
-        most += rounded.contribution.shape[1] + rounded.earlier.shape[1]
-        size = room(rounded, numbers.shared, chosen, texts, most)
-        if size < 0:
-            return None
-        out, ends = self._room(size), np.empty(len(batch), np.int64)
-        columns = tuple(plain(one, np.uint8) for one in ids)
-        assemble(columns, numbers, rounded, chosen, texts, frame.named, out, ends)
-        return _cut(out, ends)
+        transaction, sizes, out = _lines(batch.event.transaction), np.empty(len(batch), np.int64), self._room(0)
+        with self._lock:
+            self._begin()
+        while True:
+            with self._lock:
+                merchants, said, named = self._chosen(batch)
+            rows = _rows(batch, factors.number, signals.number, merchants, said)
+            texts = Texts(frame.pieces, marks, factors.pieces, signals.pieces, *named, transaction)
+            done = write(rows, texts, frame.named, out, sizes)
+            if done == ODD:
+                return None
+            if done == SHORT:
+                out = self._room(2 * len(out))
+            elif done == UNNAMED:
+                self._add_version(batch, int(sizes[0]))
+            else:
+                return _cut(out, sizes)
 
     def _room(self, size: int) -> U8:
         """Return this thread's bytes: memory that was touched before is three times as fast as new memory."""
         kept: U8 | None = getattr(self._buffer, "bytes", None)
         if kept is None or len(kept) < size:
-            kept = np.empty(size + size // 4, np.uint8)
-            if size <= _MOST_ROOM:
+            kept = np.empty(max(size, _FIRST_ROOM), np.uint8)
+            if len(kept) <= _MOST_ROOM:
                 self._buffer.bytes = kept
         return kept
 
-    def _chosen(self, batch: Decided, factors: I32, signals: I32) -> tuple[Chosen, Pieces]:
-        with self._lock:
-            if self._names.begin():
-                self._known.clear()
-            rest, degraded = self._ruled(batch)
-            chosen = Chosen(
-                merchant=self._merchants(batch.event.merchant),
-                version=self._versions(batch),
-                rest=rest,
-                degraded=degraded,
-                decision=plain(batch.decision.decision, np.uint8),
-                by=plain(batch.decision.by, np.uint8),
-                factor=factors,
-                signal=signals,
-            )
-            return chosen, self._names.pieces
+    def _begin(self) -> None:
+        if self._names.begin():
+            self._known.clear()
+            self._versions.clear()
+            self._unruled = None
+
+    def _chosen(self, batch: Decided) -> tuple[I32, I32, _Named]:
+        """Return each row's merchant as a piece, what rules said, int32[n, 2] or nothing, and what has names."""
+        merchants, said = self._merchants(batch.event.merchant), self._said(batch)
+        if self._unruled is None:
+            self._unruled = self._silent()
+        versions = self._versions.get(_named_by(batch), _NO_VERSIONS)
+        return merchants, said, _Named(self._names.pieces, versions, *self._unruled)
 
     def _number(self, key: Hashable, text: bytes) -> int:
         number = self._known[key] = self._names.add(text)
@@ -142,43 +158,44 @@ class RecordWriter:
 
     def _merchants(self, merchants: tuple[str, ...]) -> I32:
         known = self._known
-        for merchant in set(merchants):
-            if merchant not in known:
-                self._number(merchant, _ENCODE(merchant))
-        return np.fromiter(map(known.__getitem__, merchants), np.int32, len(merchants))
+        try:
+            return np.fromiter(map(known.__getitem__, merchants), np.int32, len(merchants))
+        except KeyError:
+            for merchant in set(merchants):
+                if merchant not in known:
+                    self._number(merchant, _ENCODE(merchant))
+            return self._merchants(merchants)
 
-    def _versions(self, batch: Decided) -> I32:
-        rulesets = _rulesets(batch.rules)
-        words = batch.score.model.astype(np.int64) | batch.signals.catalogue.astype(np.int64) << 8 | rulesets << 24
-        if (words == words[0]).all():
-            return np.full(len(words), self._version(batch, int(words[0])), np.int32)
-        seen, at = np.unique(words, return_inverse=True)
-        return np.array([self._version(batch, word) for word in seen.tolist()], np.int32)[at]
-
-    def _version(self, batch: Decided, word: int) -> int:
+    def _add_version(self, batch: Decided, word: int) -> None:
+        """Add the piece of a version that a row of the batch has; ``word``: as ``record_loops`` finds it."""
         model, catalogue, place = word & 0xFF, word >> 8 & 0xFFFF, word >> 24
         ruleset = batch.rules.rulesets[place - 1] if place else ""
-        key = batch.score.versions[model], catalogue, ruleset, batch.decision.policy
-        found = self._known.get(key)
-        if found is None:
-            names = key[0], catalogue, self._build, ruleset or None, batch.decision.policy or None
-            found = self._number(key, _ENCODE(Versions(*names)))
-        return found
+        policy = batch.decision.policy
+        names = batch.score.versions[model], catalogue, self._build, ruleset or None, policy or None
+        key = _named_by(batch)
+        with self._lock:
+            number = self._number(("version", key, word), _ENCODE(Versions(*names)))
+            known = self._versions.get(key, _NO_VERSIONS)
+            self._versions[key] = np.concatenate((known, np.array([(word, number)], np.int64)))
 
-    def _ruled(self, batch: Decided) -> tuple[I32, I32]:
-        """Return what stands behind the score with rules, and what could not be asked, as pieces, int32[n] each."""
-        by, policy, said = batch.decision.by, batch.decision.by_policy, batch.rules.said
-        codes = np.where(by == BY_MODEL, 0, policy.astype(np.int64) + 1)
-        plain = [self._rest(RulesSaid("", 0.0)), *(self._rest(RulesSaid("", 0.0, by_policy=d)) for d in DECISIONS)]
-        rest = np.array(plain, np.int32)[codes]
-        flags = batch.shared.degraded.astype(np.intp)
-        degraded = np.array([self._degraded((), asked=asked) for asked in (True, False)], np.int32)[flags]
-        if len(said) != said.count(None):
-            for row, one in enumerate(said):
-                if one is not None:
-                    rest[row] = self._rest(_said(batch, row, one))
-                    degraded[row] = self._degraded(one.degraded, asked=not flags[row])
-        return rest, degraded
+    def _silent(self) -> tuple[I32, I32]:
+        """Return what stands behind the score where no rule looked, int32[BY, DECISIONS], and what was not asked."""
+        by_policy = [self._rest(RulesSaid("", 0.0, by_policy=decision)) for decision in DECISIONS]
+        by_model = [self._rest(RulesSaid("", 0.0))] * len(DECISIONS)
+        rest = [by_model if by == BY_MODEL else by_policy for by in range(len(BY))]
+        degraded = [self._degraded((), asked=asked) for asked in (True, False)]
+        return np.array(rest, np.int32), np.array(degraded, np.int32)
+
+    def _said(self, batch: Decided) -> I32:
+        """Return what rules said and could not ask, as pieces, int32[n, 2], -1 where none looked; or nothing."""
+        said = batch.rules.said
+        if len(said) == said.count(None):
+            return _NOBODY
+        found = np.full((len(said), 2), -1, np.int32)
+        for row, (one, unknown) in enumerate(zip(said, batch.shared.degraded.tolist(), strict=True)):
+            if one is not None:
+                found[row] = self._rest(_said(batch, row, one)), self._degraded(one.degraded, asked=not unknown)
+        return found
 
     def _rest(self, said: RulesSaid) -> int:
         # Zeros of both signs are equal, but not as text; msgspec leaves out the default zero itself, no other one.
@@ -212,51 +229,56 @@ def _said(batch: Decided, row: int, said: Ruling) -> RulesSaid:
     )
 
 
-def _rulesets(rules: Rules) -> I64:
-    """Return one more than the place of each row's ruleset, 0 where none looked at it, int64[n]."""
-    if not rules.rulesets:
-        return np.zeros(len(rules), np.int64)
-    looked = np.fromiter((said is not None for said in rules.said), np.bool_, len(rules.said))
-    return np.where(looked, rules.ruleset.astype(np.int64) + 1, 0)
+def _named_by(batch: Decided) -> Hashable:
+    """Return what all versions of a batch are named by."""
+    return batch.score.versions, batch.decision.policy, batch.rules.rulesets
 
 
-def _numbered(batch: Decided) -> Numbered:
+def _rows(batch: Decided, factors: I32, signals: I32, merchants: I32, said: I32) -> Rows:
     event, origin, velocity, history = batch.event, batch.origin, batch.velocity, batch.history
-    return Numbered(
+    shared, session, score, decision = batch.shared, batch.session, batch.score, batch.decision
+    return Rows(
+        event=plain(event.event_id, np.uint8),
+        session=plain(event.session_id, np.uint8),
+        device=plain(event.device_id, np.uint8),
         occurred_at=plain(event.occurred_at, np.int64),
         received_at=plain(event.received_at, np.int64),
         partition=plain(origin.partition, np.int32),
         offset=plain(origin.offset, np.int64),
         ledger=plain(batch.ledger.micros, np.int64),
         velocity=plain(velocity.counts, np.uint32),
-        shared=plain(batch.shared.counts, np.float32),
+        shared=plain(shared.counts, np.float32),
+        unknown=plain(shared.degraded, np.bool_),
         history=plain(history.events, np.uint32),
         first_seen_at=plain(velocity.first_seen_at, np.int64),
         previous_at=plain(velocity.previous_at, np.int64),
-        session=plain(batch.session.events, np.uint32),
-        started_at=plain(batch.session.started_at, np.int64),
+        earlier=plain(history.scores, np.float32),
+        events=plain(session.events, np.uint32),
+        started_at=plain(session.started_at, np.int64),
+        score=plain(score.score, np.float32),
+        added=plain(batch.rules.added, np.float32),
+        contribution=plain(score.contribution, np.float32),
+        factor=factors,
+        signal=signals,
+        merchant=merchants,
+        model=plain(score.model, np.uint8),
+        catalogue=plain(batch.signals.catalogue, np.uint16),
+        ruleset=plain(batch.rules.ruleset, np.int16),
+        decision=plain(decision.decision, np.uint8),
+        by=plain(decision.by, np.uint8),
+        by_policy=plain(decision.by_policy, np.uint8),
+        said=said,
     )
 
 
-def _rounded(batch: Decided) -> Rounded:
-    return Rounded(
-        score=plain(batch.score.score, np.float32),
-        contribution=plain(batch.score.contribution, np.float32),
-        earlier=plain(batch.history.scores, np.float32),
-        by_rules=plain(scores_with_points(batch), np.float32),
-    )
-
-
-def _escaped(texts: tuple[str, ...]) -> Pieces:
-    """Return texts as they stand between quotes in JSON."""
+def _lines(texts: tuple[str, ...]) -> U8:
+    """Return texts as they stand between quotes in JSON, each with a line feed behind it."""
     joined = "".join(texts)
     if joined.isascii() and joined.isprintable() and '"' not in joined and "\\" not in joined:
-        bounds = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=bounds[1:])
-        return Pieces(np.frombuffer(bytearray(joined, "ascii"), np.uint8), bounds)
-    return pieces_of([_ENCODE(text)[1:-1] for text in texts])
+        return np.frombuffer(bytearray("\n".join((*texts, "")), "ascii"), np.uint8)
+    return np.frombuffer(bytearray(b"".join([_ENCODE(text)[1:-1] + b"\n" for text in texts])), np.uint8)
 
 
-def _cut(out: U8, ends: I64) -> tuple[bytes, ...]:
-    view = out.data
-    return tuple([view[first:end].tobytes() for first, end in pairwise((0, *ends.tolist()))])
+def _cut(out: U8, sizes: I64) -> tuple[bytes, ...]:
+    """Return the records that lie one behind the other."""
+    return unpack_from("%ds" * len(sizes) % tuple(sizes.tolist()), out.data)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
 
-from flows.redis_trip import Command, round_trip
+from flows.redis_trip import Command, scripted_trip
+from flows.redis_trip import connect as connect  # noqa: PLC0414 - others take it from here
 from flows.sinks.destination import DestinationError, RowsRefused
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
@@ -27,9 +26,38 @@ from schemas.result import (
     session_key,
 )
 
-# One key, so that it runs on any node of a cluster. An event is counted once, however often and in whatever order
-# it is written: the field e:<event id> remembers it for as long as the session's summary lives.
-SESSION_SCRIPT = """
+# One key a call, so that it runs on any node of a cluster. An event is counted once, however often and in whatever
+# order it is written: the field e:<event id> remembers it for as long as the session's summary lives.
+#
+# ARGV: time to live; highest score; of the newest event its time, offset, id, score, decision, model, signals and what
+# stands; then e:<event id> of every event. 0 where one of them was counted before: nothing is written then.
+NEW_EVENTS_SCRIPT = b"""
+local key, many = KEYS[1], #ARGV - 10
+local seen = redis.call('HMGET', key, 'events', 'max_score', 'last_occurred_at', 'last_offset', unpack(ARGV, 11))
+for at = 5, many + 4 do
+    if seen[at] then return 0 end
+end
+local fields, n = {'events', string.format('%d', many + (tonumber(seen[1]) or 0))}, 2
+for at = 11, #ARGV do
+    fields[n + 1], fields[n + 2], n = ARGV[at], '1', n + 2
+end
+if not seen[2] or tonumber(ARGV[2]) > tonumber(seen[2]) then
+    fields[n + 1], fields[n + 2], n = 'max_score', ARGV[2], n + 2
+end
+local occurred, before = tonumber(ARGV[3]), seen[3] and tonumber(seen[3])
+if not before or before < occurred or (before == occurred and tonumber(seen[4]) <= tonumber(ARGV[4])) then
+    redis.call('HSET', key, 'last_occurred_at', ARGV[3], 'last_offset', ARGV[4], 'last_event', ARGV[5],
+        'last_score', ARGV[6], 'last_decision', ARGV[7], 'last_model', ARGV[8], 'last_signals', ARGV[9],
+        'standing', ARGV[10], unpack(fields))
+else
+    redis.call('HSET', key, unpack(fields))
+end
+redis.call('EXPIRE', key, ARGV[1])
+return 1
+"""
+# The same event by event, for sessions of which some were counted. ARGV: time to live; of every event its id, time,
+# offset, score, decision, model, signals and what stands.
+SESSION_SCRIPT = b"""
 local key, ttl = KEYS[1], ARGV[1]
 for at = 2, #ARGV, 8 do
     local event, occurred, offset = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -51,7 +79,10 @@ end
 redis.call('EXPIRE', key, ttl)
 return redis.status_reply('OK')
 """
-_DIGEST = hashlib.sha1(SESSION_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis names scripts so
+_NEW_EVENTS, _SESSION = (  # Redis names scripts so
+    hashlib.sha1(script, usedforsecurity=False).hexdigest() for script in (NEW_EVENTS_SCRIPT, SESSION_SCRIPT)
+)
+_EVENTS_A_CALL: Final = 500  # Lua takes some thousands of arguments
 
 
 class Scored(NamedTuple):
@@ -63,11 +94,13 @@ class Scored(NamedTuple):
     row: int
 
 
-def connect(url: str, seconds: float = 2.0) -> Redis:
-    """Return a client whose every wait is bounded, and which leaves retries to the writer."""
-    return Redis.from_url(
-        url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0), decode_responses=False
-    )
+class _Session(NamedTuple):
+    """Events of one session that came together, and what is said of the newest."""
+
+    key: str
+    events: Sequence[Scored]
+    newest: Scored
+    signals: bytes
 
 
 class RedisResults:
@@ -147,25 +180,34 @@ class RedisResults:
         if not scored and not rejected:
             return
         results = [(self._prefix + result_key(one.head.merchant, one.head.event_id), one.record) for one in scored]
+        sessions = list(self._sessions(scored))
         try:
-            before = self._first_trip(results, rejected, scored)
+            before, known = self._first_trip(results, rejected, sessions)
             self._replace_rejections(results, before)
+            self._count_the_others(known)
         except ResponseError as error:
             raise RowsRefused(f"Redis: {type(error).__name__}") from error
         except RedisError as error:
             raise DestinationError(f"Redis: {type(error).__name__}") from error
 
     def _first_trip(
-        self, results: Sequence[tuple[str, bytes]], rejected: Sequence[tuple[str, bytes]], scored: Sequence[Scored]
-    ) -> list[bytes | None]:
-        """Write everything; return what lay under each result's key before."""
+        self, results: Sequence[tuple[str, bytes]], rejected: Sequence[tuple[str, bytes]], sessions: Sequence[_Session]
+    ) -> tuple[list[bytes | None], list[_Session]]:
+        """Write everything; return what lay under each result's key before, and sessions with events counted before."""
         commands: list[Command] = [("SET", key, record, "EX", self._ttl, "NX", "GET") for key, record in results]
         commands += [("SET", key, record, "EX", self._ttl, "NX") for key, record in rejected]
-        if scored:
-            commands.append(("SCRIPT LOAD", SESSION_SCRIPT))  # again with every block: Redis may have been restarted
-        for key, arguments in self._sessions(scored):
-            commands.append(("EVALSHA", _DIGEST, 1, key, self._session_ttl, *arguments))
-        return self._round_trip(commands)[: len(results)]
+        first = len(commands)
+        commands += [("EVALSHA", _NEW_EVENTS, 1, one.key, self._session_ttl, *_together(one)) for one in sessions]
+        replies = self._round_trip(commands, NEW_EVENTS_SCRIPT)
+        return replies[: len(results)], [one for one, new in zip(sessions, replies[first:], strict=True) if not new]
+
+    def _count_the_others(self, sessions: Sequence[_Session]) -> None:
+        """Count what is new of sessions that came before, at least in part: a redelivery."""
+        if sessions:
+            self._round_trip(
+                [("EVALSHA", _SESSION, 1, one.key, self._session_ttl, *_one_by_one(one)) for one in sessions],
+                SESSION_SCRIPT,
+            )
 
     def _replace_rejections(self, results: Sequence[tuple[str, bytes]], before: Sequence[bytes | None]) -> None:
         """A redriven event was rejected when it came first: now its result stands."""
@@ -177,35 +219,51 @@ class RedisResults:
         if late:
             self._round_trip([("SET", key, record, "EX", self._ttl) for key, record in late])
 
-    def _round_trip(self, commands: Sequence[Command]) -> list[Any]:
+    def _round_trip(self, commands: Sequence[Command], script: bytes = b"") -> list[Any]:
         """Return the replies; the first refusal is raised once all were read."""
-        replies = round_trip(self._client, commands)
+        replies = scripted_trip(self._client, commands, script)
         refused = next((reply for reply in replies if isinstance(reply, ResponseError)), None)
         if refused is not None:
             raise refused
         return replies
 
-    def _sessions(self, scored: Sequence[Scored]) -> Iterator[tuple[str, list[Any]]]:
-        """Yield each session's key and the script's arguments.
-
-        Signals are said of its newest event here alone: whatever an older one leaves, that one replaces.
-        """
-        newest: dict[str, Scored] = {}
-        of_session: dict[str, list[Scored]] = {}
+    def _sessions(self, scored: Sequence[Scored]) -> Iterator[_Session]:
+        """Yield each session's events, each once: of what comes twice in a block the first stands."""
+        of_session: dict[str, dict[str, Scored]] = {}
         for one in scored:
             key = self._prefix + session_key(one.head.merchant, one.head.session_id)
-            of_session.setdefault(key, []).append(one)
-            known = newest.get(key)
-            if known is None or _place(one.head) >= _place(known.head):  # of equal ones the script takes the later
-                newest[key] = one
-        for key, of_key in of_session.items():
-            arguments: list[Any] = []
-            for one in of_key:
-                head = one.head
-                signals = seen_signals_of(one.results, one.row) if one is newest[key] else b""
-                arguments += (head.event_id, head.occurred_at, head.offset, head.score, head.decision)
-                arguments += (head.model, signals, head.standing)
-            yield key, arguments
+            of_session.setdefault(key, {}).setdefault(one.head.event_id, one)
+        for key, events in of_session.items():
+            distinct = list(events.values())
+            for first in range(0, len(distinct), _EVENTS_A_CALL):
+                yield _session(key, distinct[first : first + _EVENTS_A_CALL])
+
+
+def _session(key: str, events: Sequence[Scored]) -> _Session:
+    newest = events[0]
+    for one in events:
+        if _place(one.head) >= _place(newest.head):  # of equal ones the later
+            newest = one
+    return _Session(key, events, newest, seen_signals_of(newest.results, newest.row))
+
+
+def _together(session: _Session) -> list[Any]:
+    """Return what the script for new events is told."""
+    head, events = session.newest.head, session.events
+    return [
+        max(one.head.score for one in events), head.occurred_at, head.offset, head.event_id, head.score, head.decision,
+        head.model, session.signals, head.standing, *("e:" + one.head.event_id for one in events),
+    ]  # fmt: skip
+
+
+def _one_by_one(session: _Session) -> list[Any]:
+    """Return the same for each event. Signals of the newest alone: whatever an older one leaves, that one replaces."""
+    arguments: list[Any] = []
+    for one in session.events:
+        head = one.head
+        arguments += (head.event_id, head.occurred_at, head.offset, head.score, head.decision, head.model)
+        arguments += (session.signals if one is session.newest else b"", head.standing)
+    return arguments
 
 
 def _scored(results: Sequence[Result], records: Sequence[bytes]) -> Iterator[Scored]:

@@ -1,7 +1,7 @@
 """Encoded parcels as columns of the ClickHouse tables; ``packed_rows`` makes bytes of them for the backup.
 
-A column is a NumPy array; text and ids are bytes. Ragged columns travel as little-endian bytes in an ephemeral
-column ``<name>_bytes``, from which the table's default makes the array: clickhouse-driver would walk every element.
+A column is a NumPy array; text and ids are bytes. Ragged columns are rows of little-endian bytes, ``<name>_bytes``:
+``unpacked`` makes the arrays of them for the table, and the table's defaults do so with what an older build packed.
 """
 
 from __future__ import annotations

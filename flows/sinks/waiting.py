@@ -28,6 +28,11 @@ class Waiting(Generic[T]):
     size: int  # bytes, about
     since: float
 
+    @classmethod
+    def of(cls, parcel: T, now: float) -> Waiting[T]:
+        """Return what a parcel costs, which takes some microseconds to find out."""
+        return cls(parcel, parcel.spans, max(1, parcel.rows), parcel.size, now)
+
     def taken(self) -> T:
         """Return the parcel, which is not held yet."""
         if self.parcel is None:
@@ -61,19 +66,18 @@ class ParcelQueue(Generic[T]):
         """Return since when the oldest waits; only where something waits."""
         return self._waiting[0].since
 
-    def has_room(self, parcel: T) -> bool:
+    def has_room(self, entry: Waiting[T]) -> bool:
         """Tell whether a parcel may come in; one that is larger than the bounds passes alone."""
         if not self.rows:
             return True
-        return self.rows + max(1, parcel.rows) <= self._most_rows and self.size + parcel.size <= self._most_bytes
+        return self.rows + entry.rows <= self._most_rows and self.size + entry.size <= self._most_bytes
 
     def over(self, share: float) -> bool:
         """Tell whether more than a share of either bound is used, and something waits."""
         return bool(self._waiting) and (self.rows > share * self._most_rows or self.size > share * self._most_bytes)
 
-    def put(self, parcel: T, now: float) -> None:
+    def put(self, entry: Waiting[T]) -> None:
         """Add a parcel at the end."""
-        entry = Waiting(parcel, parcel.spans, max(1, parcel.rows), parcel.size, now)
         self._order.append(entry)
         self._waiting.append(entry)
         self.rows += entry.rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.sinks.record_loops import Chosen, Numbered, Rounded, Texts, assemble, room
+from flows.sinks.record_loops import Rows, Texts, write
 from schemas import fragment_loops
 from schemas.fragments import pieces_of
 
@@ -12,17 +12,16 @@ from schemas.fragments import pieces_of
 def warm() -> None:
     """Write one record, on the types that the encoder gives."""
     fragment_loops.warm()
-    longs, ints, naturals = np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.uint32)
-    counts, shared = np.zeros((1, 1, 1), np.uint32), np.zeros((1, 1, 1, 1), np.float32)
-    numbers = Numbered(
-        longs, longs, ints, longs, longs[None], counts, shared, naturals, longs, longs, naturals, longs
+    one, byte, code = np.zeros(1, np.int64), np.zeros((1, 16), np.uint8), np.zeros(1, np.uint8)
+    natural, number, table = np.zeros(1, np.uint32), np.zeros(1, np.float32), np.zeros((1, 1), np.float32)
+    piece, counts, shared = np.zeros(1, np.int32), np.zeros((1, 1, 1), np.uint32), np.zeros((1, 1, 1, 1), np.float32)
+    small = np.zeros(1, np.uint16)
+    rows = Rows(
+        byte, byte, byte, one, one, piece, one, one[None], counts, shared, np.zeros(1, np.bool_), natural, one, one,
+        table, natural, one, number, number, table, piece[None], piece[None], piece, code, small,
+        small.astype(np.int16), code, code, code, np.zeros((1, 2), np.int32),
     )  # fmt: skip
-    score, table = np.zeros(1, np.float32), np.zeros((1, 1), np.float32)
-    rounded = Rounded(score, table, table, score)
-    codes = np.zeros(1, np.uint8)
-    chosen = Chosen(ints, ints, ints, ints, codes, codes, ints[None], ints[None])
     pieces = pieces_of([b" "] * 64)
-    texts = Texts(*(pieces,) * len(Texts._fields))
-    out = np.empty(room(rounded, shared, chosen, texts, 64), np.uint8)
-    ids = (np.zeros((1, 16), np.uint8),) * 3
-    assemble(ids, numbers, rounded, chosen, texts, (30, 40, 50), out, np.empty(1, np.int64))
+    versions, transaction = np.zeros((1, 2), np.int64), np.frombuffer(bytearray(b"\n"), np.uint8)
+    texts = Texts(pieces, pieces, pieces, pieces, pieces, versions, piece[None], piece.repeat(2), transaction)
+    write(rows, texts, (30, 40, 50), np.empty(8_192, np.uint8), one.copy())

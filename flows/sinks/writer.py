@@ -14,55 +14,29 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from flows.parcel import Span
 from flows.progress import Progress
 from flows.sinks.circuit import Circuit
-from flows.sinks.destination import Backup, Deliverable, Destination, DestinationEnded, DestinationError, Recoverable
+from flows.sinks.destination import (
+    Backup,
+    Choosy,
+    Deliverable,
+    Destination,
+    DestinationEnded,
+    DestinationError,
+    Recoverable,
+)
 from flows.sinks.waiting import ParcelQueue, Waiting, parts_of
+from flows.sinks.writer_policy import WriterPolicy
+
+__all__ = ["Outcome", "Report", "Writer", "WriterCrashed", "WriterPolicy", "WriterStopped"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Deliverable)
 Outcome = Literal["written", "backup", "spilled"]
 _LETTERS_AT_ONCE = 1_000  # rows; a letter costs several times its row while it is made
-_LINGERS = 5.0  # of the time that the last block took
-
-
-@dataclass(frozen=True, slots=True)
-class WriterPolicy:
-    """How a sink groups, waits, retries and gives up."""
-
-    block_rows: int = 1_000
-    slow_block_rows: int = 0  # while blocks take longer than slow_seconds; at least block_rows
-    slow_seconds: float = 1.0
-    linger_seconds: float = 0.0
-    longest_linger_seconds: float = 0.0  # while a block takes long: five times as long as the last one took
-    queue_rows: int = 20_000  # waiting and in flight; a single larger parcel still passes
-    queue_bytes: int = 512 * 1024**2  # the same
-    attempts: int = 5
-    give_up_seconds: float = 5.0  # after so long in all, the attempt under way is the last
-    backoff_seconds: float = 0.1
-    backoff_limit_seconds: float = 5.0
-    spill_share: float = 0.75  # of the queue: above, the oldest go to the backup while a block hangs
-    spill_after_seconds: float = 3.0  # so long a block may take before it counts as hanging
-    probe_seconds: float = 2.0  # after giving up: how often the destination is asked whether it is back
-    close_seconds: float = 10.0
-
-    def backoff(self, failures: int, random_unit: float) -> float:
-        """Return the pause after so many failures in a row: exponential, capped, half of it jitter."""
-        full = min(self.backoff_limit_seconds, self.backoff_seconds * 2.0 ** min(failures - 1, 30))
-        return full * (0.5 + 0.5 * random_unit)
-
-    def linger(self, last_seconds: float) -> float:
-        """Return how long rows wait for a block. A store that has much to do with each one gets fewer of them."""
-        return max(self.linger_seconds, min(_LINGERS * last_seconds, self.longest_linger_seconds))
-
-    @property
-    def block_bytes(self) -> int:
-        """Return the bytes at which a block is full, however few its rows."""
-        return self.queue_bytes // 2
 
 
 class Report(NamedTuple):
@@ -83,6 +57,10 @@ class WriterCrashed(Exception):
     """A thread of the writer ended by an unforeseen exception, which is the cause. Nothing further is acknowledged."""
 
 
+def _always(_: Deliverable) -> bool:
+    return True
+
+
 class Writer(Generic[T]):
     """Delivers to one destination. Every parcel is acknowledged once, in order, after it is held.
 
@@ -100,6 +78,7 @@ class Writer(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._destination = destination
+        self._concerned = destination.concerned if isinstance(destination, Choosy) else _always
         self._progress = progress
         self._policy = policy
         self._backup = backup
@@ -110,7 +89,7 @@ class Writer(Generic[T]):
         self._lock = threading.Lock()
         self._due = threading.Condition(self._lock)  # the first thread: something waits, or a block is full
         self._moved = threading.Condition(self._lock)  # who waits for room, or until all is acknowledged
-        self._closed = threading.Condition(self._lock)  # the second thread looks around by itself
+        self._filled = threading.Condition(self._lock)  # the second thread: more waits than should
         self._queue: ParcelQueue[T] = ParcelQueue(policy.queue_rows, policy.queue_bytes, self._acknowledge)
         self._circuit = Circuit(policy.probe_seconds, clock)
         self._writes_since: float | None = None  # set while a block is with the destination
@@ -154,14 +133,16 @@ class Writer(Generic[T]):
             return self._queue.over(self._policy.spill_share / 2)
 
     def put(self, parcel: T, stop: threading.Event | None = None) -> None:
-        """Queue a parcel; blocks while the queue is full.
+        """Queue a parcel; blocks while the queue is full. One that has nothing for the destination passes an empty one.
 
         WriterCrashed if a thread has died. WriterStopped if the writer is closed meanwhile, or if there is still
         no room ``close_seconds`` after ``stop`` was set.
         """
-        patience = 0.0
+        if not self._concerned(parcel) and self._passed(parcel):
+            return
+        patience, entry = 0.0, Waiting.of(parcel, self._clock())
         with self._lock:
-            while not self._queue.has_room(parcel):
+            while not self._queue.has_room(entry):
                 self._check()
                 if stop is not None and stop.is_set():
                     patience = patience or self._clock() + self._policy.close_seconds
@@ -170,9 +151,22 @@ class Writer(Generic[T]):
                 self._moved.wait(0.1)  # bounded, so that a signal or a stop is seen
             self._check()
             waited = bool(self._queue)
-            self._queue.put(parcel, self._clock())
+            self._queue.put(entry)
             if not waited or self._queue.rows_waiting >= self._policy.block_rows:
                 self._due.notify()
+            if self._queue.over(self._policy.spill_share):
+                self._filled.notify()
+
+    def _passed(self, parcel: T) -> bool:
+        """Acknowledge a parcel of which nothing is to be written, where nothing is open before it: no thread wakes."""
+        with self._lock:
+            self._check()
+            if not self._queue.settled:
+                return False
+            self._acknowledge(parcel.spans)
+        if self._on_block is not None:
+            self._on_block(Report(self.name, "written", parcel.rows, 0, 0.0))
+        return True
 
     def flush(self, seconds: float) -> bool:
         """Write what waits at once, and wait until all that was put is acknowledged; False if that takes longer.
@@ -203,7 +197,7 @@ class Writer(Generic[T]):
         ends = time.monotonic() + self._policy.close_seconds
         with self._lock:
             self._closing = True
-            for waiting in (self._due, self._moved, self._closed):
+            for waiting in (self._due, self._moved, self._filled):
                 waiting.notify_all()
         for thread in self._threads:
             thread.join(max(0.0, ends - time.monotonic()))
@@ -258,7 +252,7 @@ class Writer(Generic[T]):
         """Wait for a block; an empty one means that the writer is closed and nothing waits."""
         with self._lock:
             while not self._queue and not self._closing:
-                self._due.wait(0.5)
+                self._due.wait()
             if not self._queue or self._abandoned.is_set():
                 return []
             due = self._queue.waits_since + self._policy.linger(self._last_seconds)
@@ -375,9 +369,10 @@ class Writer(Generic[T]):
         with self._lock:
             if self._closing:
                 return None
-            if self._hangs() and self._queue.over(self._policy.spill_share):
+            over = self._queue.over(self._policy.spill_share)
+            if over and self._hangs():
                 return self._queue.take(_LETTERS_AT_ONCE, self._policy.block_bytes)
-            self._closed.wait(0.1)
+            self._filled.wait(0.1 if over else None)
             return []
 
     def _hangs(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple, overload
 
 import msgspec
@@ -10,11 +11,12 @@ import numpy as np
 
 from flows.sinks.results import DECIMALS, UNASKED, hex_of
 from schemas.batches import Decided
-from schemas.columns import I32
+from schemas.columns import I32, plain
 from schemas.result import DECISIONS, SHARED_COUNTS, Result, decode_result
 from schemas.ruling import BY_MODEL
 
 _ENCODE = msgspec.json.Encoder().encode
+_SEEN_KEPT = 2_048  # of 1 KB each
 
 
 class Head(NamedTuple):
@@ -54,6 +56,14 @@ def heads_of(results: Sequence[Result]) -> Sequence[Head]:
 def seen_signals(result: Result) -> bytes:
     """Return the smart signals as a session's summary keeps them: result and confidence of each."""
     return _ENCODE({name: (one.result, one.confidence) for name, one in result.smart_signals.items()})
+
+
+@lru_cache(maxsize=_SEEN_KEPT)
+def _seen(names: tuple[str, ...], result: bytes, confidence: bytes) -> bytes:
+    """Say the same of columns, int8[S] and float32[S]: rows that show the same are many."""
+    pairs = zip(np.frombuffer(result, np.int8).tolist(), np.frombuffer(confidence, np.float32).tolist(), strict=True)
+    shown = [(None, None) if found < 0 else (found == 1, round(sure, DECIMALS)) for found, sure in pairs]
+    return _ENCODE(dict(zip(names, shown, strict=True)))
 
 
 def seen_signals_of(results: Sequence[Result], row: int) -> bytes:
@@ -101,9 +111,8 @@ class WrittenResults(Sequence[Result]):
     def seen_signals(self, row: int) -> bytes:
         """Return a row's smart signals, result and confidence of each."""
         smart = self.batch.smart
-        pairs = zip(smart.result[row].tolist(), smart.confidence[row].tolist(), strict=True)
-        shown = [(None, None) if found < 0 else (found == 1, round(sure, DECIMALS)) for found, sure in pairs]
-        return _ENCODE(dict(zip(smart.names, shown, strict=True)))
+        result, confidence = plain(smart.result[row], np.int8), plain(smart.confidence[row], np.float32)
+        return _seen(smart.names, result.tobytes(), confidence.tobytes())
 
     def factors_said(self) -> list[list[tuple[str, str]]]:
         """Return code and sentence of each row's factors."""

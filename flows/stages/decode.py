@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import count
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
-from flows.stages.decode_bodies import Bodies, Rooms, read_columns
-from flows.stages.decode_heads import LENGTHS_AT, NO_ENVELOPE, NO_HEADER, OTHER_VERSION, Heads, read_heads
-from schemas.batches import U8, Decoded, Event, RawBatch
+from flows.stages.decode_bodies import Bodies, Layout, Rooms
+from flows.stages.decode_heads import LENGTHS_AT, Heads, read_heads
+from flows.stages.decode_kernels import NO_ENVELOPE, NO_HEADER, NO_PAYLOAD, OTHER_VERSION, PACKED
+from schemas.batches import U8, Activity, Decoded, Event, RawBatch, Signals
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
@@ -73,16 +74,18 @@ class Decode:
 
     def __call__(self, batch: RawBatch, /) -> StageOut[Decoded]:
         """Decode a batch; rows that cannot be read become dead letters with a ``decode.*`` reason."""
-        failures = _Failures(len(batch))
+        failures = _Failures()
         values, redriven, heads = _first_received(batch.values, failures)
-        for found, reason in _HEAD_REASONS.items():
-            failures.put(np.flatnonzero((heads.found == found) & failures.none()), reason)
-        with self._rooms.bodies(heads.sealed_bytes(values, failures.none())) as bodies:
-            self._open(values, heads, bodies, failures)
-            signals, activity, good = read_columns(bodies, self._catalogue)
-        failures.put(np.flatnonzero(~good & failures.none()), Reason.BAD_LAYOUT)
+        bodies = self._rooms.bodies(heads.places, heads.room)
+        if heads.others or failures:
+            _drop_unlike(heads, bodies, failures)
+        self._open(values, heads, bodies, failures)
+        signals, activity = self._columns(bodies, failures)
+        self._rooms.take_back(bodies)
         decoded = widen(Decoded, batch, event=_event(values, heads, redriven), signals=signals, activity=activity)
-        return StageOut(decoded.take(np.flatnonzero(failures.none())), failures.letters(decoded))
+        if not failures:
+            return StageOut(decoded)
+        return StageOut(decoded.take(failures.others(len(batch))), failures.letters(decoded))
 
     def _new_cipher(self, of: bytes) -> AESGCM | None:
         key_id = int.from_bytes(of[:_KEY_ID_BYTES], "little")
@@ -90,34 +93,49 @@ class Decode:
         return None if key is None else AESGCM(key)
 
     def _open(self, values: Sequence[bytes], heads: Heads, bodies: Bodies, failures: _Failures) -> None:
-        """Decrypt every row into its place, and unpack what is packed; what cannot be opened has no body."""
+        """Decrypt every row into its place; what cannot be opened has no body."""
         cipher_of, room = self._cipher, bodies.room
-        rows = np.flatnonzero(failures.none())
-        places = (column[rows].tolist() for column in (heads.start, bodies.first, bodies.end))
-        for row, at, first, end in zip(rows.tolist(), *places, strict=True):
-            value, clear = values[row], at + HEADER_BYTES
+        places = (column.tolist() for column in (heads.start, bodies.first, bodies.end))
+        for row, value, at, first, end in zip(count(), values, *places, strict=False):
+            if first == end:
+                continue
+            clear = at + HEADER_BYTES
             sealed = clear + NONCE_BYTES
             cipher = cipher_of(value[at + _KEY_AT : at + _KEY_END])
             if cipher is None:
                 failures.put(row, Reason.UNKNOWN_KEY)
+                bodies.drop(row)
                 continue
             try:
                 cipher.decrypt_into(value[clear:sealed], memoryview(value)[sealed:], value[at:clear], room[first:end])
             except InvalidTag:
                 failures.put(row, Reason.NOT_AUTHENTIC)
-        for row in bodies.unpacked(failures.none()).tolist():
-            self._unpack(row, bodies, failures)
-        bodies.drop(~failures.none())
+                bodies.drop(row)
+
+    def _columns(self, bodies: Bodies, failures: _Failures) -> tuple[Signals, Activity]:
+        """Unpack what is packed, and lay out all bodies."""
+        layout = Layout(bodies, self._catalogue)
+        if layout.packed:
+            for row in layout.rows_of(PACKED):
+                self._unpack(row, bodies, failures)
+            layout = Layout(bodies, self._catalogue, any_form=True)
+        if layout.others:
+            for row in layout.rows_of(NO_PAYLOAD):
+                if row not in failures:
+                    failures.put(row, Reason.BAD_LAYOUT)
+        return layout.columns()
 
     def _unpack(self, row: int, bodies: Bodies, failures: _Failures) -> None:
         """Put the vector body of a row that has another form, or too many bytes, behind all others."""
         try:
             codec, body = unpack_body(bodies.plaintext(row))
             bodies.put(row, self._vector(body) if codec is Codec.NESTED_JSON else body)
+            return
         except BodyError as error:
             failures.put(row, _BODY_REASONS[error.kind])
         except NestedError as error:
             failures.put(row, Reason.BAD_NESTED, str(error))
+        bodies.drop(row)
 
     def _vector(self, nested: bytes) -> bytes:
         signals, activity = columns_of([parse_nested(nested)], self._catalogue)
@@ -127,21 +145,31 @@ class Decode:
 class _Failures:
     """The first reason that each row failed for."""
 
-    def __init__(self, rows: int) -> None:
-        self._failed = np.zeros(rows, np.bool_)
+    def __init__(self) -> None:
         self._reasons: dict[int, tuple[Reason, str]] = {}
 
-    def none(self) -> NDArray[np.bool_]:
-        return ~self._failed
+    def __len__(self) -> int:
+        return len(self._reasons)
 
-    def put(self, rows: NDArray[np.intp] | int, reason: Reason, detail: str | None = None) -> None:
-        for row in np.atleast_1d(rows).tolist():
-            self._failed[row] = True
-            self._reasons[row] = (reason, detail or _DETAILS[reason])
+    def __contains__(self, row: int) -> bool:
+        return row in self._reasons
+
+    def rows(self) -> list[int]:
+        return sorted(self._reasons)
+
+    def others(self, rows: int) -> NDArray[np.intp]:
+        """Return the rows that did not fail, of so many."""
+        passed = np.ones(rows, np.bool_)
+        passed[self.rows()] = False
+        return np.flatnonzero(passed)
+
+    def put(self, row: int, reason: Reason, detail: str | None = None) -> None:
+        self._reasons[row] = (reason, detail or _DETAILS[reason])
 
     def letters(self, decoded: Decoded) -> list[DeadLetter]:
         found = []
-        for row, (reason, detail) in sorted(self._reasons.items()):
+        for row in self.rows():
+            reason, detail = self._reasons[row]
             source: RawBatch = decoded
             if reason in (Reason.BAD_ENVELOPE, Reason.BAD_HEADER):  # no ids to speak of
                 source = RawBatch(decoded.origin, decoded.values, decoded.ledger)
@@ -149,11 +177,22 @@ class _Failures:
         return found
 
 
+def _drop_unlike(heads: Heads, bodies: Bodies, failures: _Failures) -> None:
+    """Let fail what is no sealed event of this version, and leave without a body what failed before."""
+    for row in failures.rows():
+        bodies.drop(row)
+    for row, found in enumerate(heads.found.tolist()):
+        if found and row not in failures:
+            failures.put(row, _HEAD_REASONS[found])
+
+
 def _first_received(
     values: Sequence[bytes], failures: _Failures
 ) -> tuple[Sequence[bytes], Mapping[int, Redriven], Heads]:
     """Return the records as they were first received, what redriven ones say besides, and the heads."""
     heads = read_heads(values)
+    if not heads.others:
+        return values, {}, heads
     unmarked = np.flatnonzero(heads.found == NO_ENVELOPE).tolist()
     redriven = {row: found for row in unmarked if (found := _redriven(values[row], row, failures))}
     if not redriven:
@@ -187,9 +226,15 @@ def _split(names: bytes) -> tuple[str, ...]:
 
     The ingest tier wrote UTF-8, anything else is shown, not raised.
     """
-    ends = tuple(accumulate(names[:_LENGTHS], initial=_LENGTHS))
-    spans = zip(ends, (*ends[1:], len(names)), strict=True)
-    return tuple([names[first:end].decode("utf-8", "replace") for first, end in spans])
+    one = _LENGTHS + names[0]
+    two = one + names[1]
+    three = two + names[2]
+    four = three + names[3]
+    if names.isascii():
+        text = names.decode("ascii")
+        return text[_LENGTHS:one], text[one:two], text[two:three], text[three:four], text[four:]
+    spans = (names[_LENGTHS:one], names[one:two], names[two:three], names[three:four], names[four:])
+    return tuple([name.decode("utf-8", "replace") for name in spans])
 
 
 _LENGTHS = len(NAME_LENGTHS) - 1  # the length of the last name stands elsewhere
@@ -197,12 +242,11 @@ _LENGTHS = len(NAME_LENGTHS) - 1  # the length of the last name stands elsewhere
 
 def _names(values: Sequence[bytes], heads: Heads) -> list[tuple[str, ...]]:
     """Return merchants, transactions, linked ids, card tokens and event types, a tuple of n each."""
-    starts = heads.start.tolist()
-    named = [value[LENGTHS_AT:at] for value, at in zip(values, starts, strict=True)]
-    for row in np.flatnonzero(heads.found == NO_ENVELOPE).tolist():
-        named[row] = named[row].ljust(_LENGTHS, b"\0")
-    rows = map(_split, named)
-    return list(zip(*rows, strict=True)) if named else [()] * len(NAME_LENGTHS)
+    named = [value[LENGTHS_AT:at] for value, at in zip(values, heads.start.tolist(), strict=True)]
+    if heads.others:
+        for row in np.flatnonzero(heads.found == NO_ENVELOPE).tolist():
+            named[row] = named[row].ljust(_LENGTHS, b"\0")
+    return list(zip(*map(_split, named), strict=True)) if named else [()] * len(NAME_LENGTHS)
 
 
 def _event(values: Sequence[bytes], heads: Heads, redriven: Mapping[int, Redriven]) -> Event:
@@ -229,7 +273,10 @@ def _event(values: Sequence[bytes], heads: Heads, redriven: Mapping[int, Redrive
 
 def _tries(rows: int, redriven: Mapping[int, Redriven]) -> tuple[U8, tuple[bytes, ...]]:
     """Return how often each row was tried before, and what it was told then."""
-    attempt, told = np.zeros(rows, np.uint8), [b""] * rows
+    attempt = np.zeros(rows, np.uint8)
+    if not redriven:
+        return attempt, (b"",) * rows
+    told = [b""] * rows
     for row, found in redriven.items():
         attempt[row], told[row] = found.attempt, found.told
     return attempt, tuple(told)

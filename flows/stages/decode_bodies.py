@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Final
 
@@ -11,31 +9,22 @@ import numpy as np
 
 from flows.stages import decode_kernels as kernels
 from schemas import payload
-from schemas.batches import I64, U8, Activity, Bool, Signals, Texts
+from schemas.batches import I64, U8, Activity, Signals, Texts
 from schemas.catalogue import Catalogue
-from schemas.sealed import MAX_BODY_BYTES, Codec
 
-_ALIGN: Final = 4  # bytes: where bodies start, one after their codec byte
 _KEPT_BYTES: Final = 16 << 20  # of memory that is kept for the next batch
 
 
 class Bodies:
     """The plaintexts of a batch: row i lies in ``first[i]:end[i]`` of ``room``, its body one byte behind ``first``."""
 
-    def __init__(self, octets: U8, sizes: I64) -> None:
-        """``octets``: memory for ``room_for(sizes)`` bytes."""
-        rooms = (sizes + 2 * (_ALIGN - 1)) // _ALIGN * _ALIGN
-        ends = np.cumsum(rooms)
-        self.first: I64 = ends - rooms + _ALIGN - 1
-        self.end: I64 = self.first + sizes
-        self._used = int(ends[-1]) if len(ends) else 0
+    def __init__(self, octets: U8, places: I64, used: int) -> None:
+        """``places``, of which rows of ``kernels.PLACES`` say where plaintexts are, in ``octets`` of ``used`` bytes."""
+        self.places = places
+        self.first, self.end = places[kernels.FIRST], places[kernels.END]
+        self._used = used
         self.octets = octets
         self.room = octets.data
-
-    def unpacked(self, opened: Bool) -> I64:
-        """Return the opened rows that are not their bodies yet."""
-        raw = self.octets[self.first] == Codec.RAW
-        return np.flatnonzero(opened & ~(raw & (self.end - self.first - 1 <= MAX_BODY_BYTES)))
 
     def plaintext(self, row: int) -> bytes:
         """Return the plaintext of a row."""
@@ -43,18 +32,18 @@ class Bodies:
 
     def put(self, row: int, body: bytes) -> None:
         """Give a row another body, behind all others."""
-        first = self._used + _ALIGN - 1
+        first = self._used + kernels.ALIGN - 1
         self.first[row], self.end[row] = first, first + 1 + len(body)
-        self._used = (first + len(body) + _ALIGN) // _ALIGN * _ALIGN
+        self._used = (first + len(body) + kernels.ALIGN) // kernels.ALIGN * kernels.ALIGN
         if self._used > len(self.octets):
             octets = _memory(2 * self._used)
             octets[: len(self.octets)] = self.octets
             self.octets, self.room = octets, octets.data
         self.room[first + 1 : first + 1 + len(body)] = body
 
-    def drop(self, rows: Bool) -> None:
-        """Leave rows without a body."""
-        self.end[rows] = self.first[rows]
+    def drop(self, row: int) -> None:
+        """Leave a row without a body."""
+        self.end[row] = self.first[row]
 
 
 class Rooms:
@@ -63,15 +52,15 @@ class Rooms:
     def __init__(self) -> None:
         self._spare: list[U8] = []
 
-    @contextmanager
-    def bodies(self, sizes: I64) -> Iterator[Bodies]:
-        """Give room for plaintexts of these sizes, int64[n]. Nothing may keep a view of it."""
-        needed = int(sizes.sum()) + 2 * _ALIGN * (len(sizes) + 1)
+    def bodies(self, places: I64, used: int) -> Bodies:
+        """Give room for ``used`` bytes of plaintexts at these places. Nothing may keep a view of it."""
         octets = self._spare.pop() if self._spare else None
-        found = Bodies(_memory(needed) if octets is None or len(octets) < needed else octets, sizes)
-        yield found
-        if len(found.octets) <= _KEPT_BYTES:
-            self._spare.append(found.octets)
+        return Bodies(_memory(used) if octets is None or len(octets) < used else octets, places, used)
+
+    def take_back(self, bodies: Bodies) -> None:
+        """Keep the room of bodies that nobody reads any more."""
+        if len(bodies.octets) <= _KEPT_BYTES:
+            self._spare.append(bodies.octets)
 
 
 def _memory(size: int) -> U8:
@@ -79,47 +68,47 @@ def _memory(size: int) -> U8:
     return np.zeros(size // 8 + 1, np.uint64).view(np.uint8)
 
 
-def read_columns(bodies: Bodies, catalogue: Catalogue) -> tuple[Signals, Activity, Bool]:
-    """Lay out bodies in columns as ``schemas.payload.decode_payloads`` does, texts by their own bytes alone.
+class Layout:
+    """How the payloads of a batch lie: what stands before their columns are made."""
 
-    Returns signals, activity and ``good`` bool[n]; a row that is not good is empty in the first two.
-    """
-    rows, octets = len(bodies.first), bodies.octets
-    first = bodies.first + 1
-    numbers, booleans, categories, texts = catalogue.counts()
-    starts, lengths = np.empty((2, rows, texts), np.int32)
-    good, version, places = np.empty(rows, np.bool_), np.empty(rows, np.uint16), np.empty((4, rows), np.int64)
-    measured = (good, version, *places)
-    kernels.measure(octets, np.stack((first, bodies.end - first)), (starts, lengths), measured)
-    entries, text_bytes = places[0], places[3]
-    offsets, tail_ends = _running(entries), _running(text_bytes)
-    total = int(offsets[-1])
-    table, codes = np.empty((rows, numbers), np.float32), np.empty((rows, categories), np.uint32)
-    known, true = np.empty((2, rows, (booleans + 7) // 8), np.uint8)
-    log = np.empty(total, np.uint32), np.empty(total, np.float32), np.empty(total, np.uint16), np.empty(total, np.uint8)
-    tails = np.empty(int(tail_ends[-1]), np.uint8)
-    time, value, code, target = log
-    kernels.lay_out(
-        octets, first, measured, (table.view(np.uint32), codes, known, true, booleans),
-        (time, value.view(np.uint32), code, target), tails,
-    )  # fmt: skip
-    joined = tails.tobytes()
-    blobs = tuple([joined[at:end] for at, end in pairwise(tail_ends.tolist())])
-    signals = Signals(
-        version, table, _flags(known, booleans), _flags(true, booleans), codes, Texts(blobs, starts, lengths)
-    )
-    return signals, Activity(offsets, *log), good
+    def __init__(self, bodies: Bodies, catalogue: Catalogue, *, any_form: bool = False) -> None:
+        """Measure bodies. ``any_form``: what begins with no byte of a raw one is one all the same."""
+        rows = bodies.places.shape[1]
+        self._counts = catalogue.counts()
+        self._bodies = bodies
+        self._texts = np.empty((2, rows, self._counts[-1]), np.int32)
+        self._sums = np.empty((2, rows + 1), np.int64)
+        self.packed, self.others = kernels.measure(bodies.octets, bodies.places, self._texts, self._sums, any_form)
 
+    def rows_of(self, found: int) -> list[int]:
+        """Return the rows that are ``kernels.PACKED``, or ``NO_PAYLOAD``."""
+        rows: list[int] = np.flatnonzero(self._bodies.places[kernels.BODY] == found).tolist()
+        return rows
 
-def _running(counts: I64) -> I64:
-    """Return where each part begins, and the end of the last, int64[n + 1]."""
-    ends = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=ends[1:])
-    return ends
+    def columns(self) -> tuple[Signals, Activity]:
+        """Lay out bodies in columns as ``schemas.payload.decode_payloads`` does, texts by their own bytes alone.
 
-
-def _flags(packed: U8, count: int) -> Bool:
-    return np.unpackbits(packed, axis=1, count=count, bitorder="little").view(np.bool_)
+        A row that is no payload is empty.
+        """
+        rows = self._bodies.places.shape[1]
+        numbers, booleans, categories, _ = self._counts
+        offsets, tail_ends = self._sums
+        total, text_bytes = int(offsets[-1]), int(tail_ends[-1])
+        version, table = np.empty(rows, np.uint16), np.empty((rows, numbers), np.float32)
+        codes, flags = np.empty((rows, categories), np.uint32), np.empty((2, rows, (booleans + 7) // 8), np.uint8)
+        time, value = np.empty(total, np.uint32), np.empty(total, np.float32)
+        code, target = np.empty(total, np.uint16), np.empty(total, np.uint8)
+        tails = np.empty(text_bytes, np.uint8)
+        kernels.lay_out(
+            self._bodies.octets, self._bodies.places, (version, table.view(np.uint32), codes, flags, booleans),
+            (time, value.view(np.uint32), code, target), tails,
+        )  # fmt: skip
+        known, true = np.unpackbits(flags, axis=2, count=booleans, bitorder="little").view(np.bool_)
+        joined = tails.tobytes()
+        blobs = tuple([joined[at:end] for at, end in pairwise(tail_ends.tolist())])
+        starts, lengths = self._texts
+        signals = Signals(version, table, known, true, codes, Texts(blobs, starts, lengths))
+        return signals, Activity(offsets, time, value, code, target)
 
 
 if (

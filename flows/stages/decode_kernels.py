@@ -18,15 +18,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Byte places of an envelope, whose names begin at its end, and of a sealed event (schemas.envelope, schemas.sealed).
 ENVELOPE_BYTES: Final = 32
 RECEIVED_AT, ADDRESS_AT, LENGTHS_AT, EVENT_TYPE_LENGTH_AT = 4, 12, 28, 3
-HEADER_BYTES, SEALED_MIN_BYTES = 68, 97
+HEADER_BYTES, SEALED_MIN_BYTES, AROUND_BYTES = 68, 97, 96  # around a plaintext: header, nonce and tag
 KEY_AT, SESSION_AT, DEVICE_AT, EVENT_AT, SEQUENCE_AT, SENT_AT = 4, 8, 24, 40, 56, 60
 ENVELOPE_MARK: Final = (67, 69, 1)  # "CE", version
 SEALED_MARK: Final = (67, 71, 1)  # "CG", version
 # Of the payload (schemas.payload).
 PAYLOAD_VERSION, MAX_ENTRIES, ABSENT_TEXT, PREFIX_BYTES, ENTRY_BYTES = 1, 10_000, 0xFFFF, 16, 11
+RAW, MAX_BODY_BYTES = 0, 262_144  # what a plaintext begins with whose body is one already, and the most bytes of that
+ALIGN: Final = 4  # bytes: where bodies start, one after their codec byte
 LATEST: Final = 1 << 62  # what no clock can show reads as the largest
-# What a head turned out to be.
-GOOD, NO_ENVELOPE, NO_HEADER, OTHER_VERSION, UNREAD = 0, 1, 2, 3, 4
+# What a record, then its plaintext, turned out to be.
+GOOD, NO_ENVELOPE, NO_HEADER, OTHER_VERSION, NO_PAYLOAD, PACKED = range(6)
+# What is known of each row's place, int64 each.
+START, FIRST, END, FOUND, BODY, ENTRIES, LOG, TEXTS, TEXT_BYTES, CATALOGUE, PLACES = range(11)
 
 
 def kernel(function: F) -> F:
@@ -53,78 +57,95 @@ def _copy(target: Any, first: Any, source: Any, at: Any, count: Any) -> None:
 
 
 @kernel
-def read_heads(heads: Any, sizes: Any, ids: Any, numbers: Any, start: Any, found: Any) -> None:
-    """Read envelopes and headers.
+def read_heads(heads: Any, sizes: Any, ids: Any, numbers: Any, times: Any, places: Any) -> Any:
+    """Read envelopes and headers, and give each payload its place in a room of memory, one behind the other.
 
     ``heads``: uint8[n, W], the first bytes of each record, zeros behind its end; ``sizes``: bytes of each. Written:
-    ``ids``: address, session, device and event, uint8[n, 16] each; ``numbers``: key id and sequence uint32[n], sent
-    and received int64[n]; ``start``: where the sealed event starts, int64[n]; ``found``: what it is, uint8[n], UNREAD
-    where W does not suffice.
+    ``ids``: address, session, device and event, uint8[4, n, 16]; ``numbers``: key id and sequence, uint32[2, n];
+    ``times``: sent and received, int64[2, n]; ``places``, int64[PLACES, n]: where the sealed event starts, where its
+    plaintext does and ends, one and the same place where there is none, and what it is: UNREAD where W does not
+    suffice. Returns whether any is UNREAD, how many are not GOOD, and the bytes of the room that plaintexts take.
     """
-    address, session, device, event = ids
-    key_id, sequence, sent_at, received_at = numbers
+    address, session, device, event = ids[0], ids[1], ids[2], ids[3]
     width = heads.shape[1]
+    unread, other, used = False, 0, np.int64(0)
     for row in range(len(heads)):
         head = heads[row]
         at = ENVELOPE_BYTES + np.int64(head[EVENT_TYPE_LENGTH_AT])
         for place in range(LENGTHS_AT, LENGTHS_AT + 4):
             at += np.int64(head[place])
-        start[row] = at
+        places[START, row] = at
         if at + HEADER_BYTES > width and sizes[row] > width:
-            found[row] = UNREAD
+            unread = True
             continue
-        clock = np.uint64(0)
-        for byte in range(8):
-            clock |= np.uint64(head[RECEIVED_AT + byte]) << np.uint64(8 * byte)
-        received_at[row] = np.int64(min(clock, np.uint64(LATEST)))
         for byte in range(16):
             address[row, byte] = head[ADDRESS_AT + byte]
         for byte in range(16):
             session[row, byte] = _octet(head, at + SESSION_AT + byte)
             device[row, byte] = _octet(head, at + DEVICE_AT + byte)
             event[row, byte] = _octet(head, at + EVENT_AT + byte)
-        key, count, clock = np.uint32(0), np.uint32(0), np.uint64(0)
+        key, count, clock, received = np.uint32(0), np.uint32(0), np.uint64(0), np.uint64(0)
         for byte in range(4):
             key |= np.uint32(_octet(head, at + KEY_AT + byte)) << np.uint32(8 * byte)
             count |= np.uint32(_octet(head, at + SEQUENCE_AT + byte)) << np.uint32(8 * byte)
         for byte in range(8):
             clock |= np.uint64(_octet(head, at + SENT_AT + byte)) << np.uint64(8 * byte)
-        key_id[row], sequence[row], sent_at[row] = key, count, np.int64(min(clock, np.uint64(LATEST)))
-        if (
-            head[0] != ENVELOPE_MARK[0] or head[1] != ENVELOPE_MARK[1] or head[2] != ENVELOPE_MARK[2]
-            or at > sizes[row]
-        ):  # fmt: skip
-            found[row] = NO_ENVELOPE
-        elif at + SEALED_MIN_BYTES > sizes[row] or head[at] != SEALED_MARK[0] or head[at + 1] != SEALED_MARK[1]:
-            found[row] = NO_HEADER
-        elif head[at + 2] != SEALED_MARK[2]:
-            found[row] = OTHER_VERSION
-        else:
-            found[row] = GOOD if head[at + 3] == 0 else NO_HEADER
+            received |= np.uint64(head[RECEIVED_AT + byte]) << np.uint64(8 * byte)
+        numbers[0, row], numbers[1, row] = key, count
+        times[0, row] = np.int64(min(clock, np.uint64(LATEST)))
+        times[1, row] = np.int64(min(received, np.uint64(LATEST)))
+        found = _kind(head, at, sizes[row])
+        first = used + ALIGN - 1
+        size = sizes[row] - at - AROUND_BYTES if found == GOOD else 0
+        places[FIRST, row], places[END, row], places[FOUND, row] = first, first + size, found
+        used += (size + 2 * (ALIGN - 1)) // ALIGN * ALIGN
+        other += found != GOOD
+    return unread, other, used
+
+
+@_part
+def _kind(head: Any, at: Any, size: Any) -> Any:
+    """Return what a record is whose sealed event starts there."""
+    if (
+        head[0] != ENVELOPE_MARK[0] or head[1] != ENVELOPE_MARK[1] or head[2] != ENVELOPE_MARK[2] or at > size
+    ):  # fmt: skip
+        return NO_ENVELOPE
+    if at + SEALED_MIN_BYTES > size or head[at] != SEALED_MARK[0] or head[at + 1] != SEALED_MARK[1]:
+        return NO_HEADER
+    if head[at + 2] != SEALED_MARK[2]:
+        return OTHER_VERSION
+    return GOOD if head[at + 3] == 0 else NO_HEADER
 
 
 @kernel
-def measure(octets: Any, spans: Any, texts: Any, out: Any) -> None:
+def measure(octets: Any, places: Any, texts: Any, sums: Any, any_form: Any) -> Any:
     """Check the layout of payloads, and say how much room they take.
 
-    ``octets``: uint8[m]; ``spans``: where each payload starts, a multiple of four, and its bytes, int64[2, n], 0 bytes
-    where there is none. Written are ``texts``: starts within the text bytes and lengths of this build's texts,
-    int32[n, T] each, -1 where absent, and ``out``: is it good bool[n], catalogue uint16[n], int64[n] each: entries,
-    where they start, where the text bytes start, and how many there are.
+    ``octets``: uint8[m]; ``places``: where each plaintext starts, a payload a byte behind, and ends, as ``read_heads``
+    writes it. Written are in ``places`` what it is (GOOD, PACKED or NO_PAYLOAD), its entries and where they start,
+    where its text bytes start and how many there are, and its catalogue; in ``texts``, int32[2, n, T], starts within
+    the text bytes and lengths of this build's texts, -1 where absent; in ``sums``, int64[2, n + 1], where the entries
+    and the text bytes of each row begin among those of all. PACKED is only what is not RAW or too long, and unless
+    ``any_form``. Returns how many are PACKED, and how many NO_PAYLOAD.
     """
-    starts, lengths = texts
-    good, catalogue, entries, log_at, text_at, text_bytes = out
+    starts, lengths = texts[0], texts[1]
     words = octets.view(np.uint16)
     width = lengths.shape[1]
-    for row in range(len(good)):
-        first, size = spans[0, row], spans[1, row]
-        good[row], catalogue[row], entries[row], text_bytes[row] = False, 0, 0, 0
-        log_at[row], text_at[row] = first, first
+    packed = other = 0
+    sums[0, 0] = sums[1, 0] = 0
+    for row in range(places.shape[1]):
+        first, size = places[FIRST, row] + 1, places[END, row] - places[FIRST, row] - 1
+        places[BODY, row], places[CATALOGUE, row], places[ENTRIES, row], places[TEXT_BYTES, row] = NO_PAYLOAD, 0, 0, 0
+        places[LOG, row], places[TEXTS, row] = first, first
         starts[row, :], lengths[row, :] = 0, -1
-        if size < PREFIX_BYTES:
+        sums[0, row + 1], sums[1, row + 1] = sums[0, row], sums[1, row]
+        if size >= 0 and not any_form and (octets[first - 1] != RAW or size > MAX_BODY_BYTES):
+            places[BODY, row] = PACKED
+            packed += 1
             continue
+        other += 1
         word = first // 2
-        if words[word] != PAYLOAD_VERSION or words[word + 6] > MAX_ENTRIES:
+        if size < PREFIX_BYTES or words[word] != PAYLOAD_VERSION or words[word + 6] > MAX_ENTRIES:
             continue
         numbers, booleans = np.int64(words[word + 2]), np.int64(words[word + 3])
         categories, sent = np.int64(words[word + 4]), np.int64(words[word + 5])
@@ -145,30 +166,37 @@ def measure(octets: Any, spans: Any, texts: Any, out: Any) -> None:
             continue
         for text in range(sent, width):
             starts[row, text] = total
-        good[row], catalogue[row], entries[row] = True, words[word + 1], count
-        log_at[row], text_at[row], text_bytes[row] = first + end, first + end + count * ENTRY_BYTES, total
+        other -= 1
+        places[BODY, row], places[CATALOGUE, row], places[ENTRIES, row] = GOOD, words[word + 1], count
+        places[LOG, row], places[TEXTS, row] = first + end, first + end + count * ENTRY_BYTES
+        places[TEXT_BYTES, row] = total
+        sums[0, row + 1] += count
+        sums[1, row + 1] += total
+    return packed, other
 
 
 @kernel
-def lay_out(octets: Any, first: Any, measured: Any, signals: Any, log: Any, tails: Any) -> None:
+def lay_out(octets: Any, places: Any, signals: Any, log: Any, tails: Any) -> None:
     """Copy payloads into columns: what an agent of another version does not send is absent, what is not known left out.
 
-    ``measured`` as ``measure`` writes it, ``first`` where each payload starts. Written: ``signals``: numbers by their
-    bits uint32[n, N], categories uint32[n, C], and bits of 8 a byte of booleans that are known, and true, uint8[n, B /
-    8] each; ``log``: time, value by its bits, code, target of all entries; ``tails``: all text bytes.
+    ``places`` as ``measure`` writes them. Written: ``signals``: catalogue uint16[n], numbers by their bits
+    uint32[n, N], categories uint32[n, C], and bits of 8 a byte of booleans that are known, and true, uint8[2, n, B / 8]
+    of so many booleans; ``log``: time, value by its bits, code, target of all entries; ``tails``: all text bytes.
     """
-    good, _, entries, log_at, text_at, text_bytes = measured
-    numbers, categories, known, true, booleans = signals
+    catalogue, numbers, categories, flags, booleans = signals
+    known, true = flags[0], flags[1]
     time, value, code, target = log
     words, halves = octets.view(np.uint32), octets.view(np.uint16)
     entry = tail = np.int64(0)
     absent = np.float32(np.nan).view(np.uint32)
-    for row in range(len(good)):
+    for row in range(places.shape[1]):
+        catalogue[row] = places[CATALOGUE, row]
+        first, good = places[FIRST, row] + 1, places[BODY, row] == GOOD
         sent = bits = others = np.int64(0)
-        if good[row]:
-            place = first[row] // 2
+        if good:
+            place = first // 2
             sent, bits, others = np.int64(halves[place + 2]), np.int64(halves[place + 3]), np.int64(halves[place + 4])
-        at = (first[row] + PREFIX_BYTES) // 4
+        at = (first + PREFIX_BYTES) // 4
         shown = min(sent, numbers.shape[1])
         _copy(numbers[row], 0, words, at, shown)
         for column in range(shown, numbers.shape[1]):
@@ -178,7 +206,7 @@ def lay_out(octets: Any, first: Any, measured: Any, signals: Any, log: Any, tail
         _copy(categories[row], 0, words, at, shown)
         for column in range(shown, categories.shape[1]):
             categories[row, column] = 0
-        here = 4 * (at + others) + (2 * np.int64(halves[first[row] // 2 + 5]) if good[row] else 0)
+        here = 4 * (at + others) + (2 * np.int64(halves[first // 2 + 5]) if good else 0)
         there = here + (bits + 7) // 8
         shown = min(bits, booleans)
         whole = shown // 8
@@ -191,12 +219,11 @@ def lay_out(octets: Any, first: Any, measured: Any, signals: Any, log: Any, tail
             mask = np.uint8((1 << (shown % 8)) - 1)
             known[row, whole] = octets[here + whole] & mask
             true[row, whole] = octets[there + whole] & octets[here + whole] & mask
-        count = entries[row]
-        at = log_at[row]
+        count, at = places[ENTRIES, row], places[LOG, row]
         _copy(time, entry, words, at // 4, count)
         _copy(value, entry, words, at // 4 + count, count)
         _copy(code, entry, halves, at // 2 + 4 * count, count)
         _copy(target, entry, octets, at + 10 * count, count)
         entry += count
-        _copy(tails, tail, octets, text_at[row], text_bytes[row])
-        tail += text_bytes[row]
+        _copy(tails, tail, octets, places[TEXTS, row], places[TEXT_BYTES, row])
+        tail += places[TEXT_BYTES, row]

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from flows.stages.device_state.compiled import kernels_of, step
-from schemas.batches import I64, U64
+from flows.stages.device_state.compiled import SOURCES, kernels_of, step
+from flows.stages.device_state.pointers import NOT_PLAIN, are_plain, matrix_in, numbers_of, plain_ones, vector_in
+from schemas.batches import U64
 
-kernel = kernels_of(Path(__file__))
+kernel = kernels_of(*SOURCES, Path(__file__))
 KEY_BYTES: Final = 64  # of a key, the first ones
 _BLOCK: Final = 128
 _REMEMBERED: Final = 16_384  # texts of a kind, 4 MB: one is hashed anew in 1 µs
@@ -84,30 +85,39 @@ def _absorb(h: U64, m: U64, made: U64) -> None:
     _compress(h, m, _BLOCK, False, made)
 
 
-@kernel
-def _hash_values(
-    values: U64, states: U64, sizes: I64, before: int, remembered: U64, m: U64, made: U64, hashes: U64
-) -> None:
-    """Hash values [n, kinds, 2] of one or two words to [n, kinds]: 0 where all are 0, else never 0.
+_NUMBERS = numbers_of((np.uint64,))
+_words_in, _vector_in, _sizes_in = matrix_in(np.uint64), vector_in(np.uint64), vector_in(np.int64)
 
-    ``remembered`` [kinds, places, 3] holds the last value of each place, and its hash, 0 where there is none.
+
+@kernel
+def _hash_values(columns: int, memory: int, before: int) -> int:
+    """Hash values of one or two words [n, 2 * kinds] to [n, kinds]: 0 where all are 0, else never 0.
+
+    ``columns`` and ``memory`` are the ids of tuples: see ``device_state.pointers``. Remembered [kinds * places, 3] is
+    the last value of each place, and its hash, 0 where there is none.
     """
-    mask = remembered.shape[1] - 1
+    if not are_plain(columns, _NUMBERS):
+        return NOT_PLAIN
+    values, hashes = _words_in(columns, 0), _words_in(columns, 1)
+    states, sizes, remembered = _words_in(memory, 0), _sizes_in(memory, 1), _words_in(memory, 2)
+    m, made = _vector_in(memory, 3), _vector_in(memory, 4)
+    mask = _PLACES - 1
     for row in range(len(values)):
         for kind in range(len(states)):
-            one, two = values[row, kind, 0], values[row, kind, 1]
+            one, two = values[row, 2 * kind], values[row, 2 * kind + 1]
             if not one and not two:
                 hashes[row, kind] = 0
                 continue
             word = (one ^ (two * _U(0x9E3779B97F4A7C15))) * _U(0xD6E8FEB86659FD93)
-            place = np.int64(word >> _U(40)) & mask
-            known = remembered[kind, place, 2]
-            if not known or remembered[kind, place, 0] != one or remembered[kind, place, 1] != two:
+            place = kind * _PLACES + (np.int64(word >> _U(40)) & mask)
+            known = remembered[place, 2]
+            if not known or remembered[place, 0] != one or remembered[place, 1] != two:
                 m[0], m[1] = one, two
                 _compress(states[kind], m, before + sizes[kind], True, made)
                 known = max(made[0], _U(1))
-                remembered[kind, place, 0], remembered[kind, place, 1], remembered[kind, place, 2] = one, two, known
+                remembered[place, 0], remembered[place, 1], remembered[place, 2] = one, two, known
             hashes[row, kind] = known
+    return 0
 
 
 class ValueHashes:
@@ -117,10 +127,10 @@ class ValueHashes:
         self._arguments = (dict(sizes), key)
         key = key[:KEY_BYTES]
         self._before = _BLOCK if key else 0
-        self._sizes = np.array(list(sizes.values()), np.int64)
-        self._states = np.stack([_begun(kind.encode(), key) for kind in sizes])
-        self._remembered = np.zeros((len(sizes), _PLACES, 3), np.uint64)
-        self._block, self._made = np.zeros(16, np.uint64), np.zeros(8, np.uint64)
+        states = np.stack([_begun(kind.encode(), key) for kind in sizes])
+        remembered = np.zeros((len(sizes) * _PLACES, 3), np.uint64)
+        block, made = np.zeros(16, np.uint64), np.zeros(8, np.uint64)
+        self._memory = (states, np.array(list(sizes.values()), np.int64), remembered, block, made)
         self._one_at_a_time = threading.Lock()  # the loop lets go of the interpreter's
 
     def __reduce__(self) -> tuple[type[ValueHashes], tuple[dict[str, int], bytes]]:
@@ -129,12 +139,12 @@ class ValueHashes:
 
     def __call__(self, values: U64) -> U64:
         """Return uint64[n, kinds] of values uint64[n, kinds, 2]: 0 for one of zeros alone, which says nothing."""
-        hashes = np.empty(values.shape[:2], np.uint64)
+        columns = (values.reshape(len(values), 2 * values.shape[1]), np.empty(values.shape[:2], np.uint64))
         with self._one_at_a_time:
-            _hash_values(
-                values, self._states, self._sizes, self._before, self._remembered, self._block, self._made, hashes
-            )
-        return hashes
+            if _hash_values(id(columns), id(self._memory), self._before) == NOT_PLAIN:
+                columns = (*plain_ones(columns[:1], (np.uint64,)), columns[1])  # type: ignore[assignment] # as many
+                _hash_values(id(columns), id(self._memory), self._before)
+        return columns[1]
 
 
 def _begun(kind: bytes, key: bytes) -> U64:

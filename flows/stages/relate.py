@@ -21,7 +21,8 @@ from schemas.stage import StageOut
 from schemas.velocity import ENTITIES
 
 _DEVICE: Final = list(SIZES).index("device")
-_PLACES: Final = [list(SIZES).index(kind) if kind in SIZES else -1 for kind in ENTITIES]
+_PLACES: Final = [(ENTITIES.index(kind), list(SIZES).index(kind)) for kind in SIZES if kind in ENTITIES]
+_ACCOUNT, _CARD = ENTITIES.index("account"), ENTITIES.index("card")
 NO_KEY: Final = b"clickgoose shared counts"  # a key that everybody can know
 
 
@@ -63,7 +64,7 @@ class Relate:
             offset=batch.origin.offset,
         )
         answer = self._counts.count(query)
-        return Shared(answer.counts, np.full(len(batch), answer.degraded))
+        return Shared(answer.counts, (np.ones if answer.degraded else np.zeros)(len(batch), np.bool_))
 
     def named(self, batch: Recognized) -> tuple[U64, U64]:
         """Return the hash of each entity, uint64[n, ENTITIES], 0 where the event has none, and of the device."""
@@ -71,7 +72,9 @@ class Relate:
         address, device = event.address, event.device_id
         values = entity_values(address, batch.network.asn, batch.environment.fingerprint, device)
         hashes = self._values(values)
-        entities = hashes[:, _PLACES]
-        entities[:, ENTITIES.index("account")] = self._accounts.of(event.merchant, event.linked_id)
-        entities[:, ENTITIES.index("card")] = self._cards.of(event.merchant, event.card_token)
-        return entities, hashes[:, _DEVICE]
+        entities = np.empty((len(hashes), len(ENTITIES)), np.uint64)
+        for place, kind in _PLACES:
+            entities[:, place] = hashes[:, kind]
+        entities[:, _ACCOUNT] = self._accounts.of(event.merchant, event.linked_id)
+        entities[:, _CARD] = self._cards.of(event.merchant, event.card_token)
+        return entities, hashes[:, _DEVICE].copy()

@@ -31,14 +31,13 @@ from typing import Any, Final
 import numpy as np
 
 from flows.stages.device_state.layout import COUNTED, DAY, DEAD, DROPPED, HOUR, RowsIn, RowsOut
-from flows.stages.device_state.state import DeviceState, Durations, Journal, Pending, no_journal
-from flows.stages.device_state.tags import TextTags, attempt_tags, scored_tags, tags_of
-from flows.stages.session_statistics import session_statistics
+from flows.stages.device_state.state import DeviceState, Durations, Journal, no_journal
+from flows.stages.device_state.tags import TextTags, attempt_tags, scored_tags
 from flows.stages.told_rows import runs, told_rows, what_was_told
 from flows.stages.velocity_frames import Frame, pack, unpack
 from schemas import batches
 from schemas.batches import Counted, Decided, Normalized
-from schemas.columns import Rows, plain, widen
+from schemas.columns import Rows, widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.event_time import event_time
 from schemas.stage import Snapshot, StageOut, joined
@@ -113,8 +112,7 @@ class VelocitySession:
     def __init__(self, state: DeviceState, next_slice: int) -> None:
         self._state = state
         self._next_slice = next_slice
-        self._merchants = TextTags()
-        self._accounts = TextTags()
+        self._names = TextTags()
 
     @property
     def devices(self) -> int:
@@ -146,7 +144,7 @@ class VelocitySession:
     def _again(self, batch: Normalized) -> StageOut[Counted]:
         """Hand on what rows were told before, each attempt once."""
         event = batch.event
-        ids, merchants, salt = _words(event.event_id), self._merchants.of(event.merchant), self._state.salt
+        ids, merchants, salt = _words(event.event_id), self._names.of(event.merchant), self._state.salt
         attempts, scored = attempt_tags(ids, merchants, event.attempt, salt), scored_tags(ids, merchants, salt)
         kept = np.flatnonzero(self._state.note(attempts, scored, event_time(batch)) == COUNTED)
         told = what_was_told(event, np.arange(len(batch)))
@@ -162,7 +160,7 @@ class VelocitySession:
         For replays, where a record that failed once may not fail: that it was sent again is still in the topic.
         """
         event = batch.event
-        tags = scored_tags(_words(event.event_id), self._merchants.of(event.merchant), self._state.salt)
+        tags = scored_tags(_words(event.event_id), self._names.of(event.merchant), self._state.salt)
         self._state.note(tags, np.zeros_like(tags), np.zeros(len(batch), np.int64))
 
     def count(self, rows: RowsIn) -> RowsOut:
@@ -171,7 +169,7 @@ class VelocitySession:
 
     def outcome(self, batch: Normalized, out: RowsOut) -> StageOut[Counted]:
         """Return what ``apply`` does, from what the state says."""
-        if not out.fate.any():  # COUNTED is 0
+        if not out.fate.tobytes().strip(b"\0"):  # COUNTED is 0, and this way to ask takes a tenth of NumPy's
             return StageOut(_counted(batch, out))
         kept, dead = np.flatnonzero(out.fate == COUNTED), np.flatnonzero(out.fate == DEAD)
         detail = "older than flow.lateness_seconds behind the newest event of its partition"
@@ -181,32 +179,19 @@ class VelocitySession:
 
     def rows_of(self, batch: Normalized) -> RowsIn:
         """Return what the state needs of a batch."""
-        event, network, log = batch.event, batch.network, batch.activity
-        times = np.minimum(event.occurred_at, event.received_at)
+        event, origin, network, log = batch.event, batch.origin, batch.network, batch.activity
+        names, rows = self._names.of(event.merchant + event.linked_id), len(event.merchant)
         return RowsIn(
-            time=np.minimum(times, batch.origin.appended_at, out=times),
-            offset=plain(batch.origin.offset, np.int64),
-            event=_words(event.event_id),
-            device=_words(event.device_id),
-            session=_words(event.session_id),
-            address=_words(event.address),
-            merchant=self._merchants.of(event.merchant),
-            account=self._accounts.of(event.linked_id),
-            country=plain(network.country, np.uint16),
-            latitude=plain(network.latitude, np.float32),
-            longitude=plain(network.longitude, np.float32),
-            log_offsets=plain(log.offsets, np.int64),
-            log_time=plain(log.time, np.uint32),
-            log_value=plain(log.value, np.float32),
-            log_code=plain(log.code, np.uint16),
-            log_target=plain(log.target, np.uint8),
-        )
+            event.occurred_at, event.received_at, origin.appended_at, origin.offset,
+            event.event_id, event.device_id, event.session_id, event.address, names[:rows], names[rows:],
+            network.country, network.latitude, network.longitude,
+            log.offsets, log.time, log.value, log.code, log.target,
+        )  # fmt: skip
 
     def remember(self, batch: Decided, /) -> None:
         """Take note of the scores of rows that were applied, in the order of their offsets."""
         if len(batch):
-            tags = tags_of(_words(batch.event.device_id), self._state.salt)
-            self._state.remember(Pending(batch.origin.offset, tags, batch.score.score))
+            self._state.note_scores(batch.event.device_id, batch.origin.offset, batch.score.score)
 
     def snapshot(self, *, whole: bool = False) -> Snapshot:
         """Return the next snapshot.
@@ -240,9 +225,7 @@ def _words(ids: batches.U8) -> batches.U64:
 
 
 def _counted(batch: Normalized, out: RowsOut) -> Counted:
-    rows = len(batch)
-    velocity = batches.Velocity(out.counts.reshape(rows, len(KINDS), len(WINDOWS)), out.first, out.previous)
+    velocity = batches.Velocity(out.counts.reshape(-1, len(KINDS), len(WINDOWS)), out.first, out.previous)
     history = batches.History(out.life, out.hours, out.scores, out.latitude, out.longitude, out.place_at)
-    statistics = session_statistics(out.session_counts, out.session_sums)
-    session = batches.SessionSummary(out.session_events, out.session_started, statistics)
+    session = batches.SessionSummary(out.session_events, out.session_started, out.statistics)
     return widen(Counted, batch, velocity=velocity, history=history, session=session)

@@ -1,20 +1,21 @@
 """verify_mask: proves that no unmasked personal data came through. Only texts are free; all else is typed.
 
-Browsers, graphics, time zones and pages are far fewer than events. So the stage remembers what it found clean: each
-text, each id, each stretch of texts of an event (what the browser is, what the page is). What is new gets a glance, and
-only what may hold something is read with the patterns of ``schemas.personal_data``. What is remembered changes the
-time that a batch takes, never what comes out.
+Browsers, graphics, time zones and pages are far fewer than events. So the stage remembers each text and each id that it
+found clean, and one compiled loop finds them again. What is new gets a glance, and only what may hold something is read
+with the patterns of ``schemas.personal_data``. What is remembered changes the time that a batch takes, never what
+comes out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from struct import unpack
+from threading import Lock
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
+from flows.stages.text_memory import Asked, TextTable
 from schemas.batches import I32, Decoded, Texts, Verified
 from schemas.catalogue import Catalogue, Signal, load_catalogue
 from schemas.columns import widen
@@ -29,7 +30,8 @@ from schemas.stage import StageOut
 _IDS = ("transaction", "linked_id", "card_token")
 _NAMED = 3  # fields, in a letter's detail
 _RANK = {reason: rank for rank, reason in reversed(list(enumerate(kind.reason for kind in KINDS)))}
-Stretch = bytes  # texts, one after the other, their lengths as int32, and the number of them
+_LONGEST = 1_024  # bytes of a text that is remembered
+_REMEMBERED = 16_384  # texts
 
 
 class Leak(NamedTuple):
@@ -47,8 +49,8 @@ class VerifyMask:
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue or load_catalogue()
-        self._split = next((text.position for text in self._catalogue.texts if text.family == "page"), 0)
-        self._clean_stretches: tuple[Known[Stretch], Known[Stretch]] = (Known(), Known())
+        self._asked = [Asked(text.position, _LONGEST, whole=True) for text in self._catalogue.texts]
+        self._clean, self._lock = TextTable(self._asked, _REMEMBERED), Lock()
         self._clean_texts: Known[bytes] = Known()
         self._pieces: Known[bytes] = Known()  # clean by themselves, but a card in pieces may begin with them
         self._clean_ids: Known[str] = Known()
@@ -70,24 +72,29 @@ class VerifyMask:
 
     def _suspects(self, batch: Decoded) -> list[int]:
         """Return the rows, in order, that have something that is not known to be clean."""
-        rows: set[int] = set()
-        for found, known in zip(_stretches_of(batch.signals.texts, self._split), self._clean_stretches, strict=True):
-            rows |= self._suspects_in(found, known)
-        ids = batch.event.transaction + batch.event.linked_id + batch.event.card_token
-        rows |= {place % len(batch) for place in self._suspects_of(ids)}
+        numbers, missing = self._clean.find(batch.signals.texts)
+        rows = self._rows_with(batch.signals.texts, numbers) if missing else set()
+        event = batch.event
+        rows |= {
+            place % len(batch) for place in self._suspects_of(event.transaction + event.linked_id + event.card_token)
+        }
         return sorted(rows)
 
-    def _suspects_in(self, found: Sequence[Stretch], known: Known[Stretch]) -> set[int]:
-        """Return the rows with a stretch of which a text holds something, or begins with a piece of a card."""
-        new = known.without(found)
-        if not new:
-            return set()
-        parts = {stretch: _parts(stretch) for stretch in new}
-        dirty = self._unclean({text for texts in parts.values() for text in texts})
-        clean = {stretch for stretch in new if dirty.isdisjoint(parts[stretch])} if dirty else new
-        known.add(clean)
-        unclean = new - clean
-        return {row for row, stretch in enumerate(found) if stretch in unclean} if unclean else set()
+    def _rows_with(self, texts: Texts, numbers: I32) -> set[int]:
+        """Return the rows with a text that holds something, or begins with a piece of a card; remember the others."""
+        unknown = [(one.row, one.text) for one in self._clean.unknown(texts, numbers)]
+        found = {text for _, text in unknown}
+        dirty = self._unclean(found - {b""})
+        self._remember({text for text in found - dirty if len(text) <= _LONGEST})
+        return {row for row, text in unknown if text in dirty}
+
+    def _remember(self, texts: set[bytes]) -> None:
+        """Let texts be found to be clean. When too many are, it begins anew."""
+        with self._lock:
+            for text in texts:
+                if self._clean.is_full:
+                    self._clean = TextTable(self._asked, _REMEMBERED)
+                self._clean.add(text, 0)
 
     def _unclean(self, texts: set[bytes]) -> set[bytes]:
         """Return the texts that hold something or may be a piece of a card; remember the others."""
@@ -159,40 +166,6 @@ def _leaking(ids: Sequence[str]) -> set[str]:
         return set(ids) if find_personal_data(ids[0], ID_KINDS) else set()
     middle = len(ids) // 2
     return _leaking(ids[:middle]) | _leaking(ids[middle:])
-
-
-def _stretches_of(texts: Texts, split: int) -> tuple[list[Stretch], list[Stretch]]:
-    """Return the texts of every row up to ``split``, which say what the browser is, and those from it on: the page."""
-    width = texts.length.shape[1]
-    if width == 0:
-        return [], []
-    ends = (texts.start[:, -1] + np.maximum(texts.length[:, -1], 0)).tolist()
-    sizes = (_packed(texts.length[:, :split]), _packed(texts.length[:, split:]))
-    browser: list[Stretch] = []
-    page: list[Stretch] = []
-    starts = (texts.start[:, 0].tolist(), texts.start[:, split].tolist())
-    for blob, start, middle, end, one, other in zip(texts.blob, *starts, ends, *sizes, strict=True):
-        browser.append(blob[start:middle] + one)
-        page.append(blob[middle:end] + other)
-    return browser, page
-
-
-def _packed(lengths: I32) -> list[bytes]:
-    """Return the lengths of every row as bytes, and their number as the last."""
-    rows, count = lengths.shape
-    packed = np.full((rows, 4 * count + 1), count, np.uint8)
-    packed[:, :-1] = np.ascontiguousarray(lengths).view(np.uint8)
-    return packed.view(f"V{4 * count + 1}").ravel().tolist()
-
-
-def _parts(stretch: Stretch) -> list[bytes]:
-    """Return the texts of a stretch that are not empty."""
-    found, at, count = [], 0, stretch[-1]
-    for size in unpack(f"={count}i", stretch[-4 * count - 1 : -1]):
-        if size > 0:
-            found.append(stretch[at : at + size])
-            at += size
-    return found
 
 
 def _texts_of(texts: Texts, row: int, signals: Sequence[Signal]) -> dict[str, bytes]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.stages.decode_bodies import Rooms, read_columns
+from flows.stages.decode_bodies import Layout, Rooms
 from flows.stages.decode_heads import read_heads
 from flows.stages.entity_values import entity_values
 from flows.stages.normalize import Normalize
 from flows.stages.normalize.user_agent import parse_user_agent
+from flows.stages.text_memory import Asked, TextTable
 from schemas.batches import Event, Ledger, Origin, Verified
 from schemas.catalogue import load_catalogue
 
@@ -16,8 +17,7 @@ from schemas.catalogue import load_catalogue
 def compile_kernels() -> None:
     """Read one record that is none, normalise and name what shows nothing: whatever Python calls is compiled then."""
     heads = read_heads((b"",))
-    with Rooms().bodies(np.zeros(1, np.int64)) as bodies:
-        signals, activity, _ = read_columns(bodies, load_catalogue())
+    signals, activity = Layout(Rooms().bodies(heads.places, heads.room), load_catalogue()).columns()
     zero = np.zeros(1, np.int64)
     origin, ledger = Origin("", zero.astype(np.int32), zero, zero, zero), Ledger((), np.zeros((1, 0), np.int64))
     event = Event(
@@ -28,4 +28,5 @@ def compile_kernels() -> None:
     )  # fmt: skip
     entity_values(heads.address, np.zeros(1, np.uint32), np.zeros(1, np.uint64), heads.device_id)
     parse_user_agent(b"Mozilla/5.0")
+    TextTable([Asked(0, 1)]).add(b"M", 0)
     Normalize()(Verified(origin, (b"",), ledger, event, signals, activity))

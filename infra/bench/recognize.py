@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from flows.stages.recognize import Recognize
 from flows.stages.recognize.frames import pack
-from flows.stages.recognize.kernels import Decided, Rows
+from flows.stages.recognize.layout import Decided, Rows
 from flows.stages.recognize.stage import HALF_LIVES
 from flows.stages.recognize.state import RecognitionState, Sizes
 from infra.bench.measure import machine

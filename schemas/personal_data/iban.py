@@ -26,8 +26,9 @@ ST:21n SV:4a20n TD:23n TG:2a22n TL:19n TN:20n TR:6n16c UA:6n19c VA:18n VG:4a16n 
 _CLASSES = {"n": "[0-9]", "a": "[A-Za-z]", "c": "[0-9A-Za-z]"}
 _GAP = r"[\W_]{0,3}+"
 _PARTS = re.compile(r"([0-9]+)([nac])")
-# As ``classes`` shows it: a word that begins with two letters and two digits.
-_START = re.compile(rb"\0aa(?=\0{0,3}+0\0{0,3}+0)")
+START = re.compile(rb"\0aa(?=\0{0,3}+0\0{0,3}+0)")
+"""As ``classes`` shows it: a word that begins with two letters and two digits, as every account number does that does
+not follow its name."""
 _GLUED = re.compile(rf"iban(?=[a-z]{{2}}{_GAP}[0-9]{_GAP}[0-9])", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\W_]+")
 
@@ -58,7 +59,7 @@ def ibans(text: str) -> Iterator[Span]:
 
 def _starts(text: str) -> list[int]:
     """Return where two letters and two digits begin a word, or follow the name."""
-    found = [match.start() for match in _START.finditer(b"\0" + classes(text))]
+    found = [match.start() for match in START.finditer(b"\0" + classes(text))]
     if "iban" in text.lower():
         found += [match.end() for match in _GLUED.finditer(text)]
     return sorted(found)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from enrichers.present import present
 from flows.pipeline import Pipeline, build_pipeline
 from infra.traffic.recorded.corpus import Recorded, Shown
+from schemas.batches import Related
 from schemas.catalogue import load_catalogue
 from schemas.envelope import Attested, address_bytes, wrap
 from schemas.nested import Entry, NestedEvent, columns_of
@@ -73,13 +74,25 @@ def judge(recorded: Recorded, stages: Pipeline) -> Judged:
 
 
 def _judge_visit(name: str, visit: Sequence[Shown], stages: Pipeline) -> list[dict[str, Any]]:
+    return present(_through(name, visit, list(stages)[:-1]))
+
+
+def before_signals(recorded: Recorded, stages: Pipeline) -> Related:
+    """Return all events of a client as the smart signals are given them."""
+    before = list(takewhile(lambda stage: stage.name != "enrich", stages))
+    return Related.concat(
+        [_through(f"{recorded.name} {number}", visit, before) for number, visit in enumerate(recorded.visits)]
+    )
+
+
+def _through(name: str, visit: Sequence[Shown], stages: Iterable[Any]) -> Any:
     batch: Any = raw_batch([_record(name, event) for event in visit])
-    for stage in list(stages)[:-1]:
+    for stage in stages:
         out = stage.open(()).apply(batch) if hasattr(stage, "open") else stage(batch)
         refused = [letter.reason for letter in out.errs]
         assert not refused and not out.dropped, f"{name}: {stage.name} refused {refused}"
         batch = out.oks
-    return present(batch)
+    return batch
 
 
 def _record(visit: str, event: Shown) -> bytes:

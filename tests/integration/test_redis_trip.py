@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from flows.lookups.redis_shared import connect
-from flows.redis_trip import round_trip
+from flows.redis_trip import round_trip, scripted_trip
 from tests.valkey_part import Valkey
 from tests.waiting import PATIENCE
 
@@ -48,3 +49,17 @@ def test_a_reply_that_was_not_waited_for_is_not_taken_for_the_next(server: Valke
 
 def test_no_commands_are_no_replies(client: Redis) -> None:
     assert round_trip(client, []) == []
+
+
+def test_a_script_that_is_not_known_is_taught_and_only_what_called_it_is_sent_again(client: Redis) -> None:
+    script = b"return redis.call('INCRBY', KEYS[1], ARGV[1])"
+    call = "EVALSHA", hashlib.sha1(script, usedforsecurity=False).hexdigest(), 1, "counted"
+    client.delete("counted", "others")
+    for expected in ([b"3", 5, 1, 12], [b"15", 17, 2, 24]):
+        commands = [("ECHO", expected[0]), (*call, 5), ("INCR", "others"), (*call, 7)]
+        assert scripted_trip(client, commands, script) == expected
+
+
+def test_a_command_of_two_words_goes_as_two(client: Redis) -> None:
+    digest = client.script_load("return 7")
+    assert round_trip(client, [("SCRIPT EXISTS", digest)]) == [[1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -166,6 +167,16 @@ def test_what_no_window_reaches_is_gone_and_what_nobody_writes_expires(client: R
     assert all(0 < client.ttl(key) <= 1_000 for key in client.keys("*"))
 
 
+def test_what_is_made_in_the_midst_of_an_hour_expires_too(client: Redis) -> None:
+    counts = counting(client, Limits(light_records=2, idle_seconds=1_000))
+    for offset, (at, partition) in enumerate(((0, 0), (1, 0), (2, 0), (3, 1), (4, 1))):
+        counts.count(query_of([Row(DAY + HOUR // 2 + at, at, HOT, partition)], [offset]))
+    keys = client.keys("*")
+    assert {key.split(b":")[-2][:1] for key in keys if b":meta" not in key and b":a:" not in key} == {b"l", b"h", b"m"}
+    assert sum(b":a:" in key for key in keys) == 2
+    assert {key for key in keys if not 0 < client.ttl(key) <= 1_000} == set()
+
+
 def test_the_keys_of_one_call_are_in_one_slot_and_a_cluster_runs_it(tmp_path: Any) -> None:
     bus = str(free_port(set()))  # the usual one, 10,000 above, may be what somebody's connection goes out by
     options = {"appendonly": "no", "cluster_enabled": "yes", "cluster_node_timeout": "500", "cluster_port": bus}
@@ -302,6 +313,27 @@ def test_answers_that_were_let_go_are_read_and_not_counted(client: Redis) -> Non
     again = counts.count(query_of(rows, list(range(30))))
     assert again.counts[:, 0, 0, 0].tolist() == list(range(1, 31))
     assert counts.count(query_of([Row(29, 99, (1, 0, 0, 0, 0, 0))], [30])).counts[0, 0, 0, 0] == 31
+
+
+def test_what_is_stored_is_what_the_builds_before_read_and_wrote(client: Redis) -> None:
+    """A deployment that rolls has both: records and answers keep their bytes, under an offset that is not below."""
+    counts = counting(client, source="raw")
+    entity = (0, 0, 0, 0, 5, 0)
+    counts.count(query_of([Row(60_000, 7, entity), Row(61_000, 8, entity, 3)], [40, 2]))
+    counts.count(query_of([Row(62_000, 7, entity)], [41]))
+    query = query_of([Row(60_000, 7, entity), Row(61_000, 8, entity), Row(62_000, 7, entity)], [40, 2, 41])
+    field = int(query.entities[0, 4]).to_bytes(8, "little")
+    record = [
+        int(time).to_bytes(6, "little") + int(device).to_bytes(8, "little")[:6]
+        for time, device in zip(query.time, query.device, strict=True)
+    ]
+    shard = f"v:{{{int(query.entities[0, 4]) >> 61:02d}}}"
+    assert client.hgetall(f"{shard}:l3:{BASE // DAY}") == {field: b"".join(record)}
+    newest = str(int(query.time[-1])).encode()
+    assert client.hgetall(f"{shard}:meta") == {b"newest": newest, b"o:raw:0": b"41", b"o:raw:3": b"2"}
+    told = [(b"41-0", 40, (1, 1, 1, 1, 1, 1)), (b"42-0", 41, (3, 3, 3, 2, 2, 2)), (b"3-0", 2, (2, 2, 2, 2, 2, 2))]
+    stored = client.xrange(f"{shard}:a:raw:0") + client.xrange(f"{shard}:a:raw:3")
+    assert stored == [(name, {b"": struct.pack("<QB6f", offset, 4, *said)}) for name, offset, said in told]
 
 
 def _wait_for(ready: Any) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import psutil
 import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ErrorCodes, ServerException
@@ -231,6 +232,19 @@ def test_a_bad_insert_is_an_error_and_nothing_is_kept(namespace: Namespace) -> N
     assert missing.value.code == 16
 
 
+def test_an_insert_holds_its_own_rows_after_a_longer_one_and_after_one_that_was_refused(namespace: Namespace) -> None:
+    client = namespace.clickhouse()
+    client.execute(
+        "CREATE TABLE t (a UInt32, s String, CONSTRAINT small CHECK a < 100000) ENGINE = MergeTree ORDER BY a"
+    )
+    client.execute("INSERT INTO t VALUES", [(n, "x" * 1_000) for n in range(3_000)])
+    client.execute("INSERT INTO t VALUES", [(3_000, "y")])
+    with pytest.raises(ServerException):
+        client.execute("INSERT INTO t VALUES", [(n, "z" * 100) for n in range(99_000, 101_000)])
+    client.execute("INSERT INTO t VALUES", [(3_001, "y")])
+    assert client.execute("SELECT count(), max(a), sum(length(s)) FROM t") == [(3_002, 3_001, 3_000_002)]
+
+
 def test_settings_hold_for_one_query(namespace: Namespace) -> None:
     client = namespace.clickhouse()
     ask = "SELECT getSetting('max_block_size')"
@@ -299,6 +313,11 @@ def test_bad_bytes_end_only_their_connection(stack: LocalStack, namespace: Names
         while bad.recv(65_536):
             pass
     assert namespace.clickhouse().execute("SELECT 1") == [(1,)]
+
+
+def test_the_engine_steps_back_behind_other_processes_as_the_setting_says(stack: LocalStack) -> None:
+    engine = psutil.Process(stack.child("clickhouse").pid)
+    assert engine.nice() == min(19, psutil.Process().nice() + stack.settings.stack.clickhouse_nice)
 
 
 def test_a_wrong_password_or_database_is_refused(stack: LocalStack) -> None:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.stages import text_loops
 from flows.stages.normalize import kernels
 from flows.stages.normalize.environment import environment_of
 from flows.stages.normalize.seen import Seen
 from flows.stages.normalize.tables import Tables
 from flows.stages.warm import compile_kernels
-from schemas import column_steps as steps
 from schemas.batches import Environment, Normalized, Signals
 from schemas.environment import CHECK_BIT
 from tests.normalize.agents import NORMALIZE, failed_by, verified
@@ -60,6 +61,13 @@ def test_the_compiled_way_gives_what_the_checks_say_over_columns(chosen: list[in
     assert same(out.environment, by_numpy(out))
 
 
+@pytest.mark.parametrize("rows", [1, 4, 64, 256])
+def test_the_compiled_way_agrees_at_every_size_of_a_batch(rows: int) -> None:
+    chosen = [EVENTS[7 * row % len(EVENTS)] for row in range(rows)]
+    out = NORMALIZE(verified(chosen, [AT + 40 * 86_400_000 * row for row in range(rows)])).oks
+    assert same(out.environment, by_numpy(out))
+
+
 def tame(shown: Signals) -> Signals:
     """Return signals whose numbers lie within the catalogue's ranges, so that every row goes on."""
     low, high, _ = CATALOGUE.bounds()
@@ -94,9 +102,10 @@ def test_no_text_breaks_the_stage(name: str, text: str) -> None:
 
 def test_no_number_of_rows_needs_a_loop_that_was_not_compiled() -> None:
     compile_kernels()
-    loops: tuple[Any, ...] = (kernels.outside, kernels.gather, kernels.derive, kernels.show, steps.run)
+    texts: tuple[Any, ...] = (text_loops.find, text_loops.remember)
+    loops: tuple[Any, ...] = (kernels.environment, *texts)
     before = [len(loop.signatures) for loop in loops]
     for rows in (0, 1, 2, 5):
-        environment([dict(HONEST)] * rows)
+        environment([{**HONEST, "navigator.user_agent": f"seen in {rows} rows"}] * rows)
     assert min(before) > 0
     assert [len(loop.signatures) for loop in loops] == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import batches as b
-from schemas.columns import Columns, segments, widen
+from schemas.columns import Columns, names_of, segments, widen, with_section
 from schemas.ruling import Ruling
 from tests.strategies import Recipe, activities, same, same_activity, signals
 
@@ -291,6 +292,58 @@ def test_a_mark_is_one_more_column_and_leaves_the_ledger_as_it_was() -> None:
     assert after.micros[:, 2].tolist() == [77, 77, 77]
     assert same(before, ledger(3))
     assert len(after) == 3
+
+
+def test_marks_of_one_ledger_do_not_see_each_other() -> None:
+    before = ledger(3).mark("decode", 1)
+    one, other = before.mark("score", 2), before.mark("judge", 3)
+    assert (one.marks[2:], one.micros[:, 2:].tolist()) == (("decode", "score"), [[1, 2]] * 3)
+    assert (other.marks[2:], other.micros[:, 2:].tolist()) == (("decode", "judge"), [[1, 3]] * 3)
+    assert (before.marks[2:], before.micros[:, 2:].tolist()) == (("decode",), [[1]] * 3)
+
+
+@given(st.data())
+def test_rows_are_taken_before_a_mark_as_after_it(data: Any) -> None:
+    rows = data.draw(st.integers(0, 6))
+    chosen = np.array(data.draw(st.lists(st.integers(0, rows - 1), max_size=8)) if rows else [], np.intp)
+    marked = ledger(rows).mark("decode", 7).mark("score", 8)
+    assert same(marked.take(chosen), ledger(rows).take(chosen).mark("decode", 7).mark("score", 8))
+    assert len(marked.take(chosen)) == len(chosen)
+    assert marked.micros.shape == (rows, 4)
+    assert marked.micros.flags.c_contiguous
+
+
+def test_a_marked_ledger_survives_a_pickle_and_has_no_other_attribute() -> None:
+    marked = ledger(2).mark("decode", 7)
+    assert same(pickle.loads(pickle.dumps(marked)), marked)  # noqa: S301 - our own bytes
+    assert same(pickle.loads(pickle.dumps(ledger(2).mark("decode", 7))), marked)  # noqa: S301 - our own bytes
+    with pytest.raises(AttributeError, match="seconds"):
+        _ = marked.seconds
+
+
+@ALL
+def test_a_replaced_field_is_all_that_changes_and_what_is_made_is_frozen(make: Callable[[int], Columns]) -> None:
+    whole = make(3)
+    for name in names_of(type(whole)):
+        made = with_section(whole, name, "another")
+        assert type(made) is type(whole)
+        assert [field for field in names_of(type(whole)) if getattr(made, field) is not getattr(whole, field)] == [name]
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, name, None)
+        with pytest.raises(FrozenInstanceError):
+            delattr(made, name)
+
+
+def test_no_field_is_replaced_that_is_not_there() -> None:
+    with pytest.raises(TypeError, match="Origin has no field colour"):
+        with_section(origin(1), "colour", 1)
+
+
+def test_a_wider_batch_needs_its_new_sections_and_takes_no_others() -> None:
+    with pytest.raises(TypeError, match="score"):
+        widen(b.Scored, enriched(1))
+    with pytest.raises(TypeError, match="origin"):
+        widen(b.Scored, enriched(1), score=score(1), origin=origin(1))
 
 
 def test_a_smart_signal_is_found_by_its_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from schemas.batches import Activity, Enriched, Signals
 from schemas.catalogue import load_catalogue
 from schemas.environment import CHECKS
 from schemas.event_time import event_time
+from schemas.log_codes import load_log_codes
 from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.smart_signals import SMART_SIGNALS
 from schemas.travel import travel_kmh
@@ -23,7 +25,7 @@ from scoring.evaluation import Evaluation, Tables
 from scoring.features import ENVIRONMENT, feature_schema, matrix
 from scoring.log_statistics import log_statistics
 from scoring.stored_features import pack, packed
-from tests.builders import enriched
+from tests.builders import NOW, enriched
 
 _CODES = {"browser", "engine", "system", "device", "gpu", "gpu_driver", "density"}
 seeds = st.integers(0, 2**32 - 1)
@@ -159,6 +161,29 @@ def test_every_column_is_what_its_name_says(seed: int) -> None:
 
 
 @settings(max_examples=20, deadline=None)
+@given(seeds)
+def test_times_are_logarithms_of_seconds_and_none_is_negative(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    batch = drawn(8, seed)
+    first, previous, started = (NOW - rng.integers(-(10**6), 10**12, 8) for _ in range(3))
+    previous[rng.random(8) < 0.4] = -1
+    batch = replace(
+        batch,
+        velocity=replace(batch.velocity, first_seen_at=first, previous_at=previous),
+        session=replace(batch.session, started_at=started),
+    )
+    time, table, position = event_time(batch), matrix(batch), feature_schema().position
+
+    def expected(since: Any) -> Any:
+        return np.log1p((np.maximum(time - since, 0) / 1000).astype(np.float32))
+
+    assert table[:, position["velocity.since_first"]].tobytes() == expected(first).tobytes()
+    assert table[:, position["session.age"]].tobytes() == expected(started).tobytes()
+    known = np.where(previous < 0, np.float32(np.nan), expected(previous))
+    assert table[:, position["velocity.since_previous"]].tobytes() == known.tobytes()
+
+
+@settings(max_examples=20, deadline=None)
 @given(seeds, st.integers(0, 9))
 def test_a_batch_is_packed_as_its_features_are(seed: int, rows: int) -> None:
     batch = drawn(9, seed).take(np.arange(rows))
@@ -171,6 +196,37 @@ def test_a_batch_is_packed_as_its_features_are(seed: int, rows: int) -> None:
 def test_logs_are_counted_as_the_schema_counts_them_to_the_last_bit(seed: int, rows: int) -> None:
     activity = logs(rows, np.random.default_rng(seed))
     assert log_statistics(activity).tobytes() == activity_statistics(activity).table.tobytes()
+
+
+def long_logs(lengths: Sequence[int], values: Any, rng: Any) -> Activity:
+    """Return logs of every known code and an unknown one, with some of the values."""
+    codes = np.array([*load_log_codes().by_code, 60_000], np.uint16)
+    total = sum(lengths)
+    return Activity(
+        np.cumsum([0, *lengths]),
+        rng.integers(0, 2**32, total).astype(np.uint32),
+        rng.choice(values, total),
+        rng.choice(codes, total),
+        rng.integers(0, 20, total).astype(np.uint8),
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.lists(st.integers(0, 300), max_size=5))
+def test_whole_amounts_and_fractions_are_summed_in_the_order_of_entries(seed: int, lengths: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    whole = np.array([0, 1, 2, 77, 4_242, 1e8, 1e9, 2e9, -3, np.nan, np.inf], np.float32)
+    for values in (whole, (rng.random(50) * 1e4).astype(np.float32), np.append(whole, np.float32(0.1))):
+        activity = long_logs(lengths, values, rng)
+        assert log_statistics(activity).tobytes() == activity_statistics(activity).table.tobytes()
+
+
+def test_a_log_of_more_entries_than_a_lane_can_count_is_counted_as_others_are() -> None:
+    rng = np.random.default_rng(7)
+    activity = long_logs([3, 70_000, 300_000, 5], np.array([1, 1e9, 20], np.float32), rng)
+    assert log_statistics(activity).tobytes() == activity_statistics(activity).table.tobytes()
+    one_code = replace(activity, code=np.full_like(activity.code, load_log_codes().code("pointer_summary")))
+    assert log_statistics(one_code).tobytes() == activity_statistics(one_code).table.tobytes()
 
 
 @settings(max_examples=40, deadline=None)

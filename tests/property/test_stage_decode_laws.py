@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.stages.decode import Decode
 from flows.stages.normalize import Normalize
 from flows.stages.verify_mask import VerifyMask
+from schemas.payload import decode_payloads
 from schemas.sealed import Codec
-from tests.wire import BAD, CODECS, RING, enveloped, header, raw_batch, record, sealed, with_plaintext
+from tests.strategies import CATALOGUE, same, same_activity, same_signals
+from tests.wire import BAD, CODECS, RING, enveloped, header, payload, raw_batch, record, sealed, with_plaintext
 
 DECODE, VERIFY, NORMALIZE = Decode(RING), VerifyMask(), Normalize()
 GOOD = [record(row, {}, CODECS[row % 4]) for row in range(8)] + [make(9) for make in BAD.values()]
@@ -41,3 +47,43 @@ def test_any_records_are_decoded_checked_and_normalised_or_dead(records: list[by
         assert len(dead) == len(out.errs)
         assert not dead & kept
         batch = out.oks
+
+
+def drawn(random: Random) -> bytes:
+    """Return a record, mostly a good one, else one that is changed somewhere or has a changed payload."""
+    chance, base = random.random(), random.choice(GOOD)
+    if chance < 0.6:
+        return record(random.randrange(200), {}, random.choice(CODECS))
+    if chance < 0.8:
+        places = [(random.random(), random.randrange(1, 256)) for _ in range(random.randrange(3))]
+        return changed(base, places, random.choice((1.0, 1.0, 0.9, 0.1)))
+    plain = changed(b"\0" + payload(), [(random.random() ** 4, random.randrange(1, 256))], 1.0)
+    return with_plaintext(random.randrange(8), plain)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 64, 256])
+def test_a_batch_of_any_size_gives_what_its_records_give_alone(rows: int) -> None:
+    random = Random(rows)
+    records = [drawn(random) for _ in range(rows)]
+    whole: Any = raw_batch(records)
+    alone: list[Any] = [raw_batch([value], first=at) for at, value in enumerate(records)]
+    for stage in (DECODE, VERIFY, NORMALIZE):
+        out = stage(whole)
+        parts = [stage(part) for part in alone]
+        assert [*out.errs] == [letter for part in parts for letter in part.errs]
+        whole, alone = out.oks, [part.oks for part in parts if len(part.oks)]
+        assert not alone or same(whole, type(whole).concat(alone))
+
+
+@pytest.mark.parametrize("rows", [1, 4, 64, 256])
+def test_payloads_of_a_batch_are_laid_out_as_the_format_says(rows: int) -> None:
+    random = Random(rows)
+    bodies = [changed(payload(), [(random.random() ** 4, 1)] * random.randrange(2), 1.0) for _ in range(rows)]
+    out = DECODE(raw_batch([with_plaintext(at, b"\0" + body) for at, body in enumerate(bodies)]))
+    good = out.oks.origin.offset.tolist()
+    signals, activity, all_good = decode_payloads([bodies[row] for row in good], CATALOGUE)
+    assert all_good.all()
+    assert same_signals(out.oks.signals, signals)
+    assert same_activity(out.oks.activity, activity)
+    _, _, is_good = decode_payloads(bodies, CATALOGUE)
+    assert is_good.nonzero()[0].tolist() == good

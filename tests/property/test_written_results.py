@@ -42,8 +42,8 @@ SHARED = np.array([np.nan, 0, 0.4, 0.5, 1, 1.5, 2.5, 70, 16_777_216, 4_294_967_0
 # Where a sentence rounds, or says something else: ties of every kind, limits, logarithms of seconds.
 SAID = np.concatenate(
     (
-        np.array([0, 1, 2, 0.5, 1.5, 2.5, 50, 150, 250, 1_249.99, 1_250, 1_250.01, 0.02, 0.0095, 0.095, 0.125, -1,
-                  np.nan, np.inf, 1e9, 3e38, 12_345.6], np.float32),
+        np.array([0, 1, 2, 0.5, 1.5, 2.5, 50, 150, 250, 1_249.99, 1_250, 1_250.01, 0.02, 0.003, 0.0095, 0.095, 0.125,
+                  -1, np.nan, np.inf, 1e9, 3e38, 12_345.6], np.float32),
         np.log1p(np.array([1, 59, 59.999, 60, 3_599.5, 3_600, 86_399, 86_400, 172_800.3], np.float32)),
     )
 )  # fmt: skip
@@ -230,6 +230,44 @@ def test_a_number_that_only_objects_can_carry_goes_the_old_way(count: float) -> 
         )
     assert isinstance(encoded.results, tuple) and isinstance(shared.results, tuple)
     assert encoded.records == tuple(map(encode_result, encoded.results))
+
+
+@pytest.mark.parametrize("rows", [1, 4, 64, 256, 1_024])
+def test_batches_of_any_size_are_what_msgspec_writes(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    batch = marked(drawn(rows), rows).take(random.integers(0, ROWS, rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        written, made = both(batch)
+    assert written.records == made.records and len(written.records) == rows
+
+
+def test_more_bytes_than_there_is_room_for_are_written() -> None:
+    long = marked(drawn(3), 3)
+    transactions = tuple(f"{row}{'x' * (1 << 17)}" for row in range(ROWS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        written, made = both(replace(long, event=replace(long.event, transaction=transactions)))
+    assert sum(map(len, written.records)) > 2 << 20
+    assert written.records == made.records
+
+
+def test_a_batch_with_more_names_than_are_kept_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten = 0
+
+    def begin(self: Fragments) -> bool:
+        nonlocal forgotten
+        forgotten += 1
+        assert forgotten < 100, "a batch is begun again and again"
+        self._forget()
+        return True
+
+    batch = marked(drawn(5), 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        made = both(batch)[1]
+        monkeypatch.setattr(Fragments, "begin", begin)
+        assert encoder(Explainer(), Present(), BUILD)(Parcel((Span(0, 0, ROWS),), batch, ROWS)).records == made.records
 
 
 def test_a_batch_without_rows_and_one_of_one_row_are_written() -> None:

@@ -35,6 +35,13 @@ def test_rows_that_fail_at_one_place_are_one_cluster_and_those_of_another_place_
     assert clusters[0].shown == done.errs[0].detail
 
 
+def test_a_row_that_fails_alone_is_of_the_same_cluster_as_one_that_was_found_among_others() -> None:
+    alone = run_stage(Buggy(), parcel(raw_batch([record(0)], first=3)), Monitor.silent())
+    among = run_stage(Buggy(), parcel(raw_batch([record(0)] * 3, first=2)), Monitor.silent())
+    assert [letter.offset for letter in (*alone.errs, *among.errs)] == [3, 3]
+    assert alone.errs[0].detail == among.errs[0].detail
+
+
 def test_endless_recursion_has_a_stack_too() -> None:
     def again(depth: int) -> int:
         return again(depth + 1) + 1

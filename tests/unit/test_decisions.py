@@ -233,7 +233,7 @@ def test_partitions_in_one_batch_keep_to_their_own_sessions_and_one_set_of_polic
 
 def test_a_state_needs_nothing_that_setup_did_not_compile() -> None:
     warm()
-    loops: list[Any] = [standing_loops.follow, standing_loops.fill, standing_loops.places]
+    loops: list[Any] = [standing_loops.ask, standing_loops.follow, standing_loops.fill, standing_loops.places]
     before = [len(loop.signatures) for loop in loops]
     session = decide_stage().open(())
     frames = [session.snapshot().data]

@@ -219,7 +219,7 @@ def test_what_waits_for_the_sinks_is_measured(tmp_path: Path) -> None:
 def test_parcels_are_counted_by_the_span_that_they_were_read_from() -> None:
     batch = raw_batch([b"a", b"b"], partition=1, first=5)
     parcel = Parcel((Span(1, 5, 9),), batch, 2)  # offsets 7 and 8 were markers of a transaction
-    after = parcel.after(StageOut(batch.take(np.array([1])), (), 1))
+    after = parcel.after(*StageOut(batch.take(np.array([1])), (), 1))
     assert (after.spans, after.rows_in, after.dropped, len(after.batch)) == ((Span(1, 5, 9),), 2, 1, 1)
 
 
@@ -464,7 +464,7 @@ def test_two_keyed_stages_are_measured_apart_and_saved_together(tmp_path: Path) 
     assert done.batch.ledger.marks[-2:] == ("velocity", "recognize")
     apart = [chain.open(()).apply(batch.take(np.flatnonzero(batch.origin.partition == at))).oks for at in (3, 0)]
     assert same(done.batch.recognition, Recognized.concat(apart).recognition)
-    rows = {name: monitor.metrics.stage_rows.labels(name, "ok")._value.get() for name in ("velocity", "recognize")}
+    rows = {name: monitor.metrics.stage_rows.labels(name, "ok").value for name in ("velocity", "recognize")}
     assert rows == {"velocity": 5, "recognize": 5}
     checkpoints.finish()
 

@@ -147,7 +147,7 @@ def test_the_stage_is_measured_by_its_own_name_and_marks_the_ledger(tmp_path: Pa
     world = World(tmp_path)
     done = world.run(_stream(30), 0)
     assert done.ledger.marks[-1] == "decide"
-    assert world.monitor.metrics.stage_rows.labels("decide", "ok")._value.get() == 30
+    assert world.monitor.metrics.stage_rows.labels("decide", "ok").value == 30
     world.checkpoints.finish()
 
 

@@ -45,12 +45,13 @@ def test_every_entity_of_every_row_is_in_one_call_of_its_shard() -> None:
     packed = pack(query)
     assert len({call.shard for call in packed.calls}) == len(packed.calls) <= SHARDS
     pairs = np.count_nonzero(query.entities)
-    assert sum(len(call.rows) for call in packed.calls) == 27 * pairs
+    assert sum(len(call.rows) for call in packed.calls) == 17 * pairs
+    assert sum(len(call.records) for call in packed.calls) == 12 * pairs
     assert sum(len(call.groups) for call in packed.calls) == 10 * len(np.unique(query.entities[query.entities > 0]))
     for call in packed.calls:
         names = np.frombuffer(call.groups, [("entity", "<u8"), ("rows", "<u2")])
         assert (names["entity"] >> np.uint64(61) == call.shard).all()
-        assert int(names["rows"].sum()) * 27 == len(call.rows)
+        assert int(names["rows"].sum()) * 17 == len(call.rows)
 
 
 def test_rows_without_entities_make_no_call() -> None:

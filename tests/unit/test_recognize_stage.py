@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flows.chain import Chain
-from flows.stages.recognize import Recognize, hashes, kernels
+from flows.stages.recognize import Recognize, hashes, kernels, layout
 from flows.stages.recognize.reputation import PRIOR, STRENGTH, posterior
 from flows.stages.recognize.stage import DAY, RecognizeSession
 from flows.stages.recognize.state import SEED_WEIGHT, HalfLives, Sizes
@@ -229,7 +229,7 @@ def _flood(opened: RecognizeSession, rows: int, first: int) -> None:
 
 
 def test_memory_is_bounded_and_the_heavy_stay() -> None:
-    least = Sizes(SLICES * kernels.PROBED, SLICES * kernels.PROBED, SLICES * kernels.PROBED)
+    least = Sizes(SLICES * layout.PROBED, SLICES * layout.PROBED, SLICES * layout.PROBED)
     opened = session(sizes=least)
     before = opened.nbytes
     decide(opened, "10.0.0.1", ["deny"] * 400)
@@ -259,7 +259,7 @@ def test_what_is_restored_keeps_the_sizes_and_half_lives_that_it_began_with() ->
         [frame.data]
     )
     assert restored.nbytes == session().nbytes
-    assert restored._state.tables.words[kernels.PREVALENCE_HALF] == DAY
+    assert restored._state.tables.words[layout.PREVALENCE_HALF] == DAY
 
 
 def test_snapshots_that_cannot_be_used_say_so() -> None:
@@ -302,10 +302,52 @@ def test_an_epoch_adds_little_to_the_log() -> None:
     assert waiting < 45 * (SCORE_LAG + 1_000)
 
 
+RECORDS: Any = (layout.COMBINATION, layout.ENTITY, layout.COPY)
+
+
+def test_kernels_find_the_fields_of_records_where_numpy_has_them() -> None:
+    one, two, three = ({name: field[1] for name, field in kind.fields.items()} for kind in RECORDS)
+    assert (one["weight"], one["changed"]) == (layout._COMBINATION_WEIGHT, layout._COMBINATION_CHANGED)
+    assert (two["weight"], two["denied"]) == (layout._ENTITY_WEIGHT, layout._ENTITY_DENIED)
+    assert (two["changed"], three["changed"]) == (layout._ENTITY_CHANGED, layout._COPY_CHANGED)
+
+
+def test_columns_that_are_not_plain_are_recognized_as_plain_ones() -> None:
+    batch = counted([{"timing.page_age": 5.0}] * 4, environment=[WINDOWS] * 4)
+    offset, address = np.repeat(batch.origin.offset, 2)[::2], batch.event.address.copy()
+    address.flags.writeable = False
+    other = replace(batch, origin=replace(batch.origin, offset=offset), event=replace(batch.event, address=address))
+    found, expected = session(), session()
+    one, two = found.apply(other).oks.recognition, expected.apply(batch).oks.recognition
+    np.testing.assert_array_equal(one.seen, two.seen)
+    np.testing.assert_array_equal(one.weight, two.weight)
+    for opened, rows in ((found, other), (expected, batch)):
+        opened.remember(scored(opened.apply(rows).oks, ["deny"] * 4))
+    assert found.snapshot().data == expected.snapshot().data
+
+
+def test_decisions_that_wait_in_any_number_are_seen_in_their_order() -> None:
+    whole, cut = session(), session()
+    rows = 6_000
+    batch = addressed(counted([{}] * rows), ["10.0.0.1"] * rows, asn=7)
+    decisions = ["deny" if row % 3 else "allow" for row in range(rows)]
+    told = scored(whole.apply(batch).oks, decisions)
+    whole.remember(told)
+    cut.apply(batch)
+    for first in range(0, rows, 500):
+        cut.remember(told.take(np.arange(first, first + 500)))
+    later = addressed(counted([{}] * 2), ["10.0.0.1"] * 2, asn=7, first_offset=rows + SCORE_LAG - 2_000)
+    one, two = recognition(whole, later), recognition(cut, later)
+    assert one.weight[:, 0].tolist() == [rows - 1_999, rows - 1_998]
+    np.testing.assert_array_equal(one.weight, two.weight)
+    np.testing.assert_array_equal(one.denied, two.denied)
+    assert whole.snapshot().data == cut.snapshot().data
+
+
 def test_a_session_needs_nothing_that_setup_did_not_compile() -> None:
     compile_kernels()
     found: list[Any] = [kernels.recognize_rows, kernels.begin, kernels.rescale]
-    found += [hashes.copy_keys, hashes.combination_keys]
+    found += [hashes.row_keys, kernels.note_decided]
     before = [len(kernel.signatures) for kernel in found]
     opened = session(seed=seed_of(session(), counted([{}], environment=[WINDOWS]), [3]))
     opened.remember(scored(opened.apply(counted([{}] * 3)).oks, ["deny"] * 3))

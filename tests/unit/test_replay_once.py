@@ -36,6 +36,10 @@ class Topic:
     def poll(self, _: float) -> None:
         """Nothing waits."""
 
+    def flush(self, _: float) -> int:
+        """Nothing waits."""
+        return 0
+
     def purge(self) -> None:
         """Nothing waits."""
 

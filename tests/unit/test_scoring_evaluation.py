@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from infra.bench.score import plain_graph
-from scoring.compiled import walk
+from scoring.compiled import put_reasons, walk
 from scoring.evaluation import PREFIX, Evaluation, Tables
 from scoring.export import export
 from scoring.features import feature_schema
@@ -77,6 +77,34 @@ def test_tables_that_point_outside_of_each_other_are_refused(name: str, most: in
     column.flat[0] = most
     with pytest.raises(ValueError, match="contradict themselves"):
         Evaluation(tables(**{name: column}), len(feature_schema()))
+
+
+def test_a_node_before_the_one_that_leads_to_it_is_refused() -> None:
+    child = tables().child.copy()
+    inner = np.flatnonzero(child != np.arange(len(child)))
+    child[inner[-1]] = inner[-1] - 1
+    with pytest.raises(ValueError, match="contradict themselves"):
+        Evaluation(tables(child=child), len(feature_schema()))
+
+
+def told(score: list[float], shares: Any, groups: Any) -> tuple[bool, Any, Any, Any]:
+    """Return what the loop returns and writes, of features 0 to 3 in row 0 and 4 to 7 in row 1."""
+    shown, found = np.arange(8, dtype=np.float32).reshape(2, 4), np.array(shares, np.float32)
+    out = np.empty(found.shape, np.int8), np.empty(found.shape, np.float32), np.empty((2, 3), np.float32)
+    return put_reasons((np.array(score, np.float32), found, np.array(groups)), shown, np.array([3, 0, 3]), out), *out
+
+
+def test_groups_that_raise_are_told_with_what_they_add_and_others_are_none() -> None:
+    sound, factor, contribution, observed = told([1, 99], [[2, 0, -1], [0.5, 0.25, 0.125]], [[7, 8, 9], [1, 2, 3]])
+    assert sound
+    assert factor.tolist() == [[7, -1, -1], [1, 2, 3]]
+    assert contribution.tolist() == [[2, 0, 0], [0.5, 0.25, 0.125]]
+    assert observed.tolist() == [[3, 0, 3], [7, 4, 7]]
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_is_said(score: float) -> None:
+    assert not told([1, score], [[0], [0]], [[0], [0]])[0]
 
 
 def test_a_leaf_that_could_be_left_is_refused() -> None:

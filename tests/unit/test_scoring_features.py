@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from schemas.batches import Enriched, History, SessionSummary
 from schemas.catalogue import category_hash, load_catalogue, parse_catalogue
 from schemas.velocity import HOURS, PLACES_KEPT, SCORES_KEPT
-from scoring.compiled import count_entries, put_signals, share_of_hours
 from scoring.features import feature_schema, make_schema, matrix
 from scoring.groups import GROUP_CODES, GROUPS, assign, feature_groups
+from scoring.log_loops import tell_logs
+from scoring.packed_loops import pack_rows
+from scoring.row_loops import put_ages, put_rows
+from scoring.stored_features import packed
 from scoring.warm import warm
 from tests.builders import NOW, enriched, entry
 
@@ -175,7 +179,28 @@ def test_what_setup_compiles_is_what_features_are_made_with() -> None:
     warm()
     matrix(enriched([{"screen.width": 800}] * 5).take(np.arange(0, 5, 2)))
     matrix(enriched([{}] * 2), np.empty((4, len(feature_schema())), np.float32)[1:])
-    assert [len(loop.signatures) for loop in (put_signals, count_entries, share_of_hours)] == [1, 1, 1]
+    packed(enriched([{}] * 2), matrix(enriched([{}] * 2)))
+    assert [len(loop.signatures) for loop in (put_ages, put_rows, tell_logs, pack_rows)] == [1, 1, 1, 1]
+
+
+def test_columns_of_another_width_or_of_fewer_rows_are_refused() -> None:
+    batch = enriched([{}, {}])
+    signals, shared, recognition = batch.signals, batch.shared, batch.recognition
+    wide = np.concatenate((signals.numbers, signals.numbers[:, :1]), axis=1)
+    others: list[dict[str, Any]] = [
+        {"signals": replace(signals, numbers=wide)},
+        {"signals": replace(signals, booleans=signals.booleans[:, :-1])},
+        {"signals": replace(signals, categories=signals.categories[:1])},
+        {"shared": replace(shared, counts=shared.counts[:, :, :, :-1])},
+        {"recognition": replace(recognition, denied=recognition.denied[:, :-1])},
+        {"session": replace(batch.session, statistics=batch.session.statistics[:1])},
+        {"activity": batch.activity.take(np.arange(1))},
+    ]
+    for other in others:
+        with pytest.raises(ValueError, match="not those of this build's features"):
+            matrix(replace(batch, **other))
+    with pytest.raises(ValueError, match="differ in length"):
+        matrix(replace(batch, network=batch.network.take(np.arange(1))))
 
 
 def test_a_batch_with_other_smart_signals_is_refused() -> None:

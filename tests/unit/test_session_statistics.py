@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
 
-from flows.stages.session_statistics import session_statistics
-from schemas.activity_statistics import COUNTS, NO_TIME, SUMS, Accumulators
+from flows.stages.device_state.kernels_statistics import tell_statistics
+from schemas.activity_statistics import COUNTS, NO_TIME, STATISTICS, SUMS, Accumulators
+
+
+def tell(counts: Any, sums: Any, out: Any) -> None:
+    for row in range(len(out)):
+        tell_statistics(counts, 0, sums, 0, row, out, row)
+
+
+told = numba.njit(error_model="numpy")(tell)
 
 
 def test_compiled_statistics_are_those_of_the_accumulators() -> None:
@@ -17,4 +28,6 @@ def test_compiled_statistics_are_those_of_the_accumulators() -> None:
     counts[empty, COUNTS.index("time_least")] = NO_TIME
     sums[empty, SUMS.index("key_interval_least")] = np.inf
     expected = Accumulators(np.ascontiguousarray(counts.T), np.ascontiguousarray(sums.T)).statistics().table.T
-    np.testing.assert_array_equal(session_statistics(counts, sums).view(np.uint32), expected.view(np.uint32))
+    found = np.empty((4_000, len(STATISTICS)), np.float32)
+    told(counts, sums, found)
+    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))

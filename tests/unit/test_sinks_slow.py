@@ -13,7 +13,7 @@ from flows.progress import Progress
 from flows.sinks.circuit import Circuit
 from flows.sinks.destination import DestinationError
 from flows.sinks.encoded import LETTER_BYTES, ROW_BYTES, EncodedParcel
-from flows.sinks.waiting import ParcelQueue
+from flows.sinks.waiting import ParcelQueue, Waiting
 from flows.sinks.writer import Report, Writer, WriterPolicy
 from scoring.stored_features import row_bytes
 from tests.scored_parcels import encoded_parcel
@@ -205,7 +205,7 @@ def test_parcels_are_acknowledged_in_order_whatever_is_held_first() -> None:
     acknowledged: list[Span] = []
     queue: ParcelQueue[EncodedParcel] = ParcelQueue(100, 100 * MIB, acknowledged.extend)
     for first in range(0, 8, 2):
-        queue.put(encoded_parcel(2, first=first), 0.0)
+        queue.put(Waiting.of(encoded_parcel(2, first=first), 0.0))
     one, two = queue.take(1, MIB), queue.take(3, MIB)
     queue.hold(two)
     assert (acknowledged, queue.rows, queue.rows_waiting, queue.settled) == ([], 4, 2, False)

@@ -104,6 +104,44 @@ def test_blocks_are_grouped_by_rows_and_everything_is_acknowledged_in_order() ->
     assert fake.closed
 
 
+class Choosy(Fake):
+    """A destination for parcels whose first offset can be divided by ten."""
+
+    def concerned(self, item: EncodedParcel) -> bool:
+        return item.spans[0].first % 10 == 0
+
+
+def test_a_parcel_that_has_nothing_for_the_destination_is_acknowledged_and_counted_without_a_write() -> None:
+    reports: list[Report] = []
+    fake = Choosy()
+    writer, progress = started(fake, reports=reports)
+    writer.put(parcel(2))
+    assert (progress.watermark(0), writer.rows_held) == (4, 0)
+    assert [(report.outcome, report.rows) for report in reports] == [("written", 2)]
+    writer.put(parcel(10))
+    assert writer.flush(SECONDS)
+    writer.put(parcel(12))
+    assert (progress.watermark(0), fake.blocks) == (14, [[10]])
+    assert sum(report.rows for report in reports) == 6
+    writer.close()
+    with pytest.raises(WriterStopped):
+        writer.put(parcel(14))
+    assert progress.watermark(0) == 14
+
+
+def test_a_parcel_that_has_nothing_for_the_destination_is_not_acknowledged_before_those_that_it_follows() -> None:
+    gate = threading.Event()
+    fake = Choosy(lambda _: gate.wait(3 * SECONDS) and None)
+    writer, progress = started(fake)
+    writer.put(parcel(0))
+    writer.put(parcel(2))
+    assert progress.watermark(0) == 0
+    gate.set()
+    assert writer.flush(SECONDS)
+    assert progress.watermark(0) == 4
+    writer.close()
+
+
 def test_nothing_is_acknowledged_before_it_is_written() -> None:
     gate = threading.Event()
     writer, progress = started(Fake(lambda _: gate.wait(3 * SECONDS) and None))

@@ -10,6 +10,7 @@ from tests.builders import normalized
 KERNELS = (
     state.count_rows,
     state.note_rows,
+    state.note_scores,
     state.repeat_journal,
     state.find_sessions,
     state.read_devices,

@@ -53,9 +53,16 @@ def step(function: F) -> F:
     )
 
 
+def part(function: F) -> F:
+    """Have kernels take a function in as it is written: for those that return arrays, which a step cannot do."""
+    return cast(F, numba.njit(error_model="numpy", inline="always")(function))
+
+
 _here = Path(__file__).parent
-kernel = kernels_of(
-    _here / "compiled.py", _here / "layout.py", _here / "memory.py", *_here.glob("kernels_*.py"),
+SOURCES = (
+    _here / "compiled.py", _here / "layout.py", _here / "memory.py", _here / "pointers.py", *_here.glob("kernels_*.py"),
     *(Path(str(module.__file__)) for module in (activity_statistics, velocity)),
 )  # fmt: skip
+"""What the kernels of the state are compiled with, and those that read columns as they do."""
+kernel = kernels_of(*SOURCES)
 """Compiles the kernels of the state, and others that stand in one file each."""

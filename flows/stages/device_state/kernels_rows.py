@@ -1,4 +1,4 @@
-"""A batch of rows, and the repetition of a journal."""
+"""A batch of rows, one after the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from flows.stages.device_state.kernels_tables import (
     places_of,
     remove,
     set_value,
-    slice_of,
     tag_at,
     value_at,
     wants_growth,
@@ -29,11 +28,6 @@ from flows.stages.device_state.layout import (
     BY_SESSION,
     BY_TAG,
     CACHE_LINE,
-    CODE_CARD,
-    CODE_CATEGORY,
-    CODE_COUNTED,
-    CODE_ON_CARDS,
-    CODE_SUMMED,
     COUNTED,
     DEAD,
     DEVICE_END,
@@ -48,12 +42,8 @@ from flows.stages.device_state.layout import (
     HOURS_KEPT,
     IDS,
     IDS_SWEPT,
-    IN_DEVICE,
-    IN_EVENT,
-    IN_MERCHANT,
-    IN_SESSION,
+    IN_OCCURRED,
     J_COUNTED,
-    J_NOTED,
     J_SCORE,
     J_WATERMARK,
     JOURNAL_END,
@@ -61,28 +51,15 @@ from flows.stages.device_state.layout import (
     JOURNAL_ON,
     LATENESS,
     LATEST,
-    LOG_CODE,
     LOG_TARGET,
-    LOG_TIME,
-    LOG_VALUE,
-    OUT_COUNTS,
-    OUT_FIRST,
-    OUT_HOURS,
-    OUT_LATITUDE,
-    OUT_LIFE,
-    OUT_LONGITUDE,
-    OUT_PLACE_AT,
-    OUT_PREVIOUS,
-    OUT_SCORES,
-    OUT_SESSION_COUNTS,
-    OUT_SESSION_EVENTS,
-    OUT_SESSION_STARTED,
-    OUT_SESSION_SUMS,
+    OUT_FATE,
+    OUT_STATISTICS,
     PENDING_HEAD,
     PENDING_TAIL,
     POOL_END,
     POOL_LENGTH,
     POOL_NEED,
+    ROWS_IN,
     SALT,
     SESSION_END,
     SESSION_FREE,
@@ -91,18 +68,27 @@ from flows.stages.device_state.layout import (
     START,
     VALUES,
     WATERMARK,
-    RowsIn,
-    RowsOut,
 )
 from flows.stages.device_state.memory import (
     devices_32_of,
     devices_of,
+    in_account_of,
+    in_address_of,
+    in_appended_of,
+    in_country_of,
     in_device_of,
     in_event_of,
+    in_latitude_of,
+    in_longitude_of,
     in_merchant_of,
+    in_occurred_of,
+    in_offset_of,
+    in_received_of,
     in_session_of,
     journal_f_of,
     journal_of,
+    log_offsets_of,
+    out_fate_of,
     pending_offset_of,
     pending_score_of,
     pending_tag_of,
@@ -113,7 +99,7 @@ from flows.stages.device_state.memory import (
     values_of,
     words_at,
 )
-from schemas.activity_statistics import CodeColumns
+from flows.stages.device_state.pointers import NOT_PLAIN, address_of, are_plain, numbers_of
 from schemas.velocity import SCORE_LAG
 
 _ROWS = 8  # a sweep goes on every so many rows
@@ -122,6 +108,7 @@ _AHEAD = 256  # rows whose memory is asked for before the first of them is count
 _M32 = np.uint64(0xFFFFFFFF)
 _HIGH = np.uint64(32)
 _ONE = np.uint64(1)
+_ROWS_IN = numbers_of(ROWS_IN)
 
 
 @step
@@ -142,7 +129,7 @@ def is_short(state: Any) -> Any:
 
 
 @step
-def _note(state: Any, kind: Any, tag: Any, first: Any, second: Any, third: Any) -> Any:
+def note(state: Any, kind: Any, tag: Any, first: Any, second: Any, third: Any) -> Any:
     """Begin a row of the journal; return its number, -1 where none is kept."""
     journal = journal_of(state)
     if state[JOURNAL_ON] == 0:
@@ -171,7 +158,7 @@ def _see_scores(state: Any, offset: Any) -> None:
     while head < state[PENDING_TAIL] and pending_offset[head] <= offset - SCORE_LAG:
         tag, score = pending_tag[head], pending_score[head]
         add_score(state, tag, score)
-        at = _note(state, J_SCORE, tag, 0, 0, 0)
+        at = note(state, J_SCORE, tag, 0, 0, 0)
         if at >= 0:
             journal_f[at, 14] = score
         head += 1
@@ -222,7 +209,7 @@ def _sweep_ids(state: Any, hour: Any) -> None:
 
 
 @step
-def _keep_up(state: Any) -> None:
+def keep_up(state: Any) -> None:
     """Do the share of some rows of what keeps the state small."""
     grow_on(state, BY_TAG, _ROWS)
     grow_on(state, IDS, _ROWS)
@@ -273,40 +260,16 @@ def _fetch(state: Any, first: Any, end: Any) -> None:
 
 
 @step
-def _point_out(state: Any, out: RowsOut) -> None:
-    """Note where the answers go."""
-    state[OUT_COUNTS] = out.counts.ctypes.data
-    state[OUT_FIRST] = out.first.ctypes.data
-    state[OUT_PREVIOUS] = out.previous.ctypes.data
-    state[OUT_LIFE] = out.life.ctypes.data
-    state[OUT_HOURS] = out.hours.ctypes.data
-    state[OUT_SCORES] = out.scores.ctypes.data
-    state[OUT_LATITUDE] = out.latitude.ctypes.data
-    state[OUT_LONGITUDE] = out.longitude.ctypes.data
-    state[OUT_PLACE_AT] = out.place_at.ctypes.data
-    state[OUT_SESSION_EVENTS] = out.session_events.ctypes.data
-    state[OUT_SESSION_STARTED] = out.session_started.ctypes.data
-    state[OUT_SESSION_COUNTS] = out.session_counts.ctypes.data
-    state[OUT_SESSION_SUMS] = out.session_sums.ctypes.data
+def point(state: Any, columns: Any, first: Any, end: Any) -> None:
+    """Note where the columns of a tuple lie, those from the word ``first`` on."""
+    for word in range(first, end):
+        state[word] = address_of(columns, word - first)
 
 
 @step
-def _point(state: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut) -> None:
-    """Note where a batch lies."""
-    state[IN_EVENT] = rows.event.ctypes.data
-    state[IN_DEVICE] = rows.device.ctypes.data
-    state[IN_SESSION] = rows.session.ctypes.data
-    state[IN_MERCHANT] = rows.merchant.ctypes.data
-    state[LOG_TIME] = rows.log_time.ctypes.data
-    state[LOG_VALUE] = rows.log_value.ctypes.data
-    state[LOG_CODE] = rows.log_code.ctypes.data
-    state[LOG_TARGET] = rows.log_target.ctypes.data
-    state[CODE_CATEGORY] = columns.category.ctypes.data
-    state[CODE_COUNTED] = columns.counted.ctypes.data
-    state[CODE_ON_CARDS] = columns.counted_on_cards.ctypes.data
-    state[CODE_SUMMED] = columns.summed.ctypes.data
-    state[CODE_CARD] = columns.card.ctypes.data
-    _point_out(state, out)
+def _time_of(occurred: Any, received: Any, appended: Any, row: Any) -> Any:
+    """Return when a row counts, as ``schemas.event_time`` says, so that an event's word holds it."""
+    return max(0, min(occurred[row], received[row], appended[row], LATEST))
 
 
 @step
@@ -318,14 +281,71 @@ def _address_and_account(first: Any, second: Any, account: Any, salt: Any) -> An
     return np.int64((mix(mix(second + salt) ^ first) & ~_M32) | low)
 
 
+@step
+def _fate_of(state: Any, row: Any) -> Any:
+    """Let the watermark follow a row and note its id; return what becomes of it, its tag and when it counts."""
+    merchant = in_merchant_of(state)
+    time = _time_of(in_occurred_of(state), in_received_of(state), in_appended_of(state), row)
+    before = state[WATERMARK]
+    watermark = max(before, time)
+    state[WATERMARK] = watermark
+    hour = watermark // HOUR
+    event = tag_of(in_event_of(state), row, np.uint64(state[SALT]) + merchant[row])
+    place = find(state, IDS, event)
+    if place >= 0 and is_known(state, place, hour):
+        if watermark > before:
+            note(state, J_WATERMARK, 0, watermark, 0, 0)
+        return DROPPED, event, time
+    if time < watermark - state[LATENESS]:
+        return DEAD, event, time
+    if place >= 0:
+        set_value(state, IDS, place, hour)
+    else:
+        insert(state, IDS, event, np.uint32(hour))
+    return COUNTED, event, time
+
+
+@step
+def _count(state: Any, row: Any, event: Any, time: Any) -> None:
+    """Count a row for its device and its session."""
+    addresses, merchant, account, country = (
+        in_address_of(state),
+        in_merchant_of(state),
+        in_account_of(state),
+        in_country_of(state),
+    )
+    latitude, longitude = in_latitude_of(state)[row], in_longitude_of(state)[row]
+    salt, log_offsets = np.uint64(state[SALT]), log_offsets_of(state)
+    state[EVENTS] += 1
+    device = tag_of(in_device_of(state), row, salt)
+    session = tag_of(in_session_of(state), row, salt ^ device)
+    word_1 = _address_and_account(addresses[row, 0], addresses[row, 1], account[row], salt)
+    word_2 = np.int64((merchant[row] << _HIGH) | (session & _M32))
+    word_0 = (time << 21) | (np.int64(country[row]) << 5)
+    word_0 |= present_bits(word_0, word_1)
+    add_event(state, device, word_0, word_1, word_2, latitude, longitude, row)
+    add_log(state, session, time, log_offsets[row], log_offsets[row + 1], row)
+    at = note(state, J_COUNTED, device, word_0, word_1, word_2)
+    if at >= 0:
+        journal, journal_f = journal_of(state), journal_f_of(state)
+        journal[at, 5] = np.int64(event)
+        journal[at, 6] = np.int64(session)
+        journal_f[at, 14] = latitude
+        journal_f[at, 15] = longitude
+
+
 @kernel
-def count_rows(words: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, first: Any, end: Any) -> Any:
-    """Count rows until arrays are too short; return the row to go on with, ``end`` where there is none."""
-    state = words_at(words.ctypes.data)
-    _point(state, rows, columns, out)
-    journal_f = journal_f_of(state)
-    journal = journal_of(state)
-    salt = np.uint64(state[SALT])
+def count_rows(words: int, rows: int, out: int, first: int, end: int) -> int:
+    """Count rows until arrays are too short; return the row to go on with, ``end`` where there is none.
+
+    ``words`` is the address of a state, ``rows`` and ``out`` are the ids of a RowsIn and a RowsOut: see ``pointers``.
+    """
+    if not are_plain(rows, _ROWS_IN):
+        return NOT_PLAIN
+    state = words_at(words)
+    point(state, rows, IN_OCCURRED, LOG_TARGET + 1)
+    point(state, out, OUT_FATE, OUT_STATISTICS + 1)
+    offset, fate = in_offset_of(state), out_fate_of(state)
     fetched = first
     for row in range(first, end):
         if is_short(state):
@@ -333,107 +353,10 @@ def count_rows(words: Any, rows: RowsIn, columns: CodeColumns, out: RowsOut, fir
         if row >= fetched:
             fetched = min(end, row + _AHEAD)
             _fetch(state, row, fetched)
-        _see_scores(state, rows.offset[row])
+        _see_scores(state, offset[row])
         if (row - first) % _ROWS == 0:
-            _keep_up(state)
-        time = max(0, min(rows.time[row], LATEST))
-        before = state[WATERMARK]
-        watermark = max(before, time)
-        state[WATERMARK] = watermark
-        hour = watermark // HOUR
-        event = tag_of(rows.event, row, salt + rows.merchant[row])
-        place = find(state, IDS, event)
-        if place >= 0 and is_known(state, place, hour):
-            out.fate[row] = DROPPED
-            if watermark > before:
-                _note(state, J_WATERMARK, 0, watermark, 0, 0)
-            continue
-        if time < watermark - state[LATENESS]:
-            out.fate[row] = DEAD
-            continue
-        if place >= 0:
-            set_value(state, IDS, place, hour)
-        else:
-            insert(state, IDS, event, np.uint32(hour))
-        out.fate[row] = COUNTED
-        state[EVENTS] += 1
-        device = tag_of(rows.device, row, salt)
-        session = tag_of(rows.session, row, salt ^ device)
-        word_1 = _address_and_account(rows.address[row, 0], rows.address[row, 1], rows.account[row], salt)
-        word_2 = np.int64((rows.merchant[row] << _HIGH) | (session & _M32))
-        word_0 = (time << 21) | (np.int64(rows.country[row]) << 5)
-        word_0 |= present_bits(word_0, word_1)
-        add_event(state, device, word_0, word_1, word_2, rows.latitude[row], rows.longitude[row], row)
-        add_log(state, session, time, rows.log_offsets[row], rows.log_offsets[row + 1], row)
-        at = _note(state, J_COUNTED, device, word_0, word_1, word_2)
-        if at >= 0:
-            journal[at, 5] = np.int64(event)
-            journal[at, 6] = np.int64(session)
-            journal_f[at, 14] = rows.latitude[row]
-            journal_f[at, 15] = rows.longitude[row]
-    return end
-
-
-@kernel
-def note_rows(words: Any, tags: Any, unless: Any, times: Any, fate: Any, first: Any, end: Any) -> Any:
-    """Note tags as ids, and count nothing; return as ``count_rows`` does. One that came is DROPPED.
-
-    So is one where the tag of ``unless`` came before, which is not noted; 0: none.
-    """
-    state = words_at(words.ctypes.data)
-    journal = journal_of(state)
-    for row in range(first, end):
-        if is_short(state):
-            return row
-        _keep_up(state)
-        before = state[WATERMARK]
-        watermark = max(before, 0, min(times[row], LATEST))
-        state[WATERMARK] = watermark
-        if watermark > before:
-            _note(state, J_WATERMARK, 0, watermark, 0, 0)
-        place = find(state, IDS, tags[row])
-        other = find(state, IDS, unless[row]) if unless[row] else -1
-        came = place >= 0 and is_known(state, place, watermark // HOUR)
-        if came or (other >= 0 and is_known(state, other, watermark // HOUR)):
-            fate[row] = DROPPED
-            continue
-        fate[row] = COUNTED
-        remember_id(state, tags[row], watermark // HOUR)
-        at = _note(state, J_NOTED, 0, 0, 0, 0)
-        if at >= 0:
-            journal[at, 5] = np.int64(tags[row])
-    return end
-
-
-@kernel
-def repeat_journal(words: Any, rows: Any, rows_f: Any, loaded: Any, out: RowsOut, first: Any, end: Any) -> Any:
-    """Do to the slices that are loaded, bool[SLICES], what a journal says; return as ``count_rows`` does."""
-    state = words_at(words.ctypes.data)
-    _point_out(state, out)
-    for row in range(first, end):
-        if is_short(state):
-            return row
-        grow_on(state, BY_TAG, 1)
-        grow_on(state, IDS, 1)
-        grow_on(state, VALUES, 1)
-        kind = rows[row, 0]
-        tag = np.uint64(rows[row, 1])
-        if kind == J_WATERMARK:
-            state[WATERMARK] = max(state[WATERMARK], rows[row, 2])
-        elif kind == J_SCORE:
-            if loaded[slice_of(tag)]:
-                add_score(state, tag, rows_f[row, 14])
-        elif kind == J_NOTED:
-            noted = np.uint64(rows[row, 5])
-            if loaded[slice_of(noted)]:
-                remember_id(state, noted, state[WATERMARK] // HOUR)
-        else:
-            word_0 = rows[row, 2]
-            state[WATERMARK] = max(state[WATERMARK], word_0 >> 21)
-            event = np.uint64(rows[row, 5])
-            if loaded[slice_of(event)]:
-                remember_id(state, event, state[WATERMARK] // HOUR)
-            if loaded[slice_of(tag)]:
-                state[EVENTS] += 1
-                add_event(state, tag, word_0, rows[row, 3], rows[row, 4], rows_f[row, 14], rows_f[row, 15], 0)
+            keep_up(state)
+        fate[row], event, time = _fate_of(state, row)
+        if fate[row] == COUNTED:
+            _count(state, row, event, time)
     return end

@@ -45,19 +45,26 @@ POOL_END, POOL_NEED, DEVICE_END, DEVICE_FREE, HEAVY_END, HEAVY_FREE, SESSION_END
 PENDING_HEAD, PENDING_TAIL, JOURNAL_END, JOURNAL_ON = range(16, 20)
 POOL_LENGTH, DEVICE_LENGTH, HEAVY_LENGTH, SESSION_LENGTH, JOURNAL_LENGTH = range(20, 25)
 DEVICES, POOL, HEAVY, SESSIONS, PENDING_OFFSET, PENDING_TAG, PENDING_SCORE, JOURNAL, SCRATCH = range(25, 34)
-IN_EVENT, IN_DEVICE, IN_SESSION, IN_MERCHANT, LOG_TIME, LOG_VALUE, LOG_CODE, LOG_TARGET = range(34, 42)
-CODE_CATEGORY, CODE_COUNTED, CODE_ON_CARDS, CODE_SUMMED, CODE_CARD = range(42, 47)
-OUT_COUNTS, OUT_FIRST, OUT_PREVIOUS, OUT_LIFE, OUT_HOURS, OUT_SCORES, OUT_LATITUDE, OUT_LONGITUDE, OUT_PLACE_AT = range(
-    47, 56
-)
-OUT_SESSION_EVENTS, OUT_SESSION_STARTED, OUT_SESSION_COUNTS, OUT_SESSION_SUMS = range(56, 60)
+TALLY, CODES, KEY_CODE, CODE_CATEGORY, CODE_COUNTED, CODE_ON_CARDS, CODE_SUMMED, CODE_CARD = range(34, 42)
+PENDING_LENGTH = 42
 IDS_SWEPT, DEVICE_SWEPT, SESSION_SWEPT = 94, 95, 96
 FREE = 60  # by class of block: the last that was given back, + 1
 BY_TAG, IDS, BY_SESSION, VALUES = range(4)  # tables
 TABLES, TABLE_WORDS = 100, 16  # where the first one is described; the words of each
 COUNTS_AT = TABLES + 4 * TABLE_WORDS  # by table and slice: how many tags it has
 CACHE_LINE = 8  # words
-STATE_WORDS = COUNTS_AT + 4 * SLICES
+# Where the columns of the batch at hand lie, in the order of RowsIn and of RowsOut.
+COLUMNS_AT = COUNTS_AT + 4 * SLICES
+(
+    IN_OCCURRED, IN_RECEIVED, IN_APPENDED, IN_OFFSET, IN_EVENT, IN_DEVICE, IN_SESSION, IN_ADDRESS, IN_MERCHANT,
+    IN_ACCOUNT, IN_COUNTRY, IN_LATITUDE, IN_LONGITUDE, LOG_OFFSETS, LOG_TIME, LOG_VALUE, LOG_CODE, LOG_TARGET,
+) = range(COLUMNS_AT, COLUMNS_AT + 18)  # fmt: skip
+(
+    OUT_FATE, OUT_COUNTS, OUT_FIRST, OUT_PREVIOUS, OUT_LIFE, OUT_HOURS, OUT_SCORES, OUT_LATITUDE, OUT_LONGITUDE,
+    OUT_PLACE_AT, OUT_SESSION_EVENTS, OUT_SESSION_STARTED, OUT_STATISTICS,
+) = range(LOG_TARGET + 1, LOG_TARGET + 14)  # fmt: skip
+SCORED_DEVICE, SCORED_OFFSET, SCORED_SCORE = range(OUT_STATISTICS + 1, OUT_STATISTICS + 4)
+STATE_WORDS = SCORED_SCORE + 1
 
 # A table: where its tags and values lie, and
 CAPACITY, NEXT_CAPACITY, BOUNDARY, CREDIT, WANTS, USED, TAGS, VALUES_AT = range(8)
@@ -87,20 +94,28 @@ CHUNK = 64
 SCANNED = 16_384
 """A late event of a heavy device looks at so many events of its window; distinct values beyond are not counted."""
 
+# The tally of a log: a word a code, in several copies in turn, so that no entry waits for the one before. It has the
+# number of entries and, below, how many have a value that is no small whole number, and the sum of the others' values.
+TALLY_CODES, TALLY_COPIES = 1 << 10, 4
+TALLY_COUNT, TALLY_ODD = 1 << 44, 1 << 31
+TALLY_ENTRIES, TALLY_VALUES = 1 << 10, 1 << 20  # of a log at once; whole numbers below
+
 # A journal's row: kind, device, three words of the event, id, session, place.
 J_COUNTED, J_SCORE, J_WATERMARK, J_NOTED = 1, 2, 3, 4  # noted: an attempt of a redriven row, which counts nothing
 JOURNAL_WORDS = 8
 
 
 class RowsIn(NamedTuple):
-    """What the state needs of a batch."""
+    """What the state needs of a batch, as columns of ``ROWS_IN``."""
 
-    time: I64
+    occurred_at: I64  # an event counts at the least of the three
+    received_at: I64
+    appended_at: I64
     offset: I64
-    event: U64  # [n, 2], as the next three
-    device: U64
-    session: U64
-    address: U64
+    event: U8  # [n, 16], as the next three
+    device: U8
+    session: U8
+    address: U8
     merchant: U64  # a hash
     account: U64  # a hash, 0 where there is none
     country: U16
@@ -111,6 +126,15 @@ class RowsIn(NamedTuple):
     log_value: F32
     log_code: U16
     log_target: U8
+
+
+ROWS_IN = (
+    *(np.int64,) * 4, *(np.uint8,) * 4, np.uint64, np.uint64, np.uint16, np.float32, np.float32,
+    np.int64, np.uint32, np.float32, np.uint16, np.uint8,
+)  # fmt: skip
+
+
+SCORED = (np.uint8, np.int64, np.float32)
 
 
 class RowsOut(NamedTuple):
@@ -128,8 +152,7 @@ class RowsOut(NamedTuple):
     place_at: I64
     session_events: U32
     session_started: I64
-    session_counts: U32  # [n, COUNTS]
-    session_sums: F64  # [n, SUMS]
+    statistics: F32  # [n, STATISTICS]
 
 
 COUNTED, DROPPED, DEAD = range(3)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flows.stages.device_state.arrays import Growing
-from flows.stages.device_state.kernels_rows import count_rows, note_rows, repeat_journal
+from flows.stages.device_state.kernels_journal import note_rows, note_scores, repeat_journal
+from flows.stages.device_state.kernels_rows import count_rows
 from flows.stages.device_state.kernels_slices import find_sessions, read_devices, read_rest, write_slices
 from flows.stages.device_state.layout import (
-    BOUNDARY,
     BY_SESSION,
     BY_TAG,
-    CAPACITY,
-    COUNTS_AT,
+    CODE_CARD,
+    CODE_CATEGORY,
+    CODE_COUNTED,
+    CODE_ON_CARDS,
+    CODE_SUMMED,
+    CODES,
     DEVICE_END,
     DEVICE_LENGTH,
     DEVICE_WORDS,
@@ -34,10 +37,11 @@ from flows.stages.device_state.layout import (
     JOURNAL_LENGTH,
     JOURNAL_ON,
     JOURNAL_WORDS,
+    KEY_CODE,
     LATENESS,
     LENGTH,
-    NEXT_CAPACITY,
     PENDING_HEAD,
+    PENDING_LENGTH,
     PENDING_OFFSET,
     PENDING_SCORE,
     PENDING_TAG,
@@ -46,9 +50,11 @@ from flows.stages.device_state.layout import (
     POOL_END,
     POOL_LENGTH,
     POOL_NEED,
+    ROWS_IN,
     S_TAG,
     SALT,
     SCANNED,
+    SCORED,
     SCRATCH,
     SESSION_END,
     SESSION_IDLE,
@@ -56,25 +62,24 @@ from flows.stages.device_state.layout import (
     SESSION_WORDS,
     SESSIONS,
     STATE_WORDS,
-    TABLE_WORDS,
-    TABLES,
     TAG,
-    TAGS,
-    USED,
+    TALLY,
+    TALLY_CODES,
+    TALLY_COPIES,
     VALUES,
-    VALUES_AT,
-    WANTS,
     WATERMARK,
     RowsIn,
     RowsOut,
     SliceColumns,
 )
-from schemas.activity_statistics import COUNTS, SUMS, code_columns
+from flows.stages.device_state.pointers import NOT_PLAIN, plain_ones
+from flows.stages.device_state.tables import Table, address_of, code_table
+from schemas.activity_statistics import COUNTS, STATISTICS, code_columns
 from schemas.batches import F32, I64, U8, U32, U64, Bool
 from schemas.velocity import HOURS, KINDS, PLACES_KEPT, SCORES_KEPT, SLICE_BITS, SLICES, WINDOWS
 
-_LEAST_CAPACITY, _LARGE = 16, 1_024  # places of a slice
 _JOURNAL_LIMIT = 262_144
+_PENDING = 1 << 13  # scores: less than half of them wait
 _SCRATCH = 1 << (10 * (SCANNED + 1)).bit_length()
 
 
@@ -116,11 +121,14 @@ class DeviceState:
         self._pool = Growing(np.int64, 4_096, 3)
         self._heavy = Growing(np.int64, 16, HEAVY_WORDS)
         self._journal = Growing(np.int64, 1_024, JOURNAL_WORDS)
-        self._tables = [_Table(self._words, number) for number in (BY_TAG, IDS, BY_SESSION, VALUES)]
+        self._tables = [Table(self._words, number) for number in (BY_TAG, IDS, BY_SESSION, VALUES)]
         self._scratch = Growing(np.uint64, _SCRATCH)
-        self._pending: Pending = _no_pending(2_048)
-        self._columns = code_columns()
+        self._pending: Pending = _no_pending(_PENDING)
+        self._codes, self._tally = code_columns(), np.zeros(TALLY_COPIES * TALLY_CODES, np.uint64)
+        self._table = code_table(self._codes)
         self._one = rows_out(1)
+        self._address = address_of(self._words)
+        self._point_at_codes()
         self._room = (1, 1, 1, 1)
         self._written = _slice_columns(*self._room)
         self._bind()
@@ -129,12 +137,20 @@ class DeviceState:
         """Tell the kernels where the arrays are, after one was made longer."""
         arrays = (self._devices, self._pool, self._heavy, self._sessions, self._journal, self._scratch)
         self._words[[DEVICES, POOL, HEAVY, SESSIONS, JOURNAL, SCRATCH]] = [array.address for array in arrays]
-        self._words[[PENDING_OFFSET, PENDING_TAG, PENDING_SCORE]] = [_address(column) for column in self._pending]
+        self._words[[PENDING_OFFSET, PENDING_TAG, PENDING_SCORE]] = [address_of(column) for column in self._pending]
+        self._words[PENDING_LENGTH] = len(self._pending.offset)
         for table in self._tables:
             table.bind()
         self._words[[DEVICE_LENGTH, POOL_LENGTH, HEAVY_LENGTH, SESSION_LENGTH, JOURNAL_LENGTH]] = [
             len(array) for array in (self._devices, self._pool, self._heavy, self._sessions, self._journal)
         ]
+
+    def _point_at_codes(self) -> None:
+        self._words[[CODE_CATEGORY, CODE_COUNTED, CODE_ON_CARDS, CODE_SUMMED, CODE_CARD]] = [
+            address_of(column) for column in self._codes
+        ]
+        self._words[[CODES, TALLY]] = address_of(self._table), address_of(self._tally)
+        self._words[KEY_CODE] = np.flatnonzero(self._codes.counted == COUNTS.index("keys")).item()
 
     @property
     def watermark(self) -> int:
@@ -166,12 +182,16 @@ class DeviceState:
 
     def count(self, rows: RowsIn) -> RowsOut:
         """Count a batch. Where a row was not counted, only its fate means anything."""
-        out, at, end = rows_out(len(rows.time)), 0, len(rows.time)
+        out, at, end = rows_out(len(rows.offset)), 0, len(rows.offset)
         while True:
-            at = count_rows(self._words, rows, self._columns, out, at, end)
-            if at == end:
+            done = count_rows(self._address, id(rows), id(out), at, end)
+            if done == end:
                 return out
-            self._make_room()
+            if done == NOT_PLAIN:
+                rows = RowsIn(*plain_ones(rows, ROWS_IN))
+            else:
+                at = done
+                self._make_room()
 
     def note(self, tags: U64, unless: U64, times: I64) -> U8:
         """Note tags that are not counted, in order, but where that of ``unless`` (0: none) is known already.
@@ -185,20 +205,27 @@ class DeviceState:
                 return fate
             self._make_room()
 
-    def remember(self, pending: Pending) -> None:
-        """Note scores; their offsets follow those noted before."""
-        head, tail = (int(self._words[each]) for each in (PENDING_HEAD, PENDING_TAIL))
-        count, waiting = len(pending.offset), tail - head
-        if tail + count > len(self._pending.offset):
-            fresh = _no_pending(max(len(self._pending.offset), 2 * (waiting + count)))
-            for name in Pending._fields:
-                getattr(fresh, name)[:waiting] = getattr(self._pending, name)[head:tail]
-            self._pending = fresh
-            self._words[PENDING_HEAD], tail = 0, waiting
-            self._bind()
+    def note_scores(self, devices: U8, offsets: I64, scores: F32) -> None:
+        """Note scores of devices uint8[n, 16]; their offsets follow those noted before."""
+        columns, rows = (devices, offsets, scores), len(offsets)
+        while True:
+            done = note_scores(self._address, id(columns), rows)
+            if done == rows:
+                return
+            if done == NOT_PLAIN:
+                columns = tuple(plain_ones(columns, SCORED))  # type: ignore[assignment] # as many
+            else:
+                self._make_room_for_scores(rows)
+
+    def _make_room_for_scores(self, rows: int) -> None:
+        waiting = self.pending()
+        kept = len(waiting.offset)
+        fresh = _no_pending(4 * (kept + rows))
         for name in Pending._fields:
-            getattr(self._pending, name)[tail : tail + count] = getattr(pending, name)
-        self._words[PENDING_TAIL] = tail + count
+            getattr(fresh, name)[:kept] = getattr(waiting, name)
+        self._pending = fresh
+        self._words[[PENDING_HEAD, PENDING_TAIL]] = 0, kept
+        self._bind()
 
     def begin_journal(self) -> None:
         """Keep a journal from here on."""
@@ -267,14 +294,18 @@ class DeviceState:
         """Do to the slices that are here, bool[SLICES], what a journal says."""
         at, scores = 0, rows.view(np.float32)
         while at < len(rows):
-            at = repeat_journal(self._words, rows, scores, loaded, self._one, at, len(rows))
+            at = repeat_journal(self._words, rows, scores, loaded, id(self._one), at, len(rows))
             if at < len(rows):
                 self._make_room()
 
     def expect_pending(self, pending: Pending) -> None:
         """Replace the scores that no row has seen."""
-        self._words[[PENDING_HEAD, PENDING_TAIL]] = 0
-        self.remember(pending)
+        rows = len(pending.offset)
+        self._pending = _no_pending(max(_PENDING, 4 * rows))
+        for name in Pending._fields:
+            getattr(self._pending, name)[:rows] = getattr(pending, name)
+        self._words[[PENDING_HEAD, PENDING_TAIL]] = 0, rows
+        self._bind()
 
     def _make_room(self) -> None:
         """Make longer what is too short for another row."""
@@ -312,8 +343,7 @@ def rows_out(rows: int) -> RowsOut:
         place_at=np.empty((rows, PLACES_KEPT), np.int64),
         session_events=np.empty(rows, np.uint32),
         session_started=np.empty(rows, np.int64),
-        session_counts=np.empty((rows, len(COUNTS)), np.uint32),
-        session_sums=np.empty((rows, len(SUMS)), np.float64),
+        statistics=np.empty((rows, len(STATISTICS)), np.float32),
     )
 
 
@@ -368,43 +398,3 @@ def no_journal(pending: Pending) -> Journal:
 
 def _no_pending(rows: int) -> Pending:
     return Pending(np.zeros(rows, np.int64), np.zeros(rows, np.uint64), np.zeros(rows, np.float32))
-
-
-class _Table:
-    """The arrays of one table, and the words that describe it."""
-
-    def __init__(self, words: I64, number: int) -> None:
-        begin = TABLES + number * TABLE_WORDS
-        self._words = words[begin : begin + TABLE_WORDS]
-        self._words[[CAPACITY, NEXT_CAPACITY, BOUNDARY]] = _LEAST_CAPACITY, _LEAST_CAPACITY, SLICES
-        self.counts = words[COUNTS_AT + number * SLICES :][:SLICES]
-        self._tags = Growing(np.uint64, SLICES * _LEAST_CAPACITY)
-        self._values = Growing(np.uint32, SLICES * _LEAST_CAPACITY)
-
-    @property
-    def used(self) -> int:
-        """Return the number of tags."""
-        return int(self._words[USED])
-
-    @property
-    def nbytes(self) -> int:
-        """Return the bytes of the arrays."""
-        return self._tags.nbytes + self._values.nbytes
-
-    def bind(self) -> None:
-        self._words[[TAGS, VALUES_AT]] = self._tags.address, self._values.address
-
-    def grow_if_wanted(self) -> int:
-        """Begin to grow, a large table by less; the kernels go on with it. Return the places of the larger slices."""
-        if self._words[WANTS]:
-            capacity = int(self._words[CAPACITY])
-            capacity += capacity // (2 if capacity < _LARGE else 4)
-            self._tags.lengthen(SLICES * capacity)
-            self._values.lengthen(SLICES * capacity)
-            self._words[NEXT_CAPACITY], self._words[WANTS] = capacity, 0
-        return int(self._words[NEXT_CAPACITY])
-
-
-def _address(array: NDArray[Any]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

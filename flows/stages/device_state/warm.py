@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from flows.stages.device_state.layout import DAY, RowsIn
-from flows.stages.device_state.state import DeviceState, Durations, Pending
+from flows.stages.device_state.state import DeviceState, Durations
 from flows.stages.entity_hashes import ValueHashes
-from flows.stages.session_statistics import session_statistics
-from schemas.activity_statistics import COUNTS, SUMS
 from schemas.velocity import SLICES
 
 _DURATIONS = Durations(lateness=1, hours_kept=1, idle=2 * DAY, session_idle=1)
@@ -20,7 +18,7 @@ def compile_kernels() -> None:
     state.begin_journal()
     state.count(_one_row())
     state.note(np.ones(1, np.uint64), np.zeros(1, np.uint64), np.zeros(1, np.int64))
-    state.remember(Pending(np.zeros(1, np.int64), np.ones(1, np.uint64), np.zeros(1, np.float32)))
+    state.note_scores(np.zeros((1, 16), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.float32))
     journal = state.take_journal()
     columns = state.write(0, SLICES)
     copy = DeviceState(_DURATIONS, salt=1)
@@ -30,15 +28,15 @@ def compile_kernels() -> None:
         raise AssertionError("a journal that was just begun has not outgrown its limit")
     copy.repeat(journal.rows, ~here)
     copy.replace_sessions(journal.sessions, ~here)
-    session_statistics(np.zeros((1, len(COUNTS)), np.uint32), np.zeros((1, len(SUMS))))
     ValueHashes({"device": 16}, b"key")(np.ones((1, 1, 2), np.uint64))
 
 
 def _one_row() -> RowsIn:
-    ids = np.ones((1, 2), np.uint64)
-    hashes = np.ones(1, np.uint64)
+    ids, hashes, days = np.ones((1, 16), np.uint8), np.ones(1, np.uint64), np.full(1, DAY, np.int64)
     return RowsIn(
-        time=np.full(1, DAY, np.int64),
+        occurred_at=days,
+        received_at=days,
+        appended_at=days,
         offset=np.zeros(1, np.int64),
         event=ids,
         device=ids,

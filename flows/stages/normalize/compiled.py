@@ -13,20 +13,17 @@ from flows.stages.normalize.groups import GROUPS
 from flows.stages.normalize.hints import version_table
 from flows.stages.normalize.lexicon import WORDS
 from flows.stages.normalize.registry import ORDERED
-from flows.stages.normalize.said import Reader, Said
-from flows.stages.normalize.seen import LATEST_MS, Seen
+from flows.stages.normalize.said import Reader
+from flows.stages.normalize.seen import Seen
 from flows.stages.normalize.traced import Traced
 from schemas.batches import I64, Bool, Environment, Verified
 from schemas.catalogue import Catalogue, category_hash
-from schemas.column_steps import run
 from schemas.columns import plain
 from schemas.environment import DENSITIES, DEVICES, ENGINES, SYSTEMS
 
 _FIXED: Final = (len(kernels.FIXED_NUMBERS), len(kernels.FIXED_HASHES), len(kernels.FIXED_CODES))
+_SCREEN: Final = ("screen.width", "screen.height", "screen.device_pixel_ratio")
 _OFFSETS: Final = ("intl.timezone_offset", "intl.timezone_offset_january", "intl.timezone_offset_july")
-_CONSTANTS: Final = (
-    SYSTEMS.index("macos"), ENGINES.index("webkit"), SYSTEMS.index("ios"), DEVICES.index("tablet"),
-)  # fmt: skip
 
 
 class Compiled:
@@ -36,43 +33,31 @@ class Compiled:
         traced = Traced(catalogue)
         results = [check(cast(Seen, traced)) for check in ORDERED]
         gathered = traced.gathered
-        self._places = _places(catalogue, gathered)
         starts, width = _stretches(gathered)
-        self._program = traced.program.compiled(starts, width, cast(Sequence[Any], results))
+        self._program = tuple(traced.program.compiled(starts, width, cast(Sequence[Any], results)))
         self._reader = Reader(catalogue)
-        self._derived = _derived(catalogue)
-        self._shown = _shown(catalogue)
-        self._limits = (
-            np.array(environment.DENSITY_BOUNDS), DENSITIES.index("reduced"), ENGINES.index("gecko"),
-            fingerprint.LEAST_PARTS,
-        )  # fmt: skip
+        self._tables = _tables(catalogue, gathered)
 
-    def environment_of(self, batch: Verified, nulled: Bool) -> Environment:
-        """Return the section; ``nulled``: which rows had a number taken away."""
-        signals, rows = batch.signals, len(batch)
-        times = np.minimum(np.maximum(batch.event.occurred_at, 0), LATEST_MS)
+    def environment_of(self, batch: Verified, odd: Bool, *, is_settled: bool = False) -> tuple[Environment, bool]:
+        """Return the section, and whether a row has an infinite number or one outside its range, when it says nothing.
+
+        ``odd``, bool[n], says then who has one outside. Where that ``is_settled``, it says who had one taken away.
+        """
+        signals, rows, times = batch.signals, len(batch), plain(batch.event.occurred_at, np.int64)
         said = self._reader.read(signals.texts, times)
-        tables = (
-            plain(signals.numbers, np.float32), plain(signals.known, np.bool_).view(np.uint8),
-            plain(signals.booleans, np.bool_).view(np.uint8), plain(signals.categories, np.uint32),
-        )  # fmt: skip
-        numbers, hashes, codes = self._program.width
         columns = (
-            np.empty((numbers, rows), np.float32),
-            np.empty((hashes, rows), np.uint32),
-            np.empty((codes, rows), np.uint8),
-        )
-        derived = (*columns, *np.empty((2, rows), np.float32))
-        kernels.gather(tables, self._places, columns, _FIXED)
-        kernels.derive(tables, said[:3], _zones(said, times), nulled, self._derived, _CONSTANTS, derived)
-        checks, prints = np.zeros((2, rows), np.uint64)
-        program = self._program
-        run(program.steps, program.constants, program.tables, columns, checks)
-        found, shown = np.empty((7, rows), np.uint8), np.empty((7, rows), np.float32)
-        kernels.show(tables, derived, (*self._shown, said.hashes), self._limits, (found, shown, prints))
+            plain(signals.numbers, np.float32), plain(signals.known, np.bool_), plain(signals.booleans, np.bool_),
+            plain(signals.categories, np.uint32),
+        )  # fmt: skip
+        found, shown, bits = out = (
+            np.empty((7, rows), np.uint8), np.empty((7, rows), np.float32), np.empty((2, rows), np.uint64),
+        )  # fmt: skip
+        told = said.rows, said.numbers, times
+        is_odd = kernels.environment(columns, told, odd, is_settled, self._tables, self._program, out)
+        checks, prints = bits
         browser, engine, system, device, gpu, driver, density = found
         version, engine_version, at_least, system_version, wide, high, offset = shown
-        return Environment(
+        section = Environment(
             browser=browser,
             browser_version=version,
             engine=engine,
@@ -91,12 +76,7 @@ class Compiled:
             checks=checks,
             fingerprint=prints,
         )
-
-
-def _zones(said: Said, times: I64) -> tuple[NDArray[Any], ...]:
-    """Return what ``kernels.derive`` takes of zones: copies, which are laid out alike whatever the number of rows."""
-    fields = (said.zones[name].copy() for name in ("category", "offsets", "since", "own"))
-    return said.zone_flags.copy(), *fields, times
+        return section, is_odd
 
 
 def _stretches(gathered: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, int], tuple[int, int, int]]:
@@ -112,54 +92,52 @@ def _stretches(gathered: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, int
     return starts, (numbers + len(gathered["numbers"]), hashes + len(gathered["categories"]), words + len(WORDS))
 
 
-def _places(catalogue: Catalogue, gathered: Mapping[str, Iterable[str]]) -> tuple[NDArray[Any], ...]:
-    """Return what ``kernels.gather`` takes."""
-    return (
-        _ints(map(catalogue.number, gathered["numbers"])),
-        _ints(map(catalogue.boolean, gathered["true"])),
-        _ints(map(catalogue.boolean, gathered["false"])),
-        _ints(map(catalogue.category, gathered["categories"])),
-        _running(GROUPS.values()),
-        _ints(catalogue.boolean(member) for members in GROUPS.values() for member in members),
-        _ints(map(catalogue.category, WORDS)),
-        _running(WORDS.values()),
-        np.array([category_hash(value) for values in WORDS.values() for value in values], np.uint32),
-    )
-
-
-def _derived(catalogue: Catalogue) -> tuple[Any, ...]:
-    """Return what ``kernels.derive`` takes."""
-    features = versions.Features(catalogue)
+def _tables(catalogue: Catalogue, gathered: Mapping[str, Iterable[str]]) -> tuple[NDArray[Any], ...]:
+    """Return what ``kernels.environment`` takes: runs of numbers, versions, plain numbers and bounds."""
+    bounds = np.stack(catalogue.bounds()[:2])
+    features, drawn = versions.Features(catalogue), fingerprint.Drawn(catalogue)
     hint_keys, hint_versions = version_table()
-    return (
-        catalogue.number("navigator.max_touch_points"),
-        _ints(map(catalogue.number, _OFFSETS)),
-        features.marks,
-        _running(versions.MARKS.values()),
-        features.words,
-        features.engines_of_words,
-        features.hashes,
-        features.properties.start,
-        features.known_since,
-        features.since,
-        catalogue.category("client_hints.platform_version"),
-        hint_keys,
-        hint_versions,
-    )
+    runs = {
+        kernels.NUMBER_AT: map(catalogue.number, gathered["numbers"]),
+        kernels.TRUE_AT: map(catalogue.boolean, gathered["true"]),
+        kernels.FALSE_AT: map(catalogue.boolean, gathered["false"]),
+        kernels.CATEGORY_AT: map(catalogue.category, gathered["categories"]),
+        kernels.GROUP_AT: _running(GROUPS.values()),
+        kernels.MEMBERS: (catalogue.boolean(member) for members in GROUPS.values() for member in members),
+        kernels.WORD_AT: map(catalogue.category, WORDS),
+        kernels.VALUE_AT: _running(WORDS.values()),
+        kernels.VALUES: (category_hash(value) for values in WORDS.values() for value in values),
+        kernels.OFFSET_AT: map(catalogue.number, _OFFSETS),
+        kernels.MARKS: features.marks,
+        kernels.MARK_AT: _running(versions.MARKS.values()),
+        kernels.ENGINE_WORDS: features.words,
+        kernels.TALLIES: features.engines_of_words,
+        kernels.ENGINE_HASHES: features.hashes,
+        kernels.HINT_KEYS: hint_keys,
+        kernels.SHOWN_AT: map(catalogue.number, (*_SCREEN, *fingerprint.NUMBERS[2:])),
+        kernels.NOISE_AT: map(catalogue.number, fingerprint.NOISE),
+        kernels.DRAWN_AT: drawn.categories,
+        kernels.PART: drawn.part,
+        kernels.FIRSTS: drawn.first,
+        kernels.SALTS: drawn.salts[:, 0].view(np.int64),
+        kernels.UNBOUNDED: np.flatnonzero(np.isinf(bounds).any(axis=0)),
+        kernels.SCALARS: _scalars(catalogue, features),
+    }
+    parts = [_ints(runs[run]) for run in range(kernels.RUNS)]
+    ends = np.cumsum([kernels.RUNS + 1, *map(len, parts)])
+    since = np.stack((features.known_since, features.since))
+    plain_numbers = np.array([*hint_versions, *environment.DENSITY_BOUNDS], np.float64)
+    return np.concatenate((ends, *parts)), since, plain_numbers, bounds
 
 
-def _shown(catalogue: Catalogue) -> tuple[NDArray[Any], ...]:
-    """Return what ``kernels.show`` takes."""
-    drawn = fingerprint.Drawn(catalogue)
-    names = ("screen.width", "screen.height", "screen.device_pixel_ratio", *fingerprint.NUMBERS[2:])
-    return (
-        _ints(map(catalogue.number, names)),
-        _ints(map(catalogue.number, fingerprint.NOISE)),
-        drawn.categories,
-        drawn.part.astype(np.int64),
-        drawn.first.astype(np.int64),
-        drawn.salts[:, 0].copy(),
-    )
+def _scalars(catalogue: Catalogue, features: versions.Features) -> list[int]:
+    """Return the last run of numbers, in the order of ``kernels``."""
+    return [
+        catalogue.number("navigator.max_touch_points"), features.properties.start,
+        catalogue.category("client_hints.platform_version"), SYSTEMS.index("macos"), ENGINES.index("webkit"),
+        SYSTEMS.index("ios"), DEVICES.index("tablet"), DENSITIES.index("reduced"), ENGINES.index("gecko"),
+        fingerprint.LEAST_PARTS,
+    ]  # fmt: skip
 
 
 def _ints(values: Iterable[int]) -> I64:

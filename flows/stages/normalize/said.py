@@ -1,105 +1,103 @@
-"""What the texts of a browser say, looked up once for all five: events have far fewer browsers than texts."""
+"""What the texts of a browser say, looked up once for all five: events have far fewer of them than rows."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import repeat
-from struct import unpack_from
+from collections.abc import Callable
+from threading import Lock
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from flows.stages.normalize import kernels
 from flows.stages.normalize.columns import TEXTS
 from flows.stages.normalize.languages import languages_row
 from flows.stages.normalize.renderers import graphics_row, maker_of_vendor, renderer_model
-from flows.stages.normalize.time_zones import ZONE, zone_row
+from flows.stages.normalize.time_zones import zone_row
 from flows.stages.normalize.user_agent import client_row
-from schemas.batches import F32, I64, U8, U32, Texts
+from flows.stages.text_memory import Asked, TextTable, Unknown, year_of
+from schemas.batches import I32, I64, U8, Texts
 from schemas.catalogue import Catalogue
 
-_MOST: Final = 4_096  # bytes of texts that are remembered together; longer ones only each by itself
-_ORDER: Final = ("navigator.user_agent", "webgl.unmasked_renderer", "navigator.languages", "webgl.unmasked_vendor")
-_ZONE: Final = "intl.timezone"
-# Bytes of CLIENT, GRAPHICS and LANGUAGES one behind the other, and the maker: where ``kernels.FIXED_CODES`` stand, then
-# system and device; as words of four bytes, where the numbers and the hashes stand.
-_CODES: Final = np.array([0, 1, 4, 32, 33, 34, 35, 36, 37, 38, 52, 2, 3])
-_NUMBERS, _HASHES = np.array([2, 3, 4]), np.array([5, 6, 7, 11, 12, 10])
-_BYTES: Final = 56
-Found = tuple[bytes, str, bytes | None]  # the bytes above, the graphics card's model, the zone as it was given
+# In the order in which ``kernels.derive`` takes them.
+_NAMES: Final = (
+    "navigator.user_agent", "webgl.unmasked_renderer", "navigator.languages", "webgl.unmasked_vendor", "intl.timezone",
+)  # fmt: skip
+_RENDERER, _ZONE = 1, 4
+_MOST: Final = 8_192  # texts that are remembered
+Row = Callable[[bytes | None], bytes]
+_ROWS: Final[tuple[Row, ...]] = (
+    client_row, graphics_row, languages_row, lambda vendor: bytes((maker_of_vendor(vendor),)),
+)  # fmt: skip
 
 
 class Said(NamedTuple):
     """What the texts of n events say, as ``kernels.derive`` takes it."""
 
-    numbers: F32  # [n, 3]
-    hashes: U32  # [n, 6], the last is the renderer's
-    codes: U8  # [n, 13]
+    rows: U8  # ``kernels.SAID_BYTES`` of each number
+    numbers: I32  # [n, 5]
     model: tuple[str, ...]
-    zone_flags: U8  # [n, 2]: shown, known
-    zones: NDArray[np.void]  # ZONE[n]
+
+
+class _Memory:
+    """What was said by texts, by their numbers. It only grows: another one takes its place when it is full."""
+
+    def __init__(self, asked: list[Asked], most: int) -> None:
+        self.texts = TextTable(asked, most)
+        self.rows = np.zeros(self.texts.most * kernels.SAID_BYTES, np.uint8)
+        self.models = [""] * self.texts.most
+        for place in range(len(_NAMES)):
+            self._put(place, place, None, 0)
+
+    def number(self, one: Unknown, time: np.int64) -> int:
+        """Read a text; return the number that it has from now on."""
+        number = len(self.texts)  # it is found only when all of it is there
+        self._put(number, one.place, one.text, year_of(time) if one.place == _ZONE else 0)
+        return self.texts.add(one.text, one.sort)
+
+    def _put(self, number: int, place: int, text: bytes | None, year: int) -> None:
+        row = zone_row(text, year) if place == _ZONE else _ROWS[place](text)
+        first = number * kernels.SAID_BYTES
+        self.rows[first : first + len(row)] = np.frombuffer(row, np.uint8)
+        if place == _RENDERER:
+            self.models[number] = renderer_model(text)
 
 
 class Reader:
     """Reads the texts that the checks know, wherever a catalogue has them."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        places = {name: catalogue.text(name) for name in TEXTS}
-        self._first, self._last = min(places.values()), max(places.values())
-        self._found = lru_cache(8192)(self._parse)
-        self._places = {name: place - self._first for name, place in places.items()}
+        self._asked = [
+            Asked(catalogue.text(name), TEXTS[name], kind, of_year=kind == _ZONE) for kind, name in enumerate(_NAMES)
+        ]
+        self._memory, self._lock = _Memory(self._asked, _MOST), Lock()
 
     def read(self, texts: Texts, times: I64) -> Said:
         """Return what texts say; ``times``: of the events, int64[n], in ms."""
-        first, last = self._first, self._last
-        lengths = np.ascontiguousarray(texts.length[:, first : last + 1], np.int32)
-        sizes = lengths.view(f"V{4 * lengths.shape[1]}").ravel().tolist()
-        starts = texts.start[:, first].tolist()
-        ends = (texts.start[:, last] + np.maximum(texts.length[:, last], 0)).tolist()
-        found = [
-            (self._found if end - start <= _MOST else self._parse)(size + blob[start:end])
-            for blob, start, end, size in zip(texts.blob, starts, ends, sizes, strict=True)
-        ]
-        rows, models, names = zip(*found, strict=True) if found else ((), (), ())
-        said = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, _BYTES)
-        words = said.view(np.uint32)
-        zones = np.frombuffer(b"".join(map(zone_row, names, _years(times))), ZONE)
-        return Said(
-            np.take(words, _NUMBERS, axis=1).view(np.float32),
-            np.take(words, _HASHES, axis=1),
-            np.take(said, _CODES, axis=1),
-            models,
-            zones.view(np.uint8).reshape(-1, ZONE.itemsize)[:, :2],
-            zones,
-        )
+        memory = self._memory
+        numbers, missing = memory.texts.find(texts, times)
+        if missing:
+            memory = self._learn(texts, times, memory, numbers)
+        models = memory.models
+        return Said(memory.rows, numbers, tuple([models[number] for number in numbers[:, _RENDERER].tolist()]))
 
-    def _parse(self, key: bytes) -> Found:
-        """Read texts behind their lengths, each cut to what is read of it."""
-        count = self._last - self._first + 1
-        lengths = unpack_from(f"={count}i", key)
-        starts = [4 * count]
-        for length in lengths:
-            starts.append(starts[-1] + max(length, 0))
-        cut = {
-            name: None if lengths[at] < 0 else key[starts[at] : starts[at] + min(lengths[at], TEXTS[name])]
-            for name, at in self._places.items()
-        }
-        agent, renderer, languages, vendor = (cut[name] for name in _ORDER)
-        maker = bytes((maker_of_vendor(vendor), 0, 0, 0))
-        row = b"".join((client_row(agent), graphics_row(renderer), languages_row(languages), maker))
-        return row, renderer_model(renderer), cut[_ZONE]
+    def _learn(self, texts: Texts, times: I64, memory: _Memory, numbers: I32) -> _Memory:
+        """Number the texts that are new; where too many are remembered, all of them in a memory that is begun anew."""
+        with self._lock:
+            while not _is_numbered(memory, texts, times, numbers):
+                most = max(_MOST, 2 * len(self._asked) * (len(times) + 1))
+                memory = self._memory = _Memory(self._asked, most)
+                numbers[:] = memory.texts.find(texts, times)[0]
+        return memory
 
 
-def _years(times: I64) -> repeat[int] | list[int]:
-    """Return the years of events; mostly all have one."""
-    if not len(times):
-        return []
-    first, last = (_year(np.datetime64(int(time), "ms")) for time in (times.min(), times.max()))
-    if first == last:
-        return repeat(first)
-    years: list[int] = (times.astype("datetime64[ms]").astype("datetime64[Y]").astype(np.int64) + 1970).tolist()
-    return years
-
-
-def _year(time: np.datetime64) -> int:
-    return int(time.astype("datetime64[Y]").astype(np.int64)) + 1970
+def _is_numbered(memory: _Memory, texts: Texts, times: I64, numbers: I32) -> bool:
+    """Give numbers to the texts that have none; return whether there were enough of them."""
+    new: dict[tuple[int, bytes], int] = {}
+    for one in memory.texts.unknown(texts, numbers, times):
+        number = new.get((one.sort, one.text))
+        if number is None:
+            if memory.texts.is_full:
+                return False
+            number = new[one.sort, one.text] = memory.number(one, times[one.row])
+        numbers[one.row, one.place] = number
+    return True

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from flows.stages.normalize.compiled import Compiled
-from flows.stages.normalize.kernels import outside
 from schemas.batches import Bool, Normalized, Verified
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
@@ -28,7 +27,6 @@ class Normalize:
         self._catalogue = catalogue or load_catalogue()
         self._compiled = Compiled(self._catalogue)
         self._low, self._high, self._dead = self._catalogue.bounds()
-        self._unbounded = np.flatnonzero(np.isinf(self._low) | np.isinf(self._high))
 
     def __reduce__(self) -> tuple[type[Normalize], tuple[Any, ...]]:
         """Pickle by the catalogue and the lookup: the tables are made again."""
@@ -36,18 +34,18 @@ class Normalize:
 
     def __call__(self, batch: Verified, /) -> StageOut[Normalized]:
         """Return rows with an environment and a network; infinite and impossible numbers become dead letters."""
-        numbers = batch.signals.numbers
-        nulled = np.empty(len(batch), np.bool_)
+        odd = np.empty(len(batch), np.bool_)
         letters: list[DeadLetter] = []
-        if outside(np.require(numbers, np.float32, ("C", "W")), self._low, self._high, self._unbounded, nulled):
-            batch, letters, nulled = self._refuse(batch, (numbers < self._low) | (numbers > self._high), nulled)
-        environment = self._compiled.environment_of(batch, nulled)
-        return StageOut(
-            widen(Normalized, batch, environment=environment, network=self._locate(batch.event.address)), letters
-        )
+        environment, is_odd = self._compiled.environment_of(batch, odd)
+        if is_odd:
+            batch, letters, odd = self._refuse(batch, odd)
+            environment, _ = self._compiled.environment_of(batch, odd, is_settled=True)
+        network = self._locate(batch.event.address)
+        return StageOut(widen(Normalized, batch, environment=environment, network=network), letters)
 
-    def _refuse(self, batch: Verified, outside: Bool, odd: Bool) -> tuple[Verified, list[DeadLetter], Bool]:
+    def _refuse(self, batch: Verified, odd: Bool) -> tuple[Verified, list[DeadLetter], Bool]:
         """Return the rows that go on, without their numbers outside the ranges; the others; which had some."""
+        outside = (batch.signals.numbers < self._low) | (batch.signals.numbers > self._high)
         infinite = np.asarray(np.isinf(batch.signals.numbers).any(axis=1))
         impossible = np.asarray(outside[:, self._dead].any(axis=1)) & ~infinite
         letters = dead_letters(

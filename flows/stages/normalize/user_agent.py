@@ -8,11 +8,13 @@ from math import nan
 from typing import NamedTuple
 
 import numpy as np
-from ua_parser import OS, parse
+import ua_parser
+from ua_parser import OS, Domain, UserAgent
 
 from schemas.catalogue import category_hash
 from schemas.environment import BROWSERS, DEVICES, ENGINES, SYSTEMS
 
+_ASKED = Domain.USER_AGENT | Domain.OS  # and not for the device, which takes as long as both
 AGENT_BYTES = 1_024  # read of a user agent; one more shows that it is longer
 _BROWSER = {name: code for code, name in enumerate(BROWSERS)}
 _SYSTEM = {name: code for code, name in enumerate(SYSTEMS)}
@@ -101,19 +103,20 @@ def parse_user_agent(raw: bytes) -> Client:
     Only the first 1,024 bytes are read; a longer string is compared with no copy of it.
     """
     text = raw[:AGENT_BYTES].decode("utf-8", "replace")
-    found = parse(text).with_defaults()
-    system = _SYSTEM_OF_FAMILY.get(found.os.family, "unknown")
+    found = ua_parser.parser(text, _ASKED)
+    agent, of_system = found.user_agent or UserAgent(), found.os or OS()
+    system = _SYSTEM_OF_FAMILY.get(of_system.family, "unknown")
     engine = _engine(text, system)
     match = _VERSION[engine].search(text) if engine in _VERSION else None
-    version, whole = found.user_agent.major, len(raw) <= AGENT_BYTES
+    version, whole = agent.major, len(raw) <= AGENT_BYTES
     return Client(
-        browser=_BROWSER[_browser(found.user_agent.family.lower(), text)],
+        browser=_BROWSER[_browser(agent.family.lower(), text)],
         system=_SYSTEM[system],
         device=_DEVICE[_device(text, system)],
         engine=_ENGINE[engine],
         version=float(version) if version and version.isdecimal() else nan,
         engine_version=float(match[1]) if match else nan,
-        system_version=_system_version(system, found.os, text),
+        system_version=_system_version(system, of_system, text),
         category=category_hash(text) if whole else 0,
         app_version=category_hash(text.removeprefix("Mozilla/")) if whole else 0,
         model=_model(text) if system == "android" else 0,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.stages.recognize.kernels import LEVELS, WORDS, Decided
+from flows.stages.recognize.layout import LEVELS, WORDS, Decided
 from schemas.batches import F32, I64, U32, U64
 from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.velocity import SLICES

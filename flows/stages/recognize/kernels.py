@@ -1,4 +1,4 @@
-"""The loop over rows, compiled. All that it is compiled with stands in this file, so Numba sees every change of it.
+"""The loop over rows, compiled. All that it is compiled with stands in this file, ``hashes`` and ``device_state``.
 
 **Tables** have slices, the highest bits of a key, of equally many places. A key lies in one of ``PROBED`` places that
 follow each other from its home; where all are taken, the lightest gives way (of copies the oldest). Nothing else is
@@ -14,81 +14,57 @@ doubles: the same bits on every machine.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from flows.stages.device_state.compiled import kernel, step
-from schemas.batches import F32, I32, I64, U8, U32, U64, Bool
+from flows.stages.device_state.compiled import step
+from flows.stages.device_state.memory import vector_at
+from flows.stages.device_state.pointers import NOT_PLAIN, are_plain, matrix_in, numbers_of, vector_in
+from flows.stages.recognize.hashes import kernel, put_entities, put_times
+from flows.stages.recognize.layout import (
+    BEGUN,
+    COPY_SECONDS,
+    DECIDED_HEAD,
+    DECIDED_LENGTH,
+    DECIDED_TAIL,
+    DIRTY_COPIES,
+    DIRTY_PREVALENCE,
+    DIRTY_REPUTATION,
+    FETCHED,
+    LEAST_WEIGHT,
+    LEVELS,
+    PREVALENCE_HALF,
+    PREVALENCE_MARK,
+    PROBED,
+    REPUTATION_HALF,
+    REPUTATION_MARK,
+    ROWS,
+    SPAN,
+    STATE_WORDS,
+    TOLD,
+    UNSEEN,
+    WATERMARK,
+    Decided,
+    Known,
+    Rows,
+    Tables,
+    decided_at,
+    tables_at,
+)
+from schemas.batches import U8, U32, U64
+from schemas.recognition import REPUTED
 from schemas.velocity import SLICE_BITS, SLICES
-
-PROBED = 8
-LEVELS = 64
-"""Level 0: not seen before. Level 1 + 2k + h: a share of 2 ** (k - 31) times 1 to 1.5 (h = 0) or 1.5 to 2 (h = 1)."""
-UNSEEN = 1 / 64
-"""A decayed count below is not seen: an event six half-lives ago."""
-LEAST_WEIGHT = 1_000.0
-"""Events of a combination that must be known, decayed, before shares of a thousandth mean anything."""
-SPAN = 64
-"""Half-lives after which a landmark moves: float32 holds 2 ** 127."""
-_TINY = 2.0**-100
-COPY_SECONDS = 86_400
-
-# Words of a state.
-WATERMARK, PREVALENCE_MARK, REPUTATION_MARK, PREVALENCE_HALF, REPUTATION_HALF, BEGUN = range(6)
-DIRTY_PREVALENCE, DIRTY_REPUTATION, DIRTY_COPIES, WORDS = 6, 7, 8, 9
 
 _TERMS = tuple(math.log(2) ** power / math.factorial(power) for power in range(9))  # of 2 ** x about 0: 1e-7 at 1
 _LOWEST, _HIGHEST = -1_000, 1_000  # powers of two that a double holds
 _TOP, _MIDDLE = np.uint64(64 - SLICE_BITS), np.uint64(32 - SLICE_BITS)
-_LOW, _SECONDS = np.uint64(0xFFFFFFFF), np.uint64(32)
-_EMPTY = np.uint64(0)
-
-
-class Tables(NamedTuple):
-    """The arrays of a state."""
-
-    words: I64
-    combinations: U64  # keys
-    combination_weight: F32
-    levels: Any  # float64[combinations, LEVELS]: weight of events by how usual they were when they came
-    shown: Any  # float64[combinations]: weight of events that showed the combination
-    entities: U64  # keys
-    entity_weight: F32
-    entity_denied: F32
-    everybody: Any  # float64[2]: weight of all events whose decision is known, and of those denied
-    copies: U64  # lower half of a key << 32 | seconds since the epoch
-    changed: tuple[U8, U8, U8]  # by table and place: changed since the last snapshot
-    places: tuple[I32, I32, I32]  # which ones, as many as the words say
-
-
-class Rows(NamedTuple):
-    """What the state needs of a batch."""
-
-    time: I64
-    offset: I64
-    combinations: U64  # [n, COMBINATIONS]
-    entities: U64  # [n, REPUTED]
-    copies: U64  # [n, 3]
-
-
-class Known(NamedTuple):
-    """What the state says of a batch."""
-
-    seen: F32  # [n, COMBINATIONS]
-    tail: F32  # [n, COMBINATIONS]
-    weight: Any  # float64[n, REPUTED + 1], the last of everybody
-    denied: Any  # float64[n, REPUTED + 1]
-    copied: U8  # [n]
-
-
-class Decided(NamedTuple):
-    """Events whose decision no row has seen, in the order of their offsets."""
-
-    offset: I64
-    time: I64
-    entities: U64  # [m, REPUTED]
-    denied: Bool
+_LOW, _SECONDS, _EMPTY = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(0)
+_TINY, _AHEAD = 2.0**-100, 64  # rows whose memory is asked for before the first of them is counted
+_ROW_NUMBERS, _TOLD_NUMBERS = numbers_of(ROWS), numbers_of(TOLD)
+_words_at = vector_at(np.int64)
+_i64_in, _u8_in, _u32_in, _u64_in = vector_in(np.int64), vector_in(np.uint8), vector_in(np.uint32), matrix_in(np.uint64)
+_f32_in, _f64_in, _ids_in = matrix_in(np.float32), matrix_in(np.float64), matrix_in(np.uint64, 2)
 
 
 @step
@@ -97,15 +73,9 @@ def _growth(time: Any, landmark: Any, half_life: Any) -> Any:
     halves = np.float64(time - landmark) / np.float64(half_life)
     whole = math.floor(halves)
     part = halves - whole
-    value = _TERMS[8]
-    value = value * part + _TERMS[7]
-    value = value * part + _TERMS[6]
-    value = value * part + _TERMS[5]
-    value = value * part + _TERMS[4]
-    value = value * part + _TERMS[3]
-    value = value * part + _TERMS[2]
-    value = value * part + _TERMS[1]
-    value = value * part + _TERMS[0]
+    value = _TERMS[-1]
+    for term in _TERMS[-2::-1]:
+        value = value * part + term
     return math.ldexp(value, int(min(max(whole, _LOWEST), _HIGHEST)))
 
 
@@ -319,12 +289,68 @@ def _is_copy(tables: Tables, key: Any, seconds: Any) -> Any:
     return found
 
 
+@step
+def _count_combinations(tables: Tables, rows: Rows, row: Any, known: Known) -> None:
+    words, time = tables.words, rows.time[row]
+    now = _growth(words[WATERMARK], words[PREVALENCE_MARK], words[PREVALENCE_HALF])
+    added = now
+    if time != words[WATERMARK]:
+        added = _growth(time, words[PREVALENCE_MARK], words[PREVALENCE_HALF])
+    for kind in range(rows.combinations.shape[1]):
+        key = rows.combinations[row, kind]
+        known.seen[row, kind] = known.tail[row, kind] = np.nan
+        if key != _EMPTY:
+            known.seen[row, kind], known.tail[row, kind] = _count_combination(tables, kind, key, added, now)
+
+
+@step
+def _copied(tables: Tables, rows: Rows, row: Any) -> Any:
+    copied = 0
+    seconds = min(max(rows.time[row] // 1_000, 1), 0xFFFFFFFF)
+    for kind in range(rows.copies.shape[1]):
+        key = rows.copies[row, kind]
+        if key != _EMPTY and _is_copy(tables, key, seconds):
+            copied |= 1 << kind
+    return copied
+
+
+@step
+def _at_home(keys: Any, key: Any) -> Any:
+    """Return what lies where the search for a key begins."""
+    base, _, at = _home(keys, key)
+    return keys[base + at]
+
+
+@step
+def _fetch(tables: Tables, rows: Rows, first: Any, end: Any) -> None:
+    """Touch what rows will need: the loads of many rows wait for memory at the same time, those of one in turn."""
+    touched = _EMPTY
+    for row in range(first, end):
+        for kind in range(rows.combinations.shape[1]):
+            touched ^= _at_home(tables.combinations, rows.combinations[row, kind])
+        for kind in range(rows.entities.shape[1]):
+            touched ^= _at_home(tables.entities, rows.entities[row, kind])
+        for kind in range(rows.copies.shape[1]):
+            touched ^= _at_home(tables.copies, rows.copies[row, kind])
+    tables.words[FETCHED] = np.int64(touched)
+
+
 @kernel
-def recognize_rows(tables: Tables, rows: Rows, decided: Decided, lag: Any, known: Known) -> Any:
-    """Say what is known of each row and then count it; return how many of the decided events were taken in."""
-    words = tables.words
-    taken = 0
+def recognize_rows(state: int, given: int, told: int, lag: int) -> int:
+    """Say what is known of each row and then count it; what is decided and so seen is taken in.
+
+    ``state`` is the address of a state's words, ``given`` and ``told`` are the ids of Rows and Known: see ``pointers``.
+    """
+    if not are_plain(given, _ROW_NUMBERS):
+        return NOT_PLAIN
+    tables = tables_at(state)
+    rows = Rows(_i64_in(given, 0), _i64_in(given, 1), _u64_in(given, 2), _u64_in(given, 3), _u64_in(given, 4))
+    known = Known(_f32_in(told, 0), _f32_in(told, 1), _f64_in(told, 2), _f64_in(told, 3), _u8_in(told, 4))
+    words, taken = tables.words, 0
+    decided = decided_at(words, words[DECIDED_HEAD], words[DECIDED_TAIL])
     for row in range(len(rows.time)):
+        if row % _AHEAD == 0:
+            _fetch(tables, rows, row, min(row + _AHEAD, len(rows.time)))
         time = rows.time[row]
         if words[BEGUN] == 0:
             words[BEGUN] = 1
@@ -334,21 +360,41 @@ def recognize_rows(tables: Tables, rows: Rows, decided: Decided, lag: Any, known
         while taken < len(decided.offset) and decided.offset[taken] <= rows.offset[row] - lag:
             _decide(tables, decided, taken)
             taken += 1
-        now = _growth(words[WATERMARK], words[PREVALENCE_MARK], words[PREVALENCE_HALF])
-        added = now
-        if time != words[WATERMARK]:
-            added = _growth(time, words[PREVALENCE_MARK], words[PREVALENCE_HALF])
-        for kind in range(rows.combinations.shape[1]):
-            key = rows.combinations[row, kind]
-            known.seen[row, kind] = known.tail[row, kind] = np.nan
-            if key != _EMPTY:
-                known.seen[row, kind], known.tail[row, kind] = _count_combination(tables, kind, key, added, now)
+        _count_combinations(tables, rows, row, known)
         _look_up_entities(tables, rows, row, known)
-        copied = 0
-        seconds = min(max(time // 1_000, 1), 0xFFFFFFFF)
-        for kind in range(rows.copies.shape[1]):
-            key = rows.copies[row, kind]
-            if key != _EMPTY and _is_copy(tables, key, seconds):
-                copied |= 1 << kind
-        known.copied[row] = copied
-    return taken
+        known.copied[row] = _copied(tables, rows, row)
+    words[DECIDED_HEAD] += taken
+    return 0
+
+
+@kernel
+def note_decided(state: int, told: int, deny: int) -> int:
+    """Keep decisions for rows to come; return whether there was room. ``told``: the id of a tuple of ``TOLD``."""
+    if not are_plain(told, _TOLD_NUMBERS):
+        return NOT_PLAIN
+    words = _words_at(state, STATE_WORDS, 0)
+    offset, decision = _i64_in(told, 0), _u8_in(told, 6)
+    head, rows = words[DECIDED_HEAD], len(offset)
+    waiting = words[DECIDED_TAIL] - head
+    if 2 * (waiting + rows) > words[DECIDED_LENGTH]:
+        return 0
+    if words[DECIDED_TAIL] + rows > words[DECIDED_LENGTH]:
+        _move_decided(decided_at(words, head, head + waiting), decided_at(words, 0, waiting))
+        words[DECIDED_HEAD], words[DECIDED_TAIL] = 0, waiting
+    kept = decided_at(words, words[DECIDED_TAIL], words[DECIDED_TAIL] + rows)
+    put_times(_i64_in(told, 1), _i64_in(told, 2), _i64_in(told, 3), kept.time)
+    put_entities(_ids_in(told, 4), _u32_in(told, 5), kept.entities)
+    for row in range(rows):
+        kept.offset[row], kept.denied[row] = offset[row], decision[row] == deny
+    words[DECIDED_TAIL] += rows
+    return 1
+
+
+@step
+def _move_decided(source: Decided, target: Decided) -> None:
+    """Copy from the first to the last: the target lies before."""
+    for row in range(len(source.offset)):
+        target.offset[row], target.time[row] = source.offset[row], source.time[row]
+        target.denied[row] = source.denied[row]
+        for kind in range(len(REPUTED)):
+            target.entities[row, kind] = source.entities[row, kind]

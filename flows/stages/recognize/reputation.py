@@ -8,13 +8,13 @@ have passes the wider share on.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.stages.device_state.compiled import kernels_of
+from flows.stages.device_state.pointers import NOT_PLAIN, are_plain, matrix_in, numbers_of, plain_ones
+from flows.stages.recognize.hashes import kernel
 from schemas.batches import F32, U64
 from schemas.recognition import REPUTED
 
@@ -24,7 +24,9 @@ STRENGTH: Final = {"address": 10.0, "network": 20.0, "asn": 50.0, "everybody": 2
 """In events. A wider entity has more different people in it, so fewer of its own events say less about it."""
 _EVERYBODY: Final = STRENGTH["everybody"]
 _STRENGTHS: Final = np.array([STRENGTH[name] for name in REPUTED])
-kernel = kernels_of(Path(__file__))
+_COLUMNS: Final = (np.uint64, np.float64, np.float64)
+_NUMBERS: Final = numbers_of(_COLUMNS)
+_keys_in, _counts_in, _shares_in = matrix_in(np.uint64), matrix_in(np.float64), matrix_in(np.float32)
 
 
 def posterior(keys: U64, weight: NDArray[Any], denied: NDArray[Any]) -> tuple[F32, F32]:
@@ -32,17 +34,25 @@ def posterior(keys: U64, weight: NDArray[Any], denied: NDArray[Any]) -> tuple[F3
 
     ``weight`` and ``denied``: float64[n, REPUTED + 1], decayed counts, the last column of everybody.
     """
-    expected, rests = np.empty(keys.shape, np.float32), np.empty(keys.shape, np.float32)
-    _share(keys, weight, denied, _STRENGTHS, expected, rests)
-    return expected, rests
+    columns = (keys, weight, denied, np.empty(keys.shape, np.float32), np.empty(keys.shape, np.float32))
+    if _share(id(columns)) == NOT_PLAIN:
+        keys, weight, denied = plain_ones(columns[:3], _COLUMNS)
+        columns = (keys, weight, denied, *columns[3:])
+        _share(id(columns))
+    return columns[3], columns[4]
 
 
 @kernel
-def _share(keys: U64, weight: Any, denied: Any, strengths: Any, expected: F32, rests: F32) -> None:
+def _share(columns: int) -> int:
+    if not are_plain(columns, _NUMBERS):
+        return NOT_PLAIN
+    keys, weight, denied = _keys_in(columns, 0), _counts_in(columns, 1), _counts_in(columns, 2)
+    expected, rests = _shares_in(columns, 3), _shares_in(columns, 4)
     for row in range(len(keys)):
         share = (denied[row, -1] + PRIOR * _EVERYBODY) / (weight[row, -1] + _EVERYBODY)
-        for kind in range(len(strengths) - 1, -1, -1):  # the widest first
+        for kind in range(len(_STRENGTHS) - 1, -1, -1):  # the widest first
             expected[row, kind] = rests[row, kind] = np.nan
             if keys[row, kind]:
-                share = (denied[row, kind] + strengths[kind] * share) / (weight[row, kind] + strengths[kind])
+                share = (denied[row, kind] + _STRENGTHS[kind] * share) / (weight[row, kind] + _STRENGTHS[kind])
                 expected[row, kind], rests[row, kind] = share, weight[row, kind]
+    return 0

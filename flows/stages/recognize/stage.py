@@ -26,29 +26,24 @@ import numpy as np
 
 from flows.stages.recognize.combinations import Combinations
 from flows.stages.recognize.frames import pack, unpack
-from flows.stages.recognize.hashes import Shown, copy_keys, entity_keys_of
-from flows.stages.recognize.kernels import Decided, Rows
+from flows.stages.recognize.layout import Rows
 from flows.stages.recognize.reputation import posterior
 from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
 from flows.stages.told_rows import merged, others, told_rows, what_was_told
-from schemas.batches import U64, Counted, Recognition, Recognized
+from schemas.batches import Counted, Recognition, Recognized
 from schemas.batches import Decided as DecidedBatch
 from schemas.catalogue import load_catalogue
-from schemas.columns import plain, widen
-from schemas.event_time import event_time
-from schemas.recognition import REPUTED, LabelledFraud, PrevalenceSeed, mix
+from schemas.columns import widen
+from schemas.recognition import LabelledFraud, PrevalenceSeed
 from schemas.result import DECISIONS
 from schemas.stage import Snapshot, StageOut
 from schemas.velocity import SLICES
 
-LONG_LOG: Final = 12
 DAY: Final = 86_400_000
 HALF_LIVES: Final = HalfLives(prevalence=14 * DAY, reputation=7 * DAY)
 SIZES: Final = Sizes()
-_PAGE: Final = ("timing.page_age", "navigation.response", "navigation.dom_interactive")  # measured once a page
 _DENY: Final = DECISIONS.index("deny")
 _LEAST_BYTES: Final = 64 << 10
-_SALTS: Final = np.uint64(0x9E3779B97F4A7C15) * np.arange(1, len(REPUTED) + 1, dtype=np.uint64)
 
 
 class Recognize:
@@ -117,13 +112,7 @@ class RecognizeSession:
         self._labels = labels
         self._begun = begun  # a snapshot covered all slices
         self._next_slice = next_slice
-        catalogue = load_catalogue()
-        self._combinations = Combinations(catalogue)
-        self._page = np.array([catalogue.number(name) for name in _PAGE])
-        shown = (catalogue.numbers, catalogue.categories, catalogue.booleans)
-        numbers, categories, booleans = (_factors(len(columns), salt) for salt, columns in enumerate(shown))
-        self._factors = (numbers, categories)
-        self._boolean_factors = booleans.astype(np.uint32)
+        self._combinations = Combinations(load_catalogue())
 
     @property
     def nbytes(self) -> int:
@@ -155,37 +144,7 @@ class RecognizeSession:
 
     def rows_of(self, batch: Counted) -> Rows:
         """Return what the state needs of a batch."""
-        copies = self._copies(batch)  # first: it reads all signals, and what follows finds them near
-        return Rows(
-            time=event_time(batch),
-            offset=plain(batch.origin.offset, np.int64),
-            combinations=self._combinations.keys(batch),
-            entities=_entity_keys(batch),
-            copies=copies,
-        )
-
-    def _copies(self, batch: Counted) -> U64:
-        """Return the keys of contents, log, and sequence within page and session, uint64[n, 3]; 0: not compared."""
-        signals, log, event = batch.signals, batch.activity, batch.event
-        shown = Shown(
-            numbers=plain(signals.numbers, np.float32).view(np.uint32),
-            categories=plain(signals.categories, np.uint32),
-            booleans=plain(signals.booleans, np.bool_).view(np.uint8),
-            aged=~np.isnan(signals.numbers[:, self._page[0]]),
-            page=self._page,
-            session=plain(event.session_id, np.uint8).view(np.uint64),
-            sequence=plain(event.sequence, np.uint32),
-            log_offsets=plain(log.offsets, np.int64),
-            log_time=plain(log.time, np.uint32),
-            log_value=plain(log.value, np.float32).view(np.uint32),
-            log_code=plain(log.code, np.uint16),
-            log_target=plain(log.target, np.uint8),
-            factors=self._factors,
-            boolean_factors=self._boolean_factors,
-        )
-        keys = np.empty((len(batch), 3), np.uint64)
-        copy_keys(shown, LONG_LOG, keys)
-        return keys
+        return self._combinations.rows(batch)
 
     def remember(self, batch: DecidedBatch, /) -> None:
         """Take note of the decisions on rows that were applied, in the order of their offsets.
@@ -193,9 +152,10 @@ class RecognizeSession:
         Of those that the policy makes of the score: what lists, rules or an outage decide is no evidence to a model.
         """
         if len(batch):
-            keys = _entity_keys(batch)
-            denied = batch.decision.by_policy == _DENY
-            self._state.decide(Decided(batch.origin.offset.astype(np.int64), event_time(batch), keys, denied))
+            event, origin = batch.event, batch.origin
+            times = (event.occurred_at, event.received_at, origin.appended_at)
+            told = (origin.offset, *times, event.address, batch.network.asn, batch.decision.by_policy)
+            self._state.note(told, _DENY)
 
     def snapshot(self, *, whole: bool = False) -> Snapshot:
         """Return the next snapshot: of all slices where ``whole`` says so and for a session that began empty."""
@@ -209,16 +169,3 @@ class RecognizeSession:
         self._begun = self._begun or slices == SLICES
         self._next_slice = (first_slice + slices) % SLICES
         return Snapshot(pack(self._state.frame(first_slice, slices)), first_slice, slices)
-
-
-def _entity_keys(batch: Counted) -> U64:
-    """Return what ``schemas.recognition.entity_keys`` does."""
-    keys = np.empty((len(batch), len(REPUTED)), np.uint64)
-    address = plain(batch.event.address, np.uint8).view(np.uint64)
-    entity_keys_of(address, plain(batch.network.asn, np.uint32), _SALTS, keys)
-    return keys
-
-
-def _factors(count: int, salt: int) -> U64:
-    """Return odd factors of 64 bits that look like chance."""
-    return mix(np.arange(1, count + 1, dtype=np.uint64) + np.uint64(salt << 32)) | np.uint64(1)

@@ -9,27 +9,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.stages.device_state.arrays import Growing
+from flows.stages.device_state.pointers import NOT_PLAIN, plain_ones
+from flows.stages.device_state.tables import address_of
 from flows.stages.recognize.frames import Frame, Records, Whole
 from flows.stages.recognize.in_use import used
-from flows.stages.recognize.kernels import (
+from flows.stages.recognize.kernels import begin, note_decided, recognize_rows, rescale
+from flows.stages.recognize.layout import (
     BEGUN,
+    COMBINATION,
+    COPY,
+    DECIDED_AT,
+    DECIDED_HEAD,
+    DECIDED_LENGTH,
+    DECIDED_TAIL,
     DIRTY_PREVALENCE,
+    ENTITY,
+    EVERYBODY_AT,
+    LENGTHS_AT,
     LEVELS,
+    LEVELS_AT,
+    PLACES_AT,
     PREVALENCE_HALF,
     PREVALENCE_MARK,
     PROBED,
     REPUTATION_HALF,
     REPUTATION_MARK,
+    ROWS,
+    SHOWN_AT,
     SPAN,
+    STATE_WORDS,
+    TABLES_AT,
+    TOLD,
     WATERMARK,
     WORDS,
     Decided,
     Known,
     Rows,
     Tables,
-    begin,
-    recognize_rows,
-    rescale,
 )
 from schemas.batches import U64
 from schemas.recognition import COMBINATIONS, REPUTED, PrevalenceSeed
@@ -38,11 +54,8 @@ from schemas.velocity import SCORE_LAG, SLICES
 SEED_WEIGHT = 4_000.0
 """Events that a seed stands for when the first one comes: it fades as they do."""
 _DIRTY = slice(DIRTY_PREVALENCE, WORDS)
-_RECORDS = (
-    np.dtype([("key", "u8"), ("weight", "f4"), ("changed", "u1"), ("", "V3")]),
-    np.dtype([("key", "u8"), ("weight", "f4"), ("denied", "f4"), ("changed", "u1"), ("", "V7")]),
-    np.dtype([("key", "u8"), ("changed", "u1"), ("", "V7")]),
-)
+_RECORDS = (COMBINATION, ENTITY, COPY)
+_DECIDED = 1 << 13  # events: less than half of them wait
 
 
 class Sizes(NamedTuple):
@@ -69,9 +82,21 @@ class RecognitionState:
         self.tables = _empty(sizes)
         self.tables.words[[PREVALENCE_HALF, REPUTATION_HALF]] = half_lives
         self.capacities = (sizes.combinations // SLICES, sizes.entities // SLICES, sizes.copies // SLICES)
-        self._decided: list[Decided] = [no_decisions()]
+        self._address = address_of(self.tables.words)
+        self._replace_decided(_no_decisions(0))
+        self._point(sizes)
         if seed is not None and len(seed.keys):
             begin(self.tables, seed.kinds, seed.keys, seed.counts, SEED_WEIGHT)
+
+    def _point(self, sizes: Sizes) -> None:
+        """Tell the kernels where the tables lie."""
+        tables, words = self.tables, self.tables.words
+        words[LENGTHS_AT : LENGTHS_AT + 3] = sizes
+        first = (tables.combinations, tables.entities, tables.copies)
+        words[TABLES_AT : TABLES_AT + 3] = [address_of(keys) for keys in first]  # of records, the key comes first
+        words[PLACES_AT : PLACES_AT + 3] = [address_of(places) for places in tables.places]
+        whole = (tables.levels, tables.shown, tables.everybody)
+        words[[LEVELS_AT, SHOWN_AT, EVERYBODY_AT]] = [address_of(array) for array in whole]
 
     @property
     def nbytes(self) -> int:
@@ -97,23 +122,42 @@ class RecognitionState:
             np.empty((n, len(COMBINATIONS)), np.float32), np.empty((n, len(COMBINATIONS)), np.float32),
             np.empty((n, kinds)), np.empty((n, kinds)), np.empty(n, np.uint8),
         )  # fmt: skip
-        decided = self.decided()
-        taken = recognize_rows(self.tables, rows, decided, SCORE_LAG, known)
-        if taken:
-            rest: list[Any] = [column[taken:] for column in decided]
-            self._decided = [Decided(*rest)]
+        if recognize_rows(self._address, id(rows), id(known), SCORE_LAG) == NOT_PLAIN:
+            rows = Rows(*plain_ones(rows, ROWS))
+            recognize_rows(self._address, id(rows), id(known), SCORE_LAG)
         return known
+
+    def note(self, told: tuple[NDArray[Any], ...], deny: int) -> None:
+        """Take note of decisions, columns of ``layout.TOLD`` in the order of their offsets; ``deny``: which counts."""
+        while True:
+            done = note_decided(self._address, id(told), deny)
+            if done == NOT_PLAIN:
+                told = tuple(plain_ones(told, TOLD))
+            elif done:
+                return
+            else:
+                self._replace_decided(self.decided(), len(told[0]))
 
     def decide(self, decided: Decided) -> None:
         """Take note of decisions, in the order of their offsets."""
-        self._decided.append(decided)
+        joined: list[Any] = [np.concatenate(column) for column in zip(self.decided(), decided, strict=True)]
+        self._replace_decided(Decided(*joined))
 
     def decided(self) -> Decided:
         """Return the decisions that no row has seen."""
-        if len(self._decided) > 1:
-            columns: list[Any] = [np.concatenate(column) for column in zip(*self._decided, strict=True)]
-            self._decided = [Decided(*columns)]
-        return self._decided[0]
+        waiting = slice(*self.tables.words[[DECIDED_HEAD, DECIDED_TAIL]].tolist())
+        columns: list[Any] = [column[waiting] for column in self._decided]
+        return Decided(*columns)
+
+    def _replace_decided(self, decided: Decided, more: int = 0) -> None:
+        """Have room for these decisions and as many more as wait, or as are said."""
+        rows, words = len(decided.offset), self.tables.words
+        fresh = _no_decisions(max(_DECIDED, 4 * (rows + more)))
+        for column, kept in zip(fresh, decided, strict=True):
+            column[:rows] = kept
+        self._decided = fresh
+        words[DECIDED_AT : DECIDED_AT + 4] = [address_of(column) for column in fresh]
+        words[[DECIDED_HEAD, DECIDED_TAIL, DECIDED_LENGTH]] = 0, rows, len(fresh.offset)
 
     def frame(self, first: int, slices: int) -> Frame:
         """Return a snapshot with these slices; what changed is counted anew from here."""
@@ -131,7 +175,7 @@ class RecognitionState:
         ]
         self._forget_changes()
         tables = self.tables
-        whole = Whole(tables.words.copy(), tables.levels.copy(), tables.shown.copy(), tables.everybody.copy())
+        whole = Whole(tables.words[:WORDS].copy(), tables.levels.copy(), tables.shown.copy(), tables.everybody.copy())
         return Frame(
             first, slices, self.capacities, whole, self.decided(), (changed[0], changed[1], changed[2]),
             (sliced[0], sliced[1], sliced[2]),
@@ -148,10 +192,10 @@ class RecognitionState:
         """Take over what a later frame says: the slices that it holds whole, and what changed in the others."""
         self._follow_landmarks(frame.whole.words)
         tables = self.tables
-        tables.words[:] = frame.whole.words
+        tables.words[:WORDS] = frame.whole.words
         tables.words[_DIRTY] = 0
         tables.levels[:], tables.shown[:], tables.everybody[:] = frame.whole[1:]
-        self._decided = [frame.decided]
+        self._replace_decided(frame.decided)
         for (keys, weights), capacity, changed, sliced in zip(
             self._records(), self.capacities, frame.changed, frame.sliced, strict=True
         ):
@@ -196,7 +240,7 @@ def _empty(sizes: Sizes) -> Tables:
     places = [np.empty(size, np.int32) for size in sizes]
     kinds = len(COMBINATIONS)
     return Tables(
-        words=np.zeros(WORDS, np.int64),
+        words=np.zeros(STATE_WORDS, np.int64),
         combinations=combinations["key"],
         combination_weight=combinations["weight"],
         levels=np.zeros((kinds, LEVELS)),
@@ -211,11 +255,11 @@ def _empty(sizes: Sizes) -> Tables:
     )
 
 
-def no_decisions() -> Decided:
-    """Return that nothing was decided."""
+def _no_decisions(rows: int) -> Decided:
     return Decided(
-        np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, len(REPUTED)), np.uint64), np.empty(0, np.bool_)
-    )
+        np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty((rows, len(REPUTED)), np.uint64),
+        np.empty(rows, np.bool_),
+    )  # fmt: skip
 
 
 def _records_at(keys: U64, weights: Sequence[NDArray[np.float32]], places: NDArray[np.uint32]) -> Records:

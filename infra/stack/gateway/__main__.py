@@ -29,7 +29,9 @@ def main() -> int:
         default=PATIENCE_SECONDS,
         help="seconds until a client that stops in a query is dropped",
     )
+    parser.add_argument("--nice", type=int, default=0, help="how far to step back behind other processes, 0 to 19")
     options = parser.parse_args()
+    os.nice(options.nice)  # before the engine makes its threads
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     access = Access(options.user, os.environ.pop(PASSWORD_VARIABLE, ""))
     engine = Engine(options.path, options.config)

@@ -17,6 +17,7 @@ from infra.stack.gateway.wire import ProtocolError, Wire
 
 MAX_COLUMNS = 10_000
 MAX_ROWS = 100_000_000
+_ENOUGH_ALIKE = 16  # strings of one length; for fewer NumPy is no help
 
 _FIXED = {
     **{f"{sign}Int{bits}": bits // 8 for sign in ("", "U") for bits in (8, 16, 32, 64, 128, 256)},
@@ -68,39 +69,49 @@ class Text:
         """Nothing precedes it."""
 
     def rows(self, wire: Wire, count: int) -> None:
-        """Walk the lengths; strings of one length (ids, hashes, empty ones) take a single step."""
-        if count > 16 and self._uniform(wire, count):
-            return
-        buf, pos, known = wire.buf, wire.pos, len(wire.buf)
-        for _ in range(count):
-            if pos + 2 < known:
-                if (size := buf[pos]) < 0x80:
-                    pos += 1 + size
-                    continue
-                if (high := buf[pos + 1]) < 0x80:
-                    pos += 2 + (size & 0x7F | high << 7)
-                    continue
-            wire.pos = min(pos, known)
-            wire.skip(pos - wire.pos)
-            wire.skip(wire.varint())
-            pos, known = wire.pos, len(buf)
-        wire.pos = min(pos, known)
-        wire.skip(pos - wire.pos)
+        """Walk the lengths; strings of one length (ids, hashes, empty ones) that are there take a single step."""
+        while count:
+            if count > _ENOUGH_ALIKE:
+                count -= self._alike(wire, count)
+            count -= self._there(wire, count)
+            if count:
+                wire.skip(wire.varint())
+                count -= 1
 
     @staticmethod
-    def _uniform(wire: Wire, count: int) -> bool:
-        """Pass over all rows if every length byte, each found through the one before, is the same."""
+    def _there(wire: Wire, count: int) -> int:
+        """Pass over the rows that lie wholly in the buffer and are shorter than 16 KB; return how many they are."""
+        buf, known = wire.buf, len(wire.buf)
+        for row in range(count):
+            at = wire.pos
+            if at + 2 > known:
+                return row
+            if (size := buf[at]) < 0x80:
+                after = at + 1 + size
+            elif (high := buf[at + 1]) < 0x80:
+                after = at + 2 + (size & 0x7F | high << 7)
+            else:
+                return row
+            if after > known:
+                return row
+            wire.pos = after
+        return count
+
+    @staticmethod
+    def _alike(wire: Wire, count: int) -> int:
+        """Pass over the rows in the buffer if every length byte, each found through the one before, is the same."""
         wire.ensure(1)
         size = wire.buf[wire.pos]
-        total = count * (size + 1)
-        if size >= 0x80 or len(wire.buf) - wire.pos < total:
-            return False
-        lengths = np.frombuffer(wire.buf, np.uint8, total, wire.pos)[:: size + 1]
+        rows = min(count, (len(wire.buf) - wire.pos) // (size + 1))
+        if size >= 0x80 or rows <= _ENOUGH_ALIKE:
+            return 0
+        lengths = np.frombuffer(wire.buf, np.uint8, rows * (size + 1), wire.pos)[:: size + 1]
         same = bool((lengths == size).all())
         del lengths
-        if same:
-            wire.pos += total
-        return same
+        if not same:
+            return 0
+        wire.pos += rows * (size + 1)
+        return rows
 
 
 class Nullable:
@@ -300,6 +311,23 @@ def read_block(wire: Wire, name: str = "") -> Block:
     """Read one block without its info; ``name`` is that of the table it belongs to."""
     start = wire.pos
     width, rows = block_size(wire)
+    columns = _walk(wire, width, rows)
+    return Block(columns, rows, bytes(memoryview(wire.buf)[start : wire.pos]), name)
+
+
+def pass_block(wire: Wire, sink: Callable[[memoryview], object]) -> bool:
+    """Give ``sink`` the bytes of one block without its info, if it has rows; false where it has no columns either."""
+    wire.compact()
+    width, rows = block_size(wire)
+    if not rows:
+        return bool(_walk(wire, width, rows))
+    with wire.passing(sink):
+        _walk(wire, width, rows)
+    return True
+
+
+def _walk(wire: Wire, width: int, rows: int) -> tuple[tuple[str, str], ...]:
+    """Pass over the columns of a block and return their names and types."""
     columns = []
     for _ in range(width):
         column, kind = wire.text(65_536), wire.text(65_536)
@@ -308,4 +336,4 @@ def read_block(wire: Wire, name: str = "") -> Block:
             walker = walker_of(kind)
             walker.prefix(wire)
             walker.rows(wire, rows)
-    return Block(tuple(columns), rows, bytes(memoryview(wire.buf)[start : wire.pos]), name)
+    return tuple(columns)

@@ -8,12 +8,12 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from infra.stack.gateway import protocol
 from infra.stack.gateway.engine import Engine, EngineError, Session
-from infra.stack.gateway.native import Block, read_block, skip_info
+from infra.stack.gateway.native import Block, pass_block, read_block, skip_info
 from infra.stack.gateway.protocol import FromClient, Query
 from infra.stack.gateway.watch import Watch, readable, send
 from infra.stack.gateway.wire import DisconnectedError, ProtocolError, Wire, pack_frame, read_frame
@@ -51,7 +51,12 @@ class Client:
         self._watch, self._patience = watch, patience
         self._engine = engine
         self._access = access
-        self._wire = Wire(lambda: sock.recv(_READ_BYTES))
+        self._read = memoryview(bytearray(_READ_BYTES))
+        self._wire = Wire(self._receive)
+
+    def _receive(self) -> memoryview:
+        """Return what has come, until the next call; nothing where the client left."""
+        return self._read[: self.sock.recv_into(self._read)]
 
     def serve(self) -> None:
         """Greet, then answer until the client leaves or sends nonsense."""
@@ -118,7 +123,7 @@ class Client:
                 columns = session.insert_columns(target)
                 exchange.send_block(protocol.header_block(columns))
                 with session.insert(target, columns) as insert:
-                    exchange.receive(lambda block: insert.append(block.data))
+                    exchange.pass_on(insert.append)
         except EngineError as error:
             send(self.sock, protocol.exception(error.code, str(error)))
         else:
@@ -137,7 +142,7 @@ class Client:
                 tables.append(block.name)
             session.fill_external(block.name, block.columns, block.data)
 
-        exchange.receive(keep, typed=True)
+        exchange.receive(keep)
 
     def _select(self, session: Session, exchange: Exchange, sql: str) -> None:
         """Send a result block by block, and stop between two blocks if the client wants no more."""
@@ -167,11 +172,11 @@ class Exchange:
         body = protocol.with_info(block)
         send(self._sock, protocol.data_head() + (pack_frame(body) if self._compressed else body))
 
-    def receive(self, keep: Callable[[Block], None], typed: bool = False) -> None:
+    def receive(self, keep: Callable[[Block], None]) -> None:
         """Pass every block to ``keep`` up to the empty one. If ``keep`` fails, the rest is read and dropped first."""
         failure: EngineError | None = None
-        for block in self._incoming():
-            if failure is None and (block.rows or typed):
+        while (block := read_block(self._blocks, self._next())).columns:
+            if failure is None:
                 try:
                     keep(block)
                 except EngineError as error:
@@ -179,19 +184,33 @@ class Exchange:
         if failure:
             raise failure
 
-    def _incoming(self) -> Iterator[Block]:
-        """Yield the client's blocks up to the empty one that ends them."""
-        while True:
-            self._wire.compact()
-            if (packet := self._wire.varint()) != FromClient.DATA:
-                raise ProtocolError(f"packet {packet} where a block of data is due")
-            name = self._wire.text(protocol.MAX_NAME_BYTES)
-            self._blocks.compact()
-            skip_info(self._blocks)
-            block = read_block(self._blocks, name)
-            if not block.columns:
-                return
-            yield block
+    def pass_on(self, keep: Callable[[memoryview], None]) -> None:
+        """Pass the bytes of every block to ``keep`` as they come. If it fails, the rest is read and dropped first."""
+        failure: EngineError | None = None
+
+        def piece(read: memoryview) -> None:
+            nonlocal failure
+            if failure is None:
+                try:
+                    keep(read)
+                except EngineError as error:
+                    failure = error
+
+        self._next()
+        while pass_block(self._blocks, piece):
+            self._next()
+        if failure:
+            raise failure
+
+    def _next(self) -> str:
+        """Read what precedes a block, up to its columns, and return the name of its table."""
+        self._wire.compact()
+        if (packet := self._wire.varint()) != FromClient.DATA:
+            raise ProtocolError(f"packet {packet} where a block of data is due")
+        name = self._wire.text(protocol.MAX_NAME_BYTES)
+        self._blocks.compact()
+        skip_info(self._blocks)
+        return name
 
     def cancelled(self) -> bool:
         """Tell whether the client asked, in mid-result, for no more."""

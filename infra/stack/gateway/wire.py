@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import lz4.block
@@ -11,6 +12,7 @@ from clickhouse_driver.compression.base import CityHash128
 
 MAX_BLOCK_BYTES = 256 * 1024 * 1024
 MAX_TEXT_BYTES = 16 * 1024 * 1024
+_WINDOW_BYTES = 256 * 1024  # of a block that is passed on; as much again may come with one look at the source
 _FRAME = struct.Struct("<BII")
 _LZ4 = 0x82
 _HEADER_BYTES = _FRAME.size
@@ -26,12 +28,18 @@ class DisconnectedError(ProtocolError):
 
 
 class Wire:
-    """A buffer over a byte source; bytes stay in it until :meth:`compact`, so a whole block can be taken."""
+    """A buffer over a byte source; bytes stay in it until :meth:`compact`, so a whole block can be taken.
 
-    __slots__ = ("_fill", "buf", "pos")
+    While a block is passed on (:meth:`passing`) only a window of it stays: memory that is touched for the first time
+    costs several times what copying does.
+    """
 
-    def __init__(self, fill: Callable[[], bytes]) -> None:
+    __slots__ = ("_fill", "_passed", "_sink", "buf", "pos")
+
+    def __init__(self, fill: Callable[[], bytes | memoryview]) -> None:
         self._fill = fill
+        self._sink: Callable[[memoryview], object] | None = None
+        self._passed = 0
         self.buf = bytearray()
         self.pos = 0
 
@@ -40,19 +48,50 @@ class Wire:
         del self.buf[: self.pos]
         self.pos = 0
 
+    @contextmanager
+    def passing(self, sink: Callable[[memoryview], object]) -> Iterator[None]:
+        """Give ``sink`` whatever is read in this block, after what is read already; the view holds for the call."""
+        self._sink, self._passed = sink, 0
+        try:
+            yield
+            self._pass_on()
+        finally:
+            self._sink = None
+
+    def _pass_on(self) -> None:
+        """Let go of what has been read."""
+        if self._sink is not None and self.pos:
+            with memoryview(self.buf) as whole, whole[: self.pos] as read:
+                self._sink(read)
+            self._passed += self.pos
+            self.compact()
+
+    def _more(self) -> None:
+        """Add what comes next."""
+        chunk = self._fill()
+        if not chunk:
+            raise DisconnectedError("the peer closed the connection")
+        self.buf += chunk
+
     def ensure(self, count: int) -> None:
         """Have at least ``count`` unread bytes in the buffer."""
-        end = self.pos + count
-        if end > MAX_BLOCK_BYTES:
+        self._allow(count)
+        while len(self.buf) < self.pos + count:
+            if self.pos >= _WINDOW_BYTES:
+                self._pass_on()
+            self._more()
+
+    def _allow(self, count: int) -> None:
+        if (self._passed if self._sink else 0) + self.pos + count > MAX_BLOCK_BYTES:
             raise ProtocolError(f"a block of more than {MAX_BLOCK_BYTES} bytes")
-        while len(self.buf) < end:
-            chunk = self._fill()
-            if not chunk:
-                raise DisconnectedError("the peer closed the connection")
-            self.buf += chunk
 
     def skip(self, count: int) -> None:
         """Pass over ``count`` bytes."""
+        self._allow(count)
+        while self._sink is not None and (there := len(self.buf) - self.pos) < count:
+            self.pos, count = len(self.buf), count - there
+            self._pass_on()
+            self._more()
         self.ensure(count)
         self.pos += count
 

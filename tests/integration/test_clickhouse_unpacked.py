@@ -1,0 +1,66 @@
+"""What the sink sends unpacked is what the tables would have unpacked; a migration that changes no row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from clickhouse_driver import Client
+
+from flows.sinks.clickhouse import ClickHouse, client_url
+from flows.sinks.tables import tables_of
+from infra.clickhouse import migrate as runner
+from infra.clickhouse.migrate import load_migrations, migrate
+from tests.scored_parcels import encoded_parcel
+from tests.stack_fixture import Namespace
+
+pytestmark = pytest.mark.stack
+
+
+def _kept(client: Client) -> list[tuple[Any, ...]]:
+    """Return every column of the events but for when they were written."""
+    found: list[tuple[Any, ...]] = client.execute("SELECT * EXCEPT written_at FROM events ORDER BY offset")
+    return found
+
+
+def _packed(url: str) -> None:
+    """Write the events as clickhouse-driver does, with everything packed."""
+    client = Client.from_url(client_url(url, 10, 60))
+    table = tables_of([encoded_parcel(40)])["events"]
+    columns = ", ".join(f"`{name}`" for name in table)
+    client.execute(f"INSERT INTO events ({columns}) VALUES", list(table.values()), columnar=True)
+    client.disconnect()
+
+
+@pytest.mark.parametrize("options", ["", "?compression=lz4"])
+def test_events_are_the_same_whether_the_sink_unpacks_them_or_the_table(namespace: Namespace, options: str) -> None:
+    migrate(namespace.clickhouse_url)
+    client = namespace.clickhouse(settings={"strings_as_bytes": True})
+    _packed(namespace.clickhouse_url)
+    by_the_table = _kept(client)
+    client.execute("TRUNCATE TABLE events")
+    sink = ClickHouse(namespace.clickhouse_url + options, answer_seconds=60)
+    sink.write([encoded_parcel(40)])
+    sink.close()
+    assert len(by_the_table) == 40
+    assert repr(_kept(client)) == repr(by_the_table)  # NaN equals nothing
+
+
+def test_rows_of_before_a_table_is_seldom_rewritten_are_the_same_after_it_and_once_merged(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_migrations()
+    before = [one.name for one in whole].index("seldom_rewritten")
+    monkeypatch.setattr(runner, "load_migrations", lambda: whole[:before])
+    migrate(namespace.clickhouse_url)
+    client = namespace.clickhouse(settings={"strings_as_bytes": True})
+    _packed(namespace.clickhouse_url)
+    told = _kept(client)
+    monkeypatch.setattr(runner, "load_migrations", lambda: whole)
+    assert "seldom_rewritten" in migrate(namespace.clickhouse_url)
+    assert repr(_kept(client)) == repr(told)
+    client.execute("OPTIMIZE TABLE events FINAL")
+    assert repr(_kept(client)) == repr(told)
+    ask = "SELECT name, compression_codec FROM system.columns WHERE database = currentDatabase() AND table = 'events'"
+    codecs = dict(namespace.clickhouse().execute(ask))
+    assert (codecs["activity_time"], codecs["activity_value"]) == ("CODEC(Delta(4), LZ4)", "CODEC(LZ4)")
