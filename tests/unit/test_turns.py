@@ -35,6 +35,7 @@ def told(code: str, *before: str) -> list[int]:
 def test_a_thread_has_the_turns_that_it_asked_for_and_so_have_those_that_it_starts() -> None:
     usual, own, started, given_back = told("""
 from infra.turns import take_short_turns
+take_short_turns(0)
 print(turn())
 assert take_short_turns()
 print(turn())
