@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 DAY_SECONDS: Final = 86_400
-_E2E: Final = "bench e2e, 16,000 events, 2 cores at a load of 4, commit 7e44d72"
+_E2E: Final = "bench e2e, 40,000 events, 2 quiet cores, commit b8ceff2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +23,19 @@ class Figure:
     source: str
 
 
-# What one event costs. Processor time is that of the whole process, on cores that were busy with others' work as well,
-# which counts against us: caches are colder then.
+# What one event costs. Processor time is that of the whole process, on two cores that all parts share.
 MEASURED: Final[dict[str, Figure]] = {
     "event_bytes": Figure(9_991, "bytes", "mean of the generator's full-size records, envelope included"),
-    "ingest_us": Figure(84, "CPU µs/event", f"{_E2E}; 20 events a request, plain HTTP"),
-    "kafka_us": Figure(153, "CPU µs/event", f"{_E2E}; one broker without replicas: append, fetch, results"),
-    "flow_us": Figure(334, "CPU µs/event", f"{_E2E}; stages, consumer and all sinks' threads"),
-    "redis_us": Figure(109, "CPU µs/event", f"{_E2E}; results, sessions, shared counts"),
-    "clickhouse_us": Figure(218, "CPU µs/event", f"{_E2E}; inserts and merges meanwhile, no queries"),
-    "flow_rss_gb": Figure(1.0, "GB/process", _E2E),
-    "redis_bytes": Figure(5_304, "bytes/event", f"{_E2E}; used_memory_dataset: result, session, shared counts"),
-    "scored_bytes": Figure(277, "bytes/event", f"{_E2E}; events.scored and events.alerts, zstd"),
-    "events_bytes": Figure(2_634, "bytes/event", f"{_E2E}; ClickHouse events and minutes, merged"),
-    "features_bytes": Figure(309, "bytes/event", f"{_E2E}; ClickHouse features, merged"),
+    "ingest_us": Figure(49, "CPU µs/event", f"{_E2E}; 20 events a request, plain HTTP"),
+    "kafka_us": Figure(63, "CPU µs/event", f"{_E2E}; one broker without replicas: append, fetch, results"),
+    "flow_us": Figure(160, "CPU µs/event", f"{_E2E}; stages, consumer and all sinks' threads"),
+    "redis_us": Figure(56, "CPU µs/event", f"{_E2E}; results, sessions, shared counts"),
+    "clickhouse_us": Figure(92, "CPU µs/event", f"{_E2E}; inserts and merges meanwhile, no queries"),
+    "flow_rss_gb": Figure(1.3, "GB/process", _E2E),
+    "redis_bytes": Figure(5_495, "bytes/event", f"{_E2E}; used_memory_dataset: result, session, shared counts"),
+    "scored_bytes": Figure(336, "bytes/event", f"{_E2E}; events.scored and events.alerts, zstd"),
+    "events_bytes": Figure(3_052, "bytes/event", f"{_E2E}; ClickHouse events and minutes, merged"),
+    "features_bytes": Figure(328, "bytes/event", f"{_E2E}; ClickHouse features, merged"),
     "archive_bytes": Figure(9_996, "bytes/event", f"{_E2E}; ClickHouse raw_archive: ciphertext does not compress"),
 }
 FEATURES_DAYS: Final = 120  # infra/clickhouse/migrations/features.sql
