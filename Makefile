@@ -88,7 +88,7 @@ bench: $(KERNELS) ## Benchmarks in their short forms, under 5 minutes: floor, pi
 	@$(BIN)/clickgoose bench floor
 	@$(BIN)/clickgoose bench pipeline --processes 2 --scaling
 	@$(BIN)/clickgoose bench pipeline --batch 64 --batch 256 --seconds 2
-	@for stage in decode verify_mask normalize velocity recognize relate enrich score judge decide encode; do \
+	@for stage in decode enrich score encode; do \
 		$(BIN)/clickgoose bench stage $$stage --events 4096 || exit 1; done
 	@$(BIN)/clickgoose bench state --devices 100000 --events 200000
 	@$(BIN)/clickgoose bench sinks --events 5120
