@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain, count, islice
+from itertools import chain, count, cycle, islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -71,39 +71,57 @@ def device_of(record: bytes) -> bytes:
 
 
 @dataclass(slots=True)
+class Turns:
+    """The chunks of one batch size: what they took, and how many events they were."""
+
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    events: int = 0
+
+
+@dataclass(slots=True)
 class Feed:
-    """What one process is measured with: ``events`` at the least, and for ``seconds`` of the stopwatch at the least."""
+    """What one process is measured with: ``events`` at the least, and for ``seconds`` of the stopwatch at the least.
+
+    With ``others``, batches of those sizes take turns with those of ``batch``, chunk by chunk: the machine's speed
+    changes within seconds, and so it changes for all of them.
+    """
 
     records: Sequence[bytes]
     keys: KeyRing
     events: int
     seconds: float = 0.0
     batch: int = 256
+    others: Sequence[int] = ()
     on_progress: Callable[[float], None] = lambda share: None
     watch: Stopwatch = field(default_factory=Stopwatch)
     given: int = 0
     sizes: Counter[int] = field(default_factory=Counter)
+    turns: dict[int, Turns] = field(default_factory=dict)  # by batch size
     course: list[tuple[int, float]] = field(default_factory=list)  # events, and the resident memory in MiB then
 
     def batches(self, ready: Callable[[list[bytes], int], X]) -> Iterator[X]:
         """Give ``ready(records, offset of the first)``, made while the stopwatch stands; it goes while one is out."""
-        stream = self._laps()
-        while (most := self._wanted()) > 0:
+        stream, sizes = self._laps(), cycle((*self.others, self.batch))
+        while (most := self._wanted(size := next(sizes))) > 0:
             chunk = list(islice(stream, most))
-            cuts = [chunk[at : at + self.batch] for at in range(0, len(chunk), self.batch)]
-            firsts = range(self.given, self.given + len(chunk), self.batch)
+            cuts = [chunk[at : at + size] for at in range(0, len(chunk), size)]
+            firsts = range(self.given, self.given + len(chunk), size)
             made = [ready(cut, first) for cut, first in zip(cuts, firsts, strict=True)]
             self.sizes.update(map(len, cuts))
             del cuts
+            turns = self.turns.setdefault(size, Turns())
             self.watch.go()
+            turns.watch.go()
             yield from made
+            turns.watch.stop()
             self.watch.stop()
+            turns.events += len(chunk)
             self.given += len(chunk)
             self._note()
 
-    def _wanted(self) -> int:
-        """Return how many records the next chunk has, 0 where it was enough."""
-        chunk = max(self.batch, CHUNK // self.batch * self.batch)
+    def _wanted(self, batch: int) -> int:
+        """Return how many records the next chunk of such batches has, 0 where it was enough."""
+        chunk = max(batch, CHUNK // batch * batch)
         if self.given < self.events:
             return min(chunk, self.events - self.given) if not self.seconds else chunk
         return chunk if self.watch.wall < self.seconds else 0

@@ -19,7 +19,7 @@ from threading import BrokenBarrierError
 from typing import Any, Final, Protocol
 
 from infra.bench.events import Size
-from infra.bench.feed import Feed, own_records
+from infra.bench.feed import Feed, Turns, own_records
 from infra.bench.measure import Figures, ProcessFigures, RowsLost, batch_sizes, combined, rss_peak_mb
 
 POOL: Final = 20_000
@@ -44,6 +44,7 @@ class Plan:
     processes: int = 1
     events: int = POOL  # of all processes together
     seconds: float = 0.0
+    others: Sequence[int] = ()  # batch sizes that take turns with ``batch``
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class _Report:
     cpu: float
     rss_peak_mb: float
     sizes: dict[int, int]
+    turns: dict[int, Turns]
     course: list[tuple[int, float]]
     done: Done
 
@@ -83,11 +85,8 @@ class _Report:
 def bench_processes(plan: Plan, advance: Callable[[float], None] = lambda share: None) -> Figures:
     """Measure; ``advance`` gets the share of the work that is done, step by step. RowsLost where rows were lost."""
     reports = _run(plan, advance)
-    account: Counter[str] = Counter()
-    for report in reports:
-        account.update(report.done.account)
+    account = _account(plan, reports)
     events = sum(report.events for report in reports)
-    check_account(plan.what, events, account)
     names = [f"{plan.what} {number}" for number in range(len(reports))]
     processes = [
         ProcessFigures(name, one.events, one.cpu, one.rss_peak_mb) for name, one in zip(names, reports, strict=True)
@@ -102,6 +101,35 @@ def bench_processes(plan: Plan, advance: Callable[[float], None] = lambda share:
         batch_sizes=batch_sizes(sizes.elements()),
         details={**account, **reports[0].done.details, **_memory(names, reports)},
     )
+
+
+def bench_turns(plan: Plan, advance: Callable[[float], None] = lambda share: None) -> dict[int, Figures]:
+    """Measure batches of several sizes in turn in the same processes; return the figures of each size.
+
+    What stages took is not told apart by size, and the last frame of the state log is no size's. RowsLost where rows
+    were lost, or no events were left for one of the sizes.
+    """
+    reports = _run(plan, advance)
+    account = _account(plan, reports)
+    found = {}
+    for size in (*plan.others, plan.batch):
+        turns = [report.turns.get(size, Turns()) for report in reports]
+        processes = [
+            ProcessFigures(f"{plan.what} {number}", one.events, one.watch.cpu, report.rss_peak_mb)
+            for number, (one, report) in enumerate(zip(turns, reports, strict=True))
+        ]
+        events, seconds = sum(one.events for one in turns), max(one.watch.wall for one in turns)
+        found[size] = replace(combined(plan.what, size, events, seconds, processes), details=dict(account))
+    return found
+
+
+def _account(plan: Plan, reports: Sequence[_Report]) -> Counter[str]:
+    """Return the rows of all processes by what became of them; RowsLost where some came to no end."""
+    account: Counter[str] = Counter()
+    for report in reports:
+        account.update(report.done.account)
+    check_account(plan.what, sum(report.events for report in reports), account)
+    return account
 
 
 def check_account(name: str, events: int, account: Mapping[str, int]) -> None:
@@ -223,11 +251,11 @@ def _measured(plan: Plan, ordinal: int, barrier: Any, shares: Any) -> _Report:
     work = work_of(plan.what, plan.batch, ordinal)
     work.warm_up(records)
     events = plan.events // plan.processes + (ordinal < plan.events % plan.processes)
-    feed = Feed(records, dataset_keys(), events, plan.seconds, plan.batch, on_progress)
+    feed = Feed(records, dataset_keys(), events, plan.seconds, plan.batch, plan.others, on_progress)
     gc.collect()
     gc.freeze()
     barrier.wait(_LOAD_SECONDS)
     done = work(feed)
     return _Report(
-        feed.given, feed.watch.wall, feed.watch.cpu, rss_peak_mb(), dict(feed.sizes), list(feed.course), done
+        feed.given, feed.watch.wall, feed.watch.cpu, rss_peak_mb(), dict(feed.sizes), feed.turns, feed.course, done
     )

@@ -70,8 +70,8 @@ def pipeline(
     """Measure the real dataflow: all stages, state log, results encoded, a counting sink.
 
     Each process has its own devices, partition and state; all start together. Beyond 20,000 events they come again as
-    those of another week, with new events, sessions and devices. Of the batches, the last is the one whose figures are
-    at the top; others, and one process with --scaling, are measured before it and compared.
+    those of another week, with new events, sessions and devices. Several batches take turns in the same processes,
+    chunks of 1,024 events, and the figures of the last are at the top; with --scaling one process is measured first.
 
     Exit codes: 0 measured; 1 rows were lost, or the memory grew.
 
@@ -79,14 +79,17 @@ def pipeline(
     clickgoose bench pipeline --processes 2 --events 5000000 --seconds 0 --most-growth-mb 20
     """
     sizes = batch or [256]
-    with measuring("pipeline", total=len(sizes) + scaling, as_json=as_json) as measure:
+    with measuring("pipeline", total=1 + scaling, as_json=as_json) as measure:
         path = _events_file(measure, events, seed, size)
-        last = _plan("pipeline", path, events, seconds, processes, sizes[-1])
-        plans = {f"batch {rows}": replace(last, batch=rows) for rows in sizes[:-1]}
+        plan = _plan("pipeline", path, events, seconds * len(sizes), processes, sizes[-1])
+        others = {}
         if scaling:
-            plans["1 process"] = replace(last, processes=1)
-        others = {label: _measured(plan, measure, label) for label, plan in plans.items()}
-        figures = _measured(last, measure)
+            others["1 process"] = _measured(replace(plan, processes=1, seconds=seconds), measure, "1 process")
+        if len(sizes) > 1:
+            *rest, figures = _in_turn(replace(plan, others=sizes[:-1]), measure)
+            others |= {f"batch {one.batch}": one for one in rest}
+        else:
+            figures = _measured(plan, measure)
         measure.show(_compared(figures, others, processes) if others else figures)
         _refuse_growth(figures, most_growth_mb)
 
@@ -156,6 +159,13 @@ def _measured(plan: Plan, measure: Measuring, label: str = "") -> Figures:
 
     measure.say(f"{plan.what} {label}".rstrip())
     return bench_processes(plan, measure.advance)
+
+
+def _in_turn(plan: Plan, measure: Measuring) -> list[Figures]:
+    from infra.bench.processes import bench_turns
+
+    measure.say(f"{plan.what}, batches of {', '.join(map(str, (*plan.others, plan.batch)))} in turn")
+    return list(bench_turns(plan, measure.advance).values())
 
 
 def _events_file(measure: Measuring, events: int, seed: int, size: str) -> Path:

@@ -27,7 +27,7 @@ from infra.bench.measure import (
     combined,
     machine,
 )
-from infra.bench.processes import Plan, bench_processes, check_account
+from infra.bench.processes import Plan, bench_processes, bench_turns, check_account
 from infra.bench.score import bench_score
 from infra.cli import app
 from infra.cli.bench_flow import MEASURED_ALONE, STAGES
@@ -191,6 +191,17 @@ def test_two_processes_share_the_events_by_device(path: Path) -> None:
     assert found["batch_sizes"] == {"129 to 256": 4}
     assert sum(shares) == pytest.approx(1.0)
     assert found["cpu_us_per_event_of_stages"].keys() >= {"decrypt", "score", "rest"}
+
+
+def test_batch_sizes_take_turns_in_one_process_and_are_told_apart(path: Path) -> None:
+    found = bench_turns(Plan("floor", path, 256, 1, 4 * EVENTS, others=(64,)))
+    assert {size: (one.batch, one.events) for size, one in found.items()} == {64: (64, 2_048), 256: (256, 2_048)}
+    assert all(one.cpu_us_per_event > 0 and one.seconds > 0 for one in found.values())
+
+
+def test_batch_sizes_for_which_no_events_are_left_have_no_rate(path: Path) -> None:
+    with pytest.raises(RowsLost, match="no event came out"):
+        bench_turns(Plan("floor", path, 256, 1, EVENTS, others=(64,)))
 
 
 def test_a_process_that_fails_is_one_sentence(path: Path) -> None:
