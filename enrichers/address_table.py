@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from enrichers import address_loops
 from enrichers.address_file import AddressFile, DataFileError, Stretches, read_address_file
 from enrichers.data_file import REMEDY
 from enrichers.data_text import read_text_table
-from schemas.batches import F32, U8, Network
+from schemas.batches import F32, I32, U8, U64, Network
 from schemas.countries import COUNTRIES, COUNTRY_NUMBER
+from schemas.makers import constructor
 from schemas.networks import NETWORK_CLASSES
 
 DATA = Path(__file__).parent / "data"
 COUNTRY_FILE, ASN_FILE, CLASSES_FILE = "address_country.bin", "address_asn.bin", "address_classes.bin"
 PLACES_FILE = "country_places.csv"
+_new_network = constructor(Network)
+_Joined = tuple[NDArray[np.unsignedinteger[Any]], I32, U64]  # as ``address_loops.locate`` takes them
 _SAID = np.dtype([("asn", np.uint32), ("country", np.uint16), ("classes", np.uint16)])
-_MAPPED = np.uint64(0xFFFF)  # the upper 32 bits of the lower half of an IPv4-mapped address (RFC 4291)
 
 
 class AddressTable:
@@ -55,39 +58,27 @@ class AddressTable:
 
     def __call__(self, addresses: U8) -> Network:
         """Return where addresses lie, uint8[n, 16]: IPv6, or IPv4 mapped into it."""
-        halves = np.ascontiguousarray(addresses).view(">u8").astype(np.uint64)
-        upper, lower = halves[:, 0], halves[:, 1]
-        mapped = (upper == 0) & (lower >> np.uint64(32) == _MAPPED)
-        if mapped.all():
-            found = self._four.at(lower.astype(np.uint32))
-        else:
-            found = np.empty(len(addresses), _SAID)
-            found[mapped] = self._four.at(lower[mapped].astype(np.uint32))
-            found[~mapped] = self._six.at(upper[~mapped])
-        country = np.ascontiguousarray(found["country"])
-        asn, classes = np.ascontiguousarray(found["asn"]), np.ascontiguousarray(found["classes"])
-        return Network(country, asn, self._north[country], self._east[country], classes)
-
-
-class _Joined(NamedTuple):
-    """The stretches of all files in one: a single bisection finds what all of them say."""
-
-    starts: NDArray[np.unsignedinteger[Any]]
-    said: NDArray[np.void]  # of _SAID
-
-    def at(self, keys: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.void]:
-        """Return what is said of keys of the starts' own type."""
-        return self.said[self.starts.searchsorted(keys, "right") - 1]
+        rows = len(addresses)
+        tags, asn, places = np.empty((2, rows), np.uint16), np.empty(rows, np.uint32), np.empty((2, rows), np.float32)
+        four, six, middles = self._four, self._six, (self._north, self._east)
+        address_loops.locate(np.ascontiguousarray(addresses), four, six, middles, tags, asn, places)
+        country, classes = tags
+        north, east = places
+        return _new_network(country, asn, north, east, classes)
 
 
 def _joined(country: Stretches, asn: Stretches, classes: Stretches) -> _Joined:
+    """Return the stretches of all files in one: a single bisection finds what all of them say."""
     starts = np.concatenate((country.starts, asn.starts, classes.starts))
     starts.sort(kind="stable")  # merges what is sorted already: a fortieth of what np.unique takes
     starts = starts[np.concatenate(([True], starts[1:] != starts[:-1]))]
     said = np.empty(len(starts), _SAID)
     for name, stretches in (("country", country), ("asn", asn), ("classes", classes)):
         said[name] = stretches.at(starts)
-    return _Joined(starts, said)
+    bits = 8 * starts.itemsize - 16
+    heads = np.arange(address_loops.HEADS, dtype=starts.dtype) << starts.dtype.type(bits)
+    firsts = np.append(starts.searchsorted(heads), len(starts)).astype(np.int32)
+    return starts, firsts, said.view(np.uint64)
 
 
 def load_address_table(directory: Path = DATA) -> AddressTable:

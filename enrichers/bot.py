@@ -43,7 +43,7 @@ _KINDS = (
     "awesomium", "sequentum", "slimerjs", "headless_chrome",
 )  # fmt: skip
 _NAMED_KINDS = tuple(kind for kind in _KINDS if kind != "headless_chrome")
-_CAUSES = Causes(
+CAUSES = Causes(
     {
         "webdriver": ("navigator.webdriver", "botd.WebDriver", "fpscanner.hasWebdriver"),
         "hidden_webdriver": (
@@ -69,11 +69,11 @@ _CAUSES = Causes(
     }
 )  # fmt: skip
 # Functions that stealth plugins replace and that no extension for privacy or video has a use for.
-_HIDING = (
+HIDING = (
     "altered.Navigator.webdriver", "altered.Navigator.plugins", "altered.Permissions.query",
     "altered.HTMLIFrameElement.contentWindow", "altered.HTMLMediaElement.canPlayType", "altered.Window.outerWidth",
 )  # fmt: skip
-_NAMED_ANYWHERE = _CAUSES.causes.index("bot_name_anywhere")
+_NAMED_ANYWHERE = CAUSES.causes.index("bot_name_anywhere")
 _TABLES = members("browser", ("headless_chrome",)), members("browser", CHROMIUM), members("device", ("desktop",))
 _IS_BOT, _SUSPECTS = members("browser", ("bot",)), members("browser", ("bot", "unknown"))
 _HASHES = np.uint32(category_hash("electron")), np.array([category_hash(kind) for kind in _KINDS], np.uint32)
@@ -87,7 +87,7 @@ def _columns() -> tuple[Any, ...]:
         np.array([catalogue.boolean(name) for name in BOT_BOOLEANS], np.intp),
         np.array([STATISTICS.index(name) for name in BOT_STATISTICS], np.intp),
         catalogue.category("botd.kind"),
-        np.array([catalogue.boolean(name) for name in _HIDING], np.intp),
+        np.array([catalogue.boolean(name) for name in HIDING], np.intp),
     )
 
 
@@ -126,8 +126,8 @@ class Bot(SmartSignal):
         "activity.set_by_script",
         "activity.keys",
         "activity.autofilled",
-        *_CAUSES.inputs,
-        *_HIDING,
+        *CAUSES.inputs,
+        *HIDING,
     )
     clues = (
         Clue("webdriver", 0.97, "The WebDriver standard sets it, and only automation does."),
@@ -176,7 +176,7 @@ class Bot(SmartSignal):
 
 
 def _observe(view: View, found: U8) -> None:
-    seen, raw = _CAUSES.table(view), view.raw
+    seen, raw = CAUSES.table(view), view.raw
     suspects = (_SUSPECTS[raw.browser] | seen[_NAMED_ANYWHERE]).nonzero()[0]
     shown = raw.numbers, raw.booleans, raw.known, raw.categories, raw.browser, raw.device, raw.statistics
     bot_clues(shown, _columns(), _TABLES, _HASHES, seen.view(np.uint8), _crawlers(view, suspects), found)
@@ -209,7 +209,7 @@ def _standing(family: int, named: bool, asn: int, classes: int) -> int | None:
 
 def tool_of(batch: Enriched, row: int) -> str:
     """Return the name of the tool that left traces on one row, "" where none is known."""
-    return _CAUSES.said_on(batch, row, _traced) or word_of(batch, row, "botd.kind", _NAMED_KINDS)
+    return CAUSES.said_on(batch, row, _traced) or word_of(batch, row, "botd.kind", _NAMED_KINDS)
 
 
 def _traced(traces: NamesBy) -> str:
@@ -223,12 +223,12 @@ def _hidden(batch: Enriched, row: int) -> str:
 @cache
 def _hiding() -> NDArray[np.intp]:
     """Return the columns of the functions that stealth plugins replace."""
-    return np.array([load_catalogue().boolean(name) for name in _HIDING], np.intp)
+    return np.array([load_catalogue().boolean(name) for name in HIDING], np.intp)
 
 
 @lru_cache(maxsize=1024)
 def _listed_functions(replaced: bytes) -> str:
-    return listed(name.removeprefix("altered.") for name, one in zip(_HIDING, replaced, strict=True) if one)
+    return listed(name.removeprefix("altered.") for name, one in zip(HIDING, replaced, strict=True) if one)
 
 
 @lru_cache(maxsize=4096)

@@ -13,16 +13,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from enrichers.bot import _CAUSES as TRACES
-from enrichers.bot import _HIDING as HIDING
-from enrichers.causes import Causes, text_of
+from enrichers.bot import CAUSES as TRACES
+from enrichers.bot import HIDING
+from enrichers.causes import Causes
 from enrichers.consistency import ALL, FUNCTIONS
 from enrichers.noise import BRAVE
 from enrichers.present_loops import BITS, NUMBERS
+from enrichers.text_answers import TextAnswers
 from schemas.batches import Enriched
 from schemas.catalogue import load_catalogue
-from schemas.columns import plain
+from schemas.columns import I64, U64, plain
 from schemas.smart_signals import SMART_SIGNALS
+
+_TEXTS: Final = 2  # their numbers stand in one word
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Inputs:
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     booleans: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()  # two at most
+    texts: tuple[str, ...] = ()  # _TEXTS at most
     causes: tuple[Causes, ...] = ()
     network: bool = False  # country, autonomous system and classes
     environment: bool = False  # browser, system, engine, graphics and clock
@@ -87,27 +90,40 @@ def plan() -> tuple[Any, ...]:
     )
 
 
-TEXTS: Final = {
-    column: DETAIL_INPUTS[name].texts
-    for column, name in enumerate(SMART_SIGNALS)
-    if name in DETAIL_INPUTS and DETAIL_INPUTS[name].texts
-}
-"""Texts that details look at, by the signal's column."""
+@cache
+def _text_columns() -> I64:
+    """Return the columns of texts that the details of each signal look at, int64[S, 2], -1 where fewer."""
+    found = np.full((len(SMART_SIGNALS), _TEXTS), -1, np.int64)
+    for signal, name in enumerate(SMART_SIGNALS):
+        for place, text in enumerate(DETAIL_INPUTS.get(name, Inputs()).texts):
+            found[signal, place] = load_catalogue().text(text)
+    return found
 
 
-class TextNumbers(dict[bytes | None, int]):
-    """Texts by number, each text another one: what details look at is kept in words."""
+class TextNumbers:
+    """Texts by number, each text another one: what details look at is kept in words. Not for several threads."""
 
-    def __missing__(self, text: bytes | None) -> int:
-        number = self[text] = len(self) + 1
-        return number
+    def __init__(self) -> None:
+        self._numbers: dict[bytes | None, int] = {}
+        self._answers = TextAnswers(self._number)
 
-    def word(self, batch: Enriched, row: int, names: Sequence[str]) -> int:
-        """Return the numbers of a row's texts in one word."""
-        word = 0
-        for name in names:
-            word = word << 32 | self[text_of(batch, row, name)]
-        return word
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _number(self, text: bytes | None) -> int:
+        return self._numbers.setdefault(text, len(self._numbers) + 1)
+
+    def clear(self) -> None:
+        """Forget all texts: a number then means another text."""
+        self._numbers.clear()
+        self._answers.clear()
+
+    def put_words(self, batch: Enriched, asked: I64, words: U64) -> None:
+        """Set the last of ``words``, uint64[m, W], to the texts' numbers where details look at any; ``asked``: of whom.
+
+        A place asked for is row * S + signal.
+        """
+        self._answers.put_words(batch.signals.texts, asked, _text_columns(), words)
 
 
 @cache

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from enrichers.detail_inputs import TEXTS, TextNumbers, columns_of, plan
+from enrichers.detail_inputs import TextNumbers, columns_of, plan
 from enrichers.present_loops import DETAIL_WORDS, WORDS, detail_words, verdicts
 from enrichers.registry import SIGNALS
 from enrichers.signal import SmartSignal as Signal
@@ -124,29 +124,27 @@ class _Writer:
 
     def _tell(self, batch: Enriched, asked: I64, number: I32) -> None:
         """Put the pieces with details in place of those without, where they were asked."""
-        places, count = asked.tolist(), len(self.names)
+        bare, count = number[asked], len(self.names)
 
         def tell(at: int) -> int:
-            row, column = divmod(places[at], count)
-            return self._with_details(batch, row, column, int(number[places[at]]))
+            row, column = divmod(int(asked[at]), count)
+            return self._with_details(batch, row, column, int(bare[at]))
 
-        words = self._looked_at(batch, asked, number)
-        for at, found in enumerate(self._told.of(words, tell).tolist()):
-            number[places[at]] = found if found >= 0 else tell(at)
+        found = self._told.of(self._looked_at(batch, asked, number), tell)
+        for at in np.flatnonzero(found < 0).tolist():
+            found[at] = tell(at)
+        number[asked] = found
 
     def _looked_at(self, batch: Enriched, asked: I64, number: I32) -> U64:
         """Return what the details depend on, uint64[m, DETAIL_WORDS], 0 where it is not known."""
         if max(len(self._told), len(self._texts)) >= _DETAILS_KEPT:
             self._forget_told()
-        columns, count = columns_of(batch), len(self.names)
+        columns = columns_of(batch)
         if columns is None:
             return np.zeros((len(asked), DETAIL_WORDS), np.uint64)
         words = np.empty((len(asked), DETAIL_WORDS), np.uint64)
         detail_words(asked, number, plan(), columns, words)
-        for at, place in enumerate(asked.tolist()):
-            row, column = divmod(place, count)
-            if column in TEXTS:
-                words[at, -1] = self._texts.word(batch, row, TEXTS[column])
+        self._texts.put_words(batch, asked, words)
         return words
 
     def _with_details(self, batch: Enriched, row: int, column: int, bare: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from enrichers.text_answers import answers_of
 from enrichers.whereabouts import Whereabouts, look_where
 from schemas.activity_statistics import ActivityStatistics
 from schemas.batches import (
@@ -262,11 +263,11 @@ class View:
         ]
 
     def classify(self, name: str, function: Callable[[bytes | None], int]) -> U8:
-        """Return a cached function (see functools.lru_cache) of a text, uint8[n]."""
+        """Return what a function of a text, which always says the same, says of a column: uint8[n], below 255."""
         key = (name, function)
         found = self._classified.get(key)
         if found is None:
-            found = np.fromiter(map(function, self.texts(name)), np.uint8, len(self))
+            found = answers_of(function, self._signals.texts, self._catalogue.text(name))
             self._classified[key] = found
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from enrichers import present_loops
+from enrichers import address_loops, present_loops, text_loops
 from enrichers.compiled import find_causes, gather_past, gather_shown, join_clues
 from enrichers.compiled_clues import INPUT_STATISTICS, bot_clues, headless_clues, input_clues, rare_parts
 from enrichers.view import Raw
@@ -21,7 +21,9 @@ def warm() -> None:
     out = (np.zeros((1, 1), np.int8), np.zeros((1, 1), np.float32), np.zeros((1, 1), np.uint32))
     join_clues(row, (columns,) * 2, (columns, np.ones(1), np.ones(1, np.uint32)), np.ones(1, np.float32), out)
     share, found = np.zeros((1, 1), np.float32), np.zeros((31, 1), np.uint8)
+    address_loops.warm()
     present_loops.warm()
+    text_loops.warm()
     raw = _raw(share, row)
     _warm_clues(raw, share, found)
     _warm_program(raw, share, found)

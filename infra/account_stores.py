@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from redis import Redis
 from redis.exceptions import RedisError
 
+from flows.redis_trip import connect
 from flows.sinks.clickhouse import client_url
-from flows.sinks.redis_results import connect
 from infra.account_books import I64, U64, fold_pairs, places_of
 from infra.clickhouse.migrate import one_line
 from infra.topic_reader import AccountError
-from schemas.result import decode_rejected, result_key
+from schemas.result import result_key
+from schemas.stored_results import rejection_in
 
 _CHUNK = 1_000
 _SECONDS = 30.0
@@ -84,7 +85,7 @@ def _missing(client: Redis, chunk: list[str]) -> list[bool]:
     pipe = client.pipeline(transaction=False)  # one GET a key: MGET would bind all keys to one node of a cluster
     for key in chunk:
         pipe.get(key)
-    return [value is None or decode_rejected(value) is not None for value in pipe.execute()]
+    return [value is None or rejection_in(value) is not None for value in pipe.execute()]
 
 
 def _chunks(keys: Iterable[tuple[str, bytes]]) -> Iterator[list[str]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 
-from flows.lookups.redis_shared import connect
 from flows.lookups.rule_backlog import RuleBacklog
 from flows.lookups.rule_history import RuleHistory
 from flows.metrics import FlowMetrics
+from flows.redis_trip import connect
 from infra.flow_shared import entity_key
 from infra.rules_registry import watched_rules
 from infra.settings import Settings

@@ -9,9 +9,10 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
-from flows.lookups.redis_shared import Limits, RedisSharedCounts, connect
+from flows.lookups.redis_shared import Limits, RedisSharedCounts
 from flows.metrics import FlowMetrics
 from flows.progress import Progress
+from flows.redis_trip import connect
 from flows.stages.relate import NO_KEY
 from infra.settings import Settings
 

@@ -12,6 +12,7 @@ from bytewax.outputs import Sink
 
 from flows.metrics import FlowMetrics
 from flows.progress import Progress
+from flows.redis_trip import connect
 from flows.redrive import RedriveParts, Redriver
 from flows.sinks.background import BackgroundSink
 from flows.sinks.clickhouse import ClickHouse
@@ -20,7 +21,7 @@ from flows.sinks.encoded import EncodedParcel
 from flows.sinks.kafka import Appender, KafkaBackup, KafkaDeadLetters, KafkaScored, producer_config
 from flows.sinks.letters import NamingBackup
 from flows.sinks.redelivery import RedrivePolicy
-from flows.sinks.redis_results import RedisResults, connect
+from flows.sinks.redis_results import RedisResults
 from flows.sinks.writer import Writer, WriterPolicy
 from infra.flow_serving import build_name
 from infra.settings import FlowSettings, Settings
@@ -89,7 +90,8 @@ class FlowSinks:
         return ClickHouse(self._to.clickhouse)
 
     def _redis(self) -> RedisResults:
-        return RedisResults(connect(self._to.redis), self._settings.redis.result_ttl_seconds)
+        redis = self._settings.redis
+        return RedisResults(connect(self._to.redis), redis.result_ttl_seconds, packed=redis.pack_results)
 
     def _writer_of(self, name: str) -> Callable[[], Writer[EncodedParcel] | None]:
         return lambda: self._writers.get(name)
@@ -132,6 +134,7 @@ def writer_policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]
     """Return how small and quick writes are made, and how large blocks are."""
     quick = WriterPolicy(
         queue_rows=settings.sink_queue_rows,
+        steady_rows=settings.sink_steady_rows,
         queue_bytes=settings.sink_queue_bytes,
         attempts=settings.sink_attempts,
         give_up_seconds=settings.sink_give_up_seconds,
@@ -144,6 +147,7 @@ def writer_policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]
         linger_seconds=settings.clickhouse_block_seconds,
         longest_linger_seconds=_MOST_LINGERS * settings.clickhouse_block_seconds,
         queue_rows=max(settings.sink_queue_rows, 2 * settings.clickhouse_block_rows),
+        steady_rows=max(settings.sink_steady_rows, 2 * settings.clickhouse_block_rows),
         spill_after_seconds=3.0,
     )
     return quick, bulk

@@ -43,6 +43,9 @@ class RedisSettings(Section):
 
     url: str | None = Field(default=None, description="redis://host:port/0")
     result_ttl_seconds: int = Field(default=86_400, ge=60)
+    pack_results: bool = Field(
+        default=True, description="Results in a sixth of the memory; false while an older ingest tier reads them"
+    )
     shared_prefix: str = Field(default="v", description="Begins the keys of what devices share; flows with one add up")
     shared_timeout_ms: float = Field(
         default=100.0, gt=0, description="Shared counts that take longer are left out: the result says degraded"
@@ -116,7 +119,7 @@ class FlowSettings(Section):
         "time at a middling load, and adds to the latency; under full load batches are full without a wait",
     )
     fetch_queue_bytes: int = Field(
-        default=64 * 1024**2, ge=4 * 1024**2, description="Records that are fetched from Kafka and not polled yet"
+        default=16 * 1024**2, ge=4 * 1024**2, description="Records that are fetched from Kafka and not polled yet"
     )
     epoch_seconds: float = Field(default=1.0, gt=0, le=60)
     lateness_seconds: int = Field(default=86_400, ge=0, description="Older events are velocity.too_late")
@@ -133,7 +136,7 @@ class FlowSettings(Section):
         description="Keep the features of every event in ClickHouse for 120 days, about 0.3 KB an event: explaining an "
         "event and comparing models later needs them",
     )
-    clickhouse_block_rows: int = Field(default=10_000, ge=1)
+    clickhouse_block_rows: int = Field(default=4_000, ge=1)
     clickhouse_block_seconds: float = Field(
         default=1.0,
         gt=0,
@@ -148,6 +151,12 @@ class FlowSettings(Section):
         default=5.0, gt=0, description="After so long a block goes to the backup, however few its attempts"
     )
     sink_queue_rows: int = Field(default=40_000, ge=1, description="Rows that may wait for one sink")
+    sink_steady_rows: int = Field(
+        default=10_000,
+        ge=1,
+        description="Rows that may wait for one sink while it takes blocks as it should, at least two blocks: what "
+        "is more waits in Kafka. The rest of the queue is for a store that is slow or away",
+    )
     sink_queue_bytes: int = Field(
         default=512 * 1024**2, ge=16 * 1024**2, description="The same in bytes; all sinks together, as they share rows"
     )

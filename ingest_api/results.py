@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ingest_api.redis_link import RedisAway, RedisLink
 from schemas.result import pending_key, result_key
+from schemas.stored_results import unpacked
 
 _SHORTEST_PAUSE = 0.008
 _LONGEST_PAUSE = 0.015
@@ -60,7 +61,7 @@ class Results:
         found = await self._look(merchant, event_id)
         if found.state is not State.READY and wait > 0 and self._may_wait(merchant):
             body = await self._wait(merchant, result_key(merchant, event_id), wait)
-            found = await self._look(merchant, event_id) if body is None else Found(State.READY, body)
+            found = await self._look(merchant, event_id) if body is None else _ready(body)
         if found.state is State.UNKNOWN and self._in_doubt():
             raise RedisAway
         return found
@@ -73,7 +74,7 @@ class Results:
             ("MGET", result_key(merchant, event_id), pending_key(merchant, event_id))
         )
         if body is not None:
-            return Found(State.READY, body)
+            return _ready(body)
         return Found(State.UNKNOWN if pending is None else State.PENDING)
 
     def _may_wait(self, merchant: str) -> bool:
@@ -143,6 +144,14 @@ class Results:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watcher
+
+
+def _ready(stored: bytes) -> Found:
+    """Return a result as merchants read it; RedisAway where a newer build packed it or it is damaged."""
+    try:
+        return Found(State.READY, unpacked(stored))
+    except ValueError:
+        raise RedisAway from None
 
 
 def _resolve(waiters: Iterable[asyncio.Future[bytes | None]], answer: bytes | RedisAway | None) -> None:

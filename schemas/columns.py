@@ -165,9 +165,18 @@ def _concat_values(values: list[Any]) -> Any:
     return first
 
 
+# A batch asks some two hundred times: to compare a type with what stands for it takes as long as all else.
+_NATIVE = {
+    kind: np.dtype(kind)
+    for kind in (
+        np.bool_, np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int16, np.int32, np.int64, np.float32,
+    )
+}  # fmt: skip
+
+
 def plain(column: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return a column as kernels are compiled for: contiguous, of its type, and of memory that may be written."""
-    if column.dtype == dtype and column.flags.carray:
+    if column.flags.carray and (column.dtype is _NATIVE.get(dtype) or column.dtype == dtype):
         return column
     return np.require(column, dtype, ("C", "W"))
 

@@ -93,6 +93,6 @@ def log_ages(batch: Related, time: I64) -> F32:
         raise ValueError("the batch's columns differ in length")
     if count:
         moved = np.flatnonzero(ages[TRAVEL] > 0)
-        ages[TRAVEL, moved] = travel_kmh(network.take(moved), history.take(moved), time[moved])
+        ages[TRAVEL, moved] = travel_kmh(network, history, time, moved)
     # By NumPy, not in the loop: its logarithm is another one, and differs in the last bit.
     return np.log1p(ages, out=ages)

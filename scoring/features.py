@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ ENVIRONMENT = (
     "gpu", "gpu_driver", "screen_pixels_wide", "screen_pixels_high", "density", "timezone_offset",
 )  # fmt: skip
 _CODES = ("browser", "engine", "system", "device", "gpu", "gpu_driver", "density")  # 0 is unknown
+_environment_columns = attrgetter(*ENVIRONMENT)
 _IS_CODE = np.array([name in _CODES for name in ENVIRONMENT])
 
 
@@ -132,7 +134,7 @@ def _shown(batch: Enriched) -> Any:
     signals, environment, smart = batch.signals, batch.environment, batch.smart
     return (
         (plain(signals.numbers, np.float32), *flags_and_codes(signals)),
-        (np.array([getattr(environment, name) for name in ENVIRONMENT], np.float32), _IS_CODE),
+        (np.array(_environment_columns(environment), np.float32), _IS_CODE),
         (len(CHECKS), plain(environment.checks, np.uint64)),
         (plain(smart.result, np.int8), plain(smart.confidence, np.float32)),
     )

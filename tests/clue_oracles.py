@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from enrichers.bot import _CAUSES as BOT_CAUSES
-from enrichers.bot import _HIDING, _KINDS, _TOOLS
+from enrichers.bot import _KINDS, _TOOLS, HIDING
+from enrichers.bot import CAUSES as BOT_CAUSES
 from enrichers.causes import first_of
 from enrichers.crawlers import crawler_family, verifiable, verified
 from enrichers.graphics import SOFTWARE, renderer_kind
@@ -62,7 +62,7 @@ def bot(view: View) -> Sequence[Bool]:
     other_tool = seen["distinctive"] & ~np.logical_or.reduce(tools) & ~seen["webdriver"]
     headless = view.browser("headless_chrome") | (seen["headless_name"] & ~view.is_one_of("botd.kind", "electron"))
     crawlers = _crawlers(view, view.browser("bot", "unknown") | seen["bot_name_anywhere"])
-    hiding = (sum(view.true(name).astype(np.uint8) for name in _HIDING) >= np.uint8(2)) & ~flags[2]
+    hiding = (sum(view.true(name).astype(np.uint8) for name in HIDING) >= np.uint8(2)) & ~flags[2]
     may_ask = ~view.false("page.secure_context") & ~view.true("page.in_frame")
     length = view.number("timing.eval_length")
     viewer_on = ~view.false("navigator.pdf_viewer_enabled")

@@ -29,6 +29,7 @@ from infra.flow_staged_together import StagesTogether, roots_of
 from infra.settings import Settings
 from infra.stack.child import ChildProcess
 from infra.stack.local import LocalStack
+from schemas.stored_results import unpacked
 from tests.e2e.system import WIRE_KEYS
 from tests.migrated import migrate
 from tests.stack_fixture import Namespace
@@ -214,7 +215,7 @@ class World:
         """Return what merchants poll, and the summaries of sessions."""
         found: dict[bytes, Any] = {}
         for key in sorted(self.redis.scan_iter("score:*")):
-            found[key] = json.loads(self.redis.get(key) or b"{}")
+            found[key] = json.loads(unpacked(self.redis.get(key) or b"{}"))
             found[key].pop("ledger", None)
         for key in sorted(self.redis.scan_iter("session:*")):
             found[key] = self.redis.hgetall(key)

@@ -1,6 +1,6 @@
 """The tables of the shared counts in memory, and the steps of their compiled loops.
 
-``memory_rows`` counts with them, ``memory_upkeep`` does what is done seldom.
+``memory_rows`` counts with them, ``memory_told`` keeps the answers, ``memory_upkeep`` does what is done seldom.
 
 **An entity** is a row of ``entities``, found by its hash in ``index`` (open addressing). Its events lie sorted by
 time in one block of ``pool``. Blocks have ``LEAST << level`` places: a full one moves to the next level, and what it
@@ -8,9 +8,12 @@ leaves is used again. An event is two words: ``time << 1 | later`` and its devic
 later event of that device, so the devices of a window that ends at the newest event are its events that do not have
 it: an event in order counts all windows by what enters and what leaves.
 
-**Pairs** tell of an entity and a device when its latest event was. They go with that event.
+**Pairs** tell of an entity and a device when its latest event was, and how many events the entity had before it. They
+go with that event. The number leads to the event as long as no late one was put before it; else it is searched for.
 
-**Told** is a ring of the last answers by partition and offset, with an index of its own.
+**Memory** is what counting waits for: six entities a row, each with a place of the index, a record, a block and a pair
+that no row before has touched. So ``fetch`` touches what the next rows need, all of one kind of it before that of the
+next: loads that do not need each other wait together.
 
 Python owns the arrays and makes them longer: before a query the tables, and the pool where ``count_rows`` stops short.
 """
@@ -26,15 +29,18 @@ from flows.stages.device_state.compiled import SOURCES, kernels_of, step
 from schemas.batches import I32, I64
 from schemas.velocity import ENTITIES, WINDOW_MS
 
-_LOOPS = [Path(__file__).parent / f"memory_{name}.py" for name in ("kernels", "rows", "upkeep")]
+_LOOPS = [Path(__file__).parent / f"memory_{name}.py" for name in ("kernels", "rows", "told", "upkeep")]
 kernel = kernels_of(*SOURCES, *_LOOPS)
 
-# Words of a state. Behind them: the slots of the entities of the row at hand.
-NEWEST, SLOTS, FREE_SLOT, LIVE, PAIRED, POOL_END, TOLD_FIRST, TOLD, PARTITIONS, BORN, STAMP, EVENTS, FOUND = range(13)
+# Words of a state.
+NEWEST, SLOTS, FREE_SLOT, LIVE, PAIRED, POOL_END, TOLD_FIRST, TOLD, PARTITIONS, BORN, STAMP, EVENTS = range(12)
+INDEXED, NOT_INDEXED, FETCHED, WORDS = range(12, 16)
 KINDS = len(ENTITIES)
-WORDS = FOUND + KINDS
-# Words of an entity. AT is where its block begins, FIRST its first event there; HEAD and DEVICES one a window.
-KEY, AT, LEVEL, FIRST, COUNT, HEAD, DEVICES, BORN_AT, ENTITY_WORDS = 0, 1, 2, 3, 4, 5, 8, 11, 16
+# Words of an entity. AT is where its block begins, FIRST its first event there; HEAD and DEVICES one a window; GONE is
+# how many of its first events were dropped.
+KEY, AT, LEVEL, FIRST, COUNT, HEAD, DEVICES, BORN_AT, GONE, ENTITY_WORDS = 0, 1, 2, 3, 4, 5, 8, 11, 12, 16
+AHEAD = 64
+"""Rows, and entities to be dropped, whose memory is asked for before the first of them is worked on."""
 LEAST = 4
 LEVELS = 40
 PERIODS = len(WINDOW_MS)
@@ -42,10 +48,12 @@ CELLS = 2 * PERIODS
 """Numbers of an answer to a kind: events by window, then devices."""
 _FACTOR, _OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
+_LOW, _WIDTH = 0xFFFFFFFF, 32
+_TRIED = 4
 
 
 @step
-def home_of(one: int, two: int) -> Any:
+def home_of(one: Any, two: Any) -> Any:
     """Return where a search begins, before it is cut to the table: nobody can choose hashes under a secret key."""
     word = (np.uint64(one) * _FACTOR) ^ np.uint64(two)
     word = (word ^ (word >> _HALF)) * _OTHER
@@ -53,7 +61,7 @@ def home_of(one: int, two: int) -> Any:
 
 
 @step
-def slot_of(index: I32, entities: I64, key: int) -> Any:
+def slot_of(index: I32, entities: I64, key: Any) -> Any:
     mask = len(index) - 1
     place = home_of(key, 0) & mask
     while index[place]:
@@ -94,13 +102,26 @@ def remove_entity(words: I64, index: I32, entities: I64, slot: int) -> None:
 
 
 @step
+def pair_slot(pairs: I64, pair: int) -> Any:
+    """Return whose pair it is."""
+    return (pairs[pair, 0] & _LOW) - 1
+
+
+@step
 def pair_at(pairs: I64, slot: int, device: int) -> int:
     """Return where a pair is, or the empty place where it would be."""
     mask = len(pairs) - 1
     place = home_of(device, slot) & mask
-    while pairs[place, 0] and (pairs[place, 0] != slot + 1 or pairs[place, 1] != device):
+    while pairs[place, 0] and (pair_slot(pairs, place) != slot or pairs[place, 1] != device):
         place = (place + 1) & mask
     return place
+
+
+@step
+def put_pair(entities: I64, pairs: I64, pair: int, slot: int, device: int, time: int, event: int) -> None:
+    """Note that the latest event of a device is one that so many of the entity's events lie before."""
+    before = (entities[slot, GONE] + event) & _LOW
+    pairs[pair, 0], pairs[pair, 1], pairs[pair, 2] = before << _WIDTH | (slot + 1), device, time
 
 
 @step
@@ -109,7 +130,7 @@ def remove_pair(words: I64, pairs: I64, slot: int, device: int) -> None:
     hole = pair_at(pairs, slot, device)
     at = (hole + 1) & mask
     while pairs[at, 0]:
-        home = home_of(pairs[at, 1], pairs[at, 0] - 1) & mask
+        home = home_of(pairs[at, 1], pair_slot(pairs, at)) & mask
         if ((at - home) & mask) >= ((at - hole) & mask):
             pairs[hole, 0], pairs[hole, 1], pairs[hole, 2] = pairs[at, 0], pairs[at, 1], pairs[at, 2]
             hole = at
@@ -202,14 +223,46 @@ def after(pool: I64, base: int, count: int, time: int) -> int:
 
 
 @step
-def latest_at(pool: I64, base: int, count: int, time: int, device: int) -> int:
-    """Return the place of a device's latest event, of which the time is known."""
-    place = count - 1
-    for _ in range(4):
-        if place >= 0 and pool[base + place, 1] == device:
+def latest_at(entities: I64, pool: I64, pairs: I64, pair: int, slot: int) -> int:
+    """Return the place of a device's latest event among those of its entity, by its pair."""
+    base, count = entities[slot, AT] + entities[slot, FIRST], entities[slot, COUNT]
+    device, time = pairs[pair, 1], pairs[pair, 2]
+    place = ((pairs[pair, 0] >> _WIDTH) - entities[slot, GONE]) & _LOW
+    for _ in range(_TRIED):
+        if place < count and pool[base + place, 1] == device and not pool[base + place, 0] & 1:
             return place
-        place -= 1
+        place += 1
     place = after(pool, base, count, time) - 1
     while pool[base + place, 1] != device:
         place -= 1
     return place
+
+
+@step
+def fetch(
+    words: I64, index: I32, entities: I64, pool: I64, pairs: I64, slots: I64,
+    rows: I64, devices: I64, first: int, end: int,
+) -> None:  # fmt: skip
+    """Find the entities of rows, [AHEAD, KINDS], -1 where one is not known, and touch what counting them will need."""
+    touched, mask, pairs_mask = np.int64(0), len(index) - 1, len(pairs) - 1
+    for row in range(first, end):
+        for kind in range(KINDS):
+            home = home_of(rows[row, kind], 0) & mask
+            slots[row - first, kind] = home
+            touched ^= np.int64(index[home])
+    for each in range(end - first):
+        for kind in range(KINDS):
+            known = np.int64(index[slots[each, kind]]) - 1
+            if known >= 0:
+                touched ^= entities[known, KEY] ^ entities[known, DEVICES]
+    for row in range(first, end):
+        for kind in range(KINDS):
+            slot = slot_of(index, entities, rows[row, kind]) if rows[row, kind] else -1
+            slots[row - first, kind] = slot
+            if slot >= 0:
+                base = entities[slot, AT] + entities[slot, FIRST]
+                touched ^= pool[base + entities[slot, COUNT] - 1, 0]
+                for window in range(PERIODS):
+                    touched ^= pool[base + entities[slot, HEAD + window], 0]
+                touched ^= pairs[home_of(devices[row], slot) & pairs_mask, 0]
+    words[FETCHED] = touched

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flows.lookups.memory_kernels import (
+    AHEAD,
     AT,
     CELLS,
     COUNT,
     DEVICES,
     FIRST,
-    FOUND,
     HEAD,
     KINDS,
     LEAST,
@@ -25,16 +25,18 @@ from flows.lookups.memory_kernels import (
     POOL_END,
     STAMP,
     TOLD,
-    TOLD_FIRST,
     after,
+    fetch,
     home_of,
     insert,
     kernel,
     latest_at,
     new_entity,
     pair_at,
+    put_pair,
     slot_of,
 )
+from flows.lookups.memory_told import tell, told_at
 from flows.stages.device_state.compiled import step
 from flows.stages.device_state.pointers import NOT_PLAIN, are_plain, matrix_in, numbers_of, vector_in
 from schemas.batches import F32, I32, I64, U64
@@ -55,6 +57,7 @@ class Tables(NamedTuple):
     by_name: I32
     pairs: I64  # [p, 3]
     scratch: I64  # [s, 2]
+    slots: I64  # [AHEAD, KINDS]
     partitions: I64  # [p, 2]
     told_index: I32
     told_places: I64  # [t, 2]
@@ -93,14 +96,13 @@ def _add(
             entities[slot, HEAD + window] += 1
         elif not known or before <= inside:
             entities[slot, DEVICES + window] += 1
-    if not known:
-        pairs[pair, 0], pairs[pair, 1] = slot + 1, device
-        words[PAIRED] += 1
-    if not later:
-        pairs[pair, 2] = time
-        if known:
-            pool[base + latest_at(pool, base, count, before, device), 0] |= 1
     place = after(pool, base, count, time) if late else count
+    if not known:
+        words[PAIRED] += 1
+    elif not later:
+        pool[base + latest_at(entities, pool, pairs, pair, slot), 0] |= 1
+    if not later:
+        put_pair(entities, pairs, pair, slot, device, time, place)
     insert(words, entities, pool, free, slot, place, time << 1 | (1 if later else 0), device)
     if late:
         return
@@ -141,12 +143,15 @@ def _read(
 
 
 @step
-def _has_room(words: I64, index: I32, entities: I64, pool: I64, free: I64, scratch: I64, rows: I64, row: int) -> bool:
-    """Return whether a row fits whatever becomes of it; note where its entities are."""
+def _has_room(
+    words: I64, index: I32, entities: I64, pool: I64, free: I64, scratch: I64, slots: I64, rows: I64, row: int, at: int
+) -> bool:
+    """Return whether a row fits whatever becomes of it; note where its entities are, at a row of ``slots``."""
     wanted = 0
     for kind in range(KINDS):
-        slot = slot_of(index, entities, rows[row, kind]) if rows[row, kind] else -1
-        words[FOUND + kind] = slot
+        slot = slots[at, kind]
+        if slot < 0 and rows[row, kind]:  # perhaps a row before it made it
+            slots[at, kind] = slot = slot_of(index, entities, rows[row, kind])
         low, high = 0, 2  # levels that blocks may be taken of: an entity may be of several kinds
         if slot >= 0:
             first, count, level = entities[slot, FIRST], entities[slot, COUNT], entities[slot, LEVEL]
@@ -174,62 +179,15 @@ def _applied_at(words: I64, partitions: I64, partition: Any) -> int:
 
 
 @step
-def told_at(index: I32, places: I64, partition: Any, offset: int) -> int:
-    """Return where in the index an answer is, or the empty place where it would be."""
-    mask = len(index) - 1
-    place = home_of(offset, partition) & mask
-    while index[place]:
-        at = np.int64(index[place]) - 1
-        if places[at, 0] == partition and places[at, 1] == offset:
-            return place
-        place = (place + 1) & mask
-    return place
-
-
-@step
-def _forget_oldest(words: I64, index: I32, places: I64) -> None:
-    oldest, mask = words[TOLD_FIRST], len(index) - 1
-    hole = told_at(index, places, places[oldest, 0], places[oldest, 1])
-    at = (hole + 1) & mask
-    while index[at]:
-        other = np.int64(index[at]) - 1
-        home = home_of(places[other, 1], places[other, 0]) & mask
-        if ((at - home) & mask) >= ((at - hole) & mask):
-            index[hole] = index[at]
-            hole = at
-        at = (at + 1) & mask
-    index[hole] = 0
-    words[TOLD_FIRST] = (oldest + 1) % len(places)
-    words[TOLD] -= 1
-
-
-@step
-def _tell(
-    words: I64, index: I32, places: I64, told: F32, answers: int, partition: Any, offset: int, counts: F32, row: int
-) -> None:
-    """Remember an answer, the oldest one giving way where ``answers`` are remembered."""
-    if answers <= 0:
-        return
-    if words[TOLD] >= answers:
-        _forget_oldest(words, index, places)
-    at = (words[TOLD_FIRST] + words[TOLD]) % len(places)
-    places[at, 0], places[at, 1] = partition, offset
-    for cell in range(KINDS * CELLS):
-        told[at, cell] = counts[row, cell]
-    index[told_at(index, places, partition, offset)] = at + 1
-    words[TOLD] += 1
-
-
-@step
 def _count_row(
     words: I64, entities: I64, pool: I64, free: I64, index: I32, pairs: I64, scratch: I64,
-    rows: I64, row: int, device: int, time: int, new: bool, counts: F32,
+    slots: I64, at: int, rows: I64, row: int, device: int, time: int, new: bool, counts: F32,
 ) -> None:  # fmt: skip
     for kind in range(KINDS):
         key, cell = rows[row, kind], kind * CELLS
         if not key:
             continue
-        slot = words[FOUND + kind]
+        slot = slots[at, kind]
         if slot < 0:  # perhaps an earlier kind made it
             slot = slot_of(index, entities, key)
         if not new:
@@ -279,28 +237,32 @@ def count_rows(tables: int, query: int, lateness: int, answers: int, first: int)
         _rows_i64(tables, 2),
         _rows_i64(tables, 3),
     )
-    index, pairs, scratch, partitions = (
+    index, pairs, scratch, slots, partitions = (
         _vector_i32(tables, 4),
         _rows_i64(tables, 5),
         _rows_i64(tables, 6),
         _rows_i64(tables, 7),
+        _rows_i64(tables, 8),
     )
-    told_index, told_places, told = _vector_i32(tables, 8), _rows_i64(tables, 9), _rows_f32(tables, 10)
+    told_index, told_places, told = _vector_i32(tables, 9), _rows_i64(tables, 10), _rows_f32(tables, 11)
     rows, devices, times = _rows_i64(query, 0), _vector_i64(query, 1), _vector_i64(query, 2)
     of_partition, offsets, counts = _vector_i32(query, 3), _vector_i64(query, 4), _rows_f32(query, 5)
     if not _has_room_for(words, entities, index, pairs, partitions, told, answers, len(rows) - first):
         return NO_ROOM
     for row in range(first, len(rows)):
+        at = (row - first) % AHEAD
+        if at == 0:
+            fetch(words, index, entities, pool, pairs, slots, rows, devices, row, min(row + AHEAD, len(rows)))
         partition, offset, time = np.int64(of_partition[row]), offsets[row], times[row]
         applied = _applied_at(words, partitions, partition)
         new = offset > partitions[applied, 1]
         if not new:
-            place = told_index[told_at(told_index, told_places, partition, offset)]
-            if place:
+            place = told_at(words, told_index, told_places, partition, offset)
+            if place >= 0:
                 for cell in range(KINDS * CELLS):
-                    counts[row, cell] = told[np.int64(place) - 1, cell]
+                    counts[row, cell] = told[place, cell]
                 continue
-        if not _has_room(words, index, entities, pool, free, scratch, rows, row):
+        if not _has_room(words, index, entities, pool, free, scratch, slots, rows, row, at):
             return row
         for cell in range(KINDS * CELLS):
             counts[row, cell] = np.nan
@@ -308,7 +270,23 @@ def count_rows(tables: int, query: int, lateness: int, answers: int, first: int)
             partitions[applied, 1] = offset
             words[NEWEST] = max(words[NEWEST], time)
         if time >= words[NEWEST] - lateness:
-            _count_row(words, entities, pool, free, index, pairs, scratch, rows, row, devices[row], time, new, counts)
+            _count_row(
+                words,
+                entities,
+                pool,
+                free,
+                index,
+                pairs,
+                scratch,
+                slots,
+                at,
+                rows,
+                row,
+                devices[row],
+                time,
+                new,
+                counts,
+            )
         if new:
-            _tell(words, told_index, told_places, told, answers, partition, offset, counts, row)
+            tell(words, told_places, told, answers, partition, offset, counts, row)
     return len(rows)

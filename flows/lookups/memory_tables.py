@@ -8,18 +8,21 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from flows.lookups.memory_kernels import (
+    AHEAD,
     BORN_AT,
     CELLS,
     COUNT,
     ENTITY_WORDS,
     EVENTS,
     FREE_SLOT,
+    INDEXED,
     KEY,
     KINDS,
     LEAST,
     LEVELS,
     LIVE,
     NEWEST,
+    NOT_INDEXED,
     PAIRED,
     PARTITIONS,
     POOL_END,
@@ -33,7 +36,6 @@ from flows.lookups.memory_upkeep import (
     copy_events,
     fill_index,
     fill_pairs,
-    fill_told,
     finish_entities,
     forget,
     take_events,
@@ -72,10 +74,12 @@ class MemoryTables:
         self._index = np.zeros(_LEAST_ROWS, np.int32)
         self._pairs = np.zeros((_LEAST_ROWS, 3), np.int64)
         self._scratch = np.zeros((_LEAST_ROWS, 2), np.int64)
+        self._slots = np.zeros((AHEAD, KINDS), np.int64)
         self._partitions = np.zeros((0, 2), np.int64)
         self._told_index = np.zeros(2, np.int32)
-        self._told_places = np.zeros((1, 2), np.int64)
-        self._told = np.zeros((1, _CELLS), np.float32)
+        self._told_places = Growing(np.int64, 1, 2)
+        self._told = Growing(np.float32, 1, _CELLS)
+        self._ring_length = 1
 
     @property
     def newest(self) -> int:
@@ -95,8 +99,9 @@ class MemoryTables:
     @property
     def nbytes(self) -> int:
         """Return the bytes of all arrays."""
-        plain = (self._index, self._pairs, self._scratch, self._told_index, self._told_places, self._told)
-        return self._entities.nbytes + self._pool.nbytes + sum(array.nbytes for array in plain)
+        grown = (self._entities, self._pool, self._told_places, self._told)
+        plain = (self._index, self._pairs, self._scratch, self._slots, self._told_index)
+        return sum(array.nbytes for array in (*grown, *plain))
 
     def count(self, query: SharedQuery) -> F32:
         """Count rows and return their counts."""
@@ -119,7 +124,7 @@ class MemoryTables:
         """Count from a row on; no view of what may grow is left when it returns."""
         tables = Tables(
             self.words, self._entities.array, self._pool.array, self._free, self._index, self._pairs, self._scratch,
-            self._partitions, self._told_index, self._told_places, self._told,
+            self._slots, self._partitions, self._told_index, *self._ring(),
         )  # fmt: skip
         return count_rows(id(tables), id(query), self._lateness, self._answers, first)
 
@@ -137,16 +142,19 @@ class MemoryTables:
             wanted = np.zeros((2 * (int(words[PARTITIONS]) + partitions), 2), np.int64)
             wanted[: words[PARTITIONS]] = self._partitions[: words[PARTITIONS]]
             self._partitions = wanted
-        if min(int(words[TOLD]) + answers, self._answers) > len(self._told):
-            self._lengthen_told(min(max(2 * len(self._told), int(words[TOLD]) + answers), self._answers))
+        if min(int(words[TOLD]) + answers, self._answers) > self._ring_length:
+            self._lengthen_ring(min(max(2 * self._ring_length, int(words[TOLD]) + answers), self._answers))
 
-    def _lengthen_told(self, length: int) -> None:
-        places, told = self.told()
-        self._told_places, self._told = np.zeros((length, 2), np.int64), np.zeros((length, _CELLS), np.float32)
-        self._told_places[: len(places)], self._told[: len(places)] = places, told
+    def _lengthen_ring(self, length: int) -> None:
+        """Let it have so many answers, of which there was room for fewer: so its first one is the oldest."""
+        self._told_places.lengthen(length)
+        self._told.lengthen(length)
+        self._ring_length = length
         self._told_index = np.zeros(_power_of_two(2 * length), np.int32)
-        self.words[TOLD_FIRST] = 0
-        fill_told(self._told_index, self._told_places, len(places))
+        self.words[[INDEXED, NOT_INDEXED]] = 0, self.words[TOLD]
+
+    def _ring(self) -> tuple[I64, F32]:
+        return self._told_places.array[: self._ring_length], self._told.array[: self._ring_length]
 
     def _make_room_for(self, row: I64) -> None:
         """See to it that a row fits into the pool, and its entities into what ``count_rows`` works with."""
@@ -167,8 +175,9 @@ class MemoryTables:
 
     def told(self) -> tuple[I64, F32]:
         """Return the answers that are remembered, the oldest first: partitions and offsets, and counts [n, CELLS]."""
-        order = (self.words[TOLD_FIRST] + np.arange(self.words[TOLD])) % len(self._told)
-        return self._told_places[order], self._told[order]
+        order = (self.words[TOLD_FIRST] + np.arange(self.words[TOLD])) % self._ring_length
+        places, told = self._ring()
+        return places[order], told[order]
 
     def oldest_first(self) -> tuple[I64, I64, I64]:
         """Return the entities in the order in which they became known: slots, names, and numbers of events."""
@@ -197,9 +206,9 @@ class MemoryTables:
         finish_entities(*state, self._pairs)
         self._partitions[: len(applied)] = np.array(list(applied.items()), np.int64).reshape(-1, 2)
         kept = min(len(told), self._answers)
-        self._told_places[:kept], self._told[:kept] = places[len(places) - kept :], told[len(told) - kept :]
-        fill_told(self._told_index, self._told_places, kept)
-        self.words[[NEWEST, PARTITIONS, TOLD]] = newest, len(applied), kept
+        ring = self._ring()
+        ring[0][:kept], ring[1][:kept] = places[len(places) - kept :], told[len(told) - kept :]
+        self.words[[NEWEST, PARTITIONS, TOLD, NOT_INDEXED]] = newest, len(applied), kept, kept
 
 
 def _power_of_two(least: int) -> int:

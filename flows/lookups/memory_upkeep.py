@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from flows.lookups.memory_kernels import (
+    AHEAD,
     AT,
     COUNT,
     DEVICES,
     EVENTS,
+    FETCHED,
     FIRST,
+    GONE,
     HEAD,
     KEY,
     LEAST,
@@ -19,24 +24,47 @@ from flows.lookups.memory_kernels import (
     block,
     enter,
     give_back,
+    home_of,
     kernel,
     move,
     new_entity,
     pair_at,
+    pair_slot,
+    put_pair,
     remove_entity,
     remove_pair,
     slot_of,
 )
-from flows.lookups.memory_rows import told_at
 from flows.stages.device_state.compiled import step
 from schemas.batches import I32, I64
 from schemas.velocity import WINDOW_MS
+
+
+@step
+def _fetch_old(words: I64, entities: I64, pool: I64, index: I32, pairs: I64, first: int, end: int, oldest: int) -> None:
+    """Touch what dropping the events of some entities will need, as ``memory_kernels.fetch`` does for rows."""
+    touched, index_mask, pairs_mask = np.int64(0), len(index) - 1, len(pairs) - 1
+    for slot in range(first, end):
+        if entities[slot, KEY]:
+            touched ^= pool[entities[slot, AT] + entities[slot, FIRST], 0]
+    for slot in range(first, end):
+        event = entities[slot, AT] + entities[slot, FIRST]
+        last = event + min(entities[slot, COUNT], AHEAD)
+        if not entities[slot, KEY] or pool[event, 0] >> 1 >= oldest:
+            continue
+        touched ^= np.int64(index[home_of(entities[slot, KEY], 0) & index_mask])
+        while event < last and pool[event, 0] >> 1 < oldest:
+            touched ^= pairs[home_of(pool[event, 1], slot) & pairs_mask, 0]
+            event += 1
+    words[FETCHED] = touched
 
 
 @kernel
 def forget(words: I64, entities: I64, pool: I64, free: I64, index: I32, pairs: I64, oldest: int) -> None:
     """Drop the events before a time that no window of a newest event holds, and entities that have none since then."""
     for slot in range(words[SLOTS]):
+        if slot % AHEAD == 0:
+            _fetch_old(words, entities, pool, index, pairs, slot, min(slot + AHEAD, words[SLOTS]), oldest)
         base, count = entities[slot, AT] + entities[slot, FIRST], entities[slot, COUNT]
         if not entities[slot, KEY] or pool[base, 0] >> 1 >= oldest:
             continue
@@ -51,6 +79,7 @@ def forget(words: I64, entities: I64, pool: I64, free: I64, index: I32, pairs: I
             remove_entity(words, index, entities, slot)
             continue
         entities[slot, FIRST] += gone
+        entities[slot, GONE] += gone
         entities[slot, COUNT] -= gone
         for window in range(PERIODS):
             entities[slot, HEAD + window] -= gone
@@ -69,16 +98,9 @@ def fill_pairs(old: I64, pairs: I64) -> None:
     """Enter all pairs into an empty table."""
     for place in range(len(old)):
         if old[place, 0]:
-            at = pair_at(pairs, old[place, 0] - 1, old[place, 1])
+            at = pair_at(pairs, pair_slot(old, place), old[place, 1])
             for word in range(3):
                 pairs[at, word] = old[place, word]
-
-
-@kernel
-def fill_told(index: I32, places: I64, answers: int) -> None:
-    """Enter the first answers of a ring into an empty index."""
-    for at in range(answers):
-        index[told_at(index, places, places[at, 0], places[at, 1])] = at + 1
 
 
 @kernel
@@ -134,7 +156,7 @@ def _finish(words: I64, entities: I64, pool: I64, pairs: I64, slot: int) -> None
         if pairs[pair, 0]:
             pool[event, 0] |= 1
             continue
-        pairs[pair, 0], pairs[pair, 1], pairs[pair, 2] = slot + 1, pool[event, 1], pool[event, 0] >> 1
+        put_pair(entities, pairs, pair, slot, pool[event, 1], pool[event, 0] >> 1, event - base)
         words[PAIRED] += 1
     for window in range(PERIODS):
         head = after(pool, base, count, (pool[base + count - 1, 0] >> 1) - WINDOW_MS[window])

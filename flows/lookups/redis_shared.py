@@ -26,7 +26,6 @@ from flows.lookups.breaker import Breaker, Clock, Pauses
 from flows.lookups.packing import PackedQuery, pack, span_bytes, unpack
 from flows.metrics import FlowMetrics
 from flows.redis_trip import Command, scripted_trip
-from flows.redis_trip import connect as connect  # noqa: PLC0414 - others take it from here
 from schemas.batches import F32
 from schemas.shared import SharedAnswer, SharedQuery, unknown
 

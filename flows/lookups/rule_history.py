@@ -30,7 +30,7 @@ _ROUND_TRIP_STEPS: Final = 256
 class RuleHistory:
     """Asks and writes; while the store is away or slow, the answer is ``Unanswered``, at once.
 
-    ``client`` sets the time limit, see ``redis_shared.connect``. After a failure the store is left alone for a while.
+    ``client`` sets the time limit, see ``redis_trip.connect``. After a failure the store is left alone for a while.
     """
 
     def __init__(

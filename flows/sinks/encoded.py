@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -42,7 +42,7 @@ class WritesSignals(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EncodedParcel:
     """``results`` and ``records`` (their JSON) have one item a row of the parcel's batch.
 
@@ -64,9 +64,12 @@ class EncodedParcel:
         """Return the rows that sinks have to hold: scored and dead-lettered."""
         return len(self.records) + len(self.parcel.errs)
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Return about how many bytes it takes: what was received, the results' JSON, and the columns and objects."""
+        """Return about how many bytes it takes: what was received, the results' JSON, and the columns and objects.
+
+        Every sink asks, and each time hundreds of objects would be looked at that nobody has touched for long.
+        """
         received = sum(map(len, self.parcel.batch.values)) + sum(len(letter.payload) for letter in self.parcel.errs)
         beside = ROW_BYTES * len(self.records) + LETTER_BYTES * len(self.parcel.errs)
         beside += self.parcel.batch.score.features.nbytes

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from flows.sinks import record_parts
-from flows.sinks.record_parts import DECIMALS, put, put_hex, put_natural, put_null, put_rounded, put_whole
+from flows.sinks.record_parts import DECIMALS, put, put_again, put_hex, put_natural, put_null, put_rounded, put_whole
 from flows.stages.device_state import compiled
 from flows.stages.device_state.compiled import kernels_of, step
 from schemas import fragments
@@ -262,13 +262,29 @@ def _put_history(out: Any, at: Any, row: Any, rows: Any, frame: Any) -> Any:
 
 
 @step
-def _put_origin(out: Any, at: Any, row: Any, rows: Any, texts: Any) -> Any:
+def _alike_from(ledger: Any) -> Any:
+    """Return the mark from which on all rows have the same times: stages mark a batch, not its rows."""
+    mark = ledger.shape[1]
+    while mark > 0:
+        for row in range(1, len(ledger)):
+            if ledger[row, mark - 1] != ledger[0, mark - 1]:
+                return mark
+        mark -= 1
+    return mark
+
+
+@step
+def _put_marks(out: Any, at: Any, row: Any, rows: Any, marks: Any, first: Any, last: Any) -> Any:
+    for mark in range(first, last):
+        at = put_whole(out, put(out, at, marks, mark), rows.ledger[row, mark])
+    return at
+
+
+@step
+def _put_origin(out: Any, at: Any, row: Any, rows: Any, texts: Any, alike: Any) -> Any:
     at = put_whole(out, put(out, at, texts.frame, ORIGIN), rows.partition[row])
     at = put_whole(out, put(out, at, texts.frame, OFFSET), rows.offset[row])
-    at = put(out, at, texts.frame, LEDGER)
-    for mark in range(rows.ledger.shape[1]):
-        at = put_whole(out, put(out, at, texts.marks, mark), rows.ledger[row, mark])
-    return at
+    return _put_marks(out, put(out, at, texts.frame, LEDGER), row, rows, texts.marks, 0, alike)
 
 
 @kernel
@@ -282,6 +298,7 @@ def write(rows: Any, texts: Any, heads: Any, out: Any, sizes: Any) -> int:
     frame, names = texts.frame, texts.named
     by, counts, shared = heads
     beside, at, line = _most_beside(rows, texts), np.uintp(0), np.uintp(0)
+    alike, marked, marks = _alike_from(rows.ledger), np.uintp(0), np.uintp(0)
     for row in range(len(sizes)):
         version = _version(row, rows, texts.versions)
         if version < 0:
@@ -305,7 +322,13 @@ def write(rows: Any, texts: Any, heads: Any, out: Any, sizes: Any) -> int:
         at = _put_signals(out, put(out, at, frame, SIGNALS), row, rows, texts)
         at = _put_counts(out, at, row, rows.velocity, frame, counts)
         at = put(out, put(out, at, frame, VERSIONS), names, version)
-        at = _put_origin(out, at, row, rows, texts)
+        at = _put_origin(out, at, row, rows, texts, alike)
+        if row:
+            at = put_again(out, at, marked, marks)
+        else:
+            marked = at
+            at = _put_marks(out, at, row, rows, texts.marks, alike, rows.ledger.shape[1])
+            marks = at - marked
         at = _put_shared(out, put(out, at, frame, SHARED), row, rows.shared, frame, shared)
         at = _put_history(out, at, row, rows, frame)
         at = put_natural(out, put(out, at, frame, SESSION_EVENTS), rows.events[row])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -13,6 +14,11 @@ from flows.stages.device_state.compiled import step
 from schemas.fragments import SPARE
 
 DECIMALS: Final = 10_000.0  # four
+_TEN, _HUNDRED, _FOUR_DIGITS, _EIGHT_DIGITS = np.uint64(10), np.uint64(100), np.uint64(10**4), np.uint64(10**8)
+# Digits side by side in one word, in pairs and singly: what keeps each in its place.
+_PAIRS, _SINGLES = np.uint64(0x0000007F0000007F), np.uint64(0x000F000F000F000F)
+_ZEROS, _SIXES, _ONES = np.uint64(0x3030303030303030), np.uint64(0x0606060606060606), np.uint64(0x0101010101010101)
+_TO_LETTERS = np.uint64(ord("a") - ord("9") - 1)
 
 
 def _copied(typing: Any, out: Any, at: Any, text: Any, first: Any, size: Any) -> Any:
@@ -37,6 +43,31 @@ def _copied(typing: Any, out: Any, at: Any, text: Any, first: Any, size: Any) ->
 _copy: Any = intrinsic(_copied)
 
 
+def _stored(typing: Any, out: Any, at: Any, word: Any) -> Any:
+    """Write eight bytes, the lowest first."""
+
+    def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(cgutils.pointer_add(builder, data, arguments[1]), ir.IntType(64).as_pointer())
+        builder.store(arguments[2], place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(out, at, types.uint64), generated
+
+
+def _counted_zeros(typing: Any, word: Any) -> Any:
+    """Return how many of the lowest bits of a word are 0."""
+
+    def generated(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generated
+
+
+_store: Any = intrinsic(_stored)
+_zeros_below: Any = intrinsic(_counted_zeros)
+
+
 @step
 def put(out: Any, at: Any, pieces: Any, number: Any) -> Any:
     """Copy a piece; return where the next one begins. Places are unsigned: Numba counts from the end by signed ones."""
@@ -57,28 +88,58 @@ def put_null(out: Any, at: Any) -> Any:
 
 
 @step
-def put_natural(out: Any, at: Any, value: Any) -> Any:
-    """Write an unsigned number."""
-    value = np.uint64(value)
-    ten = np.uint64(10)
-    if value < ten:
+def put_again(out: Any, at: Any, first: Any, size: Any) -> Any:
+    """Copy what was written before."""
+    _copy(out, at, out, first, size)
+    return at + size
+
+
+@step
+def _eight_digits(value: Any) -> Any:
+    """Return a number below 10^8 as eight digits in a word, the highest in the lowest byte; each is 0 to 9.
+
+    Halves, then pairs, then digits are divided side by side: one by one, each would wait for the one before it.
+    """
+    high = value // _FOUR_DIGITS
+    word = high | (value - high * _FOUR_DIGITS) << np.uint64(32)
+    pairs = word * np.uint64(10486) >> np.uint64(20) & _PAIRS
+    word = (word - pairs * _HUNDRED) << np.uint64(16) | pairs
+    singles = word * np.uint64(103) >> np.uint64(10) & _SINGLES
+    return (word - singles * _TEN) << np.uint64(8) | singles
+
+
+@step
+def _put_eight(out: Any, at: Any, value: Any) -> Any:
+    """Write a number below 10^8 with its leading zeros."""
+    _store(out, at, _eight_digits(value) | _ZEROS)
+    return at + np.uintp(8)
+
+
+@step
+def _put_few(out: Any, at: Any, value: Any) -> Any:
+    """Write a number below 10^8."""
+    if value < _TEN:
         out[at] = np.uint8(np.uint64(48) + value)
         return at + np.uintp(1)
-    digits = np.uintp(1)
-    limit = ten
-    while digits < np.uintp(19) and value >= limit:
-        digits += np.uintp(1)
-        limit *= ten
-    if value >= np.uint64(10000000000000000000):
-        digits = np.uintp(20)
-    place = at + digits
-    while value >= ten:
-        rest = value // ten
-        place -= np.uintp(1)
-        out[place] = np.uint8(np.uint64(48) + (value - rest * ten))
-        value = rest
-    out[at] = np.uint8(np.uint64(48) + value)
-    return at + digits
+    word = _eight_digits(value)
+    leading = _zeros_below(word) >> np.uint64(3)
+    _store(out, at, (word | _ZEROS) >> (leading << np.uint64(3)))
+    return at + np.uintp(8) - np.uintp(leading)
+
+
+@step
+def put_natural(out: Any, at: Any, value: Any) -> Any:
+    """Write an unsigned number. Up to seven bytes behind it are written too."""
+    value = np.uint64(value)
+    if value < _EIGHT_DIGITS:
+        return _put_few(out, at, value)
+    high = value // _EIGHT_DIGITS
+    highest = high // _EIGHT_DIGITS
+    if highest:
+        at = _put_eight(out, _put_few(out, at, highest), high - highest * _EIGHT_DIGITS)
+    else:
+        at = _put_few(out, at, high)
+    return _put_eight(out, at, value - high * _EIGHT_DIGITS)
 
 
 @step
@@ -119,11 +180,13 @@ def put_rounded(out: Any, at: Any, value: Any) -> Any:
 
 @step
 def put_hex(out: Any, at: Any, ids: Any, row: Any) -> Any:
-    """Write an id of a column uint8[n, 16]."""
-    for column in range(ids.shape[1]):
-        value = ids[row, column]
-        high, low = value >> np.uint8(4), value & np.uint8(15)
-        out[at] = high + (np.uint8(48) if high < 10 else np.uint8(87))
-        out[at + np.uintp(1)] = low + (np.uint8(48) if low < 10 else np.uint8(87))
-        at += np.uintp(2)
+    """Write an id of a column uint8[n, 16], four of its bytes at a time."""
+    for place in range(ids.shape[1] // 4):
+        word = np.uint64(0)
+        for byte in range(4):
+            value = np.uint64(ids[row, 4 * place + byte])
+            word |= (value >> np.uint64(4) | (value & np.uint64(15)) << np.uint64(8)) << np.uint64(16 * byte)
+        letters = (word + _SIXES) >> np.uint64(4) & _ONES
+        _store(out, at, word + _ZEROS + letters * _TO_LETTERS)
+        at += np.uintp(8)
     return at

@@ -274,7 +274,9 @@ def _rows(batch: Decided, factors: I32, signals: I32, merchants: I32, said: I32)
 def _lines(texts: tuple[str, ...]) -> U8:
     """Return texts as they stand between quotes in JSON, each with a line feed behind it."""
     joined = "".join(texts)
-    if joined.isascii() and joined.isprintable() and '"' not in joined and "\\" not in joined:
+    if len(_ENCODE(joined)) == len(joined) + len(
+        '""'
+    ):  # all are as they stand: what is escaped, or not ASCII, is longer
         return np.frombuffer(bytearray("\n".join((*texts, "")), "ascii"), np.uint8)
     return np.frombuffer(bytearray(b"".join([_ENCODE(text)[1:-1] + b"\n" for text in texts])), np.uint8)
 

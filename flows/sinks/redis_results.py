@@ -11,10 +11,10 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from flows.redis_trip import Command, scripted_trip
-from flows.redis_trip import connect as connect  # noqa: PLC0414 - others take it from here
 from flows.sinks.destination import DestinationError, RowsRefused
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
+from flows.sinks.result_packing import ResultPacker
 from flows.sinks.written import Head, heads_of, seen_signals_of
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.result import (
@@ -25,6 +25,7 @@ from schemas.result import (
     result_key,
     session_key,
 )
+from schemas.stored_results import rejection_in
 
 # One key a call, so that it runs on any node of a cluster. An event is counted once, however often and in whatever
 # order it is written: the field e:<event id> remembers it for as long as the session's summary lives.
@@ -110,18 +111,25 @@ class RedisResults:
     ``session:{merchant}:{session}``: a hash of events, max_score, last_score, last_decision, last_event, last_*;
     last_signals is JSON, ``{"vpn": [result, confidence]}``; standing: what the policy alone decided of the last event,
     which hysteresis compares with. Rules that decide by HTTP ask for all of it. ``prefix`` begins every key: a replay
-    has its own.
+    has its own. ``packed``: results lie there as ``schemas.stored_results`` says, else as JSON.
     """
 
     name = "redis"
 
     def __init__(
-        self, client: Redis, ttl_seconds: int, session_ttl_seconds: int | None = None, *, prefix: str = ""
+        self,
+        client: Redis,
+        ttl_seconds: int,
+        session_ttl_seconds: int | None = None,
+        *,
+        prefix: str = "",
+        packed: bool = False,
     ) -> None:
         self._client = client
         self._prefix = prefix
         self._ttl = ttl_seconds
         self._session_ttl = session_ttl_seconds or ttl_seconds
+        self._packer = ResultPacker() if packed else None
 
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         """Store results, rejections and session summaries; DestinationError names the error's class only."""
@@ -179,7 +187,11 @@ class RedisResults:
     def _store(self, scored: Sequence[Scored], rejected: Sequence[tuple[str, bytes]]) -> None:
         if not scored and not rejected:
             return
-        results = [(self._prefix + result_key(one.head.merchant, one.head.event_id), one.record) for one in scored]
+        records: Sequence[bytes] = [one.record for one in scored]
+        if self._packer is not None:
+            records = self._packer.packed(records)
+        keys = (self._prefix + result_key(one.head.merchant, one.head.event_id) for one in scored)
+        results = list(zip(keys, records, strict=True))
         sessions = list(self._sessions(scored))
         try:
             before, known = self._first_trip(results, rejected, sessions)
@@ -212,9 +224,7 @@ class RedisResults:
     def _replace_rejections(self, results: Sequence[tuple[str, bytes]], before: Sequence[bytes | None]) -> None:
         """A redriven event was rejected when it came first: now its result stands."""
         late = [
-            pair
-            for pair, old in zip(results, before, strict=True)
-            if old is not None and decode_rejected(old) is not None
+            pair for pair, old in zip(results, before, strict=True) if old is not None and rejection_in(old) is not None
         ]
         if late:
             self._round_trip([("SET", key, record, "EX", self._ttl) for key, record in late])

@@ -66,11 +66,15 @@ class ParcelQueue(Generic[T]):
         """Return since when the oldest waits; only where something waits."""
         return self._waiting[0].since
 
-    def has_room(self, entry: Waiting[T]) -> bool:
-        """Tell whether a parcel may come in; one that is larger than the bounds passes alone."""
+    def has_room(self, entry: Waiting[T], rows: int | None = None) -> bool:
+        """Tell whether a parcel may come in, ``rows``: for now no more than so many in all.
+
+        One that is larger than the bounds passes alone.
+        """
         if not self.rows:
             return True
-        return self.rows + entry.rows <= self._most_rows and self.size + entry.size <= self._most_bytes
+        most = self._most_rows if rows is None else min(rows, self._most_rows)
+        return self.rows + entry.rows <= most and self.size + entry.size <= self._most_bytes
 
     def over(self, share: float) -> bool:
         """Tell whether more than a share of either bound is used, and something waits."""

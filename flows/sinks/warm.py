@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from flows.sinks.record_loops import Rows, Texts, write
+from flows.sinks.result_packing import ResultPacker
 from schemas import fragment_loops
 from schemas.fragments import pieces_of
 
 
 def warm() -> None:
-    """Write one record, on the types that the encoder gives."""
+    """Write one record, on the types that the encoder gives, and pack one for Redis."""
+    ResultPacker().packed((b"{}",))
     fragment_loops.warm()
     one, byte, code = np.zeros(1, np.int64), np.zeros((1, 16), np.uint8), np.zeros(1, np.uint8)
     natural, number, table = np.zeros(1, np.uint32), np.zeros(1, np.float32), np.zeros((1, 1), np.float32)

@@ -5,6 +5,9 @@ Plain Python: the dataflow, a replay and a poll loop use the same class.
 Whatever a destination does, the flow is not held back by it as long as its rows can wait in the backup: an attempt is
 bounded by the destination's own time limits, all attempts of a block by ``give_up_seconds``, and while a block hangs,
 a second thread takes the oldest that wait to the backup as soon as the queue has passed its high-water mark.
+
+While blocks are taken as they should the queue holds ``steady_rows``: what waits longer waits in Kafka, where it takes
+no memory of the flow. The rest of the queue is for a destination that is slow, hangs or was given up.
 """
 
 from __future__ import annotations
@@ -130,7 +133,8 @@ class Writer(Generic[T]):
     def pressed(self) -> bool:
         """Tell whether there is more to do than the destination takes: nobody should add to it."""
         with self._lock:
-            return self._queue.over(self._policy.spill_share / 2)
+            steady = self._policy.spill_share * self._policy.most_rows(steady=True)
+            return self._queue.over(self._policy.spill_share / 2) or (bool(self._queue) and self._queue.rows > steady)
 
     def put(self, parcel: T, stop: threading.Event | None = None) -> None:
         """Queue a parcel; blocks while the queue is full. One that has nothing for the destination passes an empty one.
@@ -142,7 +146,7 @@ class Writer(Generic[T]):
             return
         patience, entry = 0.0, Waiting.of(parcel, self._clock())
         with self._lock:
-            while not self._queue.has_room(entry):
+            while not self._queue.has_room(entry, self._policy.most_rows(self._steady())):
                 self._check()
                 if stop is not None and stop.is_set():
                     patience = patience or self._clock() + self._policy.close_seconds
@@ -156,6 +160,12 @@ class Writer(Generic[T]):
                 self._due.notify()
             if self._queue.over(self._policy.spill_share):
                 self._filled.notify()
+
+    def _steady(self) -> bool:
+        """Tell whether blocks are taken as they should: neither the last one nor the one under way takes long."""
+        since, most = self._writes_since, self._policy.steady_seconds
+        hangs = since is not None and self._clock() - since > most
+        return not (hangs or self._last_seconds > most or self._circuit.open)
 
     def _passed(self, parcel: T) -> bool:
         """Acknowledge a parcel of which nothing is to be written, where nothing is open before it: no thread wakes."""

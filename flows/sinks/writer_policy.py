@@ -17,6 +17,8 @@ class WriterPolicy:
     linger_seconds: float = 0.0
     longest_linger_seconds: float = 0.0  # while a block takes long: five times as long as the last one took
     queue_rows: int = 20_000  # waiting and in flight; a single larger parcel still passes
+    steady_rows: int = 0  # the same while blocks take no longer than steady_seconds; 0: queue_rows
+    steady_seconds: float = 1.5
     queue_bytes: int = 512 * 1024**2  # the same
     attempts: int = 5
     give_up_seconds: float = 5.0  # after so long in all, the attempt under way is the last
@@ -35,6 +37,10 @@ class WriterPolicy:
     def linger(self, last_seconds: float) -> float:
         """Return how long rows wait for a block. A store that has much to do with each one gets fewer of them."""
         return max(self.linger_seconds, min(_LINGERS * last_seconds, self.longest_linger_seconds))
+
+    def most_rows(self, steady: bool) -> int:
+        """Return the rows that a queue may hold. What waits for a store that keeps taking blocks need not wait here."""
+        return min(self.steady_rows or self.queue_rows, self.queue_rows) if steady else self.queue_rows
 
     @property
     def block_bytes(self) -> int:

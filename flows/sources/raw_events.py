@@ -45,7 +45,7 @@ class SourceConfig:
     max_events: int = 512
     wait_seconds: float = 0.0  # how long events are gathered after the first one of a parcel: at least,
     longest_wait_seconds: float = 0.002  # and at most
-    queue_bytes: int = 64 * 1024**2  # of records that are fetched and not polled
+    queue_bytes: int = 16 * 1024**2  # of records that are fetched and not polled
 
 
 class SourceBroken(RuntimeError):

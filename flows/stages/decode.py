@@ -19,7 +19,8 @@ from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.envelope import NAME_LENGTHS
-from schemas.keys import KeyRing
+from schemas.keys import KeyRing, derived_key
+from schemas.makers import constructor
 from schemas.nested import NestedError, columns_of, parse_nested
 from schemas.payload import encode_payloads
 from schemas.redriven import Redriven, RedrivenError, is_redriven, unwrap_redriven
@@ -51,7 +52,7 @@ _HEAD_REASONS = {
 SESSIONS_KEPT = 2_048
 """Sessions whose ciphers are remembered, 5 MB: one takes 2.5 kB, and to make one of a known key takes 1 µs. Keeping
 65,536 of them, 177 MB, was no quicker where a third of the events have a new session."""
-_NAMES_KEPT = 8_192  # texts of envelopes, 5 MB
+_new_event = constructor(Event)
 _KEY_AT, _KEY_END = 4, 24  # of a header: key id and session id, which a cipher is made from
 _KEY_ID_BYTES = 4
 
@@ -65,6 +66,7 @@ class Decode:
         """``sessions``: of so many, those that came last, the ciphers are remembered."""
         self._keys = keys
         self._catalogue = catalogue or load_catalogue()
+        self._counts = self._catalogue.counts()
         self._cipher = lru_cache(sessions)(self._new_cipher)
         self._rooms = Rooms()
 
@@ -89,23 +91,28 @@ class Decode:
 
     def _new_cipher(self, of: bytes) -> AESGCM | None:
         key_id = int.from_bytes(of[:_KEY_ID_BYTES], "little")
-        key = self._keys.derive(key_id, of[_KEY_ID_BYTES:], "seal")
-        return None if key is None else AESGCM(key)
+        master = self._keys.masters.get(key_id)
+        return None if master is None else AESGCM(derived_key(master, of[_KEY_ID_BYTES:], "seal"))
 
     def _open(self, values: Sequence[bytes], heads: Heads, bodies: Bodies, failures: _Failures) -> None:
-        """Decrypt every row into its place; what cannot be opened has no body."""
+        """Decrypt every row into its place; what cannot be opened has no body.
+
+        All keys are made before: each of the two works finds its code and data at hand.
+        """
         cipher_of, room = self._cipher, bodies.room
-        places = (column.tolist() for column in (heads.start, bodies.first, bodies.end))
-        for row, value, at, first, end in zip(count(), values, *places, strict=False):
-            if first == end:
+        places = [column.tolist() for column in (heads.start, bodies.first, bodies.end)]
+        ciphers = [
+            cipher_of(value[at + _KEY_AT : at + _KEY_END]) if first != end else None
+            for value, at, first, end in zip(values, *places, strict=True)
+        ]
+        for row, cipher, value, at, first, end in zip(count(), ciphers, values, *places, strict=False):
+            if cipher is None:
+                if first != end:
+                    failures.put(row, Reason.UNKNOWN_KEY)
+                    bodies.drop(row)
                 continue
             clear = at + HEADER_BYTES
             sealed = clear + NONCE_BYTES
-            cipher = cipher_of(value[at + _KEY_AT : at + _KEY_END])
-            if cipher is None:
-                failures.put(row, Reason.UNKNOWN_KEY)
-                bodies.drop(row)
-                continue
             try:
                 cipher.decrypt_into(value[clear:sealed], memoryview(value)[sealed:], value[at:clear], room[first:end])
             except InvalidTag:
@@ -114,11 +121,11 @@ class Decode:
 
     def _columns(self, bodies: Bodies, failures: _Failures) -> tuple[Signals, Activity]:
         """Unpack what is packed, and lay out all bodies."""
-        layout = Layout(bodies, self._catalogue)
+        layout = Layout(bodies, self._counts)
         if layout.packed:
             for row in layout.rows_of(PACKED):
                 self._unpack(row, bodies, failures)
-            layout = Layout(bodies, self._catalogue, any_form=True)
+            layout = Layout(bodies, self._counts, any_form=True)
         if layout.others:
             for row in layout.rows_of(NO_PAYLOAD):
                 if row not in failures:
@@ -220,7 +227,6 @@ def _redriven(value: bytes, row: int, failures: _Failures) -> Redriven | None:
     return found
 
 
-@lru_cache(_NAMES_KEPT)
 def _split(names: bytes) -> tuple[str, ...]:
     """Return the names that follow their lengths in an envelope; the last one has what the others leave.
 
@@ -242,6 +248,9 @@ _LENGTHS = len(NAME_LENGTHS) - 1  # the length of the last name stands elsewhere
 
 def _names(values: Sequence[bytes], heads: Heads) -> list[tuple[str, ...]]:
     """Return merchants, transactions, linked ids, card tokens and event types, a tuple of n each."""
+    if heads.names:
+        rows = len(values)
+        return [tuple(heads.names[at : at + rows]) for at in range(0, len(heads.names), rows)]
     named = [value[LENGTHS_AT:at] for value, at in zip(values, heads.start.tolist(), strict=True)]
     if heads.others:
         for row in np.flatnonzero(heads.found == NO_ENVELOPE).tolist():
@@ -252,7 +261,7 @@ def _names(values: Sequence[bytes], heads: Heads) -> list[tuple[str, ...]]:
 def _event(values: Sequence[bytes], heads: Heads, redriven: Mapping[int, Redriven]) -> Event:
     attempt, told = _tries(len(values), redriven)
     merchant, transaction, linked_id, card_token, event_type = _names(values, heads)
-    return Event(
+    return _new_event(
         event_id=heads.event_id,
         session_id=heads.session_id,
         device_id=heads.device_id,

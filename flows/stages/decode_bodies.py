@@ -10,8 +10,9 @@ import numpy as np
 from flows.stages import decode_kernels as kernels
 from schemas import payload
 from schemas.batches import I64, U8, Activity, Signals, Texts
-from schemas.catalogue import Catalogue
+from schemas.makers import constructor
 
+_new_signals, _new_texts, _new_activity = constructor(Signals), constructor(Texts), constructor(Activity)
 _KEPT_BYTES: Final = 16 << 20  # of memory that is kept for the next batch
 
 
@@ -71,10 +72,13 @@ def _memory(size: int) -> U8:
 class Layout:
     """How the payloads of a batch lie: what stands before their columns are made."""
 
-    def __init__(self, bodies: Bodies, catalogue: Catalogue, *, any_form: bool = False) -> None:
-        """Measure bodies. ``any_form``: what begins with no byte of a raw one is one all the same."""
+    def __init__(self, bodies: Bodies, counts: tuple[int, int, int, int], *, any_form: bool = False) -> None:
+        """Measure bodies; ``counts``: of numbers, booleans, categories and texts, as the catalogue has them.
+
+        ``any_form``: what begins with no byte of a raw one is one all the same.
+        """
         rows = bodies.places.shape[1]
-        self._counts = catalogue.counts()
+        self._counts = counts
         self._bodies = bodies
         self._texts = np.empty((2, rows, self._counts[-1]), np.int32)
         self._sums = np.empty((2, rows + 1), np.int64)
@@ -107,8 +111,8 @@ class Layout:
         joined = tails.tobytes()
         blobs = tuple([joined[at:end] for at, end in pairwise(tail_ends.tolist())])
         starts, lengths = self._texts
-        signals = Signals(version, table, known, true, codes, Texts(blobs, starts, lengths))
-        return signals, Activity(offsets, time, value, code, target)
+        signals = _new_signals(version, table, known, true, codes, _new_texts(blobs, starts, lengths))
+        return signals, _new_activity(offsets, time, value, code, target)
 
 
 if (

@@ -32,6 +32,7 @@ class Heads(NamedTuple):
     places: I64  # [kernels.PLACES, n]: where the sealed event starts, what it is, and the room for its plaintext
     others: int  # how many are no sealed event of this version
     room: int  # bytes that all plaintexts take
+    names: list[str]  # those of all rows, column after column; none where they are to be cut row by row
 
     @property
     def start(self) -> I64:
@@ -62,13 +63,17 @@ def _read(values: Sequence[bytes], width: int) -> Heads | None:
     sizes = np.fromiter(map(len, values), np.int64, rows)
     ids, numbers = np.empty((4, rows, 16), np.uint8), np.empty((2, rows), np.uint32)
     times, places = np.empty((2, rows), np.int64), np.empty((kernels.PLACES, rows), np.int64)
-    unread, others, room = kernels.read_heads(heads, sizes, ids, numbers, times, places)
+    octets = np.empty(width * rows, np.uint8)
+    unread, others, room, named = kernels.read_heads(heads, sizes, ids, numbers, times, places, octets)
     if unread:
         return None
+    names = str(octets[: named - 1].data, "ascii").split("\0") if named else []
     address, session_id, device_id, event_id = ids
     key_id, sequence = numbers
     sent_at, received_at = times
-    return Heads(address, session_id, device_id, event_id, key_id, sequence, sent_at, received_at, places, others, room)
+    return Heads(
+        address, session_id, device_id, event_id, key_id, sequence, sent_at, received_at, places, others, room, names
+    )
 
 
 def _check() -> None:
@@ -77,14 +82,15 @@ def _check() -> None:
     fields: Mapping[str, Any] = envelope.ENVELOPE_DTYPE.fields or {}
     ours = (
         kernels.ENVELOPE_BYTES, kernels.RECEIVED_AT, kernels.ADDRESS_AT, kernels.LENGTHS_AT,
-        kernels.EVENT_TYPE_LENGTH_AT, bytes(kernels.ENVELOPE_MARK), kernels.HEADER_BYTES, kernels.SEALED_MIN_BYTES,
+        kernels.LENGTHS, bytes(kernels.ENVELOPE_MARK), kernels.HEADER_BYTES, kernels.SEALED_MIN_BYTES,
         bytes(kernels.SEALED_MARK), kernels.AROUND_BYTES, kernels.RAW, kernels.MAX_BODY_BYTES,
         kernels.KEY_AT, kernels.SESSION_AT, kernels.DEVICE_AT, kernels.EVENT_AT,
         kernels.SEQUENCE_AT, kernels.SENT_AT,
     )  # fmt: skip
     theirs = (
         envelope.ENVELOPE_BYTES, fields["received_at"][1], fields["address"][1], fields["merchant_length"][1],
-        fields["event_type_length"][1], envelope.ENVELOPE_MAGIC + bytes((envelope.ENVELOPE_VERSION,)),
+        tuple(fields[name][1] for name in envelope.NAME_LENGTHS),
+        envelope.ENVELOPE_MAGIC + bytes((envelope.ENVELOPE_VERSION,)),
         sealed.HEADER_BYTES, sealed.SEALED_MIN_BYTES, sealed.SEALED_MAGIC + bytes((sealed.SEALED_VERSION,)),
         sealed.HEADER_BYTES + sealed.NONCE_BYTES + sealed.TAG_BYTES, sealed.Codec.RAW, sealed.MAX_BODY_BYTES,
         *(header[name][1] for name in ("key_id", "session_id", "device_id", "event_id", "sequence", "sent_at")),

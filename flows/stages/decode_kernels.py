@@ -18,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Byte places of an envelope, whose names begin at its end, and of a sealed event (schemas.envelope, schemas.sealed).
 ENVELOPE_BYTES: Final = 32
 RECEIVED_AT, ADDRESS_AT, LENGTHS_AT, EVENT_TYPE_LENGTH_AT = 4, 12, 28, 3
+LENGTHS: Final = (28, 29, 30, 31, 3)  # of the names, in their order
 HEADER_BYTES, SEALED_MIN_BYTES, AROUND_BYTES = 68, 97, 96  # around a plaintext: header, nonce and tag
 KEY_AT, SESSION_AT, DEVICE_AT, EVENT_AT, SEQUENCE_AT, SENT_AT = 4, 8, 24, 40, 56, 60
 ENVELOPE_MARK: Final = (67, 69, 1)  # "CE", version
@@ -57,14 +58,16 @@ def _copy(target: Any, first: Any, source: Any, at: Any, count: Any) -> None:
 
 
 @kernel
-def read_heads(heads: Any, sizes: Any, ids: Any, numbers: Any, times: Any, places: Any) -> Any:
+def read_heads(heads: Any, sizes: Any, ids: Any, numbers: Any, times: Any, places: Any, names: Any) -> Any:
     """Read envelopes and headers, and give each payload its place in a room of memory, one behind the other.
 
     ``heads``: uint8[n, W], the first bytes of each record, zeros behind its end; ``sizes``: bytes of each. Written:
     ``ids``: address, session, device and event, uint8[4, n, 16]; ``numbers``: key id and sequence, uint32[2, n];
     ``times``: sent and received, int64[2, n]; ``places``, int64[PLACES, n]: where the sealed event starts, where its
     plaintext does and ends, one and the same place where there is none, and what it is: UNREAD where W does not
-    suffice. Returns whether any is UNREAD, how many are not GOOD, and the bytes of the room that plaintexts take.
+    suffice; ``names``, uint8[n * W]: those of all rows, by column, a zero behind each. Returns whether any is UNREAD,
+    how many are not GOOD, the bytes of the room that plaintexts take, and those of the names: 0 where these are not
+    written, since a row is not GOOD or zeros do not tell them apart.
     """
     address, session, device, event = ids[0], ids[1], ids[2], ids[3]
     width = heads.shape[1]
@@ -100,7 +103,35 @@ def read_heads(heads: Any, sizes: Any, ids: Any, numbers: Any, times: Any, place
         places[FIRST, row], places[END, row], places[FOUND, row] = first, first + size, found
         used += (size + 2 * (ALIGN - 1)) // ALIGN * ALIGN
         other += found != GOOD
-    return unread, other, used
+    named = 0 if unread or other else _put_names(heads, names)
+    return unread, other, used, named
+
+
+@_part
+def _put_names(heads: Any, names: Any) -> Any:
+    """Write what envelopes name, column after column: each name, and a zero behind it.
+
+    Returns the bytes that they take; 0 where a byte of a name is zero or no ASCII: then zeros do not tell them apart.
+    """
+    starts = np.zeros(6, np.int64)
+    for row in range(len(heads)):
+        for column in range(5):
+            starts[column + 1] += 1 + np.int64(heads[row, LENGTHS[column]])
+    for column in range(5):
+        starts[column + 1] += starts[column]
+    used, every, least = starts[5], np.uint8(0), np.uint8(255)
+    for row in range(len(heads)):
+        head, place = heads[row], np.uintp(ENVELOPE_BYTES)
+        for column in range(5):
+            first, length = np.uintp(starts[column]), np.uintp(head[LENGTHS[column]])
+            for byte in range(length):
+                octet = head[place + byte]
+                every, least = every | octet, min(least, octet)
+                names[first + byte] = octet
+            names[first + length] = 0
+            starts[column] += np.int64(length) + 1
+            place += length
+    return used if every < 128 and least > 0 else 0
 
 
 @_part

@@ -17,7 +17,7 @@ from schemas.catalogue import load_catalogue
 def compile_kernels() -> None:
     """Read one record that is none, normalise and name what shows nothing: whatever Python calls is compiled then."""
     heads = read_heads((b"",))
-    signals, activity = Layout(Rooms().bodies(heads.places, heads.room), load_catalogue()).columns()
+    signals, activity = Layout(Rooms().bodies(heads.places, heads.room), load_catalogue().counts()).columns()
     zero = np.zeros(1, np.int64)
     origin, ledger = Origin("", zero.astype(np.int32), zero, zero, zero), Ledger((), np.zeros((1, 0), np.int64))
     event = Event(

@@ -26,6 +26,7 @@ from schemas.keys import KeyRing, derived_key
 from schemas.sealed import HEADER_BYTES, NONCE_BYTES
 
 X = TypeVar("X")
+_Ciphers = Callable[[bytes, bytes], tuple[AESGCM, AESGCM]]
 CHUNK: Final = 1_024
 WEEK_MS: Final = 7 * 86_400_000
 _LENGTH = struct.Struct("<I")
@@ -134,24 +135,20 @@ class Feed:
             del self.course[1::2]
 
     def _laps(self) -> Iterator[bytes]:
-        again = (_Again(self.records, self.keys, lap).records() for lap in count(1))
+        ciphers = _ciphers(self.keys)
+        again = (map(_Again(ciphers, lap), self.records) for lap in count(1))
         return chain(self.records, chain.from_iterable(again))
 
 
 class _Again:
     """The same records as those of a later week."""
 
-    def __init__(self, records: Sequence[bytes], keys: KeyRing, lap: int) -> None:
-        self._records = records
-        self._keys = keys
+    def __init__(self, ciphers: _Ciphers, lap: int) -> None:
+        self._ciphers = ciphers
         self._lap = lap
-        self._ciphers = lru_cache(_SESSIONS_KEPT)(self._new_ciphers)
 
-    def records(self) -> Iterator[bytes]:
-        """Give them in order."""
-        return map(self._again, self._records)
-
-    def _again(self, record: bytes) -> bytes:
+    def __call__(self, record: bytes) -> bytes:
+        """Return a record as it comes again."""
         at = sealed_start(record)
         start = at + HEADER_BYTES + NONCE_BYTES
         old = record[at : at + HEADER_BYTES]
@@ -172,13 +169,16 @@ class _Again:
     def _another(self, name: bytes) -> bytes:
         return (int.from_bytes(name, "little") ^ self._lap).to_bytes(16, "little")
 
-    def _new_ciphers(self, old: bytes, new: bytes) -> tuple[AESGCM, AESGCM]:
-        """Return the ciphers of the old and the new session, given key id and session id of each.
 
-        Their keys are not those that ``KeyRing`` remembers: what is measured would find them there.
-        """
-        return self._new_cipher(old), self._new_cipher(new)
+def _ciphers(keys: KeyRing) -> _Ciphers:
+    """Return what gives the ciphers of the old and the new session, given key id and session id of each.
 
-    def _new_cipher(self, of: bytes) -> AESGCM:
-        master = self._keys.masters[int.from_bytes(of[:_KEY_ID_BYTES], "little")]
+    Their keys are not those that ``KeyRing`` remembers: what is measured would find them there. All laps share what is
+    kept, and nothing of it refers to itself: what a lap left to the collector would be taken for memory of the flow.
+    """
+
+    def cipher(of: bytes) -> AESGCM:
+        master = keys.masters[int.from_bytes(of[:_KEY_ID_BYTES], "little")]
         return AESGCM(derived_key(master, of[_KEY_ID_BYTES:], "seal"))
+
+    return lru_cache(_SESSIONS_KEPT)(lambda old, new: (cipher(old), cipher(new)))

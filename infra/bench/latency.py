@@ -32,6 +32,7 @@ from infra.topics import RAW
 from infra.turns import take_short_turns
 from schemas.envelope import sealed_start
 from schemas.result import decode_result
+from schemas.stored_results import unpacked
 
 _DEVICE: Final = slice(24, 40)  # of the sealed event's header
 _EVENT: Final = slice(40, 56)
@@ -234,7 +235,7 @@ def _ledgers(url: str, keys: Sequence[bytes], readable: dict[bytes, int]) -> dic
         for first in range(0, len(names), _AT_ONCE):
             part = names[first : first + _AT_ONCE]
             for name, record in zip(part, client.mget(part), strict=True):
-                ledger = decode_result(record).ledger
+                ledger = decode_result(unpacked(record)).ledger
                 marks = [*ledger.items(), ("readable", readable[name.rpartition(b":")[2]] // 1000)]
                 for (_, before), (mark, after) in pairwise(marks):
                     spans.setdefault(mark, []).append((after - before) / 1e3)

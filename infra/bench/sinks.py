@@ -15,12 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from flows.metrics import FlowMetrics
 from flows.pipeline import Pipeline
+from flows.redis_trip import connect
 from flows.run_stage import Monitor
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import Destination
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.kafka import Appender, KafkaBackup, KafkaScored, producer_config
-from flows.sinks.redis_results import RedisResults, connect
+from flows.sinks.redis_results import RedisResults
 from infra.bench.events import parcels
 from infra.bench.measure import RowsLost, machine
 from infra.bench.rig import Rig
@@ -80,7 +81,7 @@ def _destinations(rig: Rig, load: Load) -> Mapping[str, tuple[Callable[[], Desti
     backup = KafkaBackup(Appender(config))
     return {
         "kafka": (lambda: KafkaScored(Appender(config), backup), load.quick_rows),
-        "redis": (lambda: RedisResults(connect(rig.stack.redis_url, 30), _TTL_SECONDS), load.quick_rows),
+        "redis": (lambda: RedisResults(connect(rig.stack.redis_url, 30), _TTL_SECONDS, packed=True), load.quick_rows),
         "clickhouse": (lambda: ClickHouse(rig.stack.clickhouse_url, answer_seconds=60), load.bulk_rows),
     }
 

@@ -294,16 +294,18 @@ class _Command:
 
     @contextmanager
     def _destinations(self, clickhouse: str) -> Iterator[Any]:
+        from flows.redis_trip import connect
         from flows.sinks.clickhouse import ClickHouse
         from flows.sinks.kafka import Appender, producer_config
-        from flows.sinks.redis_results import RedisResults, connect
+        from flows.sinks.redis_results import RedisResults
         from infra.letter_redrive_sinks import ScoredAgain
         from schemas.dead_letter import Reason
 
-        if self._settings.redis.url is None:
+        redis = self._settings.redis
+        if redis.url is None:
             refuse("no Redis: run `clickgoose up`, or set CLICKGOOSE_REDIS__URL")
         rows, appender = ClickHouse(clickhouse), Appender(producer_config(self._bootstrap))
-        results = RedisResults(connect(self._settings.redis.url), self._settings.redis.result_ttl_seconds)
+        results = RedisResults(connect(redis.url), redis.result_ttl_seconds, packed=redis.pack_results)
         try:
             yield {
                 Reason.SINK_CLICKHOUSE: rows,

@@ -25,6 +25,7 @@ from scoring.model import Model, find_model
 POOL, LAPS = 512, 16  # a lap is a week: devices are forgotten after five
 OBJECTS_AN_EVENT = 0.3
 SESSIONS, ANSWERS = 64, 1_024
+OBJECTS_A_WEEK = 100  # its ciphers alone would be some hundreds
 
 
 def small_pipeline() -> Pipeline:
@@ -50,6 +51,18 @@ def test_objects_of_ever_new_sessions_and_devices_do_not_add_up(monkeypatch: pyt
     grown = grown_mb(course, settled=LAPS * POOL // 2, points=2)
     assert grown is not None
     assert grown < OBJECTS_AN_EVENT * LAPS * POOL // 4, blocks  # a cache without a bound takes several a session
+
+
+def test_a_week_that_came_again_leaves_nothing_to_the_collector() -> None:
+    records = own_events(recorded_file(1_024, 3, Size.FULL), POOL)
+    feed = Feed(records, dataset_keys(), 3 * POOL, batch=256)
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(feed.batches(lambda batch, _: len(batch))) == 3 * POOL
+        assert gc.collect() < OBJECTS_A_WEEK, "what is measured is this process's memory, ciphers of the feed included"
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from infra.account import Account, read_start, wait_settled
 from infra.stack.child import ChildProcess, StackError
 from infra.topic_reader import TopicReader
 from schemas.dead_letter import decode_dead_letter
-from schemas.result import SHARED_COUNTS, decode_rejected, result_key
+from schemas.result import SHARED_COUNTS, result_key
+from schemas.stored_results import rejection_in, unpacked
 from tests.e2e.system import STILL_SECONDS, System
 from tests.faults.layout import lay_out
 from tests.faults.load import Appending, Browsers, ids_of, joined, write_told
@@ -327,8 +328,8 @@ class Case:
         with Redis.from_url(self.world.system.stack.redis_url) as client:
             values = client.mget([result_key(said[name][0]["merchant"], name) for name in names])
         for name, value in zip(names, values, strict=True):
-            assert value is not None and decode_rejected(value) is None, f"Redis has no result of {name}"
-            assert _said(value) in said[name], f"Redis shows another result of {name} than events.scored"
+            assert value is not None and rejection_in(value) is None, f"Redis has no result of {name}"
+            assert _said(unpacked(value)) in said[name], f"Redis shows another result of {name} than events.scored"
 
     def _check_clickhouse(self, said: Results) -> None:
         found = self._in_clickhouse()

@@ -64,3 +64,22 @@ def test_rows_of_before_a_table_is_seldom_rewritten_are_the_same_after_it_and_on
     ask = "SELECT name, compression_codec FROM system.columns WHERE database = currentDatabase() AND table = 'events'"
     codecs = dict(namespace.clickhouse().execute(ask))
     assert (codecs["activity_time"], codecs["activity_value"]) == ("CODEC(Delta(4), LZ4)", "CODEC(LZ4)")
+
+
+def test_rows_of_before_merges_wait_longer_are_the_same_after_it(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_migrations()
+    before = [one.name for one in whole].index("merged_later")
+    monkeypatch.setattr(runner, "load_migrations", lambda: whole[:before])
+    migrate(namespace.clickhouse_url)
+    client = namespace.clickhouse(settings={"strings_as_bytes": True})
+    _packed(namespace.clickhouse_url)
+    told = _kept(client)
+    monkeypatch.setattr(runner, "load_migrations", lambda: whole)
+    assert migrate(namespace.clickhouse_url)[0] == "merged_later"
+    assert repr(_kept(client)) == repr(told)
+    wanted = "name, extract(engine_full, 'merge_selector_base = ([0-9]+)')"
+    ask = f"SELECT {wanted} FROM system.tables WHERE database = currentDatabase()"  # noqa: S608 -- a constant
+    bases = dict(namespace.clickhouse().execute(ask))
+    assert (bases["events"], bases["features"], bases["raw_archive"]) == ("20", "20", "30")

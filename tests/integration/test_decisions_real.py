@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, TopicPartition
 from redis import Redis
 from typer.testing import CliRunner
 
-from flows.sinks.redis_results import RedisResults, connect
+from flows.redis_trip import connect
+from flows.sinks.redis_results import RedisResults
 from infra.cli import app as cli
 from ingest_api import redis_link
 from ingest_api.app import IngestApp, create_app

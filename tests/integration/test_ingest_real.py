@@ -15,8 +15,9 @@ import pytest
 from confluent_kafka import KafkaError
 from redis.asyncio import Redis
 
+from flows.redis_trip import connect
 from flows.sinks.encoded import EncodedParcel
-from flows.sinks.redis_results import RedisResults, connect
+from flows.sinks.redis_results import RedisResults
 from ingest_api.app import create_app
 from schemas.dead_letter import Reason
 from schemas.result import pending_key, result_key

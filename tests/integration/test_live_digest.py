@@ -11,10 +11,11 @@ from confluent_kafka import Producer
 
 from enrichers.present import present
 from flows.parcel import Parcel, Span
+from flows.redis_trip import connect
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sinks.kafka import OutputTopics
-from flows.sinks.redis_results import RedisResults, connect
+from flows.sinks.redis_results import RedisResults
 from infra.stack.local import LocalStack
 from replay.live_digest import Compared, LiveDigest, LiveStores, Taken
 from replay.live_records import LiveRecords

@@ -9,16 +9,9 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from flows.lookups.redis_shared import connect
-from flows.redis_trip import round_trip, scripted_trip
+from flows.redis_trip import connect, round_trip, scripted_trip
 from tests.valkey_part import Valkey
 from tests.waiting import PATIENCE
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as running:
-        yield running
 
 
 @pytest.fixture

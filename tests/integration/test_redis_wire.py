@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 from redis import Redis
@@ -13,12 +12,6 @@ from ingest_api.redis_link import RedisAway, RedisLink, connect
 from ingest_api.redis_wire import RedisWire
 from tests.valkey_part import Valkey
 from tests.waiting import PATIENCE, SECONDS
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as running:
-        yield running
 
 
 async def test_many_at_once_get_their_own_replies_whole(server: Valkey) -> None:

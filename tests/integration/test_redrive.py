@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from flows.redis_trip import connect
 from flows.redrive import RedriveParts, Redriver, redrive_group
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import Redrivable
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.kafka import Appender, KafkaBackup, producer_config
 from flows.sinks.redelivery import RedrivePolicy
-from flows.sinks.redis_results import RedisResults, connect
+from flows.sinks.redis_results import RedisResults
 from infra.stack.local import LocalStack
 from infra.topic_reader import committed_offsets
 from schemas.dead_letter import DeadLetter, Reason

@@ -12,12 +12,13 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from flows.redis_trip import connect
 from flows.redrive import redrive_group
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import DestinationError
 from flows.sinks.kafka import Appender, KafkaBackup, Record, producer_config
 from flows.sinks.letters import Undelivered
-from flows.sinks.redis_results import RedisResults, connect
+from flows.sinks.redis_results import RedisResults
 from flows.sinks.tables import letter_columns
 from infra import letter_redrive
 from infra.dead_letters import DeadLetters, DeadLettersError, Filter

@@ -13,8 +13,8 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 from flows.lookups.breaker import Pauses
-from flows.lookups.redis_shared import connect
 from flows.lookups.rule_history import RuleHistory
+from flows.redis_trip import connect
 from infra.stack.ports import free_port
 from ingest_api import redis_link
 from ingest_api.rule_history import RuleHistory as IngestRuleHistory
@@ -27,12 +27,6 @@ from tests.waiting import PATIENCE, SECONDS
 
 EVERYTHING = [query(function, 50, over) for function in FUNCTIONS for over in (10, WINDOW)]
 DAY = 86_400_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from redis import Redis
 
-from flows.lookups.redis_shared import connect
+from flows.redis_trip import connect
 from flows.sinks import redis_results
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.redis_results import RedisResults
@@ -21,12 +21,6 @@ from tests.valkey_part import Valkey
 from tests.waiting import PATIENCE
 
 EVENTS = 24
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as running:
-        yield running
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from redis import Redis
 
 from flows.lookups.breaker import Pauses
 from flows.lookups.packing import SHARDS
-from flows.lookups.redis_shared import Limits, RedisSharedCounts, connect
+from flows.lookups.redis_shared import Limits, RedisSharedCounts
 from flows.metrics import FlowMetrics
+from flows.redis_trip import connect
 from infra.stack.ports import free_port
 from schemas.batches import F32
 from schemas.shared import SharedQuery
@@ -28,12 +29,6 @@ from tests.waiting import PATIENCE
 MINUTE, HOUR = 60_000, 3_600_000
 HOT = (0, 0, 7, 0, 0, 0)
 number = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("valkey"), appendonly="no") as running:
-        yield running
 
 
 @pytest.fixture

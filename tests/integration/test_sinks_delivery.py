@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from flows.progress import Progress
+from flows.redis_trip import connect
 from flows.redrive import redrive_group
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.destination import DestinationError
@@ -25,7 +26,7 @@ from flows.sinks.kafka import (
     Record,
     producer_config,
 )
-from flows.sinks.redis_results import RedisResults, connect
+from flows.sinks.redis_results import RedisResults
 from flows.sinks.writer import Writer, WriterPolicy
 from flows.sinks.written import seen_signals
 from infra.account import Account, read_account, read_start, wait_settled
@@ -35,6 +36,7 @@ from schemas.dead_letter import Reason, decode_dead_letter
 from schemas.envelope import Attested, wrap
 from schemas.result import decode_rejected, decode_result, result_key, session_key
 from schemas.sealed import SEALED_MIN_BYTES, Header
+from schemas.stored_results import unpacked
 from tests.migrated import migrate
 from tests.scored_parcels import DENIED_BY_RULE_FROM, encoded_parcel
 from tests.stack_fixture import Namespace, forget_letters
@@ -121,9 +123,9 @@ def test_a_kafka_that_is_away_is_a_destination_error() -> None:
     away.close()
 
 
-@pytest.fixture
-def results(stack: LocalStack) -> Iterator[RedisResults]:
-    made = RedisResults(connect(stack.redis_url, PATIENCE), 600)
+@pytest.fixture(params=(False, True), ids=("json", "packed"))
+def results(stack: LocalStack, request: pytest.FixtureRequest) -> Iterator[RedisResults]:
+    made = RedisResults(connect(stack.redis_url, PATIENCE), 600, packed=request.param)
     yield made
     made.close()
 
@@ -146,11 +148,11 @@ def test_a_result_is_stored_with_its_time_to_live_and_the_first_one_stands(
     item = own(encoded_parcel(3), merchant)
     results.write([item])
     keys = [result_key(merchant, result.event_id) for result in item.results]
-    assert client.mget(keys) == list(item.records)
+    assert list(map(unpacked, client.mget(keys))) == list(item.records)
     assert 590 < client.ttl(keys[0]) <= 600
     other = EncodedParcel(item.parcel, item.results, tuple(b"other" for _ in item.records))
     results.write([other])
-    assert client.mget(keys) == list(item.records)
+    assert list(map(unpacked, client.mget(keys))) == list(item.records)
 
 
 def test_a_dead_event_is_answered_and_a_later_result_replaces_that(namespace: Namespace, results: RedisResults) -> None:
@@ -164,9 +166,9 @@ def test_a_dead_event_is_answered_and_a_later_result_replaces_that(namespace: Na
     alive = own(encoded_parcel(1), merchant)
     assert alive.results[0].event_id == event_id
     results.write([alive])
-    assert client.get(key) == alive.records[0]
+    assert unpacked(client.get(key)) == alive.records[0]
     results.write([dead])
-    assert client.get(key) == alive.records[0]
+    assert unpacked(client.get(key)) == alive.records[0]
 
 
 def test_a_session_summary_is_the_same_whatever_is_written_again_and_in_whatever_order(
@@ -206,7 +208,8 @@ def test_redis_letters_are_written_later_as_the_same_answers(namespace: Namespac
     letters = results.letters([item], "Redis: ConnectionError")
     assert {letter.reason for letter in letters} == {Reason.SINK_REDIS}
     results.rewrite(letters)
-    assert client.mget([result_key(merchant, r.event_id) for r in item.results]) == list(item.records)
+    keys = [result_key(merchant, r.event_id) for r in item.results]
+    assert list(map(unpacked, client.mget(keys))) == list(item.records)
     assert decode_rejected(client.get(result_key(merchant, item.parcel.errs[0].event_id or ""))) is not None
 
 

@@ -245,6 +245,19 @@ def test_an_insert_holds_its_own_rows_after_a_longer_one_and_after_one_that_was_
     assert client.execute("SELECT count(), max(a), sum(length(s)) FROM t") == [(3_002, 3_001, 3_000_002)]
 
 
+def test_inserts_into_more_tables_than_a_session_keeps_files_for_hold_their_own_rows(namespace: Namespace) -> None:
+    client = namespace.clickhouse()
+    names = [f"t{number}" for number in range(6)]
+    for name in names:
+        client.execute(f"CREATE TABLE {name} (a UInt32, s String) ENGINE = MergeTree ORDER BY a")
+    for turn in (400, 3):
+        for number, name in enumerate(names):
+            client.execute(f"INSERT INTO {name} VALUES", [(number, "x" * turn)] * (turn + number))
+    ask = "SELECT count(), min(a), max(a), sum(length(s)) FROM "
+    told = [client.execute(ask + name)[0] for name in names]
+    assert told == [(403 + 2 * n, n, n, 400 * (400 + n) + 3 * (3 + n)) for n in range(6)]
+
+
 def test_settings_hold_for_one_query(namespace: Namespace) -> None:
     client = namespace.clickhouse()
     ask = "SELECT getSetting('max_block_size')"

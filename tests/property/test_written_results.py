@@ -36,8 +36,12 @@ FLOATS = np.array(
      np.nan, np.inf, -np.inf],
     np.float32,
 )  # fmt: skip
-LONGS = np.array([0, 1, -1, 9, 10, 99, 1_780_344_777_075, 2**63 - 1, -(2**63), -(10**18), 10**18 - 1], np.int64)
-NATURALS = np.array([0, 1, 9, 10, 99, 100, 2**21 - 1, 2**21, 2**32 - 1], np.uint32)
+LONGS = np.array(
+    [0, 1, -1, 9, 10, 99, 10**8 - 1, 10**8, -(10**8), 10**16 - 1, 10**16, 3 * 10**16 + 7, 1_780_344_777_075,
+     2**63 - 1, -(2**63), -(10**18), 10**18 - 1],
+    np.int64,
+)  # fmt: skip
+NATURALS = np.array([0, 1, 9, 10, 99, 100, 2**21 - 1, 2**21, 10**8 - 1, 10**8, 2**32 - 1], np.uint32)
 SHARED = np.array([np.nan, 0, 0.4, 0.5, 1, 1.5, 2.5, 70, 16_777_216, 4_294_967_040], np.float32)
 # Where a sentence rounds, or says something else: ties of every kind, limits, logarithms of seconds.
 SAID = np.concatenate(
@@ -141,8 +145,11 @@ def drawn(seed: int) -> Decided:
 
 
 def marked(batch: Decided, seed: int) -> Decided:
-    """Return the batch with times for its marks."""
-    micros = any_of(np.random.default_rng(seed), LONGS, (ROWS, len(batch.ledger.marks)))
+    """Return the batch with times for its marks, from any mark on the same in all rows."""
+    random, marks = np.random.default_rng(seed), len(batch.ledger.marks)
+    micros = any_of(random, LONGS, (ROWS, marks))
+    alike = random.integers(marks + 1)
+    micros[:, alike:] = micros[:1, alike:]
     return replace(batch, ledger=Ledger(batch.ledger.marks, micros))
 
 

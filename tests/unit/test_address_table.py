@@ -6,9 +6,11 @@ import pickle
 import time
 from ipaddress import IPv6Address
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from enrichers.address_file import DataFileError, Stretches, pack_address_file, read_address_file
 from enrichers.address_table import ASN_FILE, CLASSES_FILE, COUNTRY_FILE, DATA, PLACES_FILE, load_address_table
@@ -22,6 +24,7 @@ from schemas.places import nowhere
 from tests.normalize.agents import verified
 from tests.strategies import same
 
+U = TypeVar("U", bound=np.unsignedinteger)
 TABLE = load_address_table()
 FILES = (COUNTRY_FILE, ASN_FILE, CLASSES_FILE, PLACES_FILE)
 NOBODY = (
@@ -48,6 +51,28 @@ def test_known_addresses_get_country_system_and_place() -> None:
     germany = list(SOMEBODY).index("84.150.1.1")
     assert 47 < found.latitude[germany] < 55
     assert 6 < found.longitude[germany] < 15
+
+
+def test_every_address_gets_what_each_of_the_files_says_of_it() -> None:
+    random = np.random.default_rng(1)
+    files = [read_address_file(DATA / name, name.split("_")[1][:-4]) for name in (COUNTRY_FILE, ASN_FILE, CLASSES_FILE)]
+    four = np.concatenate(
+        [random.integers(0, 1 << 32, 4_000, np.uint32), *(_edges(file.four.starts) for file in files)]
+    )
+    six = np.concatenate([random.integers(0, 1 << 64, 4_000, np.uint64), *(_edges(file.six.starts) for file in files)])
+    six = six[six != 0]  # mapped addresses begin with it
+    mapped, others = np.zeros((len(four), 4), ">u4"), np.zeros((len(six), 2), ">u8")
+    mapped[:, 2], mapped[:, 3], others[:, 0] = 0xFFFF, four, six
+    found = TABLE(np.concatenate([mapped.view(np.uint8), others.view(np.uint8)]))
+    for file, shown in zip(files, (found.country, found.asn, found.classes), strict=True):
+        assert (shown == np.concatenate([file.four.at(four), file.six.at(six)])).all()
+
+
+def _edges(starts: NDArray[U]) -> NDArray[U]:
+    """Return where some stretches start, the number before and the one behind."""
+    some = starts[1 :: max(1, len(starts) // 1_000)]
+    one = starts.dtype.type(1)
+    return np.concatenate([some - one, some, some + one, starts[:1], starts[-1:]])
 
 
 @pytest.mark.parametrize("address", NOBODY)

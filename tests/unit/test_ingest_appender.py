@@ -98,6 +98,68 @@ async def test_calls_that_overlap_get_their_own_outcomes(made: list[Kafka]) -> N
     assert await second == [Delivered.NOT_NOW, Delivered.YES]
 
 
+async def test_a_lone_record_goes_at_once_and_what_comes_meanwhile_as_the_next_flight(
+    made: list[Kafka], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_api.appender._LONGEST_HOLD", 3_600.0)
+    one = appender()
+    first = asyncio.create_task(one.append(records(2)))
+    await soon(lambda: len(made[0].queued) == 2)
+    later = [asyncio.create_task(one.append(records(count))) for count in (1, 3)]
+    made[0].tell(None)
+    seen = made[0].polls
+    await soon(lambda: made[0].polls > seen + 2)
+    assert len(made[0].queued) == 1, "a record of the first flight is not reported yet"
+    made[0].tell(None)
+    assert await first == [Delivered.YES] * 2
+    await soon(lambda: len(made[0].queued) == 4)
+    made[0].tell(None, KafkaError(KafkaError._MSG_TIMED_OUT), None, None)
+    assert await asyncio.gather(*later) == [[Delivered.YES], [Delivered.NOT_NOW, Delivered.YES, Delivered.YES]]
+
+
+async def test_a_flight_that_is_not_answered_holds_up_what_follows_for_a_bounded_time(made: list[Kafka]) -> None:
+    one = appender()
+    stuck = asyncio.create_task(one.append(records(1)))
+    await soon(lambda: made[0].queued)
+    following = asyncio.create_task(one.append(records(1)))
+    await soon(lambda: len(made[0].queued) == 2)
+    made[0].tell(None, None)
+    assert await stuck == await following == [Delivered.YES]
+
+
+async def test_a_close_hands_over_what_is_held(made: list[Kafka], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest_api.appender._LONGEST_HOLD", 3_600.0)
+    one = appender()
+    asked = [asyncio.create_task(one.append(records(1)))]
+    await soon(lambda: made[0].queued)
+    asked.append(asyncio.create_task(one.append(records(1))))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(one.close())
+    await soon(lambda: len(made[0].queued) == 2)
+    made[0].tell(None, None)
+    await closing
+    assert await asyncio.gather(*asked) == [[Delivered.YES]] * 2
+
+
+async def test_a_bug_with_the_records_of_one_call_is_raised_there_and_the_others_go_on(
+    made: list[Kafka], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, taken = appender(), Kafka.produce
+
+    def produce(self: Kafka, topic: str, value: bytes, key: bytes, on_delivery: Report) -> None:
+        if key == b"strange":
+            raise TypeError("a bug of a test")
+        taken(self, topic, value, key, on_delivery)
+
+    monkeypatch.setattr(Kafka, "produce", produce)
+    strange = asyncio.create_task(one.append([Record(b"strange", b"0")]))
+    good = asyncio.create_task(one.append(records(1)))
+    with pytest.raises(TypeError, match="a bug of a test"):
+        await strange
+    made[0].tell(None)
+    assert await good == [Delivered.YES]
+
+
 async def test_what_follows_a_record_that_found_no_room_waits_as_well(
     made: list[Kafka], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.sinks.result_packing import ResultPacker
 from ingest_api import results
 from ingest_api.models import RejectedResponse
 from ingest_api.results import Results
@@ -32,6 +33,27 @@ async def test_a_stored_result_comes_back_as_it_is(tmp_path: Path) -> None:
         etag = answer.headers["etag"]
         same = await t.client.get(PATH, headers={**MINE, "if-none-match": etag})
         assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+
+
+async def test_a_packed_result_is_answered_as_the_json_that_it_was(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        key, (packed,) = result_key("demo-shop", ID), ResultPacker().packed([RESULT])
+        poll = asyncio.create_task(t.client.get(PATH + "?wait=30", headers=MINE))
+        await soon(lambda: t.app.parts.results._waiting)
+        t.redis.values[key] = packed
+        answers = [await asyncio.wait_for(poll, SECONDS), await t.client.get(PATH, headers=MINE)]
+        t.redis.values[key] = RESULT
+        answers.append(await t.client.get(PATH, headers=MINE))
+        assert packed != RESULT
+        assert {(answer.status_code, answer.content) for answer in answers} == {(200, RESULT)}
+        assert len({answer.headers["etag"] for answer in answers}) == 1
+
+
+async def test_a_result_that_a_newer_build_packed_is_not_shown_and_not_called_unknown(tmp_path: Path) -> None:
+    async with tier(tmp_path) as t:
+        t.redis.values[result_key("demo-shop", ID)] = b"\xff" + ResultPacker().packed([RESULT])[0][1:]
+        answer = await t.client.get(PATH, headers=MINE)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "results_unavailable")
 
 
 async def test_an_accepted_event_is_pending(tmp_path: Path) -> None:

@@ -59,6 +59,34 @@ def test_memory_stays_the_same_however_many_events_come() -> None:
     assert counts.entities < 30_000
 
 
+@pytest.mark.parametrize("asked_every", [1, 7])
+def test_the_last_answers_are_told_again_however_many_were_told_before_and_in_between(asked_every: int) -> None:
+    remembered, draw = 50, np.random.default_rng(1)
+    rows = [
+        Row(
+            1_000 * at - int(draw.integers(0, 90_000)),
+            int(draw.integers(1, 9)),
+            tuple(draw.integers(0, 3, len(ENTITIES)).tolist()),
+            at % 3,
+        )
+        for at in range(4_000)
+    ]
+    offsets, counts = offsets_of(rows), MemorySharedCounts(answers=remembered)
+    told = np.empty((len(rows), len(ENTITIES), 2, 3), np.float32)
+    for batch, first in enumerate(range(0, len(rows), 20)):
+        some = slice(first, first + 20)
+        told[some] = counts.count(query_of(rows[some], offsets[some])).counts
+        if batch % asked_every == 0:
+            again = draw.integers(max(0, first + 20 - remembered), first + 20, 10)
+            answer = counts.count(query_of([rows[at] for at in again], [offsets[at] for at in again])).counts
+            np.testing.assert_array_equal(answer, told[again])
+    places = MemorySharedCounts(answers=remembered)
+    places.load(list(counts.dump()))
+    last = range(len(rows) - remembered, len(rows))
+    answer = places.count(query_of([rows[at] for at in last], [offsets[at] for at in last])).counts
+    np.testing.assert_array_equal(answer, told[last.start :])
+
+
 def test_dumps_of_the_build_before_are_read() -> None:
     names, devices = np.array([5, 2**63 + 1], "<u8"), np.array([1, 2, 1, 9], "<u8")
     times = np.array([DAY, DAY + 1, DAY + MINUTE, DAY], "<i8")

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from flows.lookups.redis_shared import connect
 from flows.lookups.rule_backlog import AT_ONCE, RuleBacklog
 from flows.lookups.rule_history import RuleHistory
+from flows.redis_trip import connect
 from schemas.result import DECISIONS
 from scoring.rules.answers import Unanswered
 from scoring.rules.history import Step

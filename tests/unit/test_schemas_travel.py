@@ -40,6 +40,14 @@ def test_the_way_is_the_great_circle() -> None:
     assert speed((0.0, 0.0), (0.0, 180.0), 1.0) == pytest.approx(np.pi * 6_371, rel=1e-4)
 
 
+def test_rows_that_are_named_have_the_speeds_that_they_have_among_all() -> None:
+    places = [(SYDNEY, BERLIN, 1.0), (BERLIN, BERLIN, 2.0), (BERLIN, SYDNEY, 20.0), (NOWHERE, BERLIN, 1.0)]
+    batch, rows = Counted.concat([seen(*one) for one in places]), np.array([3, 0, 2])
+    time = np.full(len(places), NOW)
+    every = travel_kmh(batch.network, batch.history, time)
+    np.testing.assert_array_equal(travel_kmh(batch.network, batch.history, time, rows), every[rows])
+
+
 def test_staying_is_no_speed_and_an_unknown_place_no_known_one() -> None:
     assert speed(BERLIN, BERLIN, 0.0) == 0
     assert np.isnan(speed(NOWHERE, BERLIN, 1.0))

@@ -97,3 +97,29 @@ def test_parcels_that_were_decided_by_other_policies_are_not_joined() -> None:
 
 def test_nothing_is_joined_of_parcels_without_rows() -> None:
     assert list(joined([encoded_parcel(0, dropped=2)])) == []
+
+
+def rests_of(parcels: Sequence[EncodedParcel], took: float) -> list[float]:
+    """Return how long the thread rests where each batch takes so many seconds of its processor time."""
+    rests, now = list[float](), 0.0
+
+    def spent() -> float:
+        return now
+
+    for _ in joined(parcels, rests.append, spent):
+        now += took
+    return rests
+
+
+def test_after_a_batch_of_small_parcels_the_thread_rests_for_a_multiple_of_what_it_took() -> None:
+    parcels = [encoded_parcel(20, first=first) for first in range(0, 160, 20)]
+    assert rests_of(parcels, 0.002) == pytest.approx([0.006, 0.006])
+
+
+def test_a_block_of_small_parcels_rests_for_half_a_second_at_most() -> None:
+    parcels = [encoded_parcel(20, first=first) for first in range(0, 160, 20)]
+    assert rests_of(parcels, 0.1) == pytest.approx([0.3, 0.2])
+
+
+def test_where_parcels_are_large_there_is_no_rest() -> None:
+    assert rests_of([encoded_parcel(100, first=first) for first in range(0, 300, 100)], 0.1) == []

@@ -14,7 +14,8 @@ from flows.sinks.circuit import Circuit
 from flows.sinks.destination import DestinationError
 from flows.sinks.encoded import LETTER_BYTES, ROW_BYTES, EncodedParcel
 from flows.sinks.waiting import ParcelQueue, Waiting
-from flows.sinks.writer import Report, Writer, WriterPolicy
+from flows.sinks.writer import Report, Writer, WriterPolicy, WriterStopped
+from schemas.dead_letter import DeadLetter
 from scoring.stored_features import row_bytes
 from tests.scored_parcels import encoded_parcel
 from tests.unit.test_sinks_writer import Fake, FakeBackup, refuse
@@ -82,6 +83,67 @@ def test_what_hangs_shortly_does_not_spill() -> None:
     assert (backup.letters, writer.rows_held, writer.pressed) == ([], 4, True)
     gate.open.set()
     writer.close()
+
+
+def filled(writer: Writer[EncodedParcel], most: int) -> int:
+    """Put parcels of two rows until there is no room; return the rows that are held."""
+    stop = threading.Event()
+    stop.set()
+    try:
+        for first in range(0, most, 2):
+            writer.put(encoded_parcel(2, first=first), stop)
+    except WriterStopped:
+        pass
+    return writer.rows_held
+
+
+def test_while_blocks_are_taken_as_they_should_what_waits_longer_waits_in_kafka() -> None:
+    gate = Gate()
+    policy = WriterPolicy(block_rows=2, queue_rows=100, steady_rows=8, steady_seconds=3_600, close_seconds=0.1)
+    writer, progress = writer_of(Fake(gate), policy, FakeBackup())
+    assert (filled(writer, 40), writer.pressed) == (8, True)
+    gate.open.set()
+    assert writer.flush(SECONDS)
+    assert (progress.watermark(0), writer.pressed) == (8, False)
+    writer.close()
+
+
+def test_a_destination_that_hangs_is_given_the_whole_queue() -> None:
+    gate = Gate()
+    policy = WriterPolicy(block_rows=2, queue_rows=20, steady_rows=8, steady_seconds=0.05, close_seconds=3 * SECONDS)
+    writer, _ = writer_of(Fake(gate), policy, None)
+    for first in range(0, 20, 2):
+        writer.put(encoded_parcel(2, first=first))
+    assert writer.rows_held == 20
+    gate.open.set()
+    writer.close()
+
+
+def test_a_destination_that_was_given_up_is_given_the_whole_queue() -> None:
+    hold = Gate()
+
+    class Held(FakeBackup):
+        def append(self, letters: Sequence[DeadLetter]) -> None:
+            hold(0)
+            super().append(letters)
+
+    policy = WriterPolicy(
+        block_rows=2, attempts=1, queue_rows=20, steady_rows=8, steady_seconds=3_600, close_seconds=0.1, spill_share=1.0
+    )
+    writer, _ = writer_of(Fake(refuse()), policy, Held())
+    writer.put(encoded_parcel(2, first=100))
+    eventually(lambda: writer.degraded)
+    assert filled(writer, 40) == 20
+    hold.open.set()
+    assert writer.flush(SECONDS)
+    writer.close()
+
+
+def test_the_whole_queue_bounds_what_it_holds_while_blocks_are_taken_as_they_should() -> None:
+    assert WriterPolicy(queue_rows=5, steady_rows=9).most_rows(steady=True) == 5
+    assert WriterPolicy(queue_rows=9, steady_rows=5).most_rows(steady=True) == 5
+    assert WriterPolicy(queue_rows=9, steady_rows=5).most_rows(steady=False) == 9
+    assert WriterPolicy(queue_rows=9).most_rows(steady=True) == 9
 
 
 def test_without_a_backup_a_hanging_destination_holds_the_flow_back() -> None:

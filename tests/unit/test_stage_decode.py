@@ -84,6 +84,26 @@ def test_names_of_any_length_and_script_are_read() -> None:
     assert DECODE(raw_batch([bytes(broken)])).oks.event.merchant == ("\ufffdhop-1",)
 
 
+@pytest.mark.parametrize("odd", ["zero\0inside", "\0", "h\u00e4ndler", "a" * 255, ""])
+def test_names_are_read_whatever_those_beside_them_hold(odd: str) -> None:
+    said = [
+        Attested("shop-1", "order-1", "c-1", "card_7", "login"),
+        Attested("shop-2", odd, "c-2", odd, ""),
+        Attested("", "", "", "", ""),
+        Attested(odd, "order-4", odd, "card_9", "payment"),
+    ]
+    records = [wrap(names, NOW, ADDRESS, sealed(row, payload())) for row, names in enumerate(said)]
+    event = DECODE(raw_batch(records)).oks.event
+    columns = (event.merchant, event.transaction, event.linked_id, event.card_token, event.event_type)
+    assert list(zip(*columns, strict=True)) == said
+
+
+def test_names_of_good_records_are_read_beside_what_is_no_record() -> None:
+    records = [record(0), b"no record", record(4)]
+    event = DECODE(raw_batch(records)).oks.event
+    assert (event.merchant, event.transaction) == (("shop-1",) * 2, ("order-0", "order-1"))
+
+
 def test_times_beyond_what_clocks_show_are_capped() -> None:
     late = enveloped(0, sealed(0, payload(), head=header(0, sent_at=2**64 - 1)), received_at=2**64 - 1)
     event = DECODE(raw_batch([late])).oks.event

@@ -2,8 +2,8 @@
 
 A sum is built in the order of the entries: so it is that of the logs joined. Of whole numbers a sum is the same in any
 order, as long as a double holds it, and that is what logs have: milliseconds and pixels. So a log is tallied by code,
-in words that do not wait for each other; only where a value that is summed is no small whole number, or a sum is none,
-are the sums built in turn.
+in words that do not wait for each other; only of a code that has a value which is no small whole number, or the sum of
+which is none, is the sum built in turn.
 """
 
 from __future__ import annotations
@@ -48,12 +48,15 @@ _SQUARES = S_SUMS + SUMS.index("key_interval_squares")
 _SHORTEST = S_SUMS + SUMS.index("key_interval_least")
 _SHORT = 24  # entries: a log below is folded as quickly in turn
 _EXACT = 2.0**53
-_LAST_CODE, _CODE_BITS = np.uint16(TALLY_CODES - 1), np.uint64(TALLY_CODES.bit_length() - 1)
-_COPY = np.uint64(TALLY_COPIES - 1)
+_LAST_CODE = np.uint32(TALLY_CODES - 1)
+_COPY, _COPY_BITS = np.uint32(TALLY_COPIES - 1), np.uint32(TALLY_COPIES.bit_length() - 1)
+_COPIES = np.uint64(TALLY_COPIES)
+_PLACES = np.uint64(TALLY_ENTRIES)  # where they begin in the scratch, behind the numbers
 _COUNT, _COUNT_SHIFT, _SUM = np.uint64(TALLY_COUNT), np.uint64(TALLY_COUNT.bit_length() - 1), np.uint64(TALLY_ODD - 1)
 _HAS_ODD, _ODD = np.uint64(TALLY_COUNT - TALLY_ODD), np.uint32(TALLY_ODD)
 _VALUES, _NO_VALUE, _ABOVE = np.float32(TALLY_VALUES), np.float32(0), np.float32(0.5)
 _NOTHING = np.uint64(0)
+_LOOKED_AT = np.uint64(64)
 _CODE, _CATEGORY, _COUNTED, _SUMMED = range(4)
 
 
@@ -68,13 +71,10 @@ def fold(state: Any, slot: Any, first: Any, end: Any) -> None:
             entries = np.uint64(min(TALLY_ENTRIES, end - at))
             _fold_times(state, slot, np.uint64(at), entries)
             _read_numbers(state, np.uint64(at), entries)
-            _tally(state, slot, np.uint64(at), entries)
-            squares, shortest = _keys_of(state, np.uint64(at), entries)
-            if _is_exact(state, slot, squares):
-                _take_sums(state, slot, squares, shortest)
-            else:
-                _sum_in_turn(state, slot, at, at + np.int64(entries))
-            _take_counts(state, slot)
+            _tally(state, entries)
+            _join_copies(state)
+            _take_sums(state, slot, np.uint64(at), entries)
+            _take_counts(state, slot, np.uint64(at), entries)
     sessions_32 = sessions_32_of(state)
     sessions_32[slot, S_COUNTS] += np.uint32(end - first)
 
@@ -103,15 +103,21 @@ def _count_in_turn(state: Any, slot: Any, first: Any, end: Any) -> None:
 
 
 @step
+def _tame(value: Any) -> Any:
+    """Return a value as it counts: what is not above 0 as 0, and a large one as LARGEST."""
+    number = np.float64(value)
+    if not number > 0.0:
+        number = np.float64(0.0)
+    return np.float64(min(number, LARGEST))
+
+
+@step
 def _sum_in_turn(state: Any, slot: Any, first: Any, end: Any) -> None:
     """Add up the values of entries in their order."""
     log_code, log_value, sessions_f = log_code_of(state), log_value_of(state), sessions_f_of(state)
     summed, key = code_summed_of(state), state[KEY_CODE]
     for entry in range(first, end):
-        code, value = log_code[entry], np.float64(log_value[entry])
-        if not value > 0.0:
-            value = np.float64(0.0)
-        value = np.float64(min(value, LARGEST))
+        code, value = log_code[entry], _tame(log_value[entry])
         if summed[code] != NOT_COUNTED:
             sessions_f[slot, S_SUMS + np.int64(summed[code])] += value
         if code == key:
@@ -133,63 +139,83 @@ def _fold_times(state: Any, slot: Any, first: Any, entries: Any) -> None:
 def _read_numbers(state: Any, first: Any, entries: Any) -> None:
     """Write values that are small whole numbers as such, _ODD for others; what is not above 0 counts as 0.
 
-    Without a branch, and apart from the tally, so that it is done for many entries at once.
+    Then where each entry is tallied. Without a branch, and apart from the tally, so that it is done for many at once.
     """
-    log_value, numbers = log_value_of(state), scratch_32_of(state)
+    log_value, log_code, numbers = log_value_of(state), log_code_of(state), scratch_32_of(state)
     for entry in range(np.uint64(0), entries):
         value = log_value[first + entry]
         tame = value if value > _NO_VALUE else _NO_VALUE
         small = tame if tame < _VALUES else _ABOVE
         number = np.int32(small)
         numbers[entry] = np.uint32(number) if np.float32(number) == small else _ODD
-
-
-@step
-def _tally(state: Any, slot: Any, first: Any, entries: Any) -> None:
-    """Tally entries by code, and count those on cards, which are few."""
-    log_code, numbers, log_target = log_code_of(state), scratch_32_of(state), log_target_of(state)
-    on_cards, card = code_on_cards_of(state), code_card_of(state)
-    tally, sessions_32 = tally_of(state), sessions_32_of(state)
     for entry in range(np.uint64(0), entries):
-        code = log_code[first + entry]
-        place = (entry & _COPY) << _CODE_BITS | np.uint64(min(code, _LAST_CODE))
-        tally[place] += _COUNT + np.uint64(numbers[entry])
-        if on_cards[code] != NOT_COUNTED and card[log_target[first + entry]]:
-            sessions_32[slot, S_COUNTS + np.int64(on_cards[code])] += np.uint32(1)
+        code = np.uint32(log_code[first + entry])
+        known = code if code < _LAST_CODE else _LAST_CODE
+        numbers[_PLACES + entry] = known << _COPY_BITS | (np.uint32(entry) & _COPY)
 
 
 @step
-def _keys_of(state: Any, first: Any, entries: Any) -> Any:
-    """Return the sum of the squares of intervals between keys, and the shortest; of those that are whole numbers."""
+def _tally(state: Any, entries: Any) -> None:
+    """Tally entries by code."""
+    numbers, tally = scratch_32_of(state), tally_of(state)
+    for entry in range(np.uint64(0), entries):
+        tally[np.uint64(numbers[_PLACES + entry])] += _COUNT + np.uint64(numbers[entry])
+
+
+@step
+def _join_copies(state: Any) -> None:
+    """Join the copies of the tally in the first one, and empty the others."""
+    tally, codes = tally_of(state), codes_of(state)
+    at = np.int64(0)
+    while codes[at, _CODE] >= 0:
+        first = np.uint64(codes[at, _CODE]) * _COPIES
+        total = _NOTHING
+        for copy in range(_COPIES):
+            total += tally[first + copy]
+            tally[first + copy] = _NOTHING
+        tally[first] = total
+        at += 1
+
+
+@step
+def _take_sums(state: Any, slot: Any, first: Any, entries: Any) -> None:
+    """Add what was tallied to the sums: of a code whose sum may be no whole number, its entries in turn."""
+    tally, codes, sessions_f = tally_of(state), codes_of(state), sessions_f_of(state)
+    at = np.int64(0)
+    while codes[at, _CODE] >= 0:
+        total = tally[np.uint64(codes[at, _CODE]) * _COPIES]
+        if total and codes[at, _SUMMED] != NOT_COUNTED:
+            place, added = S_SUMS + codes[at, _SUMMED], np.float64(total & _SUM)
+            exact = not total & _HAS_ODD and _stays_whole(sessions_f[slot, place], added)
+            is_key = codes[at, _CODE] == state[KEY_CODE]
+            if exact and is_key:
+                exact = _take_intervals(state, slot, first, entries)
+            if exact:
+                sessions_f[slot, place] += added
+            else:
+                _sum_code_in_turn(state, slot, codes[at, _CODE], place, is_key, first, first + entries)
+        at += 1
+
+
+@step
+def _take_intervals(state: Any, slot: Any, first: Any, entries: Any) -> Any:
+    """Note the squares of intervals between keys, which are whole numbers, and the shortest, where doubles hold them.
+
+    Returns whether they do.
+    """
     log_code, numbers, key = log_code_of(state), scratch_32_of(state), np.uint16(state[KEY_CODE])
+    sessions_f = sessions_f_of(state)
     squares, shortest = np.int64(0), _ODD
     for entry in range(np.uint64(0), entries):
         is_key, number = log_code[first + entry] == key, numbers[entry]
         square = np.int64(number) * np.int64(number)
         squares += square if is_key else np.int64(0)
         shortest = min(shortest, number if is_key else _ODD)
-    return squares, shortest
-
-
-@step
-def _is_exact(state: Any, slot: Any, squares: Any) -> Any:
-    """Return whether all sums are whole numbers that doubles hold; join the copies of the tally."""
-    tally, codes, sessions_f = tally_of(state), codes_of(state), sessions_f_of(state)
-    exact = _stays_whole(sessions_f[slot, _SQUARES], np.float64(squares))
-    at = np.int64(0)
-    while codes[at, _CODE] >= 0:
-        code = np.uint64(codes[at, _CODE])
-        total = _NOTHING
-        for copy in range(TALLY_COPIES):
-            place = np.uint64(copy) << _CODE_BITS | code
-            total += tally[place]
-            tally[place] = _NOTHING
-        tally[code] = total
-        if total and codes[at, _SUMMED] != NOT_COUNTED:
-            sum_ = sessions_f[slot, S_SUMS + codes[at, _SUMMED]]
-            exact = exact and not total & _HAS_ODD and _stays_whole(sum_, np.float64(total & _SUM))
-        at += 1
-    return exact
+    if not _stays_whole(sessions_f[slot, _SQUARES], np.float64(squares)):
+        return False
+    sessions_f[slot, _SQUARES] += np.float64(squares)
+    sessions_f[slot, _SHORTEST] = min(sessions_f[slot, _SHORTEST], np.float64(shortest))
+    return True
 
 
 @step
@@ -198,29 +224,69 @@ def _stays_whole(sum_: Any, added: Any) -> Any:
 
 
 @step
-def _take_sums(state: Any, slot: Any, squares: Any, shortest: Any) -> None:
-    tally, codes, sessions_f = tally_of(state), codes_of(state), sessions_f_of(state)
-    at = np.int64(0)
-    while codes[at, _CODE] >= 0:
-        if codes[at, _SUMMED] != NOT_COUNTED:
-            sessions_f[slot, S_SUMS + codes[at, _SUMMED]] += np.float64(tally[np.uint64(codes[at, _CODE])] & _SUM)
-        at += 1
-    sessions_f[slot, _SQUARES] += np.float64(squares)
-    if shortest < _ODD:
-        sessions_f[slot, _SHORTEST] = min(sessions_f[slot, _SHORTEST], np.float64(shortest))
+def _sum_code_in_turn(state: Any, slot: Any, code: Any, place: Any, is_key: Any, first: Any, end: Any) -> None:
+    """Add up the values of a code's entries in their order."""
+    log_code, log_value, sessions_f = log_code_of(state), log_value_of(state), sessions_f_of(state)
+    wanted, sum_ = np.uint16(code), sessions_f[slot, place]
+    squares, shortest = sessions_f[slot, _SQUARES], sessions_f[slot, _SHORTEST]
+    entry = first
+    while entry < end:
+        if _is_far(state, wanted, entry, end):
+            entry += _LOOKED_AT
+            continue
+        for each in range(entry, min(entry + _LOOKED_AT, end)):
+            if log_code[each] == wanted:
+                value = _tame(log_value[each])
+                sum_ += value
+                squares += value * value
+                shortest = min(shortest, value)
+        entry += _LOOKED_AT
+    sessions_f[slot, place] = sum_
+    if is_key:
+        sessions_f[slot, _SQUARES], sessions_f[slot, _SHORTEST] = squares, shortest
 
 
 @step
-def _take_counts(state: Any, slot: Any) -> None:
-    """Add what was tallied to the counts, and empty the tally."""
+def _is_far(state: Any, code: Any, first: Any, end: Any) -> Any:
+    """Return whether a code is in none of the next _LOOKED_AT entries, which are compared at once."""
+    log_code = log_code_of(state)
+    if first + _LOOKED_AT > end:
+        return False
+    found = np.uint16(0)
+    for entry in range(_LOOKED_AT):
+        found |= np.uint16(1) if log_code[first + entry] == code else np.uint16(0)
+    return found == np.uint16(0)
+
+
+@step
+def _take_counts(state: Any, slot: Any, first: Any, entries: Any) -> None:
+    """Add what was tallied to the counts, and empty the tally; of what counts on cards, look where it was."""
     tally, codes, sessions_32 = tally_of(state), codes_of(state), sessions_32_of(state)
-    at = np.int64(0)
+    on_cards, at = code_on_cards_of(state), np.int64(0)
     while codes[at, _CODE] >= 0:
-        code = np.uint64(codes[at, _CODE])
-        entries = np.uint32(tally[code] >> _COUNT_SHIFT)
-        tally[code] = _NOTHING
+        place = np.uint64(codes[at, _CODE]) * _COPIES
+        counted = np.uint32(tally[place] >> _COUNT_SHIFT)
+        tally[place] = _NOTHING
         if codes[at, _CATEGORY] != NOT_COUNTED:
-            sessions_32[slot, S_COUNTS + codes[at, _CATEGORY]] += entries
+            sessions_32[slot, S_COUNTS + codes[at, _CATEGORY]] += counted
         if codes[at, _COUNTED] != NOT_COUNTED:
-            sessions_32[slot, S_COUNTS + codes[at, _COUNTED]] += entries
+            sessions_32[slot, S_COUNTS + codes[at, _COUNTED]] += counted
+        if counted and on_cards[codes[at, _CODE]] != NOT_COUNTED:
+            _count_on_cards(state, slot, codes[at, _CODE], first, first + entries)
         at += 1
+
+
+@step
+def _count_on_cards(state: Any, slot: Any, code: Any, first: Any, end: Any) -> None:
+    """Count the entries of a code whose target is part of a card."""
+    log_code, log_target, sessions_32 = log_code_of(state), log_target_of(state), sessions_32_of(state)
+    card, wanted, entry = code_card_of(state), np.uint16(code), first
+    place = S_COUNTS + np.int64(code_on_cards_of(state)[code])
+    while entry < end:
+        if _is_far(state, wanted, entry, end):
+            entry += _LOOKED_AT
+            continue
+        for each in range(entry, min(entry + _LOOKED_AT, end)):
+            if log_code[each] == wanted and card[log_target[each]]:
+                sessions_32[slot, place] += np.uint32(1)
+        entry += _LOOKED_AT

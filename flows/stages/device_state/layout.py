@@ -94,9 +94,10 @@ CHUNK = 64
 SCANNED = 16_384
 """A late event of a heavy device looks at so many events of its window; distinct values beyond are not counted."""
 
-# The tally of a log: a word a code, in several copies in turn, so that no entry waits for the one before. It has the
-# number of entries and, below, how many have a value that is no small whole number, and the sum of the others' values.
-TALLY_CODES, TALLY_COPIES = 1 << 10, 4
+# The tally of a log: a word a code, in several copies in turn, so that no entry waits for the one before. They lie in a
+# line of the cache: further apart, at a multiple of its ways, each would drive the others out. A word has the number of
+# entries and, below, how many have a value that is no small whole number, and the sum of the others' values.
+TALLY_CODES, TALLY_COPIES = 1 << 10, 8
 TALLY_COUNT, TALLY_ODD = 1 << 44, 1 << 31
 TALLY_ENTRIES, TALLY_VALUES = 1 << 10, 1 << 20  # of a log at once; whole numbers below
 

@@ -124,7 +124,7 @@ class DeviceState:
         self._tables = [Table(self._words, number) for number in (BY_TAG, IDS, BY_SESSION, VALUES)]
         self._scratch = Growing(np.uint64, _SCRATCH)
         self._pending: Pending = _no_pending(_PENDING)
-        self._codes, self._tally = code_columns(), np.zeros(TALLY_COPIES * TALLY_CODES, np.uint64)
+        self._codes, self._tally = code_columns(), Growing(np.uint64, TALLY_COPIES * TALLY_CODES)
         self._table = code_table(self._codes)
         self._one = rows_out(1)
         self._address = address_of(self._words)
@@ -149,7 +149,7 @@ class DeviceState:
         self._words[[CODE_CATEGORY, CODE_COUNTED, CODE_ON_CARDS, CODE_SUMMED, CODE_CARD]] = [
             address_of(column) for column in self._codes
         ]
-        self._words[[CODES, TALLY]] = address_of(self._table), address_of(self._tally)
+        self._words[[CODES, TALLY]] = address_of(self._table), self._tally.address
         self._words[KEY_CODE] = np.flatnonzero(self._codes.counted == COUNTS.index("keys")).item()
 
     @property

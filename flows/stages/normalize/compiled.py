@@ -20,7 +20,9 @@ from schemas.batches import I64, Bool, Environment, Verified
 from schemas.catalogue import Catalogue, category_hash
 from schemas.columns import plain
 from schemas.environment import DENSITIES, DEVICES, ENGINES, SYSTEMS
+from schemas.makers import constructor
 
+_new_environment = constructor(Environment)
 _FIXED: Final = (len(kernels.FIXED_NUMBERS), len(kernels.FIXED_HASHES), len(kernels.FIXED_CODES))
 _SCREEN: Final = ("screen.width", "screen.height", "screen.device_pixel_ratio")
 _OFFSETS: Final = ("intl.timezone_offset", "intl.timezone_offset_january", "intl.timezone_offset_july")
@@ -57,7 +59,7 @@ class Compiled:
         checks, prints = bits
         browser, engine, system, device, gpu, driver, density = found
         version, engine_version, at_least, system_version, wide, high, offset = shown
-        section = Environment(
+        section = _new_environment(
             browser=browser,
             browser_version=version,
             engine=engine,

@@ -162,9 +162,12 @@ def _hash_of_signals(shown: Signals, scheme: Scheme, row: Any) -> Any:
 
 @step
 def _hash_of_log(shown: Signals, row: Any) -> Any:
-    """Return a hash of all entries of a row's log and their order."""
+    """Return a hash of all entries of a row's log and their order.
+
+    Entries have unsigned numbers: a signed one may count from the end, so each would be gathered for itself.
+    """
     total, salt = _GOLDEN, _GOLDEN
-    for entry in range(shown.log_offsets[row], shown.log_offsets[row + 1]):
+    for entry in range(np.uint64(shown.log_offsets[row]), np.uint64(shown.log_offsets[row + 1])):
         salt += _FIRST
         what = np.uint64(shown.log_code[entry]) << _CODE_SHIFT | np.uint64(shown.log_target[entry])
         moment = np.uint64(shown.log_time[entry]) << _TIME_SHIFT | np.uint64(shown.log_value[entry])

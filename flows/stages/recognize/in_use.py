@@ -1,4 +1,4 @@
-"""Which of a column's records are in use."""
+"""What snapshots take of a table: which of its records are in use, and copies of records."""
 
 from __future__ import annotations
 
@@ -20,6 +20,21 @@ def _put_used(keys: U64, first: int, places: U32) -> int:
             places[count] = first + place
             count += 1
     return count
+
+
+@kernel
+def take_records(table: U32, places: U32, keys: U32, weights: U32, forget: bool) -> None:
+    """Copy keys and weights of records, and forget where told so that they changed.
+
+    All as words of 32 bits: of a record [w] two are its key, then come its weights, then the mark that it changed.
+    """
+    for row in range(len(places)):
+        place = np.uint64(places[row])
+        keys[row, 0], keys[row, 1] = table[place, 0], table[place, 1]
+        for weight in range(weights.shape[1]):
+            weights[row, weight] = table[place, 2 + weight]
+        if forget:
+            table[place, 2 + weights.shape[1]] = 0
 
 
 def used(keys: U64, first: int, end: int) -> U32:

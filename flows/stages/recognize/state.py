@@ -12,7 +12,7 @@ from flows.stages.device_state.arrays import Growing
 from flows.stages.device_state.pointers import NOT_PLAIN, plain_ones
 from flows.stages.device_state.tables import address_of
 from flows.stages.recognize.frames import Frame, Records, Whole
-from flows.stages.recognize.in_use import used
+from flows.stages.recognize.in_use import take_records, used
 from flows.stages.recognize.kernels import begin, note_decided, recognize_rows, rescale
 from flows.stages.recognize.layout import (
     BEGUN,
@@ -47,14 +47,14 @@ from flows.stages.recognize.layout import (
     Rows,
     Tables,
 )
-from schemas.batches import U64
+from schemas.batches import U32, U64
 from schemas.recognition import COMBINATIONS, REPUTED, PrevalenceSeed
 from schemas.velocity import SCORE_LAG, SLICES
 
 SEED_WEIGHT = 4_000.0
 """Events that a seed stands for when the first one comes: it fades as they do."""
 _DIRTY = slice(DIRTY_PREVALENCE, WORDS)
-_RECORDS = (COMBINATION, ENTITY, COPY)
+_RECORDS, _WEIGHTS = (COMBINATION, ENTITY, COPY), (1, 2, 0)
 _DECIDED = 1 << 13  # events: less than half of them wait
 
 
@@ -73,13 +73,25 @@ class HalfLives(NamedTuple):
     reputation: int
 
 
+class _Words(NamedTuple):
+    """A table as words of 32 bits: of a record two of its key, then its weights."""
+
+    words: U32  # [records, w]
+    weights: int
+
+
 class RecognitionState:
     """Counts of combinations and of networks, and what came lately."""
 
     def __init__(self, sizes: Sizes, half_lives: HalfLives, seed: PrevalenceSeed | None = None) -> None:
         if any(size % SLICES or size < SLICES * PROBED for size in sizes):
             raise ValueError(f"recognize: a table has a multiple of {SLICES} records, at least {SLICES * PROBED}")
-        self.tables = _empty(sizes)
+        records = [Growing(record, size).array[:size] for size, record in zip(sizes, _RECORDS, strict=True)]
+        self.tables = _empty(sizes, records)
+        self._words_of = [
+            _Words(table.view(np.uint32).reshape(len(table), -1), weights)
+            for table, weights in zip(records, _WEIGHTS, strict=True)
+        ]
         self.tables.words[[PREVALENCE_HALF, REPUTATION_HALF]] = half_lives
         self.capacities = (sizes.combinations // SLICES, sizes.entities // SLICES, sizes.copies // SLICES)
         self._address = address_of(self.tables.words)
@@ -161,32 +173,23 @@ class RecognitionState:
 
     def frame(self, first: int, slices: int) -> Frame:
         """Return a snapshot with these slices; what changed is counted anew from here."""
-        changed = [
-            _records_at(keys, weights, np.sort(places[:count]).astype(np.uint32))
-            for (keys, weights), places, count in zip(
-                self._records(), self.tables.places, self.tables.words[_DIRTY].tolist(), strict=True
-            )
-        ]
-        if slices == SLICES:
-            changed = [_records_at(keys, weights, np.empty(0, np.uint32)) for keys, weights in self._records()]
-        sliced = [
-            _records_at(keys, weights, used(keys, first * capacity, (first + slices) * capacity))
-            for (keys, weights), capacity in zip(self._records(), self.capacities, strict=True)
-        ]
-        self._forget_changes()
         tables = self.tables
+        changed = [
+            _taken(table, np.sort(places[:count]).astype(np.uint32), forget=True)
+            for table, places, count in zip(self._words_of, tables.places, tables.words[_DIRTY].tolist(), strict=True)
+        ]
+        tables.words[_DIRTY] = 0
+        if slices == SLICES:
+            changed = [_taken(table, np.empty(0, np.uint32)) for table in self._words_of]
+        sliced = [
+            _taken(table, used(keys, first * capacity, (first + slices) * capacity))
+            for table, (keys, _), capacity in zip(self._words_of, self._records(), self.capacities, strict=True)
+        ]
         whole = Whole(tables.words[:WORDS].copy(), tables.levels.copy(), tables.shown.copy(), tables.everybody.copy())
         return Frame(
             first, slices, self.capacities, whole, self.decided(), (changed[0], changed[1], changed[2]),
             (sliced[0], sliced[1], sliced[2]),
         )  # fmt: skip
-
-    def _forget_changes(self) -> None:
-        words = self.tables.words
-        counts = words[_DIRTY].tolist()
-        for changed, places, count in zip(self.tables.changed, self.tables.places, counts, strict=True):
-            changed[places[:count]] = 0
-        words[_DIRTY] = 0
 
     def read(self, frame: Frame) -> None:
         """Take over what a later frame says: the slices that it holds whole, and what changed in the others."""
@@ -229,14 +232,12 @@ class RecognitionState:
         return int(self.tables.words[WATERMARK])
 
 
-def _empty(sizes: Sizes) -> Tables:
-    """Return empty tables, in huge pages where the system has them.
+def _empty(sizes: Sizes, records: Sequence[NDArray[Any]]) -> Tables:
+    """Return empty tables over records.
 
     A record lies together, with its mark: a row that is looked up waits for memory once.
     """
-    combinations, entities, copies = (
-        Growing(record, size).array[:size] for size, record in zip(sizes, _RECORDS, strict=True)
-    )
+    combinations, entities, copies = records
     places = [np.empty(size, np.int32) for size in sizes]
     kinds = len(COMBINATIONS)
     return Tables(
@@ -262,10 +263,11 @@ def _no_decisions(rows: int) -> Decided:
     )  # fmt: skip
 
 
-def _records_at(keys: U64, weights: Sequence[NDArray[np.float32]], places: NDArray[np.uint32]) -> Records:
-    stacked = [column[places] for column in weights]
-    table = np.stack(stacked, axis=1) if stacked else np.empty((0, 0), np.float32)
-    return Records(places, keys[places], table)
+def _taken(table: _Words, places: U32, *, forget: bool = False) -> Records:
+    """Return records at places of a table; ``forget``: from here on they did not change."""
+    keys, weights = np.empty(len(places), np.uint64), np.empty((len(places), table.weights), np.float32)
+    take_records(table.words, places, keys.view(np.uint32).reshape(-1, 2), weights.view(np.uint32), forget)
+    return Records(places, keys, weights)
 
 
 def _put(keys: U64, weights: Sequence[NDArray[np.float32]], records: Records) -> None:

@@ -16,8 +16,14 @@ from typing import Any
 from infra.stack.gateway.protocol import Setting, header_block
 from infra.stack.gateway.results import Columns, add_zones, needs_zones, with_header
 
-# Of clickhouse-local's habits, those that a server does not share; and bounds that keep one query from taking all.
-DEFAULTS = {"implicit_select": "0", "max_execution_time": "300", "max_memory_usage": "4000000000"}
+# Of clickhouse-local's habits, those that a server does not share; and bounds that keep one query from taking all. To
+# map the spool would be to touch its pages anew for every insert.
+DEFAULTS = {
+    "implicit_select": "0",
+    "max_execution_time": "300",
+    "max_memory_usage": "4000000000",
+    "storage_file_read_method": "'pread'",
+}
 
 _CODE = re.compile(r"Code:\s*(\d+)\.\s*(?:DB::Exception:\s*)?(.*)", re.S)
 _COMMENT = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|#[! ][^\n]*(?:\n|$)|/\*.*?\*/)+", re.S)
@@ -33,7 +39,8 @@ _UNKNOWN_SETTING, _BAD_ARGUMENTS, _NOT_ENOUGH_SPACE, _SYNTAX_ERROR, _UNKNOWN = 1
 # The types of these are found outside the engine, where they change unseen.
 _OUTSIDE = re.compile(r"(?:\bFROM|\bJOIN|,)\s+(?:file|url|s3|remote|executable|merge|cluster)\w*\s*\(", re.I)
 _REMEMBERED_SHAPES, _REMEMBERED_CHARACTERS = 256, 20_000
-_KEPT_BYTES = 32 * 1024 * 1024  # of a session's spool between two inserts
+_KEPT_BYTES = 64 * 1024 * 1024  # of a spool between two inserts
+_SPOOLS = 4  # of a session, each for the inserts into one table
 _ROWS = ("SELECT", "WITH", "(", "FROM")
 _TABLES = ("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK")
 
@@ -111,9 +118,9 @@ class Engine:
 
 
 class Spool:
-    """A file of one session in which the blocks of an insert wait, written over by the next.
+    """A file of one session in which the blocks of an insert wait, written over by the next into the same table.
 
-    Pages that are there already take a fifth of the time of new ones.
+    Pages that are there already take a fifth of the time of new ones, and inserts into one table are about as long.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -189,7 +196,7 @@ class Session:
 
     def __init__(self, engine: Engine, session: Any, spool: Path, mark: str) -> None:
         self._engine, self._session, self._folder = engine, session, spool
-        self._spool: Spool | None = None
+        self._spools: dict[str, Spool] = {}  # by what is inserted into, the one used last at the end
         self._shapes: dict[tuple[object, ...], Columns] = {}
         self._targets: dict[tuple[str, str | None], Columns] = {}  # columns of inserts, known as long as the shapes
         self._shapes_of = engine.schema
@@ -201,8 +208,8 @@ class Session:
 
     def close(self) -> None:
         """Drop the session and its temporary tables."""
-        if self._spool is not None:
-            self._spool.close()
+        for spool in self._spools.values():
+            spool.close()
         self._session.close()
 
     def run(self, sql: str) -> bytes:
@@ -284,19 +291,23 @@ class Session:
     def insert(self, target: re.Match[str], columns: tuple[tuple[str, str], ...]) -> Insert:
         """Begin an insert of native blocks."""
         parts = ("INSERT INTO", target["table"], target["columns"], target["settings"])
-        return self._insert(" ".join(part for part in parts if part), columns)
+        return Insert(self, " ".join(part for part in parts if part), columns, self._spool_of(target["table"]))
 
-    def _insert(self, into: str, columns: Columns) -> Insert:
-        if self._spool is None:
-            self._spool = Spool(self._folder)
-        return Insert(self, into, columns, self._spool)
+    def _spool_of(self, table: str) -> Spool:
+        """Return the file that inserts into this table use, or the one that was not used for the longest time."""
+        spool = self._spools.pop(table, None)
+        if spool is None and len(self._spools) >= _SPOOLS:
+            spool = self._spools.pop(next(iter(self._spools)))
+        self._spools[table] = spool or Spool(self._folder)
+        return self._spools[table]
 
     def fill_external(self, name: str, columns: tuple[tuple[str, str], ...], block: bytes) -> None:
         """Keep a table that the client sent along with its query."""
         definition = ", ".join(f"{_identifier(column)} {kind}" for column, kind in columns)
         self._shapes.clear()
         self.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_identifier(name)} ({definition}) ENGINE = Memory")
-        with self._insert(f"INSERT INTO {_identifier(name)}", columns) as insert:
+        into = _identifier(name)
+        with Insert(self, f"INSERT INTO {into}", columns, self._spool_of(into)) as insert:
             insert.append(block)
 
     def drop_external(self, name: str) -> None:
