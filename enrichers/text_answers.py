@@ -83,8 +83,8 @@ def text_at(texts: Texts, row: int, column: int) -> bytes | None:
 
 def _spans(texts: Texts) -> Any:
     starts, lengths = plain(texts.start, np.int32), plain(texts.length, np.int32)
-    if not len(texts.blob) == len(starts) == len(lengths):
-        raise ValueError("a batch's texts differ in length from their starts and lengths")
+    if type(texts.blob) is not tuple or not len(texts.blob) == len(starts) == len(lengths):
+        raise ValueError("a batch's texts are no tuple, or differ in length from their starts and lengths")
     return starts, lengths
 
 

@@ -42,7 +42,8 @@ class Cluster(NamedTuple):
     @property
     def id(self) -> str:
         """Return the cluster's name: ten hexadecimal digits."""
-        return hashlib.sha256("\0".join(self).encode()).hexdigest()[:CLUSTER_DIGITS]
+        facts = "\0".join(self).encode("utf-8", "surrogatepass")  # text of a bug may be any that Python holds
+        return hashlib.sha256(facts).hexdigest()[:CLUSTER_DIGITS]
 
     @property
     def shown(self) -> str:

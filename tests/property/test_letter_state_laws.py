@@ -88,3 +88,8 @@ def test_clusters_of_other_facts_have_other_names(facts: tuple[str, str, str, st
     other = data.draw(st.tuples(*[st.text(st.characters(exclude_characters="\0"), max_size=9)] * 4))
     clean = tuple(fact.replace("\0", "") for fact in facts)
     assert (Cluster(*clean).id == Cluster(*other).id) is (clean == other)
+
+
+def test_a_text_that_no_encoding_takes_has_a_name_as_well() -> None:
+    names = {Cluster("bug", "score", pattern).id for pattern in ("\ud800", "\udfff", "")}
+    assert len(names) == 3

@@ -89,6 +89,8 @@ def test_texts_of_other_rows_than_their_starts_are_refused() -> None:
     texts = _texts(3)
     with pytest.raises(ValueError, match="differ in length"):
         answers_of(_code, Texts(texts.blob, texts.start[1:], texts.length), 0)
+    with pytest.raises(ValueError, match="no tuple"):
+        answers_of(_code, Texts(list(texts.blob), texts.start, texts.length), 0)  # type: ignore[arg-type]
 
 
 def test_no_rows_have_no_answers() -> None:
