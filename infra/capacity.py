@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 DAY_SECONDS: Final = 86_400
-_E2E: Final = "bench e2e, 40,000 events, 2 quiet cores, commit b8ceff2"
+_E2E: Final = "bench e2e, 40,000 events, 2 quiet cores, commit 9c52a71"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class Figure:
 # What one event costs. Processor time is that of the whole process, on two cores that all parts share.
 MEASURED: Final[dict[str, Figure]] = {
     "event_bytes": Figure(9_991, "bytes", "mean of the generator's full-size records, envelope included"),
-    "ingest_us": Figure(49, "CPU µs/event", f"{_E2E}; 20 events a request, plain HTTP"),
-    "kafka_us": Figure(63, "CPU µs/event", f"{_E2E}; one broker without replicas: append, fetch, results"),
-    "flow_us": Figure(160, "CPU µs/event", f"{_E2E}; stages, consumer and all sinks' threads"),
-    "redis_us": Figure(56, "CPU µs/event", f"{_E2E}; results, sessions, shared counts"),
-    "clickhouse_us": Figure(92, "CPU µs/event", f"{_E2E}; inserts and merges meanwhile, no queries"),
-    "flow_rss_gb": Figure(1.3, "GB/process", _E2E),
-    "redis_bytes": Figure(5_495, "bytes/event", f"{_E2E}; used_memory_dataset: result, session, shared counts"),
-    "scored_bytes": Figure(336, "bytes/event", f"{_E2E}; events.scored and events.alerts, zstd"),
-    "events_bytes": Figure(3_052, "bytes/event", f"{_E2E}; ClickHouse events and minutes, merged"),
-    "features_bytes": Figure(328, "bytes/event", f"{_E2E}; ClickHouse features, merged"),
-    "archive_bytes": Figure(9_996, "bytes/event", f"{_E2E}; ClickHouse raw_archive: ciphertext does not compress"),
+    "ingest_us": Figure(41, "CPU µs/event", f"{_E2E}; 20 events a request, plain HTTP"),
+    "kafka_us": Figure(60, "CPU µs/event", f"{_E2E}; one broker without replicas: append, fetch, results"),
+    "flow_us": Figure(152, "CPU µs/event", f"{_E2E}; stages, consumer and all sinks' threads"),
+    "redis_us": Figure(48, "CPU µs/event", f"{_E2E}; results, sessions, shared counts"),
+    "clickhouse_us": Figure(72, "CPU µs/event", f"{_E2E}; inserts and merges meanwhile, no queries"),
+    "flow_rss_gb": Figure(1.0, "GB/process", _E2E),
+    "redis_bytes": Figure(1_129, "bytes/event", f"{_E2E}; used_memory_dataset: result, session, shared counts"),
+    "scored_bytes": Figure(338, "bytes/event", f"{_E2E}; events.scored and events.alerts, zstd"),
+    "events_bytes": Figure(3_054, "bytes/event", f"{_E2E}; ClickHouse events and minutes, merged"),
+    "features_bytes": Figure(329, "bytes/event", f"{_E2E}; ClickHouse features, merged"),
+    "archive_bytes": Figure(9_994, "bytes/event", f"{_E2E}; ClickHouse raw_archive: ciphertext does not compress"),
 }
 FEATURES_DAYS: Final = 120  # infra/clickhouse/migrations/features.sql
 MOST_PARTITIONS: Final = 1_024  # of a topic: infra.settings.KafkaSettings
