@@ -17,8 +17,9 @@ import numpy as np
 F = TypeVar("F", bound=Callable[..., Any])
 # Byte places of an envelope, whose names begin at its end, and of a sealed event (schemas.envelope, schemas.sealed).
 ENVELOPE_BYTES: Final = 32
-RECEIVED_AT, ADDRESS_AT, LENGTHS_AT, EVENT_TYPE_LENGTH_AT = 4, 12, 28, 3
+RECEIVED_AT, ADDRESS_AT = 4, 12
 LENGTHS: Final = (28, 29, 30, 31, 3)  # of the names, in their order
+LENGTHS_AT, EVENT_TYPE_LENGTH_AT = LENGTHS[0], LENGTHS[-1]
 HEADER_BYTES, SEALED_MIN_BYTES, AROUND_BYTES = 68, 97, 96  # around a plaintext: header, nonce and tag
 KEY_AT, SESSION_AT, DEVICE_AT, EVENT_AT, SEQUENCE_AT, SENT_AT = 4, 8, 24, 40, 56, 60
 ENVELOPE_MARK: Final = (67, 69, 1)  # "CE", version

@@ -46,19 +46,25 @@ def test_events_are_the_same_whether_the_sink_unpacks_them_or_the_table(namespac
     assert repr(_kept(client)) == repr(by_the_table)  # NaN equals nothing
 
 
-def test_rows_of_before_a_table_is_seldom_rewritten_are_the_same_after_it_and_once_merged(
-    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _upgraded(namespace: Namespace, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[Client, list[tuple[Any, ...]]]:
+    """Migrate up to one migration, write rows, do that one and the rest; return what reads them, and what they were."""
     whole = load_migrations()
-    before = [one.name for one in whole].index("seldom_rewritten")
+    before = [one.name for one in whole].index(name)
     monkeypatch.setattr(runner, "load_migrations", lambda: whole[:before])
     migrate(namespace.clickhouse_url)
     client = namespace.clickhouse(settings={"strings_as_bytes": True})
     _packed(namespace.clickhouse_url)
     told = _kept(client)
     monkeypatch.setattr(runner, "load_migrations", lambda: whole)
-    assert "seldom_rewritten" in migrate(namespace.clickhouse_url)
+    assert migrate(namespace.clickhouse_url)[0] == name
     assert repr(_kept(client)) == repr(told)
+    return client, told
+
+
+def test_rows_of_before_a_table_is_seldom_rewritten_are_the_same_after_it_and_once_merged(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, told = _upgraded(namespace, monkeypatch, "seldom_rewritten")
     client.execute("OPTIMIZE TABLE events FINAL")
     assert repr(_kept(client)) == repr(told)
     ask = "SELECT name, compression_codec FROM system.columns WHERE database = currentDatabase() AND table = 'events'"
@@ -69,17 +75,10 @@ def test_rows_of_before_a_table_is_seldom_rewritten_are_the_same_after_it_and_on
 def test_rows_of_before_merges_wait_longer_are_the_same_after_it(
     namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = load_migrations()
-    before = [one.name for one in whole].index("merged_later")
-    monkeypatch.setattr(runner, "load_migrations", lambda: whole[:before])
-    migrate(namespace.clickhouse_url)
-    client = namespace.clickhouse(settings={"strings_as_bytes": True})
-    _packed(namespace.clickhouse_url)
-    told = _kept(client)
-    monkeypatch.setattr(runner, "load_migrations", lambda: whole)
-    assert migrate(namespace.clickhouse_url)[0] == "merged_later"
-    assert repr(_kept(client)) == repr(told)
-    wanted = "name, extract(engine_full, 'merge_selector_base = ([0-9]+)')"
-    ask = f"SELECT {wanted} FROM system.tables WHERE database = currentDatabase()"  # noqa: S608 -- a constant
+    _upgraded(namespace, monkeypatch, "merged_later")
+    ask = (
+        "SELECT name, extract(engine_full, 'merge_selector_base = ([0-9]+)') "
+        "FROM system.tables WHERE database = currentDatabase()"
+    )
     bases = dict(namespace.clickhouse().execute(ask))
     assert (bases["events"], bases["features"], bases["raw_archive"]) == ("20", "20", "30")

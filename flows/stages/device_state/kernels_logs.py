@@ -43,7 +43,6 @@ from flows.stages.device_state.memory import (
 from schemas.activity_statistics import COUNTS, LARGEST, NOT_COUNTED, SUMS
 
 _LEAST, _MOST = S_COUNTS + COUNTS.index("time_least"), S_COUNTS + COUNTS.index("time_most")
-_KEYS = S_COUNTS + COUNTS.index("keys")
 _SQUARES = S_SUMS + SUMS.index("key_interval_squares")
 _SHORTEST = S_SUMS + SUMS.index("key_interval_least")
 _SHORT = 24  # entries: a log below is folded as quickly in turn
