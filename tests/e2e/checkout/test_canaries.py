@@ -30,6 +30,9 @@ def test_the_search_reaches_every_kind_of_place(everything: list[tuple[str, byte
     assert {"events.raw", "events.scored", "table events", "redis"} <= found
     opened = {place for place, content in everything if b"http://127.0.0.1" in content}
     assert "events.raw, opened" in opened
+    assert any(
+        b'"smart_signals"' in content for place, content in everything if place == "redis"
+    )  # they lie there packed
     assert {"storage of chromium", "storage of firefox", "ingest.log", "flow.log"} <= {place for place, _ in everything}
 
 
