@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sources.fence import KafkaGroup
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.compiled_loops import load_compiled_loops
+from infra.cores import bind_to
 from infra.flow_calm import calm
 from infra.flow_layout import StateRoot, process_of
 from infra.flow_rules import FlowRules
@@ -74,6 +75,14 @@ class Place:
                 "start fewer processes, or raise CLICKGOOSE_KAFKA__PARTITIONS and run `clickgoose up`"
             )
         return own
+
+    def bind(self, cores: Sequence[int]) -> None:
+        """Bind this thread, and all that it starts afterwards, to its own of the cores; without any, to none.
+
+        FlowRefused where it may not use that core.
+        """
+        if cores and (refused := bind_to((cores[self.ordinal % len(cores)],))) is not None:
+            raise FlowRefused(f"process {self.ordinal} cannot be bound to its core: {refused}; see flow.cores")
 
 
 @dataclass(slots=True)

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from infra.cores import cores_in
+from infra.settings_refused import refused, unreadable
 from infra.turns import MICROSECONDS
 from schemas.dead_letter import OUR_FAULTS, Fault
 from schemas.velocity import SCORE_LAG
+
+
+def _are_cores(words: str) -> str:
+    cores_in(words)
+    return words
+
+
+Cores = Annotated[str, AfterValidator(_are_cores)]
 
 
 class Section(BaseModel):
@@ -47,6 +57,10 @@ class RedisSettings(Section):
         default=True, description="Results in a sixth of the memory; false while an older ingest tier reads them"
     )
     shared_prefix: str = Field(default="v", description="Begins the keys of what devices share; flows with one add up")
+    shared_tags: Literal[1, 2, 4, 8, 16, 32, 64] = Field(
+        default=1,
+        description="Hash tags that shared counts are cut into; a cluster wants some a node. After a change they begin anew",
+    )
     shared_timeout_ms: float = Field(
         default=100.0, gt=0, description="Shared counts that take longer are left out: the result says degraded"
     )
@@ -186,6 +200,11 @@ class FlowSettings(Section):
     )
     metrics_host: str = Field(default="127.0.0.1", description="Where /metrics and /ready are served")
     drain_seconds: float = Field(default=25.0, gt=0, description="A drain that takes longer ends as on kill -9")
+    cores: Cores = Field(
+        default="",
+        description="Cores that processes are bound to, one each in turn, as in 0-2,5: shorter latencies where a core "
+        "has room for all of a process, and no other to go to when it has not; empty: the system chooses",
+    )
 
 
 class ModelSettings(Section):
@@ -237,6 +256,11 @@ class StackSettings(Section):
         description="How far ClickHouse steps back behind the other processes where cores are short, as nice does; "
         "rows that it does not take in time wait in the backup",
     )
+    kafka_cores: Cores = Field(default="", description="Cores that Kafka is bound to, as in 0-2,5; empty: all")
+    redis_cores: Cores = Field(
+        default="", description="The same of Valkey: on the core of a flow, neither waits for the other to wake there"
+    )
+    clickhouse_cores: Cores = Field(default="", description="The same of ClickHouse")
     ready_seconds: float = Field(default=60.0, gt=0, description="How long each part may take to become ready")
 
 
@@ -268,6 +292,15 @@ class Settings(BaseSettings):
         description="How long threads of the flow and of the ingest tier run before others have their turn, from 100; "
         "the shorter, the sooner they go on after a wait on a busy machine; needs Linux 6.12, 0: as the system has it",
     )
+
+    def __init__(self, **values: Any) -> None:
+        """Read all; ``values`` come before the environment. SettingsRefused where one cannot be used."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise refused(error) from None
+        except SettingsError as error:
+            raise unreadable(error) from None
 
     @classmethod
     def settings_customise_sources(

@@ -1,10 +1,12 @@
 """latency: from the append to Kafka until the score can be read in Redis, at a steady rate, through a real stack.
 
-Events are appended at random moments, as visitors come, by a process of its own. Valkey tells of every key that is set
-(keyspace notifications), so that the moment from which a score can be read is seen without asking for it; at the end
-every score is read. Who appends and who watches takes short turns, so that the measuring itself is late by little on
-a machine that has no core to spare. The clock starts when the producer is given the record, which is before Kafka
-stamps it: what the ledger calls ``appended`` is Kafka's own time of the record, in whole milliseconds.
+Events come at random moments, as visitors do, and are appended as the ingest tier appends them, by a process of its
+own: those that come while others are on their way to Kafka go together, once these are acknowledged. Valkey tells of
+every key that is set (keyspace notifications), so that the moment from which a score can be read is seen without asking
+for it; at the end every score is read. Who appends and who watches takes short turns, so that the measuring itself is
+late by little on a machine that has no core to spare; where the cores are divided, it is bound to those of Kafka and
+ClickHouse. The clock starts when the event has come, which is before Kafka stamps it: what the ledger calls
+``appended`` is Kafka's own time of the record, in whole milliseconds.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import numpy as np
+from confluent_kafka import KafkaError, Message, Producer
 from numpy.typing import NDArray
 from redis import Redis
 
 from infra.bench.e2e import went_on_without
 from infra.bench.measure import RowsLost, machine
 from infra.bench.rig import Rig
+from infra.cores import bind_to
 from infra.topics import RAW
 from infra.turns import take_short_turns
 from schemas.envelope import sealed_start
@@ -72,6 +76,8 @@ def bench_latency(
     """Return latencies in milliseconds, by share too; RowsLost where a score cannot be read at the end."""
     said("starting the flow")
     rig.flow()
+    if rig.cores is not None:
+        bind_to(rig.cores.others)  # what is started from here on: who appends, and who watches
     with Watcher(rig.stack.redis_url) as watcher:
         said(f"{load.warm_seconds + load.seconds:g} s at {load.rate:g} events a second")
         sent, spent = _send(rig, values, load)
@@ -85,6 +91,8 @@ def bench_latency(
     return {
         "name": "latency",
         "rate": load.rate,
+        "partitions": rig.partitions,
+        "cores": rig.cores._asdict() if rig.cores else None,
         "events": len(counted),
         "latency_ms": quantiles(whole),
         "shares_ms": {name: quantiles(spent) for name, spent in shares_of(marks).items()},
@@ -110,8 +118,7 @@ def _send(rig: Rig, values: Sequence[bytes], load: Load) -> tuple[dict[bytes, tu
     sender = spawn.Process(target=append_at_rate, args=(far, rig.stack.bootstrap, load))
     sender.start()
     try:
-        partitions = rig.stack.settings.kafka.partitions
-        near.send([(value, *place_of(value, partitions)) for value in values[: load.events]])
+        near.send([(value, *place_of(value, rig.partitions)) for value in values[: load.events]])
         before = rig.cpu()
         sent, own = near.recv()
         spent = rig.cpu_since(before)
@@ -143,35 +150,74 @@ def append_at_rate(pipe: Connection, bootstrap: str, load: Load) -> None:
 
     When is (s after the start, ns of the clock) of each; in its place a sentence where Kafka did not take an event.
     """
-    from confluent_kafka import Producer  # noqa: PLC0415 - in the process that needs it
-
     records = pipe.recv()
     take_short_turns()
-    gaps = np.random.default_rng(load.seed).exponential(1 / load.rate, len(records))
-    due = np.cumsum(gaps)
-    failed: list[Any] = []
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 0})
-    stop = threading.Event()
-    threading.Thread(target=_reports, args=(producer, stop), daemon=True).start()
+    due = np.cumsum(np.random.default_rng(load.seed).exponential(1 / load.rate, len(records)))
+    flights = Flights(
+        Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 0})
+    )
     times: list[tuple[float, int]] = []
     start, spent = time.perf_counter() + 0.5, time.process_time()
-    for at, (value, key, partition) in zip(due.tolist(), records, strict=True):
+    for at, record in zip(due.tolist(), records, strict=True):
         early = start + at - time.perf_counter()
         if early > 0:
             time.sleep(early)
         times.append((at, time.time_ns()))
-        producer.produce(
-            RAW, value, key, partition, on_delivery=lambda error, _: failed.append(error) if error else None
-        )
-    stop.set()
-    left = producer.flush(30)
-    refused = f"Kafka did not take {left + len(failed)} events: {failed[:1]}"
-    pipe.send((refused if left or failed else times, time.process_time() - spent))
+        flights.append(*record)
+    refused = flights.end(_SETTLED_SECONDS)
+    pipe.send((refused or times, time.process_time() - spent))
 
 
-def _reports(producer: Any, stop: threading.Event) -> None:
-    while not stop.is_set():
-        producer.poll(0.1)
+class Flights:
+    """Appends to ``events.raw`` as the ingest tier does: what comes while a flight is out waits for its end.
+
+    More requests out than an idempotent producer may have would make its thread spin until one is answered.
+    """
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._held: list[tuple[bytes, bytes, int]] = []
+        self._failed: list[KafkaError] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def append(self, value: bytes, key: bytes, partition: int) -> None:
+        """Append a record, at once where none is on its way."""
+        with self._lock:
+            self._held.append((value, key, partition))
+            self._hand_over()
+
+    def end(self, seconds: float) -> str | None:
+        """Wait until Kafka has all; one sentence where it does not take one."""
+        gives_up = time.monotonic() + seconds
+        while self._left() and time.monotonic() < gives_up:
+            time.sleep(0.01)
+        self._stop.set()
+        self._thread.join()
+        refused = self._left() + len(self._failed)
+        return f"Kafka did not take {refused} events: {self._failed[:1]}" if refused else None
+
+    def _left(self) -> int:
+        with self._lock:
+            return len(self._held) + len(self._producer)
+
+    def _look(self) -> None:
+        while not self._stop.is_set():
+            if self._producer.poll(0.1):
+                with self._lock:
+                    self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._held and not len(self._producer):
+            for value, key, partition in self._held:
+                self._producer.produce(RAW, value, key, partition, on_delivery=self._report)
+            self._held.clear()
+
+    def _report(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed.append(error)
 
 
 class Watcher:

@@ -12,13 +12,14 @@ Everything lies in a directory that goes away.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.request import urlopen
 
 import psutil
@@ -27,6 +28,8 @@ from redis import Redis
 
 from infra.bench.measure import RowsLost
 from infra.clickhouse.migrate import migrate
+from infra.cores import listed
+from infra.settings import Settings
 from infra.stack.child import ChildProcess
 from infra.stack.local import LocalStack
 from schemas.keys import KeyRing
@@ -35,18 +38,55 @@ _READY_SECONDS: Final = 120.0
 _PARTS: Final = ("kafka", "redis", "clickhouse")
 
 
-class Rig:
-    """The stack and what was started on it. ``keys`` open the events that are measured with."""
+class Cores(NamedTuple):
+    """How the cores are divided: the flow and Valkey have the first, all else the others."""
 
-    def __init__(self, keys: KeyRing, settings: Mapping[str, str] | None = None) -> None:
-        self.keys, self._settings = keys, dict(settings or {})
+    flow: tuple[int, ...]
+    others: tuple[int, ...]
+
+    def stack(self) -> dict[str, str]:
+        """Return the settings of the stack's parts."""
+        others = listed(self.others)
+        return {"redis_cores": listed(self.flow), "kafka_cores": others, "clickhouse_cores": others}
+
+
+def divided_cores() -> Cores | None:
+    """Return the cores of this process divided; None where there is but one."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return Cores((first,), tuple(others)) if others else None
+
+
+class Rig:
+    """The stack and what was started on it. ``keys`` open the events that are measured with.
+
+    ``settings`` are those of the processes that are started on the stack, ``partitions`` those of its topics. Unless
+    ``cores`` divides them, every part may run on every core.
+    """
+
+    def __init__(
+        self,
+        keys: KeyRing,
+        settings: Mapping[str, str] | None = None,
+        *,
+        partitions: int | None = None,
+        cores: Cores | None = None,
+    ) -> None:
+        self.keys, self._settings, self.cores = keys, dict(settings or {}), cores
+        self._of_stack: dict[str, dict[str, object]] = {}
+        self.partitions = partitions or Settings().kafka.partitions
+        if partitions is not None:
+            self._settings["CLICKGOOSE_KAFKA__PARTITIONS"] = str(partitions)
+            self._of_stack["kafka"] = {"partitions": partitions}
+        if cores is not None:
+            self._settings["CLICKGOOSE_FLOW__CORES"] = listed(cores.flow)
+            self._of_stack["stack"] = dict(cores.stack())
         self._closing = ExitStack()
         self._children: dict[str, ChildProcess] = {}
 
     def __enter__(self) -> Rig:
         try:
             self._folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="clickgoose-bench-")))
-            self.stack = LocalStack(self._folder / "home", say=lambda sentence: None)
+            self.stack = LocalStack(self._folder / "home", say=lambda sentence: None, **self._of_stack)
             self.stack.start()
             self._closing.callback(self.stack.stop)
             migrate(self.stack.clickhouse_url)

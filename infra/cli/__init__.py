@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import typer
 
@@ -30,6 +31,7 @@ from infra.cli import (
     traffic,
     wire,
 )
+from infra.settings_refused import SettingsRefused
 
 GROUPS = (
     run,
@@ -69,7 +71,11 @@ for module in GROUPS:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; settings that cannot be used are wrong use of it, whatever the command."""
     # Else the driver prints stack traces where nobody configured logging; commands say in a sentence what it raises.
     logging.getLogger("clickhouse_driver").addHandler(logging.NullHandler())
-    app()
+    try:
+        app()
+    except SettingsRefused as refused:
+        typer.echo(str(refused), err=True)
+        sys.exit(2)

@@ -9,7 +9,7 @@ import typer
 from infra.cli.bench_parts import Json, Measuring, Seed, measuring
 
 if TYPE_CHECKING:
-    from infra.bench.rig import Rig
+    from infra.bench.rig import Cores, Rig
 
 Events = Annotated[int, typer.Option(min=100, help="Events to measure with, of 8 to 12 KB")]
 Together = Annotated[int, typer.Option(min=1, max=100, help="Events a request")]
@@ -48,6 +48,10 @@ def latency(
     rate: Annotated[float, typer.Option(min=1, max=20_000, help="Events a second")] = 1_000.0,
     seconds: Annotated[float, typer.Option(min=0.5, help="Seconds that are counted")] = 20.0,
     warm: Annotated[float, typer.Option(min=0, help="Seconds before them that are not")] = 10.0,
+    partitions: Annotated[int, typer.Option(min=1, max=1_024, help="Partitions of the flow's one process")] = 1,
+    divide: Annotated[
+        bool, typer.Option(help="The first core for the flow and Valkey, the others for all else: see flow.cores")
+    ] = True,
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:
@@ -58,8 +62,10 @@ def latency(
     Example: clickgoose bench latency --rate 1000 --seconds 30 --json
     """
     from infra.bench.latency import Load, bench_latency
+    from infra.bench.rig import divided_cores
 
-    with measuring("latency", as_json=as_json) as measure, _rig(measure) as rig:
+    cores = divided_cores() if divide else None
+    with measuring("latency", as_json=as_json) as measure, _rig(measure, partitions, cores) as rig:
         load = Load(rate, seconds, warm, seed)
         measure.show(bench_latency(rig, _records(load.events, seed), load, measure.say))
 
@@ -98,13 +104,13 @@ def sinks(events: Events = 20_480, seed: Seed = 1, as_json: Json = False) -> Non
         measure.show(bench_sinks(rig, _records(events, seed), *bench_parts(), Load(), measure.say))
 
 
-def _rig(measure: Measuring) -> Rig:
+def _rig(measure: Measuring, partitions: int | None = None, cores: Cores | None = None) -> Rig:
     from infra.bench.pages import NO_LIMITS
     from infra.bench.rig import Rig
     from infra.traffic.dataset import dataset_keys
 
     measure.say("starting the stack")
-    return Rig(dataset_keys(), NO_LIMITS)
+    return Rig(dataset_keys(), NO_LIMITS, partitions=partitions, cores=cores)
 
 
 def _records(events: int, seed: int) -> list[bytes]:

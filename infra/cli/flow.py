@@ -138,6 +138,7 @@ def run(
     from infra.flow_processes import FlowsFailed
     from infra.flow_serving import FlowRefused
     from infra.settings import Settings
+    from infra.settings_refused import SettingsRefused
 
     if parent is not None:
         _die_with(parent)
@@ -153,7 +154,7 @@ def run(
             _run_all(wanted, settings)
         else:
             _run_one(wanted, settings)
-    except (FlowRefused, LayoutRefused, StateLocked, Fenced, DataFileError) as refused:
+    except (FlowRefused, LayoutRefused, StateLocked, Fenced, DataFileError, SettingsRefused) as refused:
         typer.echo(str(refused), err=True)
         raise typer.Exit(2) from None
     except FlowsFailed as failed:
@@ -166,6 +167,7 @@ def run(
 
 def _run_one(wanted: _Wanted, settings: Settings) -> None:
     """Run one process here."""
+    from infra.cores import cores_in
     from infra.flow import FlowProcess, Place
     from infra.flow_serving import serve_metrics, stop_on_signals
     from infra.flow_staged import StageProcess
@@ -174,6 +176,7 @@ def _run_one(wanted: _Wanted, settings: Settings) -> None:
 
     log_json(process=wanted.ordinal)
     place = Place(wanted.ordinal or 0, wanted.processes, wanted.addresses)
+    place.bind(cores_in(settings.flow.cores))  # before there are threads, which would stay unbound
     own = place.partitions(_all_partitions(wanted, settings))
     process: FlowProcess | StageProcess | StagesTogether
     if wanted.stages:

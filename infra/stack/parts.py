@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.cores import bound_to, cores_in
 from infra.settings import Settings
 from infra.stack import java, probes
 from infra.stack.child import ChildProcess, StackError, last_line
@@ -123,7 +124,8 @@ def _apache(site: Site, port: int, libs: Path) -> Part:
         *("-cp", f"{libs}/*", "kafka.Kafka", str(properties)),
     ]
     address = f"{HOST}:{port}"
-    child = _child(site, "kafka", port, address, with_short_turns(argv))
+    argv = bound_to(cores_in(site.settings.stack.kafka_cores), with_short_turns(argv))
+    child = _child(site, "kafka", port, address, argv)
     return Part("kafka", address, child, f"Apache Kafka {java.KAFKA_VERSION}")
 
 
@@ -203,7 +205,8 @@ def redis(site: Site) -> Part:
     config = data / "valkey.conf"
     write_atomically(config, "".join(f"{name} {_quoted(value)}\n" for name, value in options.items()))
     address = f"redis://:{site.secrets.redis_password}@{HOST}:{port}/0"
-    child = _child(site, "redis", port, address, with_short_turns([str(get_binary_path()), str(config)]))
+    argv = with_short_turns([str(get_binary_path()), str(config)])
+    child = _child(site, "redis", port, address, bound_to(cores_in(site.settings.stack.redis_cores), argv))
     return Part("redis", address, child, "Valkey")
 
 
@@ -228,6 +231,7 @@ def clickhouse(site: Site) -> Part:
     address = f"clickhouse://default:{password}@{HOST}:{port}/default"
     root = Path(__file__).parent.parent.parent
     env = {"CLICKGOOSE_GATEWAY_PASSWORD": password, "PYTHONPATH": str(root), "JE_MALLOC_CONF": _ENGINE_MEMORY}
+    argv = bound_to(cores_in(site.settings.stack.clickhouse_cores), argv)
     return Part("clickhouse", address, _child(site, "clickhouse", port, address, argv, env=env), "ClickHouse engine")
 
 
