@@ -10,7 +10,8 @@ ATTACKERS := tests/attackers
 ATTACKERS_READY := $(ATTACKERS)/node_modules/.ready
 KERNELS := $(VENV)/.kernels
 ARGS ?=
-WORKERS ?= 2
+# Two a core of a small machine: half of what runs waits. Each may start Kafka, Valkey and ClickHouse, 1 to 2 GB.
+WORKERS ?= 4
 export OMP_NUM_THREADS := 1
 # Where bytecode is not kept, each process that a command or a test starts compiles all of ours again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -54,7 +55,7 @@ agent: $(AGENT_READY) ## Build the browser agent's bundle from its sources
 run: $(KERNELS) ## Start the stack, ingest, flow and traffic; ARGS="--for 60s" ends by itself with an account
 	@$(BIN)/clickgoose run $(ARGS)
 
-test: $(KERNELS) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse, in two workers (WORKERS=0: in one process)
+test: $(KERNELS) $(AGENT_READY) ## Run all tests against real Kafka, Valkey and ClickHouse, in four workers (WORKERS=0: in one process)
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest --cov --cov-report= -n $(WORKERS) $(ARGS)
 	@$(BIN)/coverage report --fail-under=90

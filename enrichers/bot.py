@@ -14,6 +14,7 @@ from enrichers.compiled_clues import BOT_BOOLEANS, BOT_NUMBERS, BOT_STATISTICS, 
 from enrichers.crawlers import KIND, crawler_family, crawler_name, verifiable, verified
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import CHROMIUM, Loop, View, members
+from enrichers.view_loops import BOT
 from schemas.activity_statistics import STATISTICS
 from schemas.batches import U8, Bool, Enriched, Network
 from schemas.catalogue import category_hash, load_catalogue
@@ -182,7 +183,18 @@ def _observe(view: View, found: U8) -> None:
     bot_clues(shown, _columns(), _TABLES, _HASHES, seen.view(np.uint8), _crawlers(view, suspects), found)
 
 
-_LOOP = Loop(len(Bot.clues), _observe)
+@cache
+def _tables() -> tuple[NDArray[Any], ...]:
+    """Return what ``view_loops.gather`` takes: the columns, tables and hashes of ``bot_clues``, and who is suspect."""
+    numbers, booleans, statistics, kind_at, hiding = _columns()
+    at, hashes = (
+        np.array([kind_at, _NAMED_ANYWHERE, CAUSES.first], np.int64),
+        np.array([_HASHES[0], *_HASHES[1]], np.uint32),
+    )
+    return numbers, booleans, statistics, at, hiding, *_TABLES, hashes, _SUSPECTS
+
+
+_LOOP = Loop(len(Bot.clues), _observe, BOT, _tables)
 
 
 def _crawlers(view: View, suspects: Rows) -> U8:

@@ -32,7 +32,8 @@ class Causes:
 
     def __init__(self, shown_by: Mapping[str, Sequence[str]]) -> None:
         self._shown_by = {cause: tuple(names) for cause, names in shown_by.items()}
-        self._first = sum(len(other.causes) for other in _EVERY)
+        self.first = sum(len(other.causes) for other in _EVERY)
+        """Which is the first of these among all causes."""
         columns = load_catalogue().boolean
         self.places = (  # columns of what is to be true, of what is to be false, and checks; with the cause of each
             self._positions(columns, lambda name: not name.startswith((_NOT, _CHECK)), ""),
@@ -59,7 +60,7 @@ class Causes:
 
     def table(self, view: View) -> Bool:
         """Return where each cause is seen, bool[causes, n] in their order."""
-        return view.causes(every_cause(), self._first, len(self._shown_by))
+        return view.causes(every_cause(), self.first, len(self._shown_by))
 
     def said_on(self, batch: Enriched, row: int, say: Callable[[NamesBy], str]) -> str:
         """Return what ``say`` makes of the names of what shows each cause on one row: for details.
@@ -103,7 +104,7 @@ class Causes:
     ) -> tuple[Positions, Positions]:
         flat = [
             (position(name.removeprefix(prefix)), cause)
-            for cause, names in enumerate(self._shown_by.values(), self._first)
+            for cause, names in enumerate(self._shown_by.values(), self.first)
             for name in names
             if of_kind(name)
         ]

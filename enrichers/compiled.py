@@ -124,7 +124,9 @@ def gather_shown(shown: Any, places: Any, columns: Any) -> None:
 def gather_past(before: Any, places: Any, columns: Any) -> None:
     """Gather what a program reads of what came before an event.
 
-    ``before``: what ``enrichers.view.Past`` has; ``places``: columns of the device's counts, of those that devices
+    ``before``: times of the events; counts of the device, uint32[n, KINDS x WINDOWS], when it was first and last seen;
+    float32[n, ENTITIES x MEASURES x WINDOWS] that devices share, [n, schemas.recognition.REPUTED] shares denied and
+    their weights, and why an event is a copy. ``places``: columns of the device's counts, of those that devices
     share, of shares denied and of their weights, and ms: since its first event more than these, since its previous one
     less.
     ``columns``: float32 and uint8 [k, n] in this order, and then why the event is a copy.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from enrichers.compiled_clues import HEADLESS_NUMBERS, headless_clues
 from enrichers.graphics import SOFTWARE, renderer_kind
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import CHROMIUM, Loop, View, members
+from enrichers.view_loops import HEADLESS
 from schemas.batches import U8, Bool, Enriched
 from schemas.catalogue import category_hash, load_catalogue
 
@@ -121,4 +123,10 @@ def _observe(view: View, found: U8) -> None:
     headless_clues(shown, _columns(), _TABLES, _ELECTRON, _CAUSES.table(view).view(np.uint8), kinds, found)
 
 
-_LOOP = Loop(len(Headless.clues), _observe)
+@cache
+def _tables() -> tuple[NDArray[Any], ...]:
+    """Return what ``view_loops.gather`` takes: software's kind, the first cause, columns, tables, the hash."""
+    return np.array([SOFTWARE, _CAUSES.first, *_columns()], np.int64), *_TABLES, np.array([_ELECTRON], np.uint32)
+
+
+_LOOP = Loop(len(Headless.clues), _observe, HEADLESS, _tables, ("webgl.unmasked_renderer", renderer_kind))

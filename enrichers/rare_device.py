@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enrichers.compiled_clues import rare_parts
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import Loop, View, members
+from enrichers.view_loops import RARE
 from schemas.batches import U8, Bool, Enriched
 from schemas.catalogue import load_catalogue
 from schemas.columns import plain
@@ -84,4 +87,9 @@ def _observe(view: View, found: U8) -> None:
     rare_parts(shown, (tail, seen), _columns(), (_PART_OF, _IS_TELLING, _FIREFOX), _LIMITS, found)
 
 
-_LOOP = Loop(len(RareDevice.clues) + 1, _observe)
+def _tables() -> tuple[NDArray[Any], ...]:
+    """Return what ``view_loops.gather`` takes: the columns, tables and limits of ``rare_parts``."""
+    return np.array(_columns(), np.int64), _PART_OF, _IS_TELLING, _FIREFOX, np.array(_LIMITS, np.float32)
+
+
+_LOOP = Loop(len(RareDevice.clues) + 1, _observe, RARE, _tables)

@@ -12,16 +12,20 @@ from typing import Any, Final, cast
 import numpy as np
 
 from enrichers.causes import EveryCause, every_cause
-from enrichers.compiled import gather_past, gather_shown
 from enrichers.recorded_view import CODES, FLOATS, HASHES, Classify, RecordedView
 from enrichers.view import View
+from enrichers.view_loops import BOT, COLUMNS, HEADLESS, TABLES, Starts, gather
+from enrichers.whereabouts import where_tables
 from schemas.batches import F32, I64, U8, U32
 from schemas.column_program import Column, Steps, stands_at
 from schemas.column_steps import run
+from schemas.pointers import NOT_PLAIN, plain_ones
 
 _SHOWN: Final = ("number", "statistic", "category", "true", "false", "known", "check", "class")
 _PAST: Final = ("count", "shared", "denied", "weight", "older", "sooner")
 _NO_CHECKS: Final = np.zeros(0, np.uint64)
+_NO_KINDS: Final = np.zeros(0, np.uint8)
+_NOTHING: Final = np.zeros(0, np.int64)
 
 
 class Recording:
@@ -39,10 +43,12 @@ class Recording:
         shown, self._past = (
             tuple(np.array([*view.asked[stretch]], np.int64) for stretch in stretches) for stretches in (_SHOWN, _PAST)
         )
-        self._shown = shown, self._every.places
         self._language = stands_at(language, starts, width)
         self._classified: tuple[tuple[str, Classify], ...] = tuple(view.asked["classified"])
-        self._loops = tuple((loop, starts["loop"] + first) for loop, first in view.loops.items())
+        loops = [(loop, starts["loop"] + first) for loop, first in view.loops.items()]
+        self._loops = [(loop, at) for loop, at in loops if loop.which < 0]
+        self._gathered = {loop.which: (loop, at) for loop, at in loops if loop.which >= 0}
+        self._tables = self._all_tables(shown)
         self.places = _places(results, lambda column: stands_at(column, starts, width), self._steps.width[2])
         """Which columns of flags the results are, int64[results]."""
         self._height = self._steps.width[2] + sum(result is None for result in results)
@@ -61,18 +67,37 @@ class Recording:
         return columns[2]
 
     def _gather(self, view: View, columns: tuple[F32, U32, U8]) -> None:
-        floats, hashes, codes = columns
-        starts = self._starts
-        causes = codes[starts["cause"] : starts["where"]]
-        gather_shown(tuple(view.raw), self._shown, (*columns, causes))
-        gather_past(tuple(view.past), self._past, (floats[starts["count"] :], codes[starts["older"] :]))
-        view.know(self._every, causes.view(np.bool_))
-        where = codes[starts["where"] : starts["classified"]]
-        view.look_where(hashes[self._language], (where, floats[starts["speed"]]))
+        codes, starts = columns[2], self._starts
+        given = (*view.columns(), self._renderers(view), *columns)
+        suspects = gather(id(given), id(self._tables))
+        if suspects == NOT_PLAIN:
+            copies = (*plain_ones(given[: len(COLUMNS)], COLUMNS), *given[len(COLUMNS) :])
+            suspects = gather(id(copies), id(self._tables))
         for at, question in enumerate(self._classified, starts["classified"]):
             codes[at] = view.classify(*question)
-        for loop, at in self._loops:
+        again = [self._gathered[BOT]] if suspects else []  # seldom: somebody may be a crawler
+        for loop, at in (*self._loops, *again):
+            view.know(self._every, codes[starts["cause"] : starts["where"]].view(np.bool_))
             loop.run(view, codes[at : at + loop.rows])
+
+    def _renderers(self, view: View) -> U8:
+        """Return the kinds of renderers, which one of the loops asks for."""
+        loop, _ = self._gathered.get(HEADLESS, (None, 0))
+        return view.classify(*loop.classified) if loop and loop.classified else _NO_KINDS
+
+    def _all_tables(self, shown: Sequence[I64]) -> tuple[Any, ...]:
+        """Return what ``gather`` takes beside a batch."""
+        starts, loops = self._starts, self._gathered
+        bot, headless, inputs, rare = (loops[which][1] if which in loops else -1 for which in range(len(TABLES)))
+        first = Starts(
+            starts["count"], starts["older"], starts["cause"], starts["where"], starts["classified"], starts["speed"],
+            self._language, bot, headless, inputs, rare,
+        )  # fmt: skip
+        of_loops = [
+            loops[which][0].tables() if which in loops else (_NOTHING,) * count for which, count in enumerate(TABLES)
+        ]
+        flat = (table for tables in of_loops for table in tables)
+        return (np.array(first, np.int64), *shown, *self._every.places, *self._past, *where_tables(), *flat)
 
 
 def _stretches(view: RecordedView, causes: int) -> tuple[dict[str, int], tuple[int, int, int]]:

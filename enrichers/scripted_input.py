@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enrichers.behaviour import BEHAVIOUR, learned
 from enrichers.compiled_clues import INPUT_STATISTICS, input_clues
 from enrichers.signal import Clue, SmartSignal
 from enrichers.view import Loop, View
+from enrichers.view_loops import INPUT
 from schemas.activity_statistics import STATISTICS
 from schemas.batches import U8, Bool
 
@@ -99,4 +102,9 @@ def _observe(view: View, found: U8) -> None:
     input_clues(view.raw.statistics, _COLUMNS, view.time - view.session.started_at, found)
 
 
-_LOOP = Loop(len(ScriptedInput.clues) + 1, _observe)
+def _tables() -> tuple[NDArray[Any], ...]:
+    """Return what ``view_loops.gather`` takes: the columns of ``input_clues``."""
+    return (_COLUMNS,)
+
+
+_LOOP = Loop(len(ScriptedInput.clues) + 1, _observe, INPUT, _tables)

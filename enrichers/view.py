@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrichers.text_answers import answers_of
-from enrichers.whereabouts import Whereabouts, look_where
+from enrichers.whereabouts import Whereabouts
 from schemas.activity_statistics import ActivityStatistics
 from schemas.batches import (
     F32,
@@ -66,25 +66,18 @@ class Raw(NamedTuple):
     statistics: F32  # [n, schemas.activity_statistics.STATISTICS] of the session so far
 
 
-class Past(NamedTuple):
-    """What compiled loops read of what came before n events."""
-
-    time: I64  # of the events
-    counts: U32  # [n, KINDS x WINDOWS] of the device
-    first_seen_at: I64
-    previous_at: I64
-    shared: F32  # [n, ENTITIES x MEASURES x WINDOWS]
-    denied: F32  # [n, schemas.recognition.REPUTED]
-    weight: F32
-    replayed: U8
-
-
 @dataclass(frozen=True, slots=True)
 class Loop:
     """A compiled loop that says several things of a view: ``run`` sets them, uint8[rows, n]."""
 
     rows: int
     run: Callable[[View, U8], None]
+    which: int = -1
+    """Which of the loops of ``enrichers.view_loops`` does the same, if one does."""
+    tables: Callable[[], tuple[NDArray[Any], ...]] = tuple
+    """Gives what that one takes beside a batch."""
+    classified: tuple[str, Callable[[bytes | None], int]] | None = None
+    """The text that it asks about, and the function of it."""
 
     def __call__(self, view: View) -> Bool:
         """Return what it says, bool[rows, n]."""
@@ -211,20 +204,18 @@ class View:
             plain(self.session.statistics, np.float32),
         )
 
-    @property
-    def past(self) -> Past:
-        """Return what came before, as compiled loops take it."""
-        velocity, recognition, rows = self.velocity, self.recognition, len(self)
-        return Past(
-            self.time,
-            plain(velocity.counts, np.uint32).reshape(rows, _COUNTERS),
-            plain(velocity.first_seen_at, np.int64),
-            plain(velocity.previous_at, np.int64),
-            plain(self.shared.counts, np.float32).reshape(rows, _SHARED_COUNTERS),
-            plain(recognition.denied, np.float32),
-            plain(recognition.weight, np.float32),
-            plain(recognition.replayed, np.uint8),
-        )
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """Return the columns that ``enrichers.view_loops`` reads, as they are."""
+        signals, seen, network, history = self._signals, self.environment, self.network, self.history
+        velocity, recognition, session = self.velocity, self.recognition, self.session
+        return (
+            signals.booleans, signals.known, seen.checks, signals.numbers, signals.categories, seen.browser,
+            seen.system, seen.device, seen.gpu, seen.engine, seen.browser_version, seen.timezone_offset,
+            network.country, network.asn, network.classes, session.statistics, self.time, velocity.counts,
+            velocity.first_seen_at, velocity.previous_at, self.shared.counts, recognition.denied, recognition.weight,
+            recognition.replayed, network.latitude, network.longitude, history.latitude, history.longitude,
+            history.place_at, session.started_at, recognition.tail, recognition.seen,
+        )  # fmt: skip
 
     def once(self, ask: Callable[[View], T]) -> T:
         """Return what a function says of this batch. It is asked once; do not change what it gives."""
@@ -301,10 +292,6 @@ class View:
         """Return where the address lies, held against clock, languages and the device's past."""
         language, offset = self.category("navigator.language"), self.environment.timezone_offset
         return Whereabouts(self.network, self.history, offset, language, self.time)
-
-    def look_where(self, language: U32, found: tuple[U8, F32]) -> None:
-        """Write what ``where`` says as its loop does, by the hashes of languages: for a program over views."""
-        look_where(self.network, self.history, (self.environment.timezone_offset, language, self.time), found)
 
     def first_seen_before(self, milliseconds: int) -> Bool:
         """Return where the device was first seen longer ago than this, bool[n]."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from enrichers import address_loops, present_loops, text_loops
-from enrichers.compiled import find_causes, gather_past, gather_shown, join_clues
+from enrichers.compiled import find_causes, join_clues
 from enrichers.compiled_clues import INPUT_STATISTICS, bot_clues, headless_clues, input_clues, rare_parts
 from enrichers.view import Raw
+from enrichers.view_loops import COLUMNS, LAST_TABLE, Starts, gather
 from enrichers.whereabouts import Whereabouts
 from schemas.batches import F32, U8, History, Network
 from schemas.column_steps import run
@@ -56,12 +56,13 @@ def _warm_clues(raw: Raw, share: F32, found: U8) -> None:
 
 
 def _warm_program(raw: Raw, share: F32, found: U8) -> None:
-    none: NDArray[np.int64] = np.zeros(0, np.int64)
-    columns, time = (np.zeros((2, 1), np.float32), raw.categories, found), np.zeros(1, np.int64)
-    gather_shown(tuple(raw), ((none,) * 8, (none,) * 6), (*columns, found))
-    past = (time, raw.categories, time, time, share, share, share, raw.browser)
-    gather_past(past, (none,) * 6, (columns[0], found))
+    columns = np.zeros((2, 1), np.float32), raw.categories, found
     run(np.zeros((0, 6), np.int64), share[0], raw.browser, columns, np.zeros(1, np.uint64))
+    no_rows = (*(np.zeros((0, 1, 1, 1), kind) for kind in COLUMNS), *(np.zeros((1, 0)) for _ in range(4)))
+    nothing = np.zeros((16, 1, 1))
+    starts = np.array(Starts(0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1), np.int64)
+    tables = starts, *(nothing,) * (LAST_TABLE - 1)
+    gather(id(no_rows), id(tables))
 
 
 def _warm_whereabouts() -> None:

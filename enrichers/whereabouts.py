@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from enrichers.country_languages import load_country_languages
 from enrichers.country_zones import ELSEWHERE, FITS, NEIGHBOUR, load_country_zones
@@ -56,6 +57,13 @@ class Journeys(NamedTuple):
 def _tables() -> tuple[Any, ...]:
     """Return what the loop takes of zones, and of languages and satellites."""
     return load_country_zones().tables, (*load_country_languages().tables, _SATELLITES)
+
+
+@cache
+def where_tables() -> tuple[NDArray[Any], ...]:
+    """Return zones, lists and limits of ``look_around`` as ``view_loops.gather`` takes them."""
+    (*zones, clocks), lists = _tables()
+    return (*zones, np.array(clocks, np.float32), *lists, np.array(_LIMITS, np.float64))
 
 
 def look_where(network: Network, history: History, shown: tuple[F32, U32, I64], found: tuple[U8, F32]) -> None:

@@ -1,15 +1,13 @@
-"""Sessions of several partitions as one: the rows of a batch go to that of their partition."""
+"""Sessions of several partitions as one: the rows of a batch, which lie together, go to that of their partition."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, TypeVar
-
-import numpy as np
+from typing import Any, Generic, TypeVar
 
 from flows.chain import ChainSession
 from schemas.batches import Counted, Decided, Normalized, RawBatch, Recognized
-from schemas.stage import Applies, StageOut, joined
+from schemas.stage import Applies, StageOut, each_part, parts_of
 from scoring.decide import Together
 
 In = TypeVar("In", bound=RawBatch)
@@ -17,42 +15,52 @@ Out = TypeVar("Out", bound=RawBatch)
 
 
 def by_partition(batch: In, partitions: list[int]) -> list[tuple[int, In]]:
-    """Return the rows of each partition, which lie together in a parcel; a batch of one partition as it is."""
-    if len(partitions) == 1:
-        return [(partitions[0], batch)]
-    rows = batch.origin.partition
-    return [(partition, batch.take(np.flatnonzero(rows == partition))) for partition in partitions]
+    """Return the rows of each partition that has any."""
+    found = parts_of(batch.origin.partition, {partition: partition for partition in partitions})
+    return [(partition, batch.part(first, end)) for partition, first, end in found]
 
 
 class ByPartition(Generic[In, Out]):
-    """Several sessions as one: the rows of a batch go to that of their partition, and come back in their order."""
+    """Several sessions of one stage as one: rows go to that of their partition, and come back in their order.
+
+    Where the sessions have ``apply_parts`` and ``remember_parts``, no row is cut off or copied: what asks no state is
+    done once for the batch, and each session reads and writes its rows of columns that all share.
+    """
 
     def __init__(self, sessions: Mapping[int, Applies[In, Out]]) -> None:
-        self._sessions = sessions
+        self._sessions: Mapping[int, Any] = sessions
 
     def apply(self, batch: In, /) -> StageOut[Out]:
         """Return what all sessions give, in the order of the batch."""
-        parts = by_partition(batch, list(self._sessions))
-        outs = [self._sessions[partition].apply(rows) for partition, rows in parts]
-        if len(outs) == 1:
-            return outs[0]
-        oks = joined(batch, [rows for _, rows in parts], [out.oks for out in outs])
-        return StageOut(oks, [letter for out in outs for letter in out.errs], sum(out.dropped for out in outs))
+        parts = parts_of(batch.origin.partition, self._sessions)
+        session = parts[0][0] if parts else next(iter(self._sessions.values()))
+        if len(parts) <= 1:
+            out: StageOut[Out] = session.apply(batch)
+        elif hasattr(session, "apply_parts"):
+            out = session.apply_parts(batch, parts)
+        else:
+            out = each_part(batch, parts)
+        return out
+
+    def remember(self, batch: Decided, /) -> None:
+        """Let each session take note of the scores and decisions of its rows."""
+        parts = parts_of(batch.origin.partition, self._sessions)
+        if len(parts) > 1 and hasattr(parts[0][0], "remember_parts"):
+            parts[0][0].remember_parts(batch, parts)
+            return
+        for session, first, end in parts:
+            session.remember(batch.part(first, end))
 
 
 class TogetherSessions:
-    """What ``Pipeline`` asks of the keyed stages' session, for parcels of several partitions.
-
-    The partitions are given in the order in which they lie in the parcel.
-    """
+    """What ``Pipeline`` asks of the keyed stages' session, for parcels of several partitions."""
 
     def __init__(self, sessions: Mapping[int, ChainSession[Normalized, Counted, Recognized]]) -> None:
-        self._sessions = sessions
         self.first = ByPartition({partition: session.first for partition, session in sessions.items()})
         self.second = ByPartition({partition: session.second for partition, session in sessions.items()})
         self.last = Together({partition: session.last for partition, session in sessions.items()})
 
     def remember(self, batch: Decided, /) -> None:
         """Let each session take note of the scores and decisions of its rows."""
-        for partition, rows in by_partition(batch, list(self._sessions)):
-            self._sessions[partition].remember(rows)
+        self.first.remember(batch)
+        self.second.remember(batch)

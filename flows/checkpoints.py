@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from flows.by_partition import ByPartition, by_partition
+from flows.by_partition import ByPartition
 from flows.chain import ChainSession
 from flows.parcel import Parcel, Span
 from flows.progress import Progress
@@ -62,6 +62,7 @@ class Checkpoints(Generic[In, Out]):
         self._progress = progress
         self._monitor = monitor
         self._open: dict[int, _Open[In, Out]] = {}
+        self._steps: dict[str, dict[int, Any]] = {}  # by stage and partition: sessions, each stage measured alone
 
     def open(self, ends: Mapping[int, int]) -> dict[int, int | None]:
         """Load the partitions' states; return where each resumes, None meaning Kafka's earliest.
@@ -79,6 +80,9 @@ class Checkpoints(Generic[In, Out]):
                 state.log.close()
             raise
         self._open.update(opened)
+        for partition, state in opened.items():
+            for name, session in _steps_of(state.session, self._stage.name):
+                self._steps.setdefault(name, {})[partition] = session
         return {partition: state.applied for partition, state in opened.items()}
 
     def _opened(self, partition: int, end: int) -> _Open[In, Out]:
@@ -138,18 +142,12 @@ class Checkpoints(Generic[In, Out]):
             _check_scores(span, states[span.partition])
         _tear(states.values(), torn=True)
         done: Parcel[Any] = parcel
-        for name, session in self._steps({partition: state.session for partition, state in states.items()}):
-            done = run_session(name, session, done, self._monitor)
+        for name, sessions in self._steps.items():
+            done = run_session(name, _among(sessions, parcel.spans), done, self._monitor)
         _tear(states.values(), torn=False)
         for span in parcel.spans:
             states[span.partition].applied = span.next
         return done
-
-    def _steps(self, sessions: Mapping[int, Session[In, Out]]) -> Iterator[tuple[str, ByPartition[Any, Any]]]:
-        """Give the stages in turn, each with its sessions: every one of them is measured alone."""
-        steps = {partition: _steps_of(session, self._stage.name) for partition, session in sessions.items()}
-        for turn in zip(*steps.values(), strict=True):
-            yield turn[0][0], ByPartition({at: session for at, (_, session) in zip(steps, turn, strict=True)})
 
     def decide(self, parcel: Parcel[Judged]) -> Parcel[Decided]:
         """Run the last keyed stage on a parcel that was scored and judged, each row with the state of its partition.
@@ -168,8 +166,8 @@ class Checkpoints(Generic[In, Out]):
         states = {span.partition: self._open[span.partition] for span in parcel.spans}
         started = self._monitor.clock()
         _tear(states.values(), torn=True)
-        for partition, rows in by_partition(parcel.batch, list(states)):
-            states[partition].session.remember(rows)
+        for sessions in self._steps.values():
+            _among(sessions, parcel.spans).remember(parcel.batch)
         _tear(states.values(), torn=False)
         for span in parcel.spans:
             states[span.partition].scored = span.next
@@ -209,6 +207,7 @@ class Checkpoints(Generic[In, Out]):
                 self._mark(partition, state)  # what the sinks hold of the frames before the torn one still counts
             state.log.close()
         self._open.clear()
+        self._steps.clear()
 
     def _mark(self, partition: int, state: _Open[In, Out]) -> None:
         watermark = self._progress.watermark(partition)
@@ -231,6 +230,11 @@ def _check_scores(span: Span, state: _Open[In, Out]) -> None:
 def _tear(states: Iterable[_Open[In, Out]], *, torn: bool) -> None:
     for state in states:
         state.torn = torn
+
+
+def _among(sessions: Mapping[int, Any], spans: Sequence[Span]) -> Any:
+    """Return the sessions of a parcel's partitions as one."""
+    return sessions[spans[0].partition] if len(spans) == 1 else ByPartition(sessions)
 
 
 def _steps_of(session: Session[Any, Any], name: str) -> Sequence[tuple[str, Applies[Any, Any]]]:

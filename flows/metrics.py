@@ -144,14 +144,6 @@ class FlowMetrics:
 
         self._blocks = Lock()
         self._of_blocks: dict[tuple[str, str], tuple[Spread, Tally]] = {}
-        self._of_stages: dict[str, tuple[Spread, Tally]] = {}
-
-    def of_stage(self, name: str) -> tuple[Spread, Tally]:
-        """Return a stage's seconds and rows that passed: finding a series by its labels costs more than counting."""
-        known = self._of_stages.get(name)
-        if known is None:
-            known = self._of_stages[name] = (self.stage_seconds.labels(name), self.stage_rows.labels(name, "ok"))
-        return known
 
     def on_score(self, score: Score) -> None:
         """Count the rows of each model: scored for the merchant, shadowed beside it, or failed in the shadow."""

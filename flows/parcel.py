@@ -42,8 +42,9 @@ class Parcel(Generic[B]):
 
         AssertionError where rows were lost or invented: a bug of the stage.
         """
-        if len(batch) + len(errs) + dropped != len(self.batch):
-            raise AssertionError(f"a stage took {len(self.batch)} rows and gave {len(batch)} + {len(errs)} + {dropped}")
+        taken, given = len(self.batch.values), len(batch.values)
+        if given + len(errs) + dropped != taken:
+            raise AssertionError(f"a stage took {taken} rows and gave {given} + {len(errs)} + {dropped}")
         return _made(
             self.spans, batch, self.rows_in, (*self.errs, *errs) if errs else self.errs, self.dropped + dropped
         )

@@ -29,8 +29,9 @@ class Progress:
         """State that a sink holds every row of the spans, durably."""
         with self._lock:
             acked = self._acked[sink]
-            for span in spans:
-                acked[span.partition] = max(acked.get(span.partition, span.first), span.next)
+            for partition, first, after in spans:
+                known = acked.get(partition, first)
+                acked[partition] = after if after > known else known
 
     def watermark(self, partition: int) -> int:
         """Return the next offset that at least one sink has not acknowledged."""

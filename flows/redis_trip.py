@@ -6,13 +6,15 @@ one every 6 kB, after each of which a thread waits for its turn where others com
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import hiredis
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, ResponseError
+from redis.connection import ConnectionPool
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 Command = tuple[Any, ...]  # str, bytes, int and float
@@ -30,9 +32,47 @@ class _Packer:
         return [hiredis.pack_command(words)]
 
 
+class _Pool(ConnectionPool):
+    """Keeps one connection at hand, which counts as in use: giving out and taking back is half of a small trip."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._at_hand: list[Any] = []
+
+    def get_connection(self, *words: Any, **options: Any) -> Any:
+        """Return a connection that is open and has nothing to be read, or raise."""
+        try:
+            connection = self._at_hand.pop()
+        except IndexError:
+            return super().get_connection(*words, **options)
+        if _is_quiet(connection):
+            return connection
+        connection.disconnect()  # the pool itself would give out one with a reply in it that nobody read
+        super().release(connection)
+        return super().get_connection(*words, **options)
+
+    def release(self, connection: Any) -> None:
+        """Take a connection back."""
+        if self._at_hand or not _is_open(connection):
+            super().release(connection)
+        else:
+            self._at_hand.append(connection)
+
+
+def _is_open(connection: Any) -> bool:
+    return connection._sock is not None and connection.pid == os.getpid() and not connection.should_reconnect()
+
+
+def _is_quiet(connection: Any) -> bool:
+    try:
+        return _is_open(connection) and not connection.can_read()
+    except (RedisError, OSError):
+        return False
+
+
 def connect(url: str, seconds: float = 2.0) -> Redis:
     """Return a client that waits for at most ``seconds`` wherever it waits, and does not try again by itself."""
-    return Redis.from_url(
+    pool = _Pool.from_url(
         url,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
@@ -40,6 +80,7 @@ def connect(url: str, seconds: float = 2.0) -> Redis:
         decode_responses=False,
         command_packer=_Packer(),
     )
+    return Redis.from_pool(pool)
 
 
 def round_trip(client: Redis, commands: Sequence[Command]) -> list[Any]:

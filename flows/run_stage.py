@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from traceback import walk_tb
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from prometheus_client import CollectorRegistry
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from flows.breaker import Breaker, BreakerLimits, FlowStopped
 from flows.metrics import FlowMetrics
 from flows.parcel import Parcel
+from flows.tallies import Spread, Tally
 from schemas.batches import Decided, Judged, RawBatch, Scored
 from schemas.columns import with_section
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
@@ -26,6 +27,7 @@ log = logging.getLogger("clickgoose.flow")
 
 _BUDGET_MIN_ROWS = 1_000
 _BUDGET_WINDOW = 100_000
+_SPENT_AT_ONCE = 1_000  # rows without a bug: to count every small batch of each stage tells nothing sooner
 _FRAMES = 16  # the innermost of a stack: more would tell one endless recursion from itself
 
 
@@ -57,6 +59,28 @@ class BugBudget:
         self._spent[stage] = (all_rows // 2, all_bugs // 2) if fading else (all_rows, all_bugs)
 
 
+@dataclass(slots=True)
+class _Book:
+    """What is counted of a stage at every batch. ``unspent``: rows that the bug budget was not told of yet."""
+
+    took: Spread
+    passed: Tally
+    unspent: int = 0
+
+
+class _Books(dict[str, _Book]):
+    """The books of all stages: finding series by their labels costs more than counting."""
+
+    def __init__(self, metrics: FlowMetrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def __missing__(self, name: str) -> _Book:
+        seconds, rows = self._metrics.stage_seconds.labels(name), self._metrics.stage_rows.labels(name, "ok")
+        book = self[name] = _Book(seconds, rows)
+        return book
+
+
 class Monitor:
     """What run_stage measures with: a clock in nanoseconds, metrics, the bug budget and the circuit breaker.
 
@@ -74,6 +98,7 @@ class Monitor:
     ) -> None:
         self.clock = clock
         self.metrics = metrics
+        self.books = _Books(metrics)
         self.budget = BugBudget(bug_share_limit)
         self.breaker = Breaker(limits, metrics.dead_share)
         self.processor = processor
@@ -112,40 +137,57 @@ def run_session(name: str, session: Applies[In, Out], parcel: Parcel[In], monito
 def _measured(
     name: str, before: Parcel[In], out: StageOut[Out], started: int, monitor: Monitor, bugs: int = 0
 ) -> Parcel[Out]:
+    """Return the parcel after a stage, and count it: in few calls, as ten stages of each batch end here."""
     ended = monitor.clock()
     batch, letters, dropped = out
     if letters:
         letters = [replace(letter, processor=monitor.processor) for letter in letters]
     marked = with_section(batch, "ledger", batch.ledger.mark(name, ended // 1000))
     after = before.after(marked, letters, dropped)
-    _count(name, before, after, (ended - started) / 1e9, monitor.metrics)
-    monitor.budget.spend(name, len(before.batch), bugs)
+    book = monitor.books[name]
+    book.took.observe((ended - started) / 1e9)
+    book.passed.value += len(batch.values)
+    if letters or dropped:
+        _count_lost(name, letters, dropped, monitor.metrics)
+    for count in _ADDING[type(before.batch), type(batch)]:
+        count(batch, monitor.metrics)
+    book.unspent += len(before.batch.values)
+    if bugs or book.unspent >= _SPENT_AT_ONCE:
+        unspent, book.unspent = book.unspent, 0
+        monitor.budget.spend(name, unspent, bugs)
     return after
 
 
-def _count(name: str, before: Parcel[In], after: Parcel[Out], seconds: float, metrics: FlowMetrics) -> None:
-    took, passed = metrics.of_stage(name)
-    took.observe(seconds)
-    passed.value += len(after.batch)
-    if type(after.batch) is not type(before.batch):
-        _count_sections(before.batch, after.batch, metrics)
-    if after.dropped > before.dropped:
-        metrics.stage_rows.labels(name, "dropped").inc(after.dropped - before.dropped)
-    if len(after.errs) > len(before.errs):
-        fresh = after.errs[len(before.errs) :]
-        metrics.stage_rows.labels(name, "dead").inc(len(fresh))
-        for letter in fresh:
+def _count_lost(name: str, letters: Sequence[DeadLetter], dropped: int, metrics: FlowMetrics) -> None:
+    if dropped:
+        metrics.stage_rows.labels(name, "dropped").inc(dropped)
+    if letters:
+        metrics.stage_rows.labels(name, "dead").inc(len(letters))
+        for letter in letters:
             metrics.dead_letters.labels(letter.stage, letter.reason.value).inc()
 
 
-def _count_sections(before: RawBatch, after: RawBatch, metrics: FlowMetrics) -> None:
-    """Count what lies in the sections that a stage added."""
-    if isinstance(after, Scored) and not isinstance(before, Scored):
-        metrics.on_score(after.score)
-    if isinstance(after, Judged) and not isinstance(before, Judged):
-        metrics.rules.on_rules(after.rules)
-    if isinstance(after, Decided) and not isinstance(before, Decided):
-        metrics.rules.on_decision(after.decision)
+_Count = Callable[[Any, FlowMetrics], None]
+_COUNTED: Mapping[type[RawBatch], _Count] = {
+    Scored: lambda batch, metrics: metrics.on_score(batch.score),
+    Judged: lambda batch, metrics: metrics.rules.on_rules(batch.rules),
+    Decided: lambda batch, metrics: metrics.rules.on_decision(batch.decision),
+}
+
+
+class _Adding(dict[tuple[type, type], tuple[_Count, ...]]):
+    """What counts the sections that a stage added, by the types of the batches before and after it."""
+
+    def __missing__(self, types: tuple[type, type]) -> tuple[_Count, ...]:
+        before, after = types
+        counts = tuple(
+            count for kind, count in _COUNTED.items() if issubclass(after, kind) and not issubclass(before, kind)
+        )
+        self[types] = counts
+        return counts
+
+
+_ADDING = _Adding()
 
 
 def _without_bugs(stage: Stage[In, Out], batch: In, error: Exception, bugs: list[DeadLetter]) -> StageOut[Out]:

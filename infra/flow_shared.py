@@ -30,7 +30,9 @@ def shared_counts(
         backlog_rows=settings.redis.shared_backlog_rows,
     )
     client, prefix = own or (connect(url, settings.redis.shared_timeout_ms / 1000), settings.redis.shared_prefix)
-    return RedisSharedCounts(client, metrics, prefix=prefix, source=source, limits=limits)
+    return RedisSharedCounts(
+        client, metrics, prefix=prefix, tags=settings.redis.shared_tags, source=source, limits=limits
+    )
 
 
 def entity_key(settings: Settings) -> bytes:

@@ -56,10 +56,11 @@ class FlowSinks:
         config = producer_config(self._to.kafka)
         backup = NamingBackup(KafkaBackup(Appender(config)), build_name())
         quick, bulk = writer_policies(self._settings.flow)
+        gathered = gathering(quick, self._settings.flow)
         return {
             "redis": self._recoverable("redis", self._redis, quick, backup),
-            "scored": self._sink("scored", lambda: KafkaScored(Appender(config), backup), quick),
-            "dead_letter": self._sink("dead_letter", lambda: KafkaDeadLetters(KafkaBackup(Appender(config))), quick),
+            "scored": self._sink("scored", lambda: KafkaScored(Appender(config), backup), gathered),
+            "dead_letter": self._sink("dead_letter", lambda: KafkaDeadLetters(KafkaBackup(Appender(config))), gathered),
             "clickhouse": self._recoverable("clickhouse", self._clickhouse, bulk, backup),
         }
 
@@ -151,6 +152,17 @@ def writer_policies(settings: FlowSettings) -> tuple[WriterPolicy, WriterPolicy]
         spill_after_seconds=3.0,
     )
     return quick, bulk
+
+
+def gathering(quick: WriterPolicy, settings: FlowSettings) -> WriterPolicy:
+    """Return the same for a topic that nobody waits for: at low rates many parcels share a request."""
+    rows = 2 * quick.block_rows
+    return replace(
+        quick,
+        linger_seconds=settings.kafka_block_ms / 1000,
+        queue_rows=max(quick.queue_rows, rows),
+        steady_rows=max(quick.steady_rows, rows),
+    )
 
 
 def redrive_policy(settings: FlowSettings) -> RedrivePolicy:

@@ -29,7 +29,7 @@ from flows.sources.fence import KafkaGroup
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
 from infra.flow_layout import StateRoot
 from infra.flow_serving import FlowRefused, build_name, claimed, monitor_of, required
-from infra.flow_sinks import writer_policies
+from infra.flow_sinks import gathering, writer_policies
 from infra.settings import Settings
 from infra.topic_reader import AccountError, committed_offsets
 from infra.topics import DECIDED
@@ -138,7 +138,7 @@ class RecordProcess:
             return self._writer(made, (made, backup), progress, bulk, metrics)
 
         def dead() -> Writer[RecordedParcel]:
-            return self._writer(DeadRecords(backup), None, progress, quick, metrics)
+            return self._writer(DeadRecords(backup), None, progress, gathering(quick, self.settings.flow), metrics)
 
         stop = self._stopping
         return {"clickhouse": BackgroundSink(table, stop), "dead_letter": BackgroundSink(dead, stop)}

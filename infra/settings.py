@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from infra.cores import cores_in
@@ -57,9 +57,11 @@ class RedisSettings(Section):
         default=True, description="Results in a sixth of the memory; false while an older ingest tier reads them"
     )
     shared_prefix: str = Field(default="v", description="Begins the keys of what devices share; flows with one add up")
-    shared_tags: Literal[1, 2, 4, 8, 16, 32, 64] = Field(
+    shared_tags: int = Field(
         default=1,
-        description="Hash tags that shared counts are cut into; a cluster wants some a node. After a change they begin anew",
+        ge=1,
+        le=64,
+        description="Hash tags of the shared counts, a power of two: some for a cluster; a change begins anew",
     )
     shared_timeout_ms: float = Field(
         default=100.0, gt=0, description="Shared counts that take longer are left out: the result says degraded"
@@ -70,6 +72,13 @@ class RedisSettings(Section):
     entity_key: SecretStr | None = Field(
         default=None, description="Keys the hashes of addresses, accounts and cards in Redis; unset: a known key"
     )
+
+    @field_validator("shared_tags")
+    @classmethod
+    def _power_of_two(cls, tags: int) -> int:
+        if tags & (tags - 1):
+            raise ValueError("it must be a power of two")
+        return tags
 
 
 class IngestSettings(Section):
@@ -123,14 +132,15 @@ class FlowSettings(Section):
         "more would make results depend on how batches are cut",
     )
     poll_wait_ms: float = Field(
-        default=0.0, ge=0, le=100, description="How long events are gathered after the first one of a batch, at least"
+        default=0.0, ge=0, le=100, description="How long events of a batch are gathered, at least, however few they are"
     )
     poll_longest_wait_ms: float = Field(
         default=2.0,
         ge=0,
         le=1000,
-        description="At most so long while events keep coming: as long as the last batch took. More spares processor "
-        "time at a middling load, and adds to the latency; under full load batches are full without a wait",
+        description="At most so long after a batch of 32 events or more: as long as it took. While batches are smaller "
+        "nothing is waited for. More spares processor time at a middling load, and adds to the latency; under full "
+        "load batches are full without a wait",
     )
     fetch_queue_bytes: int = Field(
         default=16 * 1024**2, ge=4 * 1024**2, description="Records that are fetched from Kafka and not polled yet"
@@ -159,6 +169,13 @@ class FlowSettings(Section):
     )
     clickhouse_slow_block_rows: int = Field(
         default=20_000, ge=1, description="Rows of a block while ClickHouse takes more than a second for one"
+    )
+    kafka_block_ms: float = Field(
+        default=20.0,
+        ge=0,
+        le=1_000,
+        description="So long results, alerts and dead letters wait on their way to Kafka for others to share a "
+        "request, unless there are a thousand; scores in Redis do not wait",
     )
     sink_attempts: int = Field(default=5, ge=1)
     sink_give_up_seconds: float = Field(

@@ -62,8 +62,12 @@ class Columns:
         count = len(rows)
         first = int(rows[0]) if count else -1
         if first >= 0 and rows[-1] == first + count - 1 and bool((rows == np.arange(first, first + count)).all()):
-            return self if count == len(self) else self._take(slice(first, first + count))
+            return self.part(first, first + count)
         return self._take(rows)
+
+    def part(self, first: int, end: int) -> Self:
+        """Return the rows from ``first`` to ``end`` without a copy; all rows give the same object."""
+        return self if not first and end == len(self) else self._take(slice(first, end))
 
     def _take(self, rows: Chosen) -> Self:
         kind = type(self)

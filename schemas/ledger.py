@@ -61,8 +61,8 @@ class Ledger(Columns, _Marked):
 
     def mark(self, name: str, micros: int) -> Ledger:
         """Return a ledger with one more column that holds ``micros`` in every row."""
-        before, later = self._before()
-        return _marked((*self.marks, name), before, (*later, micros))
+        later = getattr(self, "_later", ())
+        return _marked((*self.marks, name), self._micros if later else self.micros, (*later, micros))
 
 
 _marked: Callable[..., Any] = maker(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from itertools import pairwise
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from schemas.batches import I64, Decided, RawBatch
+from schemas.batches import I32, I64, Decided, RawBatch
 from schemas.columns import widen
 from schemas.dead_letter import DeadLetter
 
@@ -16,6 +17,7 @@ In = TypeVar("In", bound=RawBatch, contravariant=True)
 Out = TypeVar("Out", bound=RawBatch, covariant=True)
 Given = TypeVar("Given", bound=RawBatch)
 Made = TypeVar("Made", bound=RawBatch)
+Kept = TypeVar("Kept")
 
 
 class StageOut(NamedTuple, Generic[Out]):
@@ -42,6 +44,29 @@ def joined(batch: Given, parts: Sequence[Given], outs: Sequence[Made]) -> Made:
     added = [field.name for field in fields(outs[0]) if field.name not in had]
     sections = {name: type(getattr(outs[0], name)).concat([getattr(out, name) for out in outs]) for name in added}
     return widen(type(outs[0]), batch, **sections)
+
+
+Part = tuple[Kept, int, int]
+"""A session and which rows of a batch are its own: from the first to the last, which is excluded."""
+
+
+def parts_of(partition: I32, sessions: Mapping[int, Kept]) -> list[Part[Kept]]:
+    """Return the parts of a batch in which the rows of each partition lie together; none where it has no rows."""
+    rows = len(partition)
+    if not rows:
+        return []
+    if partition[0] == partition[-1]:  # then all rows between are of it as well
+        return [(sessions[int(partition[0])], 0, rows)]
+    edges = (0, *(np.flatnonzero(partition[1:] != partition[:-1]) + 1).tolist(), rows)
+    return [(sessions[int(partition[first])], first, end) for first, end in pairwise(edges)]
+
+
+def each_part(batch: Given, parts: Sequence[Part[Any]]) -> StageOut[Any]:
+    """Apply the parts of a batch to their sessions one after the other, and join what they give."""
+    own = [batch.part(first, end) for _, first, end in parts]
+    outs = [session.apply(rows) for (session, _, _), rows in zip(parts, own, strict=True)]
+    oks = joined(batch, own, [out.oks for out in outs])
+    return StageOut(oks, [letter for out in outs for letter in out.errs], sum(out.dropped for out in outs))
 
 
 class Stage(Protocol[In, Out]):

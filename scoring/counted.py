@@ -30,10 +30,11 @@ import numpy as np
 
 from schemas.activity_statistics import STATISTICS
 from schemas.batches import F32, I64, Related
-from schemas.columns import plain
+from schemas.pointers import NOT_PLAIN, plain_ones
 from schemas.travel import travel_kmh
 from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
-from scoring.row_loops import AGES, TRAVEL, put_ages
+from scoring.matrix_loops import AGES_FROM, DIFFERENT, put_log_free_ages
+from scoring.row_loops import AGES, TRAVEL
 
 VELOCITY: Final = (*(f"{kind}_{window}" for kind in KINDS for window in WINDOWS), "since_first", "since_previous")
 HISTORY: Final = ("events", "hour_share", "travel_kmh_log")
@@ -43,31 +44,21 @@ SHARED: Final = (
     *(f"{entity}_{measure}_{window}" for entity in SHARED_ENTITIES for measure in MEASURES for window in WINDOWS),
     *(f"{entity}_devices_per_event_{window}" for entity in SHARED_ENTITIES for window in WINDOWS),
 )
-_ENTITIES: Final = np.array([ENTITIES.index(entity) for entity in SHARED_ENTITIES])
+ENTITY_COLUMNS: Final = np.array([ENTITIES.index(entity) for entity in SHARED_ENTITIES])
 
 
-def counted_columns(batch: Related, time: I64) -> Any:
-    """Return the columns that velocity, history and session features are made of, as ``scoring.row_loops`` takes them.
+def counted_columns(batch: Related, time: I64) -> tuple[Any, ...]:
+    """Return the columns that velocity, history, session, shared and recognition features are made of.
 
-    ``time`` is the event time in ms, int64[n]. The share of the device's earlier events that lie within an hour of this
-    hour of the day is near 1 for a device that lives as usual, near 1/8 for one that never sleeps, and NaN where there
-    was none.
+    They are as ``scoring.matrix_loops`` reads them. ``time`` is the event time in ms, int64[n]. The share of the
+    device's earlier events that lie within an hour of this hour of the day is near 1 for a device that lives as usual,
+    near 1/8 for one that never sleeps, and NaN where there was none.
     """
-    history, session = batch.history, batch.session
-    of_device = (
-        plain(batch.velocity.counts, np.uint32),
-        plain(history.events, np.uint32),
-        plain(history.hours, np.uint8),
-        time,
-    )
-    of_session = plain(session.events, np.uint32), plain(session.statistics, np.float32)
-    return of_device, log_ages(batch, time), of_session
-
-
-def shared_columns(batch: Related) -> Any:
-    """Return the columns that features of what devices share and of recognition are made of; NaN where not known."""
-    recognition = plain(batch.recognition.tail, np.float32), plain(batch.recognition.denied, np.float32)
-    return plain(batch.shared.counts, np.float32), _ENTITIES, recognition
+    history, session, recognition = batch.history, batch.session, batch.recognition
+    return (
+        batch.velocity.counts, history.events, history.hours, time, session.events, session.statistics,
+        batch.shared.counts, recognition.tail, recognition.denied,
+    )  # fmt: skip
 
 
 def log_ages(batch: Related, time: I64) -> F32:
@@ -78,18 +69,15 @@ def log_ages(batch: Related, time: I64) -> F32:
     """
     velocity, network, history = batch.velocity, batch.network, batch.history
     ages = np.empty((AGES, len(time)), np.float32)
-    times = (
-        time,
-        plain(velocity.first_seen_at, np.int64),
-        plain(velocity.previous_at, np.int64),
-        plain(batch.session.started_at, np.int64),
-    )
-    places = tuple(
-        plain(column, np.float32)
-        for column in (history.latitude, history.longitude, network.latitude, network.longitude)
-    )
-    count = put_ages(times, places, ages)
-    if count < 0:
+    columns = (
+        time, velocity.first_seen_at, velocity.previous_at, batch.session.started_at, history.latitude,
+        history.longitude, network.latitude, network.longitude, ages,
+    )  # fmt: skip
+    count = put_log_free_ages(id(columns))
+    if count == NOT_PLAIN:
+        copies = (*plain_ones(columns[:-1], AGES_FROM), ages)
+        count = put_log_free_ages(id(copies))
+    if count == DIFFERENT:
         raise ValueError("the batch's columns differ in length")
     if count:
         moved = np.flatnonzero(ages[TRAVEL] > 0)

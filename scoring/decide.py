@@ -12,18 +12,18 @@ A session that shows itself on two devices may lie in two partitions; each of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from schemas.batches import F32, I32, I64, U8, Decided, Decision, Judged
+from schemas.batches import F32, I64, U8, Decided, Decision, Judged
 from schemas.columns import plain, widen
 from schemas.event_time import event_time
+from schemas.makers import constructor
 from schemas.ruling import BY_MODEL, NO_DECISION
-from schemas.stage import Snapshot, StageOut
+from schemas.stage import Part, Snapshot, StageOut, parts_of
 from schemas.velocity import SLICES
 from scoring.policy import DENY, LIMITS, CurrentPolicies, OwnPolicy, Policies, Policy, decide, decide_apart
 from scoring.precedence import settled, when_degraded, with_points
@@ -35,6 +35,8 @@ MOST_SESSIONS: Final = 1 << 16
 _LEAST_BYTES: Final = 16 << 10  # of the slices in a snapshot
 _STANDING: Final = DENY + 1  # how many standing decisions there are
 _TABLES_KEPT: Final = 64
+_decision: Final = constructor(Decision)
+_NO_BATCH: Final = "decide: the batch's columns differ in length"
 
 
 class Decide:
@@ -69,14 +71,15 @@ class Decide:
         state, next_slice = restored(snapshots, self._idle, self._most)
         return DecideSession(self, state, begun=True, next_slice=next_slice)
 
-    def decided(self, batch: Judged, states: Iterator[tuple[Standing, slice]]) -> StageOut[Decided]:
+    def decided(self, batch: Judged, sessions: Sequence[Part[DecideSession]]) -> StageOut[Decided]:
         """Decide a batch, each of its parts after what is standing in its state."""
         policies, score, rules = self._policies(), batch.score, batch.rules
         limits, rows, asked = self._asked(policies, batch)
+        if sessions and sessions[-1][2] > min(len(rows.session), len(rows.time), len(rows.offset)):
+            raise ValueError(_NO_BATCH)
         before, by_policy = np.empty(len(rows.time), np.uint8), np.empty(len(rows.time), np.uint8)
-        for state, part in states:
-            columns: list[Any] = [column[part] for column in rows]
-            state.follow(Rows(*columns), before[part], by_policy[part])
+        for session, first, end in sessions:
+            session.state.follow(rows, before, by_policy, first, end)
         if asked & (OVERRIDDEN | DEGRADED):
             degraded = when_degraded(policies, batch.event.merchant, rules.degraded)
             decision, by = settled(rules, by_policy, degraded)
@@ -85,7 +88,7 @@ class Decide:
         review, deny, margin = limits
         apart = decide_apart(score.shadow_score, review, deny)
         tried = _by_shadow_rules(batch, before, limits)
-        section = Decision(policies.digest, decision, by, by_policy, before, review, deny, margin, apart, tried)
+        section = _decision(policies.digest, decision, by, by_policy, before, review, deny, margin, apart, tried)
         return StageOut(widen(Decided, batch, decision=section))
 
     def _asked(self, policies: Policies, batch: Judged) -> tuple[F32, Rows, int]:
@@ -102,7 +105,7 @@ class Decide:
             (limits, outcome, session),
         )
         if asked == NO_BATCH:
-            raise ValueError("decide: the batch's columns differ in length")
+            raise ValueError(_NO_BATCH)
         if asked & NO_NUMBER:
             raise ValueError("a score is not a number: the model is broken")
         return limits, Rows(session, event_time(batch), plain(batch.origin.offset, np.int64), outcome), asked
@@ -149,7 +152,7 @@ class DecideSession:
 
     def apply(self, batch: Judged, /) -> StageOut[Decided]:
         """Decide a batch in order. Every row goes on."""
-        return self.stage.decided(batch, iter([(self.state, slice(0, len(batch)))]))
+        return self.stage.decided(batch, ((self, 0, len(batch)),))
 
     def snapshot(self, *, whole: bool = False) -> Snapshot:
         """Return the next snapshot: of all slices where ``whole`` says so and for a session that began empty."""
@@ -179,12 +182,4 @@ class Together:
 
     def apply(self, batch: Judged, /) -> StageOut[Decided]:
         """Decide all rows by the same policies, each after what is standing in its partition."""
-        return self._stage.decided(batch, self._parts(batch.origin.partition))
-
-    def _parts(self, partition: I32) -> Iterator[tuple[Standing, slice]]:
-        if not len(partition):
-            return
-        one = partition[0] == partition[-1]  # then all rows between are of it as well
-        edges = [] if one else (np.flatnonzero(partition[1:] != partition[:-1]) + 1).tolist()
-        for start, stop in pairwise((0, *edges, len(partition))):
-            yield self._sessions[int(partition[start])].state, slice(start, stop)
+        return self._stage.decided(batch, parts_of(batch.origin.partition, self._sessions))

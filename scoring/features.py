@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 
 from schemas.activity_statistics import STATISTICS
-from schemas.batches import F32, I64, U8, U32, Enriched, Signals
+from schemas.batches import F32, I64, Enriched
 from schemas.catalogue import Catalogue, load_catalogue
-from schemas.columns import plain
 from schemas.environment import CHECKS
 from schemas.event_time import event_time
+from schemas.pointers import NOT_PLAIN, plain_ones
 from schemas.recognition import COMBINATIONS, REPUTED
 from schemas.smart_signals import SMART_SIGNALS
-from scoring.counted import HISTORY, SESSION, SHARED, VELOCITY, counted_columns, shared_columns
-from scoring.log_statistics import put_log_statistics
-from scoring.row_loops import put_rows
+from scoring.counted import ENTITY_COLUMNS, HISTORY, SESSION, SHARED, VELOCITY, counted_columns, log_ages
+from scoring.log_statistics import log_tables
+from scoring.matrix_loops import DIFFERENT, FEATURES_FROM, put_features
 
 ENVIRONMENT = (
     "browser", "browser_version", "engine", "engine_version", "engine_at_least", "system", "system_version", "device",
@@ -109,38 +109,34 @@ def matrix(batch: Enriched, out: F32 | None = None) -> F32:
     if batch.smart.names != SMART_SIGNALS:
         raise ValueError("the batch has other smart signals than schemas.smart_signals; enrich it with this build")
     table = np.empty((rows, len(schema)), np.float32) if out is None else out[:rows]
-    counted = counted_columns(batch, event_time(batch))
-    fits = put_rows(table, _places(), _shown(batch), counted, shared_columns(batch))
-    if not fits or len(batch.activity) != rows:
+    time, tables = event_time(batch), _tables()
+    columns = (*_columns(batch, time), log_ages(batch, time), table)
+    done = put_features(id(columns), id(tables), schema.activity.start)
+    if done == NOT_PLAIN:
+        columns = (*plain_ones(columns[:-2], FEATURES_FROM), *columns[-2:])
+        done = put_features(id(columns), id(tables), schema.activity.start)
+    if done == DIFFERENT:
         raise ValueError("the batch's columns are not those of this build's features; make them with this build")
-    put_log_statistics(batch.activity, table, schema.activity.start)
     return table
 
 
 @cache
-def _places() -> I64:
-    """Return the first columns of the blocks that ``put_rows`` writes, and of the one behind them."""
+def _tables() -> tuple[Any, ...]:
+    """Return what ``put_features`` reads beside a batch: the first is where blocks begin, and what is behind them."""
     schema = feature_schema()
     blocks = (
         schema.numbers, schema.booleans, schema.categories, schema.environment, schema.checks, schema.smart_result,
         schema.smart_confidence, schema.velocity, schema.history, schema.session, schema.shared, schema.prevalence,
         schema.reputation, schema.activity,
     )  # fmt: skip
-    return np.array([block.start for block in blocks])
+    return np.array([block.start for block in blocks]), _IS_CODE, ENTITY_COLUMNS, *log_tables()
 
 
-def _shown(batch: Enriched) -> Any:
-    """Return the columns that show themselves in an event, as ``put_rows`` takes them."""
-    signals, environment, smart = batch.signals, batch.environment, batch.smart
+def _columns(batch: Enriched, time: I64) -> tuple[Any, ...]:
+    """Return the columns that features are made of, as ``put_features`` reads them."""
+    signals, environment, smart, activity = batch.signals, batch.environment, batch.smart, batch.activity
     return (
-        (plain(signals.numbers, np.float32), *flags_and_codes(signals)),
-        (np.array(_environment_columns(environment), np.float32), _IS_CODE),
-        (len(CHECKS), plain(environment.checks, np.uint64)),
-        (plain(smart.result, np.int8), plain(smart.confidence, np.float32)),
-    )
-
-
-def flags_and_codes(signals: Signals) -> tuple[U8, U8, U32]:
-    """Return booleans, which of them are known, and categories as compiled loops take them: flags are 0 and 1."""
-    booleans, known = plain(signals.booleans, np.bool_), plain(signals.known, np.bool_)
-    return booleans.view(np.uint8), known.view(np.uint8), plain(signals.categories, np.uint32)
+        signals.numbers, signals.booleans, signals.known, signals.categories, environment.checks, smart.result,
+        smart.confidence, *counted_columns(batch, time), activity.offsets, activity.time, activity.value, activity.code,
+        activity.target, *_environment_columns(environment),
+    )  # fmt: skip

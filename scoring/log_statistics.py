@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.activity_statistics import COUNTS, LARGEST, NOT_COUNTED, STATISTICS, SUMS, code_columns
 from schemas.batches import F32, Activity
@@ -40,6 +41,14 @@ def put_log_statistics(activity: Activity, table: F32, column: int) -> None:
         plain(activity.target, np.uint8),
     )
     tell_logs(log, _LARGEST, _kinds(), _wanted(), table, column)
+
+
+@cache
+def log_tables() -> tuple[NDArray[Any], ...]:
+    """Return what ``log_loops.tell_logs`` takes as kinds and wanted, as ``matrix_loops.put_features`` reads it."""
+    (*kinds, places), (*wanted, duration, untrusted, of_keys) = _kinds(), _wanted()
+    flat = np.array([*duration, *untrusted, *of_keys], np.int64)
+    return (*kinds, np.array(places, np.int64), *wanted, flat)
 
 
 @cache

@@ -6,10 +6,14 @@ Numba keeps what it compiled as ``scoring.compiled`` says; all that the loop is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import numba
 import numpy as np
+
+from schemas.kernels import kernels_of
+from schemas.pointers import NOT_PLAIN, SOURCES, are_plain, array_in, numbers_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _BYTE, _FLOAT_BYTES = 8, 4
@@ -19,6 +23,16 @@ _GATHER, _TOP = np.uint64(0x8040201008040201), np.uint64(56)  # eight bytes of 0
 def _part(function: F) -> F:
     """Make a function a part of the kernel that calls it: for all rows at once, as arrays that are handed on cost."""
     return cast(F, numba.njit(error_model="numpy", inline="always")(function))
+
+
+COLUMNS: Final = (np.float32, np.bool_, np.bool_, np.uint32, np.uint64, np.int8)
+"""The types of the columns that are packed."""
+_TYPES: Final = numbers_of(COLUMNS)
+_u64_in, _i64_in = array_in(np.uint64), array_in(np.int64)
+_floats_in, _bytes_in, _words_in, _small_in, _ranges_in = (
+    array_in(kind, 2) for kind in (np.float32, np.uint8, np.uint32, np.int8, np.int64)
+)
+_kernel = kernels_of(Path(__file__), *SOURCES)
 
 
 @_part
@@ -81,21 +95,22 @@ def _put_flags(signals: Any, checks: Any, results: Any, one_at: Any, absent_at: 
             packed[line + np.uintp(absent_at) + np.uintp(at)] = np.uint8(absents[at] * _GATHER >> _TOP)
 
 
-def _kernel(function: F) -> F:
-    """Compile a function that Python calls. It lets go of the interpreter's lock while it runs."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
 @_kernel
-def pack_rows(features: Any, ranges: Any, signals: Any, checks: Any, results: Any, places: Any, out: Any) -> None:
-    """Write packed rows, uint8[n, W], as ``scoring.stored_features.pack`` makes them.
+def pack_rows(columns: int, tables: int) -> int:
+    """Write packed rows, uint8[n, W], as ``scoring.stored_features.pack`` makes them; what is handed over are ids.
 
-    ``features``: float32[n, F], of whose rows' bytes ``ranges`` int64[k, 2] are kept as they are.
-    ``signals``: booleans and known uint8[n, B], categories uint32[n, C]; ``checks``: how many, and the bits uint64[n];
-    ``results``: int8[n, S], negative where not known. ``places``: the first byte of categories, of which are there, of
-    flags that are one, of those that are absent, and of the format, and its number, below 65,536.
+    ``columns``: ``COLUMNS``, which are features float32[n, F]; booleans and known [n, B], categories uint32[n, C]; the
+    bits of checks uint64[n]; results int8[n, S], negative where not known; and behind them the rows. ``tables``: which
+    bytes of a row of features are kept as they are, int64[k, 2]; and the first byte of categories, of which are there,
+    of flags that are one, of those that are absent, and of the format, its number, below 65,536, and how many checks
+    there are. Return 0; or ``NOT_PLAIN``, where nothing was written. See ``schemas.pointers``.
     """
-    code_at, there_at, one_at, absent_at, format_at, number = places
-    _put_kept(features, ranges, (format_at, number), out)
-    _put_categories(signals[2], code_at, there_at, out)
-    _put_flags(signals, checks, results, one_at, absent_at, out)
+    if not are_plain(columns, _TYPES):
+        return NOT_PLAIN
+    places, out = _i64_in(tables, 1), _bytes_in(columns, len(COLUMNS))
+    signals = _bytes_in(columns, 1), _bytes_in(columns, 2), _words_in(columns, 3)
+    _put_kept(_floats_in(columns, 0), _ranges_in(tables, 0), (places[4], places[5]), out)
+    _put_categories(signals[2], places[0], places[1], out)
+    checks = places[6], _u64_in(columns, 4)
+    _put_flags(signals, checks, _small_in(columns, 5), places[2], places[3], out)
+    return 0

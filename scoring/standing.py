@@ -40,6 +40,7 @@ class Standing:
         self._idle = idle_ms
         self._entries = _empty(most)
         self._changed: list[U64] = []
+        self._notes = 0  # items of ``_changed``
         self.noted = False
 
     def __len__(self) -> int:
@@ -56,14 +57,20 @@ class Standing:
         """Return the bytes of the state's arrays: they never change."""
         return sum(column.nbytes for column in self._entries)
 
-    def follow(self, rows: Rows, before: U8, decided: U8) -> None:
-        """Decide rows one after the other: ``before`` and ``decided`` uint8[n] get the standing decision and theirs."""
-        changed = np.empty(2 * len(before), np.uint64)
-        count = follow(self._entries, rows, self._idle, before, decided, changed)
+    def follow(self, rows: Rows, before: U8, decided: U8, first: int = 0, end: int | None = None) -> None:
+        """Decide rows from ``first`` to ``end``, without it all, one after the other.
+
+        ``before`` and ``decided`` uint8[n] get the standing decision that each of them finds, and its own.
+        """
+        end = len(before) if end is None else end
+        changed = np.empty(2 * (end - first), np.uint64)
+        count = follow(self._entries, rows, first, end, self._idle, before, decided, changed)
         if count and self.noted:
             self._changed.append(changed[:count].copy())
-            if sum(map(len, self._changed)) > _COMPACT_FROM:
+            self._notes += count
+            if self._notes > _COMPACT_FROM:
                 self._changed = [self._changed_sessions()]
+                self._notes = len(self._changed[0])
 
     def _changed_sessions(self) -> U64:
         return np.unique(np.concatenate(self._changed)) if self._changed else np.empty(0, np.uint64)
@@ -93,7 +100,7 @@ class Standing:
         changed = self._changed_sessions()
         lies = _slices_of(changed)
         noted = self._noted(changed[(lies < first_slice) | (lies >= first_slice + slices)])
-        self._changed = []
+        self._changed, self._notes = [], 0
         self.noted = True
         head = _HEAD.pack(_MAGIC, _VERSION, first_slice, slices, 0, self.time, len(noted))
         return head + noted.tobytes() + sliced.tobytes()

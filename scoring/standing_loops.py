@@ -177,13 +177,14 @@ def ask(points: Any, rules: Any, nobody: int, policies: Any, session_id: Any, ou
 
 
 @_kernel
-def follow(entries: Any, rows: Any, idle: int, before: Any, decided: Any, changed: Any) -> int:
-    """Decide rows one after the other; return how many ``changed`` uint64[2 n] names: entries that came, went or moved.
+def follow(entries: Any, rows: Any, first: int, end: int, idle: int, before: Any, decided: Any, changed: Any) -> int:
+    """Decide rows from ``first`` to ``end`` one after the other; return how many entries came, went or moved.
 
-    ``before`` and ``decided`` uint8[n] get the standing decision that each row finds, and its own.
+    ``before`` and ``decided`` uint8[n] get the standing decision that each row finds, and its own; ``changed`` uint64
+    of twice as many as these rows the sessions of those entries.
     """
     words, count = entries.words, 0
-    for row in range(len(rows.session)):
+    for row in range(first, end):
         now = max(words[TIME], rows.time[row])
         words[TIME] = now
         session = rows.session[row]

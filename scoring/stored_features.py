@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.batches import F32, U8, U16, U32, Bool, Enriched
-from schemas.columns import plain
-from scoring.features import FeatureSchema, feature_schema, flags_and_codes
-from scoring.packed_loops import pack_rows
+from schemas.pointers import NOT_PLAIN, plain_ones
+from scoring.features import FeatureSchema, feature_schema
+from scoring.packed_loops import COLUMNS, pack_rows
 
 FORMAT: Final = 1  # of the bytes; another one has other fields
 _ZERO, _ONE, _NAN = (np.float32(value).view(np.uint32) for value in (0, 1, np.nan))
@@ -92,27 +92,25 @@ def pack(features: F32) -> U8:
 
 def packed(batch: Enriched, features: F32) -> U8:
     """Return what ``pack`` gives for the features of a batch: flags and categories are read where they came from."""
-    ranges, checks, places = _layout()
-    rows = np.empty((len(batch), row_bytes()), np.uint8)
-    pack_rows(
-        plain(features, np.float32),
-        ranges,
-        flags_and_codes(batch.signals),
-        (checks, plain(batch.environment.checks, np.uint64)),
-        plain(batch.smart.result, np.int8),
-        places,
+    tables, signals = _layout(), batch.signals
+    rows = np.empty((len(features), row_bytes()), np.uint8)
+    columns = (
+        features, signals.booleans, signals.known, signals.categories, batch.environment.checks, batch.smart.result,
         rows,
-    )
+    )  # fmt: skip
+    if pack_rows(id(columns), id(tables)) == NOT_PLAIN:
+        columns = (*plain_ones(columns[:-1], COLUMNS), rows)  # type: ignore[assignment] # as many
+        pack_rows(id(columns), id(tables))
     return rows
 
 
 @cache
-def _layout() -> tuple[NDArray[np.int64], int, tuple[int, ...]]:
-    """Return which bytes of a row are kept as they are, how many checks there are, and the places of ``pack_rows``."""
+def _layout() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the tables of ``pack_rows``."""
     schema, fields = feature_schema(), cast(Mapping[str, tuple[Any, int]], row_type().fields)
     ranges = np.array([(block.start, block.stop) for block in _others(schema)], np.int64) * _FLOAT_BYTES
     places = (fields[name][1] for name in ("categories", "is_category", "is_one", "is_absent", "format"))
-    return ranges, _width([schema.checks]), (*places, FORMAT)
+    return ranges, np.array([*places, FORMAT, _width([schema.checks])], np.int64)
 
 
 def unpack(rows: Sequence[bytes] | U8) -> F32:

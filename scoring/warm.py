@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from schemas.batches import Activity
 from schemas.ruling import NO_DECISION
-from schemas.velocity import HOURS, SLICES
+from schemas.velocity import SLICES
 from scoring.compiled import put_reasons
 from scoring.evaluation import TOP_FACTORS, Evaluation, Tables
 from scoring.log_statistics import log_statistics
+from scoring.matrix_loops import AGES_FROM, FEATURES_FROM, put_features, put_log_free_ages
+from scoring.packed_loops import COLUMNS as PACKED_FROM
 from scoring.packed_loops import pack_rows
-from scoring.row_loops import AGES, put_ages, put_rows
+from scoring.row_loops import AGES
 from scoring.rules import reply_loops
 from scoring.sentence_loops import WORDS, said_by
 from scoring.standing import Standing, restored
@@ -29,22 +34,23 @@ def warm() -> None:
 
 def _warm_columns() -> None:
     """Lay out one event's features, pack them, and count a log without entries."""
-    flags, codes, row = np.zeros((1, 1), np.uint8), np.ones((1, 1), np.uint32), np.zeros((1, 40), np.float32)
-    bits, time, results, number = np.zeros(1, np.uint64), np.zeros(1, np.int64), flags.view(np.int8), row[:, :1].copy()
-    ages = np.empty((AGES, 1), np.float32)
-    put_ages((time, time, time, time), (number, number, number[0], number[0]), ages)
-    put_rows(
-        row,
-        np.zeros(14, np.int64),
-        ((number, flags, flags, codes), (number, np.zeros(1, np.bool_)), (1, bits), (results, number)),
-        ((codes[:, :, None], codes[0], np.zeros((1, HOURS), np.uint8), time), ages, (codes[0], number)),
-        (np.ones((1, 1, 2, 1), np.float32), np.zeros(1, np.int64), (number, number)),
-    )
-    places, packed = (1, 3, 4, 5, 6, 1), np.empty((1, 8), np.uint8)
-    pack_rows(row, np.array([(0, 1)]), (flags, flags, codes), (1, bits), results, places, packed)
-    log_statistics(
-        Activity(np.zeros(2, np.int64), codes[0, :0], bits[:0].astype(np.float32), np.zeros(0, np.uint16), flags[0, :0])
-    )
+    log_ages_from, nothing = (*_no_rows(AGES_FROM), np.empty((AGES, 0), np.float32)), np.zeros((16, 1), np.int64)
+    put_log_free_ages(id(log_ages_from))
+    features_from = (*_no_rows(FEATURES_FROM), *_no_rows((np.float32, np.float32)))
+    tables = (nothing,) * 14
+    put_features(id(features_from), id(tables), 0)
+    packed_from, layout = _no_rows((*PACKED_FROM, np.uint8)), (np.zeros((0, 2), np.int64), np.zeros(7, np.int64))
+    pack_rows(id(packed_from), id(layout))
+    log_statistics(Activity(np.zeros(2, np.int64), *_no_entries(np.uint32, np.float32, np.uint16, np.uint8)))
+
+
+def _no_entries(*kinds: Any) -> tuple[Any, ...]:
+    return tuple(np.zeros(0, kind) for kind in kinds)
+
+
+def _no_rows(kinds: Sequence[Any]) -> tuple[Any, ...]:
+    """Return columns of these types without rows, of as many dimensions as any loop asks for."""
+    return tuple(np.zeros((0, 1, 1, 1), kind) for kind in kinds)
 
 
 def _warm_walk() -> None:

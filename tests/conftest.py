@@ -8,10 +8,16 @@ from hypothesis import HealthCheck, settings
 from tests.commands_once import build_once
 from tests.faults.table import pytest_terminal_summary
 from tests.stack_fixture import namespace, stack
-from tests.workers import pytest_collection_modifyitems, pytest_sessionstart, pytest_xdist_make_scheduler
+from tests.workers import (
+    pytest_collection,
+    pytest_collection_modifyitems,
+    pytest_sessionstart,
+    pytest_xdist_make_scheduler,
+)
 
 __all__ = [
     "namespace",
+    "pytest_collection",
     "pytest_collection_modifyitems",
     "pytest_sessionstart",
     "pytest_terminal_summary",

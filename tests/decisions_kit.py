@@ -52,6 +52,14 @@ rules:
     actions: [deny, {score: +20}, {alert: fraud-team}]
     priority: 10
 """
+NEEDS_HISTORY = """
+catalogues:
+  payments_by_user: {event_types: [payment], entity: .entities.user, window: 7d}
+rules:
+  - {id: often, when: {count: payments_by_user, gt: 100}, actions: [deny]}
+  - {id: large, when: {field: .data.amount, gt: 500}, actions: [review]}
+  - {id: tiny, when: {field: .data.amount, lt: 1}, actions: [allow]}
+"""
 
 
 @lru_cache(1)

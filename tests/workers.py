@@ -1,15 +1,18 @@
 """How tests are shared out where pytest-xdist runs them in several workers: a file is one worker's, long ones first.
 
-Most of the suite waits for processes, so two workers on two cores take little more than half of the time. Tests of a
-file share fixtures, and those of some folders one running system: each of these is one worker's as a whole.
+Tests of whole systems wait half of their time for processes, so there are two workers a core (`make test`): while one
+waits another one works. Tests of a file share fixtures, and those of some folders one running system: each of these is
+one worker's as a whole.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import threading
+from collections.abc import Generator
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
@@ -56,6 +59,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("no_cover")
     if _WORKER in os.environ:
         items.sort(key=lambda item: _turn(_file(item.nodeid)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage meanwhile: what every worker imports and collects stays, and there is much of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,7 +16,6 @@ from flows.lookups.packing_kernels import (
     ROW_BYTES,
     ROWS_END,
     SHARD_WORDS,
-    SHARDS,
     pack_rows,
     put_answers,
 )
@@ -25,7 +24,6 @@ from schemas.columns import plain
 from schemas.shared import SharedQuery, unknown
 from schemas.velocity import MEASURES, WINDOWS
 
-__all__ = ["SHARDS", "PackedQuery", "PackedSlot", "ShardCall", "pack", "unpack"]
 _HIGHEST = np.iinfo(np.int64).max
 
 
@@ -54,19 +52,20 @@ class PackedQuery(NamedTuple):
     calls: list[ShardCall]
 
 
-def pack(query: SharedQuery) -> PackedQuery:
-    """Return the calls: rows by shard, then by entity, then in their order."""
+def pack(query: SharedQuery, shards_in_all: int) -> PackedQuery:
+    """Return the calls: rows by shard, then by entity, then in their order. Shards: a power of two."""
     partitions = sorted(set(query.partition.tolist()))
     entities = plain(query.entities, np.uint64).ravel()
     spans = np.empty((len(partitions), 2), np.int64)
     spans[:] = _HIGHEST, -1
-    shards = np.empty((SHARDS, SHARD_WORDS), np.int64)
+    shards = np.empty((shards_in_all, SHARD_WORDS), np.int64)
     room, clocks = len(entities), np.empty(len(entities), np.int64)
     groups, rows = np.empty(GROUP_BYTES * room, np.uint8), np.empty(ROW_BYTES * room, np.uint8)
     records = np.empty(RECORD_BYTES * room, np.uint8)
     pack_rows(
         entities, np.argsort(entities, kind="stable"), plain(query.device, np.uint64), plain(query.time, np.int64),
-        *_places(query), np.array(partitions, np.int32), clocks, shards, spans, groups, rows, records,
+        *_places(query), np.array(partitions, np.int32), np.uint64(64 - shards_in_all.bit_length()), clocks, shards,
+        spans, groups, rows, records,
     )  # fmt: skip
     slots = [PackedSlot(partition, *span) for partition, span in zip(partitions, spans.tolist(), strict=True)]
     return PackedQuery(slots, list(_calls(shards, groups, rows, records)))

@@ -14,15 +14,11 @@ from schemas.velocity import ENTITIES
 
 kernel = kernels_of(Path(__file__), Path(str(velocity.__file__)))
 
-SHARD_BITS = 3
-SHARDS = 1 << SHARD_BITS
-"""Into so many hash tags all entities are cut, for ever: a cluster can spread them over as many nodes."""
 KINDS = len(ENTITIES)
 GROUP_BYTES, ROW_BYTES, RECORD_BYTES, ANSWER_BYTES = 10, 17, 12, 33
 # Of a shard: where its groups and rows end, its oldest and its newest time.
 GROUPS_END, ROWS_END, OLDEST, NEWEST, SHARD_WORDS = range(5)
 _LATEST = (1 << 48) - 1  # times travel in 48 bits
-_SHIFT = np.uint64(64 - SHARD_BITS)
 
 
 @step
@@ -32,8 +28,8 @@ def put(place: U8, at: int, value: Any, width: int) -> None:
 
 
 @step
-def shard_of(entity: Any) -> Any:
-    return np.int64(entity >> _SHIFT)
+def shard_of(entity: Any, below: Any) -> Any:
+    return np.int64((entity >> np.uint64(1)) >> below)
 
 
 @step
@@ -47,25 +43,26 @@ def slot_of(slots: I32, partition: int) -> Any:
 @kernel
 def pack_rows(
     entities: U64, order: I64, device: U64, time: I64, partition: I32, offset: I64, slots: I32,
-    clocks: I64, shards: I64, spans: I64, groups: U8, rows: U8, records: U8,
+    below: Any, clocks: I64, shards: I64, spans: I64, groups: U8, rows: U8, records: U8,
 ) -> None:  # fmt: skip
     """Write groups, rows and records by shard, entity and order of rows; ``order`` sorts ``entities``, which is flat.
 
-    ``clocks`` is room for a number an entity; ``spans``, [slots, 2], gets each partition's lowest and highest offset.
+    ``below`` is 63 less the bits that choose one of ``shards``. ``clocks`` is room for a number an entity; ``spans``,
+    [slots, 2], gets each partition's lowest and highest offset.
     """
-    for shard in range(SHARDS):
+    for shard in range(len(shards)):
         shards[shard, OLDEST], shards[shard, NEWEST] = _LATEST, -1
     for row in range(len(time)):
         at = min(time[row], _LATEST)
         for pair in range(row * KINDS, (row + 1) * KINDS):
             if entities[pair]:
-                shard = shard_of(entities[pair])
+                shard = shard_of(entities[pair], below)
                 shards[shard, OLDEST] = min(at, shards[shard, OLDEST])
                 shards[shard, NEWEST] = max(at, shards[shard, NEWEST])
                 clocks[pair] = shards[shard, NEWEST]
         slot = slot_of(slots, partition[row])
         spans[slot, 0], spans[slot, 1] = min(offset[row], spans[slot, 0]), max(offset[row], spans[slot, 1])
-    found, group, size, last, shard = 0, 0, 0, np.uint64(0), shard_of(np.uint64(0))
+    found, group, size, last, shard = 0, 0, 0, np.uint64(0), shard_of(np.uint64(0), below)
     for place in range(len(order)):
         pair = order[place]
         entity = entities[pair]
@@ -73,7 +70,7 @@ def pack_rows(
             continue
         row = pair // KINDS
         if entity != last:
-            here = shard_of(entity)
+            here = shard_of(entity, below)
             for ended in range(shard, here):
                 shards[ended, GROUPS_END], shards[ended, ROWS_END] = group, found
             last, shard, size = entity, here, 0
@@ -89,7 +86,7 @@ def pack_rows(
         put(records, found * RECORD_BYTES, min(time[row], _LATEST), 6)
         put(records, found * RECORD_BYTES + 6, np.int64(device[row]), 6)
         found += 1
-    for ended in range(shard, SHARDS):
+    for ended in range(shard, len(shards)):
         shards[ended, GROUPS_END], shards[ended, ROWS_END] = group, found
 
 

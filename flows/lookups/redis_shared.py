@@ -1,8 +1,9 @@
 """Shared counts in Redis or Valkey: one round trip a batch, nothing counted twice, and never an exception.
 
-Entities are cut into 8 hash tags (``v:{07}``), so that a cluster can spread them. Each touched tag gets one call of
-one script (``shared_*.lua``), all in one pipeline. The script keeps the applied offset of every partition in the
-same hash tag as the counts, and the answers that it gave: a row at or below it is answered as it was the first time.
+Entities are cut into so many hash tags as a setting says (``v:{3of16}``), so that a cluster can spread them. Each
+touched tag gets one call of one script (``shared_*.lua``), all in one pipeline. The script keeps the applied offset of
+every partition in the same hash tag as the counts, and the answers that it gave: a row at or below it is answered as it
+was the first time. No key of one cut is a key of another.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ log = logging.getLogger("clickgoose.flow")
 _PARTS: Final = ("shared_rows", "shared_panes", "shared_records", "shared_answers")
 SCRIPT: Final = b"".join((Path(__file__).parent / f"{part}.lua").read_bytes() for part in _PARTS)
 DIGEST: Final = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()  # Redis names scripts so
+_FIRST_CUT: Final = 8  # of all builds before the number of tags was a setting
 _ROUND_TRIP_ROWS: Final = 1_024
+_CALL_ROWS: Final = 256  # of a tag, about: nobody else is answered while a script runs
 _DRAINED_PER_BATCH: Final = 2_048
 
 
@@ -60,7 +63,9 @@ class Limits:
 
 
 class RedisSharedCounts:
-    """The counts of all flows that use the same ``prefix``; ``source`` names the topic whose offsets are applied.
+    """The counts of all flows that use the same ``prefix`` and ``tags``, a power of two up to 64.
+
+    ``source`` names the topic whose offsets are applied.
 
     While the store is away or slow, answers are not known and degraded, at once, and rows wait in a backlog that is
     counted in its order before anything new.
@@ -72,6 +77,7 @@ class RedisSharedCounts:
         metrics: FlowMetrics,
         *,
         prefix: str = "v",
+        tags: int = 1,
         source: str = "events.raw",
         limits: Limits | None = None,
         pauses: Pauses | None = None,
@@ -79,7 +85,8 @@ class RedisSharedCounts:
     ) -> None:
         self._client = client
         self._metrics = metrics
-        self._prefix = prefix
+        self._bases = _bases(prefix, tags)
+        self._trip_rows = min(_ROUND_TRIP_ROWS, _CALL_ROWS * tags)
         self._source = source
         self._limits = limits or Limits()
         self._packed_limits = self._limits.packed()
@@ -121,8 +128,7 @@ class RedisSharedCounts:
         if self._breaker.open() or not self._drained(_DRAINED_PER_BATCH) or len(self._backlog):
             return None
         parts = [
-            self._asked(_rows(query, first, first + _ROUND_TRIP_ROWS))
-            for first in range(0, len(query), _ROUND_TRIP_ROWS)
+            self._asked(_rows(query, first, first + self._trip_rows)) for first in range(0, len(query), self._trip_rows)
         ]
         found = [part for part in parts if part is not None]
         return np.concatenate(found) if len(found) == len(parts) else None
@@ -130,7 +136,7 @@ class RedisSharedCounts:
     def _drained(self, rows: int) -> bool:
         """Count up to so many waiting rows; False where the store failed."""
         while len(self._backlog) and rows > 0:
-            oldest = self._backlog.oldest(_ROUND_TRIP_ROWS)
+            oldest = self._backlog.oldest(self._trip_rows)
             if self._asked(oldest) is None:
                 return False
             rows -= len(oldest)
@@ -150,7 +156,7 @@ class RedisSharedCounts:
 
     def _asked(self, query: SharedQuery) -> F32 | None:
         """Make one round trip; None where the store failed, which opens the breaker."""
-        packed = pack(query)
+        packed = pack(query, len(self._bases))
         if self._breaker.open():
             return None
         started = self._clock()
@@ -165,9 +171,7 @@ class RedisSharedCounts:
 
     def _round_trip(self, packed: PackedQuery) -> Sequence[Any]:
         head, limits, tail = ("EVALSHA", DIGEST, 1), self._packed_limits, self._partitions(packed)
-        commands: list[Command] = [
-            (*head, f"{self._prefix}:{{{shard:02d}}}", limits, *blobs, *tail) for shard, *blobs in packed.calls
-        ]
+        commands: list[Command] = [(*head, self._bases[shard], limits, *blobs, *tail) for shard, *blobs in packed.calls]
         replies = scripted_trip(self._client, commands, SCRIPT)
         for reply in replies:
             if isinstance(reply, Exception):
@@ -191,6 +195,13 @@ class RedisSharedCounts:
                 self._lost,
             )
             self._lost = 0
+
+
+def _bases(prefix: str, tags: int) -> tuple[str, ...]:
+    """Return what begins the keys of each tag: of each number of tags others."""
+    return tuple(
+        f"{prefix}:{{{tag:02d}}}" if tags == _FIRST_CUT else f"{prefix}:{{{tag}of{tags}}}" for tag in range(tags)
+    )
 
 
 def _rows(query: SharedQuery, first: int, last: int) -> SharedQuery:

@@ -1,6 +1,6 @@
 -- Counts events and distinct devices of entities over 5 minutes, 1 hour and 24 hours of event time, once an offset.
 --
--- KEYS[1] is the base of one shard, "v:{07}". Every key is that base and a suffix, so all are in one slot:
+-- KEYS[1] is the base of one shard, "v:{3of16}". Every key is that base and a suffix, so all are in one slot:
 --   :meta        hash: newest event time, applied offset a partition
 --   :l<w>:<g>    hash: entity -> its records in stretch g of window w, 12 bytes each (time, device), or "H": heavy
 --   :h<w>:<g>    hash: entity -> its panes, where it is heavy

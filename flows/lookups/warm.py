@@ -22,4 +22,4 @@ def compile_kernels() -> None:
     counts.count(query)
     counts.forget()
     counts.load(list(counts.dump()))
-    unpack(query, pack(query).slots, [[[b""]]])
+    unpack(query, pack(query, 1).slots, [[[b""]]])

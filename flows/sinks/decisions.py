@@ -133,6 +133,10 @@ class DeadRecords:
     def __init__(self, backup: Backup) -> None:
         self._backup = backup
 
+    def concerned(self, parcel: RecordedParcel) -> bool:
+        """Tell whether there are letters."""
+        return bool(parcel.parcel.errs)
+
     def write(self, parcels: Sequence[RecordedParcel]) -> None:
         """Append the letters."""
         self._backup.append([letter for item in parcels for letter in item.parcel.errs])

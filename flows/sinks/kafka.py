@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -109,8 +109,15 @@ class Appender:
             return []
         producer = self._open()
         delivery = _Delivery()
-        for index, record in enumerate(records):
-            self._produce(producer, record, partial(delivery.failed, index))
+        produce, failed = producer.produce, delivery.failed
+        for index, (topic, key, value, headers, partition) in enumerate(records):
+            said = partial(failed, index)
+            try:
+                produce(topic, value, key or None, partition, headers=headers, on_delivery=said)
+            except BufferError:
+                self._produce_late(producer, records[index], said)
+            except KafkaException as error:
+                said(error.args[0], None)
         while producer.flush(_FLUSH_SECONDS):
             pass
         if delivery.error is not None:
@@ -129,18 +136,18 @@ class Appender:
         return self._producer
 
     @staticmethod
-    def _produce(producer: Producer, record: Record, failed: Callable[[KafkaError | None, object], None]) -> None:
+    def _produce_late(producer: Producer, record: Record, failed: Callable[[KafkaError | None, object], None]) -> None:
+        """Wait until the client's queue has room: for reports of what is in it."""
         topic, key, value, headers, partition = record
         while True:
+            producer.poll(0.1)
             try:
                 producer.produce(topic, value, key or None, partition, headers=headers, on_delivery=failed)
             except BufferError:
-                producer.poll(0.1)  # the queue is full: wait for reports
+                continue
             except KafkaException as error:
                 failed(error.args[0], None)
-                return
-            else:
-                return
+            return
 
 
 class KafkaScored:
@@ -160,17 +167,21 @@ class KafkaScored:
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         """Append the results, keyed by device, in order."""
         records: list[Record] = []
-        owners: list[tuple[int, int]] = []
-        for number, item in enumerate(parcels):
-            for row, (head, value) in enumerate(zip(heads_of(item.results), item.records, strict=True)):
-                made = _records_of(head, value, self._topics)
-                records += made
-                owners += [(number, row)] * len(made)
+        for item in parcels:
+            records += _records_of(heads_of(item.results), item.records, self._topics)
         refused = self._appender.append(records)
         if refused:
-            why = Undelivered(Reason.SINK_KAFKA, self.name, "Kafka refused the record: too large or invalid", "scored")
-            rows = dict.fromkeys(owners[index] for index in refused)
-            self._backup.append([why.scored(parcels[n], parcels[n].records)[row] for n, row in rows])
+            self._bury(parcels, {id(records[index].value) for index in refused})
+
+    def _bury(self, parcels: Sequence[EncodedParcel], refused: Collection[int]) -> None:
+        """Take the results whose bytes Kafka refuses, on either topic, to the backup."""
+        why = Undelivered(Reason.SINK_KAFKA, self.name, "Kafka refused the record: too large or invalid", "scored")
+        letters: list[DeadLetter] = []
+        for item in parcels:
+            rows = [row for row, value in enumerate(item.records) if id(value) in refused]
+            made = why.scored(item, item.records) if rows else []
+            letters += [made[row] for row in rows]
+        self._backup.append(letters)
 
     def close(self) -> None:
         """Let go of the producer."""
@@ -179,15 +190,19 @@ class KafkaScored:
 
 def scored_records(result: Result, value: bytes, topics: OutputTopics) -> list[Record]:
     """Return the records of one result: for ``events.scored``, and for ``events.alerts`` where one should see it."""
-    return _records_of(head_of(result), value, topics)
+    return _records_of((head_of(result),), (value,), topics)
 
 
-def _records_of(head: Head, value: bytes, topics: OutputTopics) -> list[Record]:
-    key, headers = bytes.fromhex(head.device_id), _headers(head.merchant, head.decision, head.alerts)
-    scored = Record(topics.scored, key, value, headers)
-    if head.decision == "allow" and not head.alerts:
-        return [scored]
-    return [scored, Record(topics.alerts, key, value, headers)]
+def _records_of(heads: Sequence[Head], values: Sequence[bytes], topics: OutputTopics) -> list[Record]:
+    records: list[Record] = []
+    add, to_bytes = records.append, bytes.fromhex
+    for head, value in zip(heads, values, strict=True):
+        decision, alerts = head.decision, head.alerts
+        key, headers = to_bytes(head.device_id), _headers(head.merchant, decision, alerts)
+        add(Record(topics.scored, key, value, headers))
+        if alerts or decision != "allow":
+            add(Record(topics.alerts, key, value, headers))
+    return records
 
 
 @lru_cache(_HEADERS_KEPT)

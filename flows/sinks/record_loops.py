@@ -1,6 +1,8 @@
 """The loop that writes the results of a batch as JSON, compiled: columns and pieces in, one run of bytes out.
 
-What it writes is what msgspec writes of ``schemas.result.Result``, byte for byte; a test compares them.
+What it writes is what msgspec writes of ``schemas.result.Result``, byte for byte; a test compares them. Columns and
+pieces are read where they lie (``device_state.pointers``): to take over half a hundred arrays took as long as to write
+four rows.
 """
 
 from __future__ import annotations
@@ -12,29 +14,31 @@ import numpy as np
 
 from flows.sinks import record_parts
 from flows.sinks.record_parts import DECIMALS, put, put_again, put_hex, put_natural, put_null, put_rounded, put_whole
-from flows.stages.device_state import compiled
-from flows.stages.device_state.compiled import kernels_of, step
+from flows.stages.device_state.compiled import SOURCES, kernels_of, part, step
+from flows.stages.device_state.pointers import NOT_PLAIN, are_plain, matrix_in, numbers_of, vector_in
 from schemas import fragments
 from schemas.fragments import SPARE
+from schemas.velocity import ENTITIES, KINDS, MEASURES, WINDOWS
 
-_SOURCES: Final = (__file__, record_parts.__file__, compiled.__file__, fragments.__file__)
-kernel = kernels_of(*(Path(str(source)) for source in _SOURCES))
+kernel = kernels_of(*SOURCES, *(Path(str(one)) for one in (__file__, record_parts.__file__, fragments.__file__)))
 (
     EVENT, SESSION, DEVICE, MERCHANT, TRANSACTION, OCCURRED, RECEIVED, SCORE, SIGNALS, VERSIONS, ORIGIN, OFFSET, LEDGER,
     SHARED, ENTITY_END, HISTORY, FIRST_SEEN, PREVIOUS, SCORES, SCORES_END, SESSION_EVENTS, STARTED, COMMA,
     DECIDED,
 ) = range(24)  # fmt: skip
 """Places of pieces of the frame; from ``DECIDED`` on those of decisions, who decided, counts, and what is shared."""
-ODD: Final = -1
-SHORT: Final = -2
-UNNAMED: Final = -3
-"""Why nothing was written: a number that only msgspec writes, too little room, a version that has no piece yet."""
+ODD: Final = -2
+SHORT: Final = -3
+UNNAMED: Final = -4
+"""Why nothing was written: a number that only msgspec writes, too little room, a version that has no piece yet; or
+``NOT_PLAIN``, columns that are of other types or lie otherwise."""
 _SURE: Final = 1e15  # whole numbers below it have a shortest decimal form of their own
 _ROOM: Final = 22  # of a number
 _HEX: Final = 96  # of three ids
 _NUMBERS: Final = 12  # of a record, beside counts, marks, factors and earlier scores
 _HIGHEST: Final = np.float32(100)
 _LINE: Final = np.uint8(10)
+_ENTITIES, _COUNTS, _SHARED = len(ENTITIES), len(KINDS) * len(WINDOWS), len(MEASURES) * len(WINDOWS)
 
 
 class Rows(NamedTuple):
@@ -48,8 +52,8 @@ class Rows(NamedTuple):
     partition: Any  # int32[n]
     offset: Any  # int64[n]
     ledger: Any  # int64[n, M]
-    velocity: Any  # uint32[n, K, W]
-    shared: Any  # float32[n, E, 2, W], NaN where not known
+    velocity: Any  # uint32[n, K, W], K x W wide here
+    shared: Any  # float32[n, E, 2, W], E x 2 x W wide here, NaN where not known
     unknown: Any  # bool[n]: what is shared could not be asked
     history: Any  # uint32[n]: events of its life
     first_seen_at: Any  # int64[n]
@@ -86,6 +90,56 @@ class Texts(NamedTuple):
     transaction: Any  # uint8: of each row as it stands in JSON, with a line feed behind it
 
 
+COLUMNS: Final = (
+    np.uint8, np.uint8, np.uint8, np.int64, np.int64, np.int32, np.int64, np.int64, np.uint32, np.float32, np.bool_,
+    np.uint32, np.int64, np.int64, np.float32, np.uint32, np.int64, np.float32, np.float32, np.float32, np.int32,
+    np.int32, np.int32, np.uint8, np.uint16, np.int16, np.uint8, np.uint8, np.uint8, np.int32,
+)  # fmt: skip
+"""The types of the columns of ``Rows``."""
+_TYPES: Final = numbers_of(COLUMNS)
+_TEXTS: Final = len(COLUMNS)  # where the arrays of Texts begin, text and bounds apart
+_OUT: Final = _TEXTS + 14
+_bytes_in, _bits_in, _small_in, _signed_in = (
+    vector_in(np.uint8), vector_in(np.bool_), vector_in(np.uint16), vector_in(np.int16),
+)  # fmt: skip
+_i32_in, _u32_in, _i64_in, _f32_in = (
+    vector_in(np.int32), vector_in(np.uint32), vector_in(np.int64), vector_in(np.float32),
+)  # fmt: skip
+_ids_in, _i32s_in, _i64s_in, _f32s_in = (
+    matrix_in(np.uint8), matrix_in(np.int32), matrix_in(np.int64), matrix_in(np.float32),
+)  # fmt: skip
+_counts_in, _shared_in = matrix_in(np.uint32, _COUNTS), matrix_in(np.float32, _ENTITIES * _SHARED)
+
+
+@part
+def _rows_of(columns: Any) -> Any:
+    """Return the columns of a tuple as Rows."""
+    return Rows(
+        _ids_in(columns, 0), _ids_in(columns, 1), _ids_in(columns, 2), _i64_in(columns, 3), _i64_in(columns, 4),
+        _i32_in(columns, 5), _i64_in(columns, 6), _i64s_in(columns, 7), _counts_in(columns, 8), _shared_in(columns, 9),
+        _bits_in(columns, 10), _u32_in(columns, 11), _i64_in(columns, 12), _i64_in(columns, 13), _f32s_in(columns, 14),
+        _u32_in(columns, 15), _i64_in(columns, 16), _f32_in(columns, 17), _f32_in(columns, 18), _f32s_in(columns, 19),
+        _i32s_in(columns, 20), _i32s_in(columns, 21), _i32_in(columns, 22), _bytes_in(columns, 23),
+        _small_in(columns, 24), _signed_in(columns, 25), _bytes_in(columns, 26), _bytes_in(columns, 27),
+        _bytes_in(columns, 28), _i32s_in(columns, 29),
+    )  # fmt: skip
+
+
+@part
+def _pieces_of(columns: Any, place: Any) -> Any:
+    return _bytes_in(columns, place), _i64_in(columns, place + 1)
+
+
+@part
+def _texts_of(columns: Any) -> Any:
+    """Return the arrays behind the columns as Texts."""
+    return Texts(
+        _pieces_of(columns, _TEXTS), _pieces_of(columns, _TEXTS + 2), _pieces_of(columns, _TEXTS + 4),
+        _pieces_of(columns, _TEXTS + 6), _pieces_of(columns, _TEXTS + 8), _i64s_in(columns, _TEXTS + 10),
+        _i32s_in(columns, _TEXTS + 11), _i32_in(columns, _TEXTS + 12), _bytes_in(columns, _TEXTS + 13),
+    )  # fmt: skip
+
+
 @step
 def _odd_number(value: Any) -> Any:
     return abs(np.float64(value)) * DECIMALS >= _SURE and np.isfinite(value)
@@ -111,12 +165,9 @@ def _is_odd(row: Any, rows: Any) -> Any:
         odd = odd or _odd_number(rows.contribution[row, place])
     for place in range(rows.earlier.shape[1]):
         odd = odd or _odd_number(rows.earlier[row, place])
-    _, entities, measures, windows = rows.shared.shape
-    for entity in range(entities):
-        for measure in range(measures):
-            for window in range(windows):
-                count = rows.shared[row, entity, measure, window]
-                odd = odd or count < -0.5 or count >= 4294967296.0
+    for place in range(rows.shared.shape[1]):
+        count = rows.shared[row, place]
+        odd = odd or count < -0.5 or count >= 4294967296.0
     return odd
 
 
@@ -164,8 +215,7 @@ def _most(row: Any, rows: Any, texts: Any, names: Any) -> Any:
 def _most_beside(rows: Any, texts: Any) -> Any:
     """Return how many bytes anything else of a record takes."""
     numbers = _NUMBERS + rows.contribution.shape[1] + rows.earlier.shape[1] + rows.ledger.shape[1]
-    numbers += rows.velocity.shape[1] * rows.velocity.shape[2]
-    numbers += rows.shared.shape[1] * rows.shared.shape[2] * rows.shared.shape[3]
+    numbers += rows.velocity.shape[1] + rows.shared.shape[1]
     return len(texts.frame[0]) + len(texts.marks[0]) + len(texts.transaction) + _ROOM * numbers + _HEX + SPARE
 
 
@@ -209,12 +259,8 @@ def _put_signals(out: Any, at: Any, row: Any, rows: Any, texts: Any) -> Any:
 
 @step
 def _put_counts(out: Any, at: Any, row: Any, counts: Any, frame: Any, first: Any) -> Any:
-    piece = first
-    for kind in range(counts.shape[1]):
-        for window in range(counts.shape[2]):
-            at = put(out, at, frame, piece)
-            at = put_natural(out, at, counts[row, kind, window])
-            piece += 1
+    for place in range(counts.shape[1]):
+        at = put_natural(out, put(out, at, frame, first + place), counts[row, place])
     return at
 
 
@@ -222,25 +268,20 @@ def _put_counts(out: Any, at: Any, row: Any, counts: Any, frame: Any, first: Any
 def _put_shared(out: Any, at: Any, row: Any, counts: Any, frame: Any, first: Any) -> Any:
     """Write the entities of which any count is known; a count of 0 is one that is not."""
     said = False
-    size = counts.shape[2] * counts.shape[3]
-    for entity in range(counts.shape[1]):
-        known = False
-        for measure in range(counts.shape[2]):
-            for window in range(counts.shape[3]):
-                known = known or not np.isnan(counts[row, entity, measure, window])
+    for entity in range(_ENTITIES):
+        begin, known = entity * _SHARED, False
+        for place in range(begin, begin + _SHARED):
+            known = known or not np.isnan(counts[row, place])
         if not known:
             continue
         if said:
             at = put(out, at, frame, COMMA)
         said = True
-        piece = first + entity * size
-        for measure in range(counts.shape[2]):
-            for window in range(counts.shape[3]):
-                at = put(out, at, frame, piece)
-                piece += 1
-                count = counts[row, entity, measure, window]
-                number = np.uint64(0) if np.isnan(count) else np.uint64(np.rint(count))
-                at = put_natural(out, at, number) if number else put_null(out, at)
+        for place in range(begin, begin + _SHARED):
+            at = put(out, at, frame, first + place)
+            count = counts[row, place]
+            number = np.uint64(0) if np.isnan(count) else np.uint64(np.rint(count))
+            at = put_natural(out, at, number) if number else put_null(out, at)
         at = put(out, at, frame, ENTITY_END)
     return at
 
@@ -288,13 +329,18 @@ def _put_origin(out: Any, at: Any, row: Any, rows: Any, texts: Any, alike: Any) 
 
 
 @kernel
-def write(rows: Any, texts: Any, heads: Any, out: Any, sizes: Any) -> int:
+def write(columns: int, heads: Any) -> int:
     """Write the records into ``out``, uint8, one behind the other, and their sizes into ``sizes``, int64[n].
 
-    Return 0, or why nothing is to be read there: ``ODD``, ``SHORT`` or ``UNNAMED``, with what finds the version in
-    ``sizes[0]``. ``heads``: in ``texts.frame``, where the pieces begin of who decided, of the device's counts and of
-    what is shared.
+    ``columns`` is the id of a tuple: the columns of ``Rows``, the arrays of ``Texts``, ``out`` and ``sizes``.
+    Return 0, or why nothing is to be read there: ``NOT_PLAIN``, ``ODD``, ``SHORT`` or ``UNNAMED``, with what finds the
+    version in ``sizes[0]``. ``heads``: in ``texts.frame``, where the pieces begin of who decided, of the device's
+    counts and of what is shared.
     """
+    if not are_plain(columns, _TYPES):
+        return NOT_PLAIN
+    rows, texts = _rows_of(columns), _texts_of(columns)
+    out, sizes = _bytes_in(columns, _OUT), _i64_in(columns, _OUT + 1)
     frame, names = texts.frame, texts.named
     by, counts, shared = heads
     beside, at, line = _most_beside(rows, texts), np.uintp(0), np.uintp(0)

@@ -11,11 +11,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from flows.sinks.record_loops import DECIDED, ODD, SHORT, UNNAMED, Rows, Texts, write
+from flows.sinks.record_loops import COLUMNS, DECIDED, ODD, SHORT, UNNAMED, write
 from flows.sinks.results import UNASKED
 from flows.sinks.ruled import policy_said, tried
+from flows.stages.device_state.pointers import NOT_PLAIN, plain_ones
 from schemas.batches import Decided
-from schemas.columns import I32, I64, U8, plain
+from schemas.columns import I32, I64, U8
 from schemas.fragments import Fragments, Pieces, WrittenFactors, WrittenSignals, pieces_of
 from schemas.result import DECISIONS, SHARED_COUNTS, RulesSaid, Versions
 from schemas.ruling import BY, BY_MODEL, Ruling
@@ -85,15 +86,6 @@ def _marks(marks: tuple[str, ...]) -> Pieces | None:
     return pieces_of([name if not place else b"," + name for place, name in enumerate(names)])
 
 
-class _Named(NamedTuple):
-    """Pieces with names, as ``record_loops.Texts`` has them."""
-
-    pieces: Pieces
-    versions: I64
-    silent: I32
-    degraded: I32
-
-
 class RecordWriter:
     """Writes the records of batches. It remembers what merchants, versions and rules are called in JSON."""
 
@@ -117,9 +109,14 @@ class RecordWriter:
         while True:
             with self._lock:
                 merchants, said, named = self._chosen(batch)
-            rows = _rows(batch, factors.number, signals.number, merchants, said)
-            texts = Texts(frame.pieces, marks, factors.pieces, signals.pieces, *named, transaction)
-            done = write(rows, texts, frame.named, out, sizes)
+            columns = (
+                *_rows(batch, factors.number, signals.number, merchants, said),
+                *frame.pieces, *marks, *factors.pieces, *signals.pieces, *named, transaction, out, sizes,
+            )  # fmt: skip
+            done = write(id(columns), frame.named)
+            if done == NOT_PLAIN:
+                columns = (*plain_ones(columns[: len(COLUMNS)], COLUMNS), *columns[len(COLUMNS) :])
+                done = write(id(columns), frame.named)
             if done == ODD:
                 return None
             if done == SHORT:
@@ -144,13 +141,16 @@ class RecordWriter:
             self._versions.clear()
             self._unruled = None
 
-    def _chosen(self, batch: Decided) -> tuple[I32, I32, _Named]:
-        """Return each row's merchant as a piece, what rules said, int32[n, 2] or nothing, and what has names."""
+    def _chosen(self, batch: Decided) -> tuple[I32, I32, tuple[U8, I64, I64, I32, I32]]:
+        """Return each row's merchant as a piece, what rules said, int32[n, 2] or nothing, and what has names.
+
+        These are the text and bounds of their pieces, and versions, silent and degraded of ``record_loops.Texts``.
+        """
         merchants, said = self._merchants(batch.event.merchant), self._said(batch)
         if self._unruled is None:
             self._unruled = self._silent()
         versions = self._versions.get(_named_by(batch), _NO_VERSIONS)
-        return merchants, said, _Named(self._names.pieces, versions, *self._unruled)
+        return merchants, said, (*self._names.pieces, versions, *self._unruled)
 
     def _number(self, key: Hashable, text: bytes) -> int:
         number = self._known[key] = self._names.add(text)
@@ -234,51 +234,25 @@ def _named_by(batch: Decided) -> Hashable:
     return batch.score.versions, batch.decision.policy, batch.rules.rulesets
 
 
-def _rows(batch: Decided, factors: I32, signals: I32, merchants: I32, said: I32) -> Rows:
+def _rows(batch: Decided, factors: I32, signals: I32, merchants: I32, said: I32) -> tuple[Any, ...]:
+    """Return the columns of ``record_loops.Rows``, as they are."""
     event, origin, velocity, history = batch.event, batch.origin, batch.velocity, batch.history
-    shared, session, score, decision = batch.shared, batch.session, batch.score, batch.decision
-    return Rows(
-        event=plain(event.event_id, np.uint8),
-        session=plain(event.session_id, np.uint8),
-        device=plain(event.device_id, np.uint8),
-        occurred_at=plain(event.occurred_at, np.int64),
-        received_at=plain(event.received_at, np.int64),
-        partition=plain(origin.partition, np.int32),
-        offset=plain(origin.offset, np.int64),
-        ledger=plain(batch.ledger.micros, np.int64),
-        velocity=plain(velocity.counts, np.uint32),
-        shared=plain(shared.counts, np.float32),
-        unknown=plain(shared.degraded, np.bool_),
-        history=plain(history.events, np.uint32),
-        first_seen_at=plain(velocity.first_seen_at, np.int64),
-        previous_at=plain(velocity.previous_at, np.int64),
-        earlier=plain(history.scores, np.float32),
-        events=plain(session.events, np.uint32),
-        started_at=plain(session.started_at, np.int64),
-        score=plain(score.score, np.float32),
-        added=plain(batch.rules.added, np.float32),
-        contribution=plain(score.contribution, np.float32),
-        factor=factors,
-        signal=signals,
-        merchant=merchants,
-        model=plain(score.model, np.uint8),
-        catalogue=plain(batch.signals.catalogue, np.uint16),
-        ruleset=plain(batch.rules.ruleset, np.int16),
-        decision=plain(decision.decision, np.uint8),
-        by=plain(decision.by, np.uint8),
-        by_policy=plain(decision.by_policy, np.uint8),
-        said=said,
-    )
+    shared, session, score, decision, rules = batch.shared, batch.session, batch.score, batch.decision, batch.rules
+    return (
+        event.event_id, event.session_id, event.device_id, event.occurred_at, event.received_at, origin.partition,
+        origin.offset, batch.ledger.micros, velocity.counts, shared.counts, shared.degraded, history.events,
+        velocity.first_seen_at, velocity.previous_at, history.scores, session.events, session.started_at, score.score,
+        rules.added, score.contribution, factors, signals, merchants, score.model, batch.signals.catalogue,
+        rules.ruleset, decision.decision, decision.by, decision.by_policy, said,
+    )  # fmt: skip
 
 
 def _lines(texts: tuple[str, ...]) -> U8:
-    """Return texts as they stand between quotes in JSON, each with a line feed behind it."""
+    """Return texts as they stand between quotes in JSON, each with a line feed behind it. Only to be read."""
     joined = "".join(texts)
-    if len(_ENCODE(joined)) == len(joined) + len(
-        '""'
-    ):  # all are as they stand: what is escaped, or not ASCII, is longer
-        return np.frombuffer(bytearray("\n".join((*texts, "")), "ascii"), np.uint8)
-    return np.frombuffer(bytearray(b"".join([_ENCODE(text)[1:-1] + b"\n" for text in texts])), np.uint8)
+    if joined.isascii() and joined.isprintable() and '"' not in joined and "\\" not in joined:  # nothing is escaped
+        return np.frombuffer("\n".join((*texts, "")).encode(), np.uint8)
+    return np.frombuffer(b"".join([_ENCODE(text)[1:-1] + b"\n" for text in texts]), np.uint8)
 
 
 def _cut(out: U8, sizes: I64) -> tuple[bytes, ...]:

@@ -55,6 +55,8 @@ _SHARED: Final = tuple(
         ("address", "network", "asn", "account", "fingerprint", "card"), ("events", "devices"), WINDOWS
     )
 )
+_JOINED: Final = "_text"  # how columns are called that a table splits
+_TEXT: Final = "String"
 _WORDS: Final = "LowCardinality(String)"
 _WORDS_VERSION, _OWN_WORDS = 1, 1 << 9  # the words come with the block
 _FEW_BYTES: Final = 512  # of a row: joining rows below costs less than a write for each
@@ -74,9 +76,14 @@ class Numbers:
 
 
 def unpacked(table: Table) -> dict[str, Column | Numbers]:
-    """Return the columns that a table keeps; a packed one that is not of its form stays for the table to unpack."""
+    """Return the columns that a table keeps; a packed one that is not of its form stays for the table to unpack.
+
+    Joined texts that are empty in all rows are left out: the table takes them for empty, and need not split them.
+    """
     found: dict[str, Column | Numbers] = {}
     for name, column in table.items():
+        if name.endswith(_JOINED) and not any(column.tolist()):
+            continue
         numbers = _numbers(name, column)
         if numbers is None:
             found[name] = column
@@ -158,6 +165,8 @@ def _send(connection: Any, block: Any) -> None:
             _write(name, kind, column, out)
         elif kind == _WORDS:
             write_words(column.tolist(), out)
+        elif kind == _TEXT:
+            out.write_strings(column.tolist())  # the driver would ask pandas first whether one is null
         else:
             write_column(stream.context, name, kind, column, out)
     stream.finalize()
@@ -183,4 +192,7 @@ def write_words(values: list[bytes], out: Any) -> None:
         write_varint(len(word), out)
         out.write(word)
     out.write(len(values).to_bytes(8, "little"))
-    out.write(np.fromiter(map(place.__getitem__, values), numbers, len(values)).tobytes())
+    if len(place) == 1:  # as half of the columns: versions, names of what is counted
+        out.write(bytes(len(values)))
+    else:
+        out.write(np.fromiter(map(place.__getitem__, values), numbers, len(values)).tobytes())

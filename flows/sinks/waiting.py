@@ -28,11 +28,6 @@ class Waiting(Generic[T]):
     size: int  # bytes, about
     since: float
 
-    @classmethod
-    def of(cls, parcel: T, now: float) -> Waiting[T]:
-        """Return what a parcel costs, which takes some microseconds to find out."""
-        return cls(parcel, parcel.spans, max(1, parcel.rows), parcel.size, now)
-
     def taken(self) -> T:
         """Return the parcel, which is not held yet."""
         if self.parcel is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.sinks.record_loops import Rows, Texts, write
+from flows.sinks.record_loops import COLUMNS, write
 from flows.sinks.result_packing import ResultPacker
 from schemas import fragment_loops
 from schemas.fragments import pieces_of
@@ -14,16 +14,9 @@ def warm() -> None:
     """Write one record, on the types that the encoder gives, and pack one for Redis."""
     ResultPacker().packed((b"{}",))
     fragment_loops.warm()
-    one, byte, code = np.zeros(1, np.int64), np.zeros((1, 16), np.uint8), np.zeros(1, np.uint8)
-    natural, number, table = np.zeros(1, np.uint32), np.zeros(1, np.float32), np.zeros((1, 1), np.float32)
-    piece, counts, shared = np.zeros(1, np.int32), np.zeros((1, 1, 1), np.uint32), np.zeros((1, 1, 1, 1), np.float32)
-    small = np.zeros(1, np.uint16)
-    rows = Rows(
-        byte, byte, byte, one, one, piece, one, one[None], counts, shared, np.zeros(1, np.bool_), natural, one, one,
-        table, natural, one, number, number, table, piece[None], piece[None], piece, code, small,
-        small.astype(np.int16), code, code, code, np.zeros((1, 2), np.int32),
-    )  # fmt: skip
-    pieces = pieces_of([b" "] * 64)
-    versions, transaction = np.zeros((1, 2), np.int64), np.frombuffer(bytearray(b"\n"), np.uint8)
-    texts = Texts(pieces, pieces, pieces, pieces, pieces, versions, piece[None], piece.repeat(2), transaction)
-    write(rows, texts, (30, 40, 50), np.empty(8_192, np.uint8), one.copy())
+    no_rows = [np.zeros((0, 1), kind) for kind in COLUMNS]
+    text, bounds = pieces_of([b" "] * 64)
+    versions, numbers = np.zeros((1, 2), np.int64), np.zeros((1, 1), np.int32)
+    named = versions, numbers, np.zeros(2, np.int32), np.frombuffer(b"", np.uint8)
+    columns = (*no_rows, *(text, bounds) * 5, *named, np.empty(8_192, np.uint8), np.empty(0, np.int64))
+    write(id(columns), (30, 40, 50))

@@ -13,6 +13,7 @@ no memory of the flow. The rest of the queue is for a destination that is slow, 
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -60,10 +61,6 @@ class WriterCrashed(Exception):
     """A thread of the writer ended by an unforeseen exception, which is the cause. Nothing further is acknowledged."""
 
 
-def _always(_: Deliverable) -> bool:
-    return True
-
-
 class Writer(Generic[T]):
     """Delivers to one destination. Every parcel is acknowledged once, in order, after it is held.
 
@@ -81,9 +78,10 @@ class Writer(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._destination = destination
-        self._concerned = destination.concerned if isinstance(destination, Choosy) else _always
+        self._choosy = destination if isinstance(destination, Choosy) else None
         self._progress = progress
         self._policy = policy
+        self._steady_rows = policy.most_rows(steady=True)
         self._backup = backup
         self._on_block = on_block
         self._clock = clock
@@ -93,6 +91,7 @@ class Writer(Generic[T]):
         self._due = threading.Condition(self._lock)  # the first thread: something waits, or a block is full
         self._moved = threading.Condition(self._lock)  # who waits for room, or until all is acknowledged
         self._filled = threading.Condition(self._lock)  # the second thread: more waits than should
+        self._wakes_at = math.inf  # rows that wait before the first thread has to do; none while it is not asleep
         self._queue: ParcelQueue[T] = ParcelQueue(policy.queue_rows, policy.queue_bytes, self._acknowledge)
         self._circuit = Circuit(policy.probe_seconds, clock)
         self._writes_since: float | None = None  # set while a block is with the destination
@@ -142,24 +141,29 @@ class Writer(Generic[T]):
         WriterCrashed if a thread has died. WriterStopped if the writer is closed meanwhile, or if there is still
         no room ``close_seconds`` after ``stop`` was set.
         """
-        if not self._concerned(parcel) and self._passed(parcel):
+        if self._choosy is not None and not self._choosy.concerned(parcel) and self._passed(parcel):
             return
-        patience, entry = 0.0, Waiting.of(parcel, self._clock())
+        entry, queue = Waiting(parcel, parcel.spans, parcel.rows or 1, parcel.size, self._clock()), self._queue
         with self._lock:
-            while not self._queue.has_room(entry, self._policy.most_rows(self._steady())):
+            if not queue.has_room(entry, self._steady_rows):
+                self._await_room(entry, stop)
+            if self._closing or self._failure is not None:
                 self._check()
-                if stop is not None and stop.is_set():
-                    patience = patience or self._clock() + self._policy.close_seconds
-                if patience and self._clock() >= patience:
-                    raise WriterStopped(f"sink {self.name}: told to stop while {self.rows_held} rows waited")
-                self._moved.wait(0.1)  # bounded, so that a signal or a stop is seen
-            self._check()
-            waited = bool(self._queue)
-            self._queue.put(entry)
-            if not waited or self._queue.rows_waiting >= self._policy.block_rows:
+            queue.put(entry)
+            if queue.rows_waiting >= self._wakes_at:
+                self._wakes_at = math.inf
                 self._due.notify()
-            if self._queue.over(self._policy.spill_share):
+            if self._backup is not None and queue.over(self._policy.spill_share):
                 self._filled.notify()
+
+    def _await_room(self, entry: Waiting[T], stop: threading.Event | None, patience: float = 0.0) -> None:
+        while not self._queue.has_room(entry, self._policy.most_rows(self._steady())):
+            self._check()
+            if stop is not None and stop.is_set():
+                patience = patience or self._clock() + self._policy.close_seconds
+            if patience and self._clock() >= patience:
+                raise WriterStopped(f"sink {self.name}: told to stop while {self.rows_held} rows waited")
+            self._moved.wait(0.1)  # bounded, so that a signal or a stop is seen
 
     def _steady(self) -> bool:
         """Tell whether blocks are taken as they should: neither the last one nor the one under way takes long."""
@@ -170,12 +174,13 @@ class Writer(Generic[T]):
     def _passed(self, parcel: T) -> bool:
         """Acknowledge a parcel of which nothing is to be written, where nothing is open before it: no thread wakes."""
         with self._lock:
-            self._check()
+            if self._closing or self._failure is not None:
+                self._check()
             if not self._queue.settled:
                 return False
-            self._acknowledge(parcel.spans)
+            self._progress.acknowledge(self._destination.name, parcel.spans)
         if self._on_block is not None:
-            self._on_block(Report(self.name, "written", parcel.rows, 0, 0.0))
+            self._on_block(Report(self._destination.name, "written", parcel.rows, 0, 0.0))
         return True
 
     def flush(self, seconds: float) -> bool:
@@ -262,7 +267,7 @@ class Writer(Generic[T]):
         """Wait for a block; an empty one means that the writer is closed and nothing waits."""
         with self._lock:
             while not self._queue and not self._closing:
-                self._due.wait()
+                self._await_rows(1)
             if not self._queue or self._abandoned.is_set():
                 return []
             due = self._queue.waits_since + self._policy.linger(self._last_seconds)
@@ -270,10 +275,15 @@ class Writer(Generic[T]):
                 left = due - self._clock()
                 if left <= 0:
                     break
-                self._due.wait(left)
+                self._await_rows(self._policy.block_rows, left)
             slow = self._last_seconds > self._policy.slow_seconds
             rows = max(self._policy.block_rows, self._policy.slow_block_rows if slow else 0)
             return self._queue.take(rows, self._policy.block_bytes)
+
+    def _await_rows(self, rows: int, seconds: float | None = None) -> None:
+        """Sleep until so many rows wait: no parcel before wakes this thread. A flush and the end do."""
+        self._wakes_at = rows
+        self._due.wait(seconds)
 
     def _held(self, block: Sequence[Waiting[T]], outcome: Outcome, attempts: int, seconds: float) -> None:
         if outcome == "written":
@@ -294,11 +304,9 @@ class Writer(Generic[T]):
         self._writes_since = None
         if attempts and refusal is None:
             return "written", attempts
-        if self._backup is None:
-            raise AssertionError("a writer without a backup never gives up")
         if attempts and self._circuit.give_up():
             log.error("sink %s: gave up: %s; rows go to the backup until it recovers", self.name, refusal)
-        self._append(block, refusal or "not tried: the destination refused the blocks before", *self._backup)
+        self._append(block, refusal or "not tried: the destination refused the blocks before")
         return "backup", attempts
 
     def _try(self, block: Sequence[T], began: float) -> tuple[int, str | None]:
@@ -342,8 +350,11 @@ class Writer(Generic[T]):
         if seconds is not None:
             log.warning("sink %s: recovered after %.1f s", self.name, seconds)
 
-    def _append(self, block: Sequence[T], detail: str, destination: Recoverable[T], backup: Backup) -> None:
+    def _append(self, block: Sequence[T], detail: str) -> None:
         """Hand a block to the backup, however long that takes: there is nowhere else to put it."""
+        if self._backup is None:
+            raise AssertionError("a writer without a backup neither gives up nor spills")
+        destination, backup = self._backup
         for part in parts_of(block, _LETTERS_AT_ONCE):
             letters = destination.letters(part, detail)
             failures = 0
@@ -360,8 +371,6 @@ class Writer(Generic[T]):
     # The second thread: while a block hangs, the oldest that wait go to the backup.
 
     def _spill_all(self) -> None:
-        if self._backup is None:
-            raise AssertionError("only a writer with a backup spills")
         said = False
         while (entries := self._next_spill()) is not None:
             if not entries:
@@ -371,7 +380,7 @@ class Writer(Generic[T]):
                 log.warning("sink %s: slow; the oldest rows that wait for it go to the backup", self.name)
             said = True
             began = self._clock()
-            self._append([entry.taken() for entry in entries], "not tried: the destination is slow", *self._backup)
+            self._append([entry.taken() for entry in entries], "not tried: the destination is slow")
             self._held(entries, "spilled", 0, self._clock() - began)
 
     def _next_spill(self) -> list[Waiting[T]] | None:
@@ -387,6 +396,5 @@ class Writer(Generic[T]):
 
     def _hangs(self) -> bool:
         """Tell whether the block or the probe that is under way takes too long; after giving up, any does."""
-        since = self._writes_since
-        patience = 0.0 if self._circuit.open else self._policy.spill_after_seconds
+        since, patience = self._writes_since, 0.0 if self._circuit.open else self._policy.spill_after_seconds
         return since is not None and self._clock() - since >= patience

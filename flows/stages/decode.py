@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flows.stages.decode_bodies import Bodies, Layout, Rooms
 from flows.stages.decode_heads import LENGTHS_AT, Heads, read_heads
-from flows.stages.decode_kernels import NO_ENVELOPE, NO_HEADER, NO_PAYLOAD, OTHER_VERSION, PACKED
+from flows.stages.decode_kernels import END, NO_ENVELOPE, NO_HEADER, NO_PAYLOAD, OTHER_VERSION, PACKED
 from schemas.batches import U8, Activity, Decoded, Event, RawBatch, Signals
 from schemas.catalogue import Catalogue, load_catalogue
 from schemas.columns import widen
@@ -100,7 +100,7 @@ class Decode:
         All keys are made before: each of the two works finds its code and data at hand.
         """
         cipher_of, room = self._cipher, bodies.room
-        places = [column.tolist() for column in (heads.start, bodies.first, bodies.end)]
+        places = heads.places[: END + 1].tolist()  # START, FIRST and END
         ciphers = [
             cipher_of(value[at + _KEY_AT : at + _KEY_END]) if first != end else None
             for value, at, first, end in zip(values, *places, strict=True)
@@ -149,20 +149,11 @@ class Decode:
         return encode_payloads(signals, activity)[0]
 
 
-class _Failures:
+class _Failures(dict[int, tuple[Reason, str]]):
     """The first reason that each row failed for."""
 
-    def __init__(self) -> None:
-        self._reasons: dict[int, tuple[Reason, str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._reasons)
-
-    def __contains__(self, row: int) -> bool:
-        return row in self._reasons
-
     def rows(self) -> list[int]:
-        return sorted(self._reasons)
+        return sorted(self)
 
     def others(self, rows: int) -> NDArray[np.intp]:
         """Return the rows that did not fail, of so many."""
@@ -171,12 +162,12 @@ class _Failures:
         return np.flatnonzero(passed)
 
     def put(self, row: int, reason: Reason, detail: str | None = None) -> None:
-        self._reasons[row] = (reason, detail or _DETAILS[reason])
+        self[row] = (reason, detail or _DETAILS[reason])
 
     def letters(self, decoded: Decoded) -> list[DeadLetter]:
         found = []
         for row in self.rows():
-            reason, detail = self._reasons[row]
+            reason, detail = self[row]
             source: RawBatch = decoded
             if reason in (Reason.BAD_ENVELOPE, Reason.BAD_HEADER):  # no ids to speak of
                 source = RawBatch(decoded.origin, decoded.values, decoded.ledger)
@@ -249,8 +240,8 @@ _LENGTHS = len(NAME_LENGTHS) - 1  # the length of the last name stands elsewhere
 def _names(values: Sequence[bytes], heads: Heads) -> list[tuple[str, ...]]:
     """Return merchants, transactions, linked ids, card tokens and event types, a tuple of n each."""
     if heads.names:
-        rows = len(values)
-        return [tuple(heads.names[at : at + rows]) for at in range(0, len(heads.names), rows)]
+        names = iter(heads.names)  # a tuple takes as many of them as there are rows, then comes the next column
+        return list(zip(*[names] * len(values), strict=True))
     named = [value[LENGTHS_AT:at] for value, at in zip(values, heads.start.tolist(), strict=True)]
     if heads.others:
         for row in np.flatnonzero(heads.found == NO_ENVELOPE).tolist():

@@ -17,24 +17,23 @@ _KEPT_BYTES: Final = 16 << 20  # of memory that is kept for the next batch
 
 
 class Bodies:
-    """The plaintexts of a batch: row i lies in ``first[i]:end[i]`` of ``room``, its body one byte behind ``first``."""
+    """The plaintexts of a batch in ``room``: ``places`` say from where to where, and a body is one byte behind that."""
 
     def __init__(self, octets: U8, places: I64, used: int) -> None:
         """``places``, of which rows of ``kernels.PLACES`` say where plaintexts are, in ``octets`` of ``used`` bytes."""
         self.places = places
-        self.first, self.end = places[kernels.FIRST], places[kernels.END]
         self._used = used
         self.octets = octets
         self.room = octets.data
 
     def plaintext(self, row: int) -> bytes:
         """Return the plaintext of a row."""
-        return self.room[self.first[row] : self.end[row]].tobytes()
+        return self.room[self.places[kernels.FIRST, row] : self.places[kernels.END, row]].tobytes()
 
     def put(self, row: int, body: bytes) -> None:
         """Give a row another body, behind all others."""
         first = self._used + kernels.ALIGN - 1
-        self.first[row], self.end[row] = first, first + 1 + len(body)
+        self.places[kernels.FIRST, row], self.places[kernels.END, row] = first, first + 1 + len(body)
         self._used = (first + len(body) + kernels.ALIGN) // kernels.ALIGN * kernels.ALIGN
         if self._used > len(self.octets):
             octets = _memory(2 * self._used)
@@ -44,7 +43,7 @@ class Bodies:
 
     def drop(self, row: int) -> None:
         """Leave a row without a body."""
-        self.end[row] = self.first[row]
+        self.places[kernels.END, row] = self.places[kernels.FIRST, row]
 
 
 class Rooms:
@@ -82,7 +81,9 @@ class Layout:
         self._bodies = bodies
         self._texts = np.empty((2, rows, self._counts[-1]), np.int32)
         self._sums = np.empty((2, rows + 1), np.int64)
-        self.packed, self.others = kernels.measure(bodies.octets, bodies.places, self._texts, self._sums, any_form)
+        self.packed, self.others, self._entries, self._text_bytes = kernels.measure(
+            bodies.octets, bodies.places, self._texts, self._sums, any_form
+        )
 
     def rows_of(self, found: int) -> list[int]:
         """Return the rows that are ``kernels.PACKED``, or ``NO_PAYLOAD``."""
@@ -97,22 +98,26 @@ class Layout:
         rows = self._bodies.places.shape[1]
         numbers, booleans, categories, _ = self._counts
         offsets, tail_ends = self._sums
-        total, text_bytes = int(offsets[-1]), int(tail_ends[-1])
-        version, table = np.empty(rows, np.uint16), np.empty((rows, numbers), np.float32)
-        codes, flags = np.empty((rows, categories), np.uint32), np.empty((2, rows, (booleans + 7) // 8), np.uint8)
-        time, value = np.empty(total, np.uint32), np.empty(total, np.float32)
-        code, target = np.empty(total, np.uint16), np.empty(total, np.uint8)
-        tails = np.empty(text_bytes, np.uint8)
-        kernels.lay_out(
-            self._bodies.octets, self._bodies.places, (version, table.view(np.uint32), codes, flags, booleans),
-            (time, value.view(np.uint32), code, target), tails,
+        total = self._entries
+        signals = version, table, codes, flags = (
+            np.empty(rows, np.uint16), np.empty((rows, numbers), np.float32), np.empty((rows, categories), np.uint32),
+            np.empty((2, rows, booleans), np.uint8),
         )  # fmt: skip
-        known, true = np.unpackbits(flags, axis=2, count=booleans, bitorder="little").view(np.bool_)
+        log = time, value, code, target = (
+            np.empty(total, np.uint32), np.empty(total, np.float32), np.empty(total, np.uint16),
+            np.empty(total, np.uint8),
+        )  # fmt: skip
+        tails = np.empty(self._text_bytes, np.uint8)
+        kernels.lay_out(self._bodies.octets, self._bodies.places, signals, log, tails)
+        known, true = flags.view(np.bool_)
         joined = tails.tobytes()
         blobs = tuple([joined[at:end] for at, end in pairwise(tail_ends.tolist())])
         starts, lengths = self._texts
-        signals = _new_signals(version, table, known, true, codes, _new_texts(blobs, starts, lengths))
-        return signals, _new_activity(offsets, time, value, code, target)
+        texts = _new_texts(blobs, starts, lengths)
+        return (
+            _new_signals(version, table, known, true, codes, texts),
+            _new_activity(offsets, time, value, code, target),
+        )
 
 
 if (

@@ -33,6 +33,9 @@ LATEST: Final = 1 << 62  # what no clock can show reads as the largest
 GOOD, NO_ENVELOPE, NO_HEADER, OTHER_VERSION, NO_PAYLOAD, PACKED = range(6)
 # What is known of each row's place, int64 each.
 START, FIRST, END, FOUND, BODY, ENTRIES, LOG, TEXTS, TEXT_BYTES, CATALOGUE, PLACES = range(11)
+# Eight booleans of a byte at once: a one in every byte of a word, the bit of each, and what brings any to its top bit.
+_EACH, _BIT_OF_EACH = np.uint64(0x0101010101010101), np.uint64(0x8040201008040201)
+_BELOW_TOP = np.uint64(0x7F7F7F7F7F7F7F7F)
 
 
 def kernel(function: F) -> F:
@@ -158,7 +161,7 @@ def measure(octets: Any, places: Any, texts: Any, sums: Any, any_form: Any) -> A
     where its text bytes start and how many there are, and its catalogue; in ``texts``, int32[2, n, T], starts within
     the text bytes and lengths of this build's texts, -1 where absent; in ``sums``, int64[2, n + 1], where the entries
     and the text bytes of each row begin among those of all. PACKED is only what is not RAW or too long, and unless
-    ``any_form``. Returns how many are PACKED, and how many NO_PAYLOAD.
+    ``any_form``. Returns how many are PACKED, how many NO_PAYLOAD, and the entries and text bytes of all rows.
     """
     starts, lengths = texts[0], texts[1]
     words = octets.view(np.uint16)
@@ -204,20 +207,31 @@ def measure(octets: Any, places: Any, texts: Any, sums: Any, any_form: Any) -> A
         places[TEXT_BYTES, row] = total
         sums[0, row + 1] += count
         sums[1, row + 1] += total
-    return packed, other
+    rows = places.shape[1]
+    return packed, other, sums[0, rows], sums[1, rows]
+
+
+@_part
+def _spread(target: Any, at: Any, bits: Any) -> None:
+    """Write the bits of a byte as a byte each, which is one store: a product puts each where a sum carries it up."""
+    wide = (((np.uint64(bits) * _EACH) & _BIT_OF_EACH) + _BELOW_TOP) >> np.uint64(7) & _EACH
+    for byte in range(np.uintp(8)):
+        target[at + byte] = np.uint8(wide >> (np.uint64(8) * np.uint64(byte)))
 
 
 @kernel
 def lay_out(octets: Any, places: Any, signals: Any, log: Any, tails: Any) -> None:
     """Copy payloads into columns: what an agent of another version does not send is absent, what is not known left out.
 
-    ``places`` as ``measure`` writes them. Written: ``signals``: catalogue uint16[n], numbers by their bits
-    uint32[n, N], categories uint32[n, C], and bits of 8 a byte of booleans that are known, and true, uint8[2, n, B / 8]
-    of so many booleans; ``log``: time, value by its bits, code, target of all entries; ``tails``: all text bytes.
+    ``places`` as ``measure`` writes them. Written: ``signals``: catalogue uint16[n], numbers float32[n, N], categories
+    uint32[n, C], and which booleans are known, and true, uint8[2, n, B]; ``log``: time, value, code, target of all
+    entries; ``tails``: all text bytes. Numbers are copied by their bits.
     """
-    catalogue, numbers, categories, flags, booleans = signals
+    catalogue, floats, categories, flags = signals
     known, true = flags[0], flags[1]
-    time, value, code, target = log
+    booleans = known.shape[1]
+    time, shown_value, code, target = log
+    numbers, value = floats.view(np.uint32), shown_value.view(np.uint32)
     words, halves = octets.view(np.uint32), octets.view(np.uint16)
     entry = tail = np.int64(0)
     absent = np.float32(np.nan).view(np.uint32)
@@ -242,15 +256,15 @@ def lay_out(octets: Any, places: Any, signals: Any, log: Any, tails: Any) -> Non
         there = here + (bits + 7) // 8
         shown = min(bits, booleans)
         whole = shown // 8
-        for byte in range(whole):
-            known[row, byte] = octets[here + byte]
-            true[row, byte] = octets[there + byte] & octets[here + byte]
-        for byte in range(whole, known.shape[1]):
-            known[row, byte] = true[row, byte] = 0
-        if shown % 8:
-            mask = np.uint8((1 << (shown % 8)) - 1)
-            known[row, whole] = octets[here + whole] & mask
-            true[row, whole] = octets[there + whole] & octets[here + whole] & mask
+        known_row, true_row = known[row], true[row]
+        for byte in range(np.uintp(whole)):
+            sure = octets[np.uintp(here) + byte]
+            _spread(known_row, byte * np.uintp(8), sure)
+            _spread(true_row, byte * np.uintp(8), sure & octets[np.uintp(there) + byte])
+        for column in range(8 * whole, booleans):
+            sure = octets[here + whole] >> np.uint8(column & 7) & 1 if column < shown else np.uint8(0)
+            known_row[column] = sure
+            true_row[column] = sure & octets[there + whole] >> np.uint8(column & 7) if sure else np.uint8(0)
         count, at = places[ENTRIES, row], places[LOG, row]
         _copy(time, entry, words, at // 4, count)
         _copy(value, entry, words, at // 4 + count, count)

@@ -31,7 +31,7 @@ from typing import Any, Final
 import numpy as np
 
 from flows.stages.device_state.layout import COUNTED, DAY, DEAD, DROPPED, HOUR, RowsIn, RowsOut
-from flows.stages.device_state.state import DeviceState, Durations, Journal, no_journal
+from flows.stages.device_state.state import DeviceState, Durations, Journal, no_journal, rows_out
 from flows.stages.device_state.tags import TextTags, attempt_tags, scored_tags
 from flows.stages.told_rows import runs, told_rows, what_was_told
 from flows.stages.velocity_frames import Frame, pack, unpack
@@ -40,13 +40,16 @@ from schemas.batches import Counted, Decided, Normalized
 from schemas.columns import Rows, widen
 from schemas.dead_letter import DeadLetter, Reason, dead_letters
 from schemas.event_time import event_time
-from schemas.stage import Snapshot, StageOut, joined
+from schemas.makers import constructor
+from schemas.stage import Part, Snapshot, StageOut, each_part, joined
 from schemas.velocity import KINDS, SLICES, WINDOWS
 
 DEDUP_MS: Final = DAY
 IDLE_MS: Final = 30 * DAY
 SESSION_IDLE_MS: Final = HOUR // 2
 _LEAST_BYTES, _MOST_BYTES = 64 << 10, 1 << 20
+_velocity, _history = constructor(batches.Velocity), constructor(batches.History)
+_session = constructor(batches.SessionSummary)
 
 
 class Velocity:
@@ -131,6 +134,15 @@ class VelocitySession:
             return self._among_told(batch, told)
         return self.outcome(batch, self.count(self.rows_of(batch)))
 
+    def apply_parts(self, batch: Normalized, parts: Sequence[Part[VelocitySession]], /) -> StageOut[Counted]:
+        """Do the same with the parts of a batch, each with its own session: this one is any of them."""
+        if told_rows(batch.event) is not None:
+            return each_part(batch, parts)
+        rows, out = self.rows_of(batch), rows_out(len(batch))
+        for session, first, end in parts:
+            session._state.count(rows, out, first, end)
+        return self.outcome(batch, out)
+
     def _among_told(self, batch: Normalized, told: Rows) -> StageOut[Counted]:
         """Do the same with a batch that has rows which were counted before they failed."""
         parts, outs = list[Normalized](), list[StageOut[Counted]]()
@@ -165,7 +177,9 @@ class VelocitySession:
 
     def count(self, rows: RowsIn) -> RowsOut:
         """Do what ``apply`` does to the state."""
-        return self._state.count(rows)
+        out = rows_out(len(rows.offset))
+        self._state.count(rows, out, 0, len(rows.offset))
+        return out
 
     def outcome(self, batch: Normalized, out: RowsOut) -> StageOut[Counted]:
         """Return what ``apply`` does, from what the state says."""
@@ -191,7 +205,13 @@ class VelocitySession:
     def remember(self, batch: Decided, /) -> None:
         """Take note of the scores of rows that were applied, in the order of their offsets."""
         if len(batch):
-            self._state.note_scores(batch.event.device_id, batch.origin.offset, batch.score.score)
+            self.remember_parts(batch, ((self, 0, len(batch)),))
+
+    def remember_parts(self, batch: Decided, parts: Sequence[Part[VelocitySession]], /) -> None:
+        """Do the same with the parts of a batch, each with its own session."""
+        columns = (batch.event.device_id, batch.origin.offset, batch.score.score)
+        for session, first, end in parts:
+            session._state.note_scores(columns, first, end)
 
     def snapshot(self, *, whole: bool = False) -> Snapshot:
         """Return the next snapshot.
@@ -225,7 +245,7 @@ def _words(ids: batches.U8) -> batches.U64:
 
 
 def _counted(batch: Normalized, out: RowsOut) -> Counted:
-    velocity = batches.Velocity(out.counts.reshape(-1, len(KINDS), len(WINDOWS)), out.first, out.previous)
-    history = batches.History(out.life, out.hours, out.scores, out.latitude, out.longitude, out.place_at)
-    session = batches.SessionSummary(out.session_events, out.session_started, out.statistics)
+    velocity = _velocity(out.counts.reshape(-1, len(KINDS), len(WINDOWS)), out.first, out.previous)
+    history = _history(out.life, out.hours, out.scores, out.latitude, out.longitude, out.place_at)
+    session = _session(out.session_events, out.session_started, out.statistics)
     return widen(Counted, batch, velocity=velocity, history=history, session=session)

@@ -72,13 +72,13 @@ class VerifyMask:
 
     def _suspects(self, batch: Decoded) -> list[int]:
         """Return the rows, in order, that have something that is not known to be clean."""
-        numbers, missing = self._clean.find(batch.signals.texts)
-        rows = self._rows_with(batch.signals.texts, numbers) if missing else set()
-        event = batch.event
-        rows |= {
-            place % len(batch) for place in self._suspects_of(event.transaction + event.linked_id + event.card_token)
-        }
-        return sorted(rows)
+        texts, event = batch.signals.texts, batch.event
+        numbers, missing = self._clean.find(texts)
+        places = self._suspects_of(event.transaction + event.linked_id + event.card_token)
+        if not (missing or places):
+            return []
+        rows = self._rows_with(texts, numbers) if missing else set()
+        return sorted(rows | {place % len(batch) for place in places})
 
     def _rows_with(self, texts: Texts, numbers: I32) -> set[int]:
         """Return the rows with a text that holds something, or begins with a piece of a card; remember the others."""

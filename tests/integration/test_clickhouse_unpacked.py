@@ -8,7 +8,7 @@ import pytest
 from clickhouse_driver import Client
 
 from flows.sinks.clickhouse import ClickHouse, client_url
-from flows.sinks.tables import tables_of
+from flows.sinks.tables import Table, objects, tables_of
 from infra.clickhouse import migrate as runner
 from infra.clickhouse.migrate import load_migrations, migrate
 from tests.scored_parcels import encoded_parcel
@@ -23,10 +23,10 @@ def _kept(client: Client) -> list[tuple[Any, ...]]:
     return found
 
 
-def _packed(url: str) -> None:
+def _packed(url: str, table: Table | None = None) -> None:
     """Write the events as clickhouse-driver does, with everything packed."""
     client = Client.from_url(client_url(url, 10, 60))
-    table = tables_of([encoded_parcel(40)])["events"]
+    table = table or tables_of([encoded_parcel(40)])["events"]
     columns = ", ".join(f"`{name}`" for name in table)
     client.execute(f"INSERT INTO events ({columns}) VALUES", list(table.values()), columnar=True)
     client.disconnect()
@@ -44,6 +44,22 @@ def test_events_are_the_same_whether_the_sink_unpacks_them_or_the_table(namespac
     sink.close()
     assert len(by_the_table) == 40
     assert repr(_kept(client)) == repr(by_the_table)  # NaN equals nothing
+
+
+def test_events_without_any_joined_text_are_the_same_whether_it_is_sent_empty_or_left_out(namespace: Namespace) -> None:
+    migrate(namespace.clickhouse_url)
+    client = namespace.clickhouse(settings={"strings_as_bytes": True})
+    table = tables_of([encoded_parcel(40)])["events"]
+    texts = [name for name in table if name.endswith("_text")]
+    table |= {name: objects([b""] * 40) for name in texts}
+    _packed(namespace.clickhouse_url, table)
+    sent_empty = _kept(client)
+    client.execute("TRUNCATE TABLE events")
+    sink = ClickHouse(namespace.clickhouse_url, answer_seconds=60)
+    sink.insert({"events": table})
+    sink.close()
+    assert (len(texts), len(sent_empty)) == (10, 40)
+    assert repr(_kept(client)) == repr(sent_empty)
 
 
 def _upgraded(namespace: Namespace, monkeypatch: pytest.MonkeyPatch, name: str) -> tuple[Client, list[tuple[Any, ...]]]:

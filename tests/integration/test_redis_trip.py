@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -56,3 +58,51 @@ def test_a_script_that_is_not_known_is_taught_and_only_what_called_it_is_sent_ag
 def test_a_command_of_two_words_goes_as_two(client: Redis) -> None:
     digest = client.script_load("return 7")
     assert round_trip(client, [("SCRIPT EXISTS", digest)]) == [[1]]
+
+
+def test_one_connection_makes_trip_after_trip_and_is_closed_with_its_client(server: Valkey) -> None:
+    with server.client() as other, connect(server.url, PATIENCE) as client:
+        before = _clients(other)
+        names = {round_trip(client, [("CLIENT ID",)])[0] for _ in range(5)} | {client.client_id()}
+        assert len(names) == 1
+        assert _clients(other) == before | names
+        client.close()
+        _until(lambda: not names & _clients(other))
+
+
+def test_trips_at_the_same_time_have_a_connection_each(client: Redis) -> None:
+    pool = client.connection_pool
+    one, two = pool.get_connection(), pool.get_connection()
+    assert one is not two
+    pool.release(one)
+    pool.release(two)
+    assert {pool.get_connection(), pool.get_connection()} == {one, two}
+    pool.release(one)
+    pool.release(two)
+
+
+def test_a_connection_that_was_closed_meanwhile_is_replaced_before_the_trip(server: Valkey) -> None:
+    with server.client() as other, connect(server.url, PATIENCE) as client:
+        (kept,) = round_trip(client, [("CLIENT ID",)])
+        other.client_kill_filter(_id=kept)
+        _until(lambda: kept not in _clients(other))
+        assert round_trip(client, [("ECHO", "after")]) == [b"after"]
+
+
+def test_what_nobody_asked_for_is_not_taken_for_a_reply(client: Redis) -> None:
+    connection = client.connection_pool.get_connection()
+    connection.send_packed_command([b"*2\r\n$4\r\nECHO\r\n$5\r\nstray\r\n"])  # type: ignore[no-untyped-call] # as redis-py is
+    _until(connection.can_read)
+    client.connection_pool.release(connection)
+    assert round_trip(client, [("ECHO", "mine")]) == [b"mine"]
+
+
+def _clients(client: Redis) -> set[int]:
+    return {int(one["id"]) for one in client.client_list()}
+
+
+def _until(come: Callable[[], Any]) -> None:
+    gives_up = time.monotonic() + PATIENCE
+    while not come():
+        assert time.monotonic() < gives_up
+        time.sleep(0.01)

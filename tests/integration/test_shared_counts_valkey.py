@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from flows.lookups.breaker import Pauses
-from flows.lookups.packing import SHARDS
 from flows.lookups.redis_shared import Limits, RedisSharedCounts
 from flows.metrics import FlowMetrics
 from flows.redis_trip import connect
+from infra.flow_shared import shared_counts
+from infra.settings import Settings
 from infra.stack.ports import free_port
 from schemas.batches import F32
 from schemas.shared import SharedQuery
@@ -145,7 +146,7 @@ def test_what_an_entity_takes(client: Redis) -> None:
 
 
 def test_what_no_window_reaches_is_gone_and_what_nobody_writes_expires(client: Redis) -> None:
-    counts = counting(client, Limits(light_records=1, idle_seconds=1_000))
+    counts = counting(client, Limits(light_records=1, idle_seconds=1_000), tags=8)
     for hour in range(5 * 24):
         rows = [Row(hour * HOUR + device, device, (1, 2, 3, 4, 5, 6)) for device in range(3)]
         counts.count(query_of(rows, [3 * hour, 3 * hour + 1, 3 * hour + 2]))
@@ -158,7 +159,7 @@ def test_what_no_window_reaches_is_gone_and_what_nobody_writes_expires(client: R
         kept = (newest - Limits().late_ms[window]) // length - 1
         assert all(oldest[f"{kind}{window + 1}"] >= kept for kind in "lhm")
     assert oldest["h3"] == BASE // DAY + 2
-    assert len(keys) < SHARDS * 20
+    assert len(keys) < 8 * 20
     assert all(0 < client.ttl(key) <= 1_000 for key in client.keys("*"))
 
 
@@ -180,7 +181,7 @@ def test_the_keys_of_one_call_are_in_one_slot_and_a_cluster_runs_it(tmp_path: An
         _wait_for(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
         rows = [Row(at * MINUTE, at % 7, (at % 4 + 1, at % 3 + 1, 1, at % 5, 0, at % 2)) for at in range(300)]
         limits = Limits(light_records=4)
-        answers = asked(counting(client, limits), rows, [100])
+        answers = asked(counting(client, limits, tags=8), rows, [100])
         assert not np.isnan(answers[:, 2]).any()
         slots: dict[str, set[int]] = {}
         for key in client.keys("*"):
@@ -312,7 +313,7 @@ def test_answers_that_were_let_go_are_read_and_not_counted(client: Redis) -> Non
 
 def test_what_is_stored_is_what_the_builds_before_read_and_wrote(client: Redis) -> None:
     """A deployment that rolls has both: records and answers keep their bytes, under an offset that is not below."""
-    counts = counting(client, source="raw")
+    counts = counting(client, source="raw", tags=8)  # in the cut that all of them had
     entity = (0, 0, 0, 0, 5, 0)
     counts.count(query_of([Row(60_000, 7, entity), Row(61_000, 8, entity, 3)], [40, 2]))
     counts.count(query_of([Row(62_000, 7, entity)], [41]))
@@ -329,6 +330,56 @@ def test_what_is_stored_is_what_the_builds_before_read_and_wrote(client: Redis) 
     told = [(b"41-0", 40, (1, 1, 1, 1, 1, 1)), (b"42-0", 41, (3, 3, 3, 2, 2, 2)), (b"3-0", 2, (2, 2, 2, 2, 2, 2))]
     stored = client.xrange(f"{shard}:a:raw:0") + client.xrange(f"{shard}:a:raw:3")
     assert stored == [(name, {b"": struct.pack("<QB6f", offset, 4, *said)}) for name, offset, said in told]
+
+
+@pytest.mark.parametrize(("tags", "bases"), [(1, 1), (4, 4), (64, 64)])
+def test_entities_are_cut_into_as_many_tags_as_are_set_and_answered_the_same(
+    client: Redis, tags: int, bases: int
+) -> None:
+    rows = [Row(at * 1_000, at % 9, (at + 1, at % 11 + 1, 1, at % 30 + 1, 0, at % 2)) for at in range(400)]
+    limits = Limits(light_records=8)
+    answers = asked(counting(client, limits, tags=tags), rows, [7, 8, 250])
+    found = {key.decode().split("}")[0] for key in client.keys("*")}
+    assert found == {f"v:{{{tag}of{tags}" for tag in range(bases)}
+    np.testing.assert_array_equal(answers, asked(counting(client, limits, prefix="other", tags=8), rows, [7, 8, 250]))
+
+
+def test_a_large_batch_is_counted_by_several_calls_as_by_many_batches(client: Redis) -> None:
+    rows = [Row(at * 1_000, at % 9, (at % 300 + 1, 1, at % 40 + 1, 0, 0, 0), at % 3) for at in range(1_500)]
+    limits = Limits(light_records=8)
+    straight = asked(counting(client, limits, prefix="straight"), rows, list(range(0, 1_500, 256)))
+    client.config_resetstat()
+    counts = counting(client, limits)
+    np.testing.assert_array_equal(asked(counts, rows, []), straight)
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 6
+    np.testing.assert_array_equal(asked(counts, rows, [700]), straight)  # told again
+
+
+def test_a_flow_cuts_as_its_settings_say(client: Redis, server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKGOOSE_REDIS__SHARED_TAGS", "2")
+    counts = shared_counts(Settings(), server.url, "raw", FlowMetrics(CollectorRegistry()))
+    asked(counts, [Row(at, at, (at + 1, 0, 0, 0, 0, 0)) for at in range(40)], [])
+    assert {key.decode().split("}")[0] for key in client.keys("*")} == {"v:{0of2", "v:{1of2"}
+
+
+def test_flows_that_cut_differently_never_touch_each_other_s_counts(client: Redis) -> None:
+    rows = [Row(at, at, (1, 2, 3, 4, 5, 6)) for at in range(20)]
+    alone = {tags: asked(counting(client, tags=tags), rows, [5]) for tags in (1, 2, 4, 8, 16, 32, 64)}
+    keys: dict[int, set[bytes]] = {}
+    for tags in alone:
+        client.flushall()
+        asked(counting(client, tags=tags), rows, [5])
+        keys[tags] = set(client.keys("*"))
+    assert sum(map(len, keys.values())) == len(set().union(*keys.values()))
+    assert all((found == alone[1]).sum() == (alone[1] == alone[1]).sum() for found in alone.values())
+
+
+def test_a_flow_that_goes_back_to_a_cut_finds_what_it_was_told_there(client: Redis) -> None:
+    rows = [Row(at, at, (1, 0, 0, 0, 0, 0)) for at in range(20)]
+    first = asked(counting(client, tags=4), rows, [5])
+    np.testing.assert_array_equal(asked(counting(client, tags=1), rows, [5]), first)  # counted anew
+    np.testing.assert_array_equal(asked(counting(client, tags=4), rows, [9]), first)  # told again
+    assert client.hget("v:{0of1}:meta", "o:events.raw:0") == b"19"
 
 
 def _wait_for(ready: Any) -> None:

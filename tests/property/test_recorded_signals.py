@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from schemas.event_time import event_time
 from schemas.networks import NETWORK_CLASSES
 from tests.builders import enriched
 from tests.judged import middle
+from tests.odd_columns import Column, laid, read_only, spread, swapped
 from tests.property.test_compiled_clues import BORDERS, TAILS
 from tests.property.test_scoring_matrix import drawn
 
@@ -217,3 +218,20 @@ def test_a_program_knows_no_function_that_it_cannot_run() -> None:
         Recording(lambda view: [np.tanh(view.number("screen.width")) > 0])
     with pytest.raises(TypeError, match="where is used in a way that programs of columns do not know"):
         Recording(lambda view: [np.where(view.chromium, view.number("screen.width"), view.number("screen.height"))])
+
+
+@pytest.mark.parametrize("how", [spread, read_only, swapped])
+def test_columns_that_lie_otherwise_are_judged_the_same(how: Callable[[Column], Column]) -> None:
+    batch = at_borders(40, 11)
+    plain, odd = AS_PROGRAM.judge(View(batch)), AS_PROGRAM.judge(View(laid(batch, how)))
+    assert [one.tobytes() for one in odd] == [one.tobytes() for one in plain]
+
+
+def test_who_may_be_a_crawler_is_judged_by_where_it_comes_from_in_a_batch_of_others() -> None:
+    batch = at_borders(400, 3)
+    verdict = AS_PROGRAM.judge(View(batch))
+    bot = next(at for at, signal in enumerate(SIGNALS) if signal.name == "bot")
+    bits = [SIGNALS[bot].reasons.index(reason) for reason in SIGNALS[bot].reasons if "crawler" in reason]
+    assert bits
+    assert any((verdict.reasons[:, bot] >> np.uint32(bit) & 1).any() for bit in bits)
+    assert [one.tobytes() for one in verdict] == [one.tobytes() for one in ONE_BY_ONE.judge(View(batch))]

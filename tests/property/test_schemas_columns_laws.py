@@ -243,6 +243,8 @@ def test_taking_all_rows_in_order_gives_the_same_object_and_one_part_joins_to_it
 ) -> None:
     whole = make(4)
     assert whole.take(np.arange(4)) is whole
+    assert whole.part(0, 4) is whole
+    assert same(whole.part(1, 3), whole.take(np.array([1, 2])))
     assert type(whole).concat([whole]) is whole
     assert len(whole.take(np.arange(0))) == 0
     assert same(whole.take(np.array([3, 2, 1, 0])).take(np.array([3, 2, 1, 0])), whole)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from schemas.result import RuleReason, decode_result, encode_result
 from schemas.ruling import Ruling, ShadowRuling
 from scoring.explain import _OBSERVED, Explainer
 from scoring.groups import GROUPS
+from tests.odd_columns import Column, laid, read_only, spread, swapped
 from tests.scored_parcels import scored_batch
 
 ROWS = 24
@@ -330,3 +331,15 @@ def test_equal_keys_of_one_batch_make_one_piece() -> None:
         return fragments.add(b"x")
 
     assert fragments.numbers(keys_of([7, 8, 7, 7]), make).tolist() == [0, 1, 0, 0] and made == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("how", "but"), [(spread, ()), (read_only, ()), (swapped, ("velocity", "shared"))]
+)  # details of counters read those as they lie
+def test_columns_that_lie_otherwise_give_the_same_bytes(how: Callable[[Column], Column], but: tuple[str, ...]) -> None:
+    batch = marked(readable(drawn(7)), 7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is drawn has logarithms of no time
+        odd, plain = both(laid(batch, how, *but))[0], both(batch)[0]
+    assert isinstance(odd.results, WrittenResults)
+    assert odd.records == plain.records

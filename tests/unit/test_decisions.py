@@ -231,6 +231,21 @@ def test_partitions_in_one_batch_keep_to_their_own_sessions_and_one_set_of_polic
     assert first.decision.policy != second.decision.policy
 
 
+def test_changes_are_kept_in_little_room_and_none_of_them_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, all_kept = decide_stage().open(()), decide_stage().open(())
+    for session in (few, all_kept):
+        session.snapshot()
+    for turn in range(20):
+        batch = visits([Visit(turn % 3, 90), Visit(3, 90), Visit(4 + turn % 2, 10 + 80 * (turn % 4 > 1))], 3 * turn)
+        all_kept.apply(batch)
+        with monkeypatch.context() as patched:
+            patched.setattr("scoring.standing._COMPACT_FROM", 16)
+            few.apply(batch)
+        assert sum(map(len, few.state._changed)) <= 16
+    assert sum(map(len, all_kept.state._changed)) > 16
+    assert few.snapshot() == all_kept.snapshot()
+
+
 def test_a_state_needs_nothing_that_setup_did_not_compile() -> None:
     warm()
     loops: list[Any] = [standing_loops.ask, standing_loops.follow, standing_loops.fill, standing_loops.places]

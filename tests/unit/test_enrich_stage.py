@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from enrichers.bot import Bot
-from enrichers.compiled import find_causes, gather_past, gather_shown, join_clues
+from enrichers.compiled import find_causes, join_clues
 from enrichers.compiled_clues import bot_clues, headless_clues, input_clues, rare_parts
 from enrichers.document import document
 from enrichers.graphics import ABSENT, HARDWARE, MACHINE, SOFTWARE, makers, renderer_kind
@@ -20,6 +20,7 @@ from enrichers.registry import SIGNALS, check_registry
 from enrichers.signal import Clue, SmartSignal
 from enrichers.stage import Enrich
 from enrichers.view import View
+from enrichers.view_loops import gather
 from enrichers.warm import warm
 from enrichers.where_loops import look_around
 from schemas.batches import Bool
@@ -135,7 +136,7 @@ def test_what_setup_compiles_is_what_the_stage_runs() -> None:
     warm()
     Enrich()(related([{"navigator.webdriver": True}] * 3))
     Enrich()(related([{}] * 5).take(np.arange(0, 5, 2)))
-    joining = (find_causes, gather_shown, gather_past, run, join_clues)
+    joining = (find_causes, gather, run, join_clues)
     loops: tuple[Any, ...] = (*joining, bot_clues, headless_clues, input_clues, rare_parts, look_around)
     assert [len(loop.signatures) for loop in loops] == [1] * len(loops)
 

@@ -4,77 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 
-from flows.chain import Chain
 from flows.checkpoints import Checkpoints, ScoresBehind, StateRefused
 from flows.parcel import Parcel, Span
 from flows.progress import Progress
 from flows.run_stage import Monitor
-from flows.stages.recognize import Recognize
-from flows.stages.recognize.state import Sizes
-from flows.stages.velocity import Velocity
 from flows.state_log import StateLocked
-from schemas.batches import Counted, Decided, Normalized, RawBatch, Recognized
+from schemas.batches import Decided, RawBatch
 from schemas.stage import StageOut
 from schemas.velocity import SCORE_LAG
 from tests.adding_stage import Adding, AddingSession
-from tests.builders import NOW, normalized
-from tests.deciding import decide_stage
+from tests.checkpoints_kit import World
 from tests.full_disk import full_disk
-from tests.strategies import same
 from tests.wire import raw_batch
-
-
-class World:
-    """One process: checkpoints over a directory, with two sinks."""
-
-    def __init__(self, directory: Path, end: int = 1_000_000) -> None:
-        self.progress = Progress(["redis", "clickhouse"])
-        self.checkpoints: Checkpoints[RawBatch, RawBatch] = Checkpoints(
-            directory, Adding(), self.progress, Monitor.silent()
-        )
-        self.resume = self.checkpoints.open(dict.fromkeys((0, 3), end))
-
-    def apply(
-        self, first: int, rows: int = 2, partition: int = 3, bug: bool = False, score: bool = True
-    ) -> Parcel[RawBatch]:
-        values = [b"bug" if bug and row == rows - 1 else b"x" for row in range(rows)]
-        return self.run([Span(partition, first, first + rows)], raw_batch(values, partition, first), score=score)
-
-    def run(self, spans: Sequence[Span], batch: RawBatch, *, score: bool = True) -> Parcel[RawBatch]:
-        done = self.checkpoints.apply(Parcel(tuple(spans), batch, len(batch)))
-        return self.remember(done) if score else done
-
-    def remember(self, done: Parcel[RawBatch]) -> Parcel[RawBatch]:
-        return cast(Parcel[RawBatch], self.checkpoints.remember(cast(Parcel[Decided], done)))
-
-    def held(
-        self, first: int, rows: int = 2, partition: int = 3, sinks: Sequence[str] = ("redis", "clickhouse")
-    ) -> None:
-        for sink in sinks:
-            self.progress.acknowledge(sink, [Span(partition, first, first + rows)])
-
-    def session(self, partition: int = 3) -> AddingSession:
-        session = self.checkpoints._open[partition].session
-        assert isinstance(session, AddingSession)
-        return session
-
-    def seen(self, partition: int = 3) -> list[int]:
-        return self.session(partition).seen
-
-    def metric(self, name: str) -> float:
-        return float(getattr(self.checkpoints._monitor.metrics, name)._value.get())
-
-    def killed(self) -> None:
-        """End without a word, as kill -9 does: only the locks go."""
-        for state in self.checkpoints._open.values():
-            state.log.close()
 
 
 def test_the_watermark_is_that_of_the_slowest_sink() -> None:
@@ -435,63 +381,3 @@ def test_damage_is_said_and_counted_and_the_state_before_it_is_used(
     assert again.metric("state_damage") == 1
     assert "a frame's CRC does not match" in caplog.text
     again.checkpoints.finish()
-
-
-def two_partitions() -> Normalized:
-    """Return rows of the partitions 3 and 0, with a copy in each."""
-    batch = normalized([{}] * 7, times=[NOW + row for row in range(7)])
-    partition = np.array([3, 3, 3, 0, 0, 0, 0], np.int32)
-    offset = np.array([5, 6, 7, 90, 91, 92, 93], np.int64)
-    ids = batch.event.event_id.copy()
-    ids[2], ids[3], ids[6] = ids[0], ids[0], ids[4]  # the second and the last are copies within their partition
-    batch = replace(
-        batch,
-        origin=replace(batch.origin, partition=partition, offset=offset),
-        event=replace(batch.event, event_id=ids),
-    )
-    return batch
-
-
-def test_two_keyed_stages_are_measured_apart_and_saved_together(tmp_path: Path) -> None:
-    batch, tables = two_partitions(), Sizes(1 << 13, 1 << 13, 1 << 13)
-    chain = Chain(Velocity(), Recognize(sizes=tables), decide_stage())
-    monitor = Monitor.silent()
-    checkpoints = Checkpoints(tmp_path, chain, Progress(["out"]), monitor)
-    checkpoints.open({3: 100, 0: 100})
-    done = checkpoints.apply(Parcel((Span(3, 5, 8), Span(0, 90, 94)), batch, 7))
-    assert done.batch.origin.offset.tolist() == [5, 6, 90, 91, 92]
-    assert done.dropped == 2
-    assert done.batch.ledger.marks[-2:] == ("velocity", "recognize")
-    apart = [chain.open(()).apply(batch.take(np.flatnonzero(batch.origin.partition == at))).oks for at in (3, 0)]
-    assert same(done.batch.recognition, Recognized.concat(apart).recognition)
-    rows = {name: monitor.metrics.stage_rows.labels(name, "ok").value for name in ("velocity", "recognize")}
-    assert rows == {"velocity": 5, "recognize": 5}
-    checkpoints.finish()
-
-
-def test_a_state_of_velocity_alone_is_refused_by_a_flow_that_recognizes(tmp_path: Path) -> None:
-    batch = two_partitions()
-    alone = Checkpoints(tmp_path, Velocity(), Progress(["out"]), Monitor.silent())
-    alone.open({3: 100, 0: 100})
-    done = alone.apply(Parcel((Span(3, 5, 8), Span(0, 90, 94)), batch, 7))
-    for state in alone._open.values():
-        state.scored = state.applied
-    alone._progress.acknowledge("out", done.spans)
-    alone.finish()
-    both = Checkpoints(tmp_path, Chain(Velocity(), Recognize(), decide_stage()), Progress(["out"]), Monitor.silent())
-    with pytest.raises(StateRefused, match="not a snapshot of velocity, recognize and decide together"):
-        both.open({3: 100})
-
-
-def test_rows_that_several_partitions_keep_are_joined_with_what_velocity_says_of_each(tmp_path: Path) -> None:
-    batch = two_partitions()
-    checkpoints = Checkpoints(tmp_path, Velocity(), Progress(["out"]), Monitor.silent())
-    checkpoints.open({3: 100, 0: 100})
-    done = checkpoints.apply(Parcel((Span(3, 5, 8), Span(0, 90, 94)), batch, 7))
-    partition = batch.origin.partition
-    apart = [Velocity().open(()).apply(batch.take(np.flatnonzero(partition == number))).oks for number in (3, 0)]
-    assert done.batch.origin.offset.tolist() == [5, 6, 90, 91, 92]
-    assert done.dropped == 2
-    expected = Counted.concat(apart)
-    assert same(replace(done.batch, ledger=expected.ledger), expected)
-    checkpoints.finish()

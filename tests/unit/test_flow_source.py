@@ -18,7 +18,7 @@ from flows.progress import Progress
 from flows.sources import raw_events
 from flows.sources.fence import TakenOver
 from flows.sources.lag import LagMeter
-from flows.sources.raw_events import IDLE_SECONDS, RawEvents, SourceBroken, SourceConfig, SourceParts
+from flows.sources.raw_events import GATHERED_ROWS, IDLE_SECONDS, RawEvents, SourceBroken, SourceConfig, SourceParts
 from tests.waiting import SECONDS
 
 NOW_NS = 1_790_000_000_123_456_789
@@ -55,6 +55,7 @@ class FakeConsumer:
         self.config = config
         self.polls: list[Sequence[Message]] = []
         self.waits: list[float] = []
+        self.most: list[int] = []
         self.assigned: list[TopicPartition] = []
         self.marks: Any = (0, 50)
         self.refuse = False
@@ -66,6 +67,7 @@ class FakeConsumer:
 
     def consume(self, most: int, seconds: float) -> Sequence[Message]:
         self.waits.append(seconds)
+        self.most.append(most)
         return self.polls.pop(0) if self.polls else []
 
     def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> Any:
@@ -79,7 +81,7 @@ class FakeConsumer:
 
 
 class World:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
         monkeypatch.setattr(raw_events, "Consumer", FakeConsumer)
         monkeypatch.setattr(raw_events, "LagMeter", functools.partial(LagMeter, seconds=0.01))
         self.registry = CollectorRegistry()
@@ -91,7 +93,7 @@ class World:
         resume = {0: None, 2: 40}
         for partition, offset in resume.items():
             self.progress.begin(partition, offset or 0)
-        config = SourceConfig("broker:9092", "events.raw", "group")
+        config = SourceConfig("broker:9092", "events.raw", "group", **settings)
         metrics = FlowMetrics(self.registry)
         source = RawEvents(
             config,
@@ -226,22 +228,68 @@ def test_closing_lets_go_of_the_consumer(world: World) -> None:
     assert world.consumer.closed
 
 
-def test_the_first_event_after_a_pause_goes_on_at_once_and_later_ones_are_gathered_within_bounds(world: World) -> None:
-    gathered = []
-    for took_ms in (1, 500, 0):
-        world.poll(Message(2, 40))
-        gathered.append(world.consumer.waits[-1])
-        world.now += took_ms * 1_000_000
-    world.poll()
-    world.poll(Message(2, 41))
-    assert [*gathered, world.consumer.waits[-1]] == [0.0, 0.001, 0.002, 0.0]
-    assert world.consumer.waits[0] == IDLE_SECONDS
+def a_parcel_of(rows: int, first: int) -> list[Message]:
+    return [Message(2, first + row) for row in range(rows)]
 
 
-def test_what_lies_ready_joins_the_first_event_in_one_parcel(world: World) -> None:
-    world.consumer.polls = [(Message(2, 40),), (Message(2, 41), Message(0, 7))]
+def test_events_that_lie_ready_are_one_parcel_and_asked_for_once_without_a_wait(world: World) -> None:
+    (parcel,) = world.poll(Message(2, 40), Message(0, 7), Message(2, 41))
+    assert parcel.spans == (Span(0, 7, 8), Span(2, 40, 42))
+    assert world.consumer.waits == [0.0]
+
+
+def test_where_nothing_lies_ready_one_event_is_waited_for_and_what_came_with_it_joins_it(world: World) -> None:
+    world.consumer.polls = [(), (Message(2, 40),), (Message(2, 41), Message(0, 7))]
     (parcel,) = world.poller.next_batch()
     assert parcel.spans == (Span(0, 7, 8), Span(2, 40, 42))
+    assert world.consumer.waits == [0.0, IDLE_SECONDS, 0.0]
+    assert world.consumer.most == [512, 1, 511]
+
+
+def test_nothing_is_waited_for_while_parcels_are_small_however_long_they_take(world: World) -> None:
+    for first in range(3):
+        world.poll(*a_parcel_of(GATHERED_ROWS - 1, 100 * first))
+        world.now += 500_000_000
+    assert world.consumer.waits == [0.0] * 3
+
+
+def test_after_a_large_parcel_events_are_gathered_as_long_as_it_took_within_bounds(world: World) -> None:
+    for number, took_ms in enumerate((1, 500, 0)):
+        world.poll(*a_parcel_of(GATHERED_ROWS, 100 * number))
+        world.now += took_ms * 1_000_000
+    world.poll(Message(2, 400))
+    world.poll(Message(2, 401))
+    assert world.consumer.waits == [0.0, 0.001, 0.002, 0.0, 0.0]
+
+
+def test_after_a_pause_nothing_is_gathered_though_the_parcel_before_was_large(world: World) -> None:
+    world.poll(*a_parcel_of(GATHERED_ROWS, 0))
+    world.now += 1_000_000
+    assert world.poll() == []
+    world.poll(Message(2, 100))
+    assert world.consumer.waits == [0.0, 0.001, IDLE_SECONDS, 0.0]
+
+
+def test_a_wait_that_is_asked_for_is_kept_however_small_parcels_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, wait_seconds=0.001)
+    try:
+        world.poll(Message(2, 40))
+        world.now += 500_000_000
+        world.poll(Message(2, 41))
+        assert world.consumer.waits == [0.001, 0.001]
+    finally:
+        world.poller.close()
+
+
+def test_where_parcels_have_one_event_no_more_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, max_events=1)
+    try:
+        world.consumer.polls = [(), (Message(2, 40),)]
+        (parcel,) = world.poller.next_batch()
+        assert parcel.spans == (Span(2, 40, 41),)
+        assert world.consumer.most == [1, 1]
+    finally:
+        world.poller.close()
 
 
 def test_the_end_of_an_epoch_is_the_time_to_checkpoint(world: World) -> None:

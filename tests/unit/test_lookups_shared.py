@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from flows.lookups.backlog import Backlog
 from flows.lookups.memory_shared import MemorySharedCounts
-from flows.lookups.packing import SHARDS, pack
+from flows.lookups.packing import pack
 from schemas.velocity import ENTITIES
 from tests.shared_kit import DAY, Row, asked, query_of
 
@@ -39,23 +40,24 @@ def test_a_backlog_never_holds_more_than_its_limit() -> None:
     assert len(backlog) == 3
 
 
-def test_every_entity_of_every_row_is_in_one_call_of_its_shard() -> None:
+@pytest.mark.parametrize("shards", [1, 2, 8, 64])
+def test_every_entity_of_every_row_is_in_one_call_of_its_shard(shards: int) -> None:
     rows = [Row(at, at, tuple((at * kind) % 40 for kind in range(len(ENTITIES)))) for at in range(200)]
     query = query_of(rows, list(range(200)))
-    packed = pack(query)
-    assert len({call.shard for call in packed.calls}) == len(packed.calls) <= SHARDS
+    packed = pack(query, shards)
+    assert len({call.shard for call in packed.calls}) == len(packed.calls) <= shards
     pairs = np.count_nonzero(query.entities)
     assert sum(len(call.rows) for call in packed.calls) == 17 * pairs
     assert sum(len(call.records) for call in packed.calls) == 12 * pairs
     assert sum(len(call.groups) for call in packed.calls) == 10 * len(np.unique(query.entities[query.entities > 0]))
     for call in packed.calls:
         names = np.frombuffer(call.groups, [("entity", "<u8"), ("rows", "<u2")])
-        assert (names["entity"] >> np.uint64(61) == call.shard).all()
+        assert {int(entity) * shards >> 64 for entity in names["entity"]} == {call.shard}
         assert int(names["rows"].sum()) * 17 == len(call.rows)
 
 
 def test_rows_without_entities_make_no_call() -> None:
-    assert pack(query_of([Row(0, 1, (0,) * len(ENTITIES))], [0])).calls == []
+    assert pack(query_of([Row(0, 1, (0,) * len(ENTITIES))], [0]), 1).calls == []
 
 
 def test_memory_forgets_what_no_window_reaches_into() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flows.run_stage import Monitor, run_stage
 from flows.sinks.clickhouse import ClickHouse
 from flows.sinks.decisions import DeadRecords, DecisionTable, RecordedParcel, decision_columns
-from flows.sinks.destination import DestinationError
+from flows.sinks.destination import Choosy, DestinationError
 from flows.sinks.packed_rows import unpack_rows
 from flows.stages.read_records import ReadRecords
 from schemas.dead_letter import Reason
@@ -105,3 +105,9 @@ def test_only_dead_letters_go_to_the_backup_topic() -> None:
     backup = Backup()
     DeadRecords(backup).write([read([*encoded(2), BAD]), read(encoded(1))])
     assert [letter.reason for letter in backup.letters] == [Reason.BAD_RECORD]
+
+
+def test_a_parcel_without_dead_letters_does_not_concern_their_sink() -> None:
+    dead = DeadRecords(None)  # type: ignore[arg-type] # it is not asked
+    assert isinstance(dead, Choosy)
+    assert [dead.concerned(read(values)) for values in ([], encoded(2), [*encoded(1), BAD])] == [False, False, True]

@@ -147,6 +147,14 @@ def test_too_many_bugs_stop_the_job_and_name_the_stage() -> None:
             run_stage(some, records(300), watch)
 
 
+def test_rows_of_small_batches_without_a_bug_are_not_forgotten_when_one_comes() -> None:
+    watch, _ = monitor(0.05)
+    for _ in range(333):
+        run_stage(Fake(), records(3), watch)
+    with pytest.raises(TooManyBugs, match="stage decode failed on 60 of the last 1059 rows, more than 5%"):
+        run_stage(Fake(raising_on(*range(60))), records(60), watch)
+
+
 def test_few_bugs_are_lived_with_and_old_rows_fade() -> None:
     budget = BugBudget(0.05)
     for _ in range(300):

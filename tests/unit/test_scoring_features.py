@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,12 @@ from schemas.catalogue import category_hash, load_catalogue, parse_catalogue
 from schemas.velocity import HOURS, PLACES_KEPT, SCORES_KEPT
 from scoring.features import feature_schema, make_schema, matrix
 from scoring.groups import GROUP_CODES, GROUPS, assign, feature_groups
-from scoring.log_loops import tell_logs
+from scoring.matrix_loops import put_features, put_log_free_ages
 from scoring.packed_loops import pack_rows
-from scoring.row_loops import put_ages, put_rows
 from scoring.stored_features import packed
 from scoring.warm import warm
 from tests.builders import NOW, enriched, entry
+from tests.odd_columns import Column, laid, read_only, spread, swapped
 
 
 def value(name: str, **said: object) -> float:
@@ -180,7 +181,7 @@ def test_what_setup_compiles_is_what_features_are_made_with() -> None:
     matrix(enriched([{"screen.width": 800}] * 5).take(np.arange(0, 5, 2)))
     matrix(enriched([{}] * 2), np.empty((4, len(feature_schema())), np.float32)[1:])
     packed(enriched([{}] * 2), matrix(enriched([{}] * 2)))
-    assert [len(loop.signatures) for loop in (put_ages, put_rows, tell_logs, pack_rows)] == [1, 1, 1, 1]
+    assert [len(loop.signatures) for loop in (put_log_free_ages, put_features, pack_rows)] == [1, 1, 1]
 
 
 def test_columns_of_another_width_or_of_fewer_rows_are_refused() -> None:
@@ -236,3 +237,9 @@ def test_a_family_without_a_group_is_named() -> None:
     text = 'version = 1\n[[family]]\nname = "weather"\ndoc = ""\nnumbers = ["rain"]\n'
     with pytest.raises(ValueError, match=r"no factor group holds weather\.rain"):
         assign(make_schema(parse_catalogue(text)))
+
+
+@pytest.mark.parametrize("how", [spread, read_only, swapped])
+def test_columns_that_lie_otherwise_have_the_same_features(how: Callable[[Column], Column]) -> None:
+    batch = enriched([{"screen.width": 800, "navigator.language": "de-DE"}, {}, {"screen.height": 7}])
+    assert matrix(laid(batch, how)).tobytes() == matrix(batch).tobytes()

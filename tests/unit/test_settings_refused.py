@@ -16,6 +16,7 @@ SECRET = "hunter2-of-the-merchant"
 WHERE = " docs/configuration.md lists every setting."
 REFUSED = [
     ("FLOW__POLL_MAX_EVENTS", SECRET, "CLICKGOOSE_FLOW__POLL_MAX_EVENTS cannot be used: Input should be a valid int"),
+    ("REDIS__SHARED_TAGS", "3", "CLICKGOOSE_REDIS__SHARED_TAGS cannot be used: it must be a power of two"),
     ("FLOW__POLL_MAX_EVENTS", "0", "CLICKGOOSE_FLOW__POLL_MAX_EVENTS cannot be used: Input should be greater than"),
     ("MASTER_KEYS", f'{{"{SECRET}": "00"}}', "CLICKGOOSE_MASTER_KEYS cannot be used: Input should be a valid int"),
     ("MASTER_KEYS", f"{{{SECRET}", "CLICKGOOSE_MASTER_KEYS is not the JSON that it should be."),

@@ -267,7 +267,8 @@ def test_parcels_are_acknowledged_in_order_whatever_is_held_first() -> None:
     acknowledged: list[Span] = []
     queue: ParcelQueue[EncodedParcel] = ParcelQueue(100, 100 * MIB, acknowledged.extend)
     for first in range(0, 8, 2):
-        queue.put(Waiting.of(encoded_parcel(2, first=first), 0.0))
+        item = encoded_parcel(2, first=first)
+        queue.put(Waiting(item, item.spans, item.rows, item.size, 0.0))
     one, two = queue.take(1, MIB), queue.take(3, MIB)
     queue.hold(two)
     assert (acknowledged, queue.rows, queue.rows_waiting, queue.settled) == ([], 4, 2, False)

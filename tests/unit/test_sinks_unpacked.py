@@ -84,3 +84,8 @@ def test_texts_are_numbers_of_as_few_bytes_as_the_different_ones_need(different:
     rest = written[24 + 8 * different :]
     assert int.from_bytes(rest[:8], "little") == len(texts)
     assert [words[at] for at in np.frombuffer(rest[8:], f"<u{size}").tolist()] == texts
+
+
+def test_joined_texts_are_left_out_only_where_no_row_has_any() -> None:
+    table = {"tags_text": objects([b"", b""]), "rules_text": objects([b"", b"one"]), "card": objects([b"", b""])}
+    assert list(unpacked(table)) == ["rules_text", "card"]

@@ -179,6 +179,28 @@ def test_a_full_block_does_not_wait_for_the_linger() -> None:
     writer.close()
 
 
+def test_a_parcel_that_comes_while_a_block_lingers_wakes_no_thread() -> None:
+    looks: list[str] = []  # the thread looks at the clock whenever it wakes
+
+    def clock() -> float:
+        looks.append(threading.current_thread().name)
+        return time.monotonic()
+
+    progress = Progress(["fake"])
+    progress.begin(0, 0)
+    writer = Writer(Fake(), progress, WriterPolicy(block_rows=1_000, linger_seconds=600), clock=clock)
+    writer.put(parcel(0))
+    eventually(lambda: "sink-fake" in looks)
+    time.sleep(0.05)  # now it lingers
+    woken = looks.count("sink-fake")
+    for first in range(2, 42, 2):
+        writer.put(parcel(first))
+        time.sleep(0.001)
+    assert looks.count("sink-fake") == woken
+    writer.close()
+    assert progress.watermark(0) == 42
+
+
 def test_blocks_linger_longer_where_the_last_one_took_long() -> None:
     fake = Fake(lambda call: time.sleep(0.4) if call == 1 else None)
     writer, progress = started(fake, WriterPolicy(block_rows=100, longest_linger_seconds=600))

@@ -57,8 +57,10 @@ _SCORED_NUMBERS = numbers_of(SCORED)
 
 
 @kernel
-def note_scores(words: int, columns: int, rows: int) -> int:
-    """Keep scores for rows to come, by the devices' tags; return how many: none where ``pending`` has no room.
+def note_scores(words: int, columns: int, first: int, end: int) -> int:
+    """Keep scores of a part of the rows for rows to come, by the devices' tags; return how many.
+
+    None where ``pending`` has no room.
 
     ``columns`` is the id of a tuple of devices uint8[n, 16], offsets and scores: see ``pointers``.
     """
@@ -66,7 +68,7 @@ def note_scores(words: int, columns: int, rows: int) -> int:
         return NOT_PLAIN
     state = words_at(words)
     head, tail = state[PENDING_HEAD], state[PENDING_TAIL]
-    waiting = tail - head
+    waiting, rows = tail - head, end - first
     if 2 * (waiting + rows) > state[PENDING_LENGTH]:
         return 0
     offset, tag, score = pending_offset_of(state), pending_tag_of(state), pending_score_of(state)
@@ -78,8 +80,8 @@ def note_scores(words: int, columns: int, rows: int) -> int:
     devices, offsets, scores = scored_device_of(state), scored_offset_of(state), scored_score_of(state)
     salt = np.uint64(state[SALT])
     for row in range(rows):
-        offset[tail + row], score[tail + row] = offsets[row], scores[row]
-        tag[tail + row] = tag_of(devices, row, salt)
+        offset[tail + row], score[tail + row] = offsets[first + row], scores[first + row]
+        tag[tail + row] = tag_of(devices, first + row, salt)
     state[PENDING_TAIL] = tail + rows
     return rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flows.stages.device_state.layout import DAY, RowsIn
-from flows.stages.device_state.state import DeviceState, Durations
+from flows.stages.device_state.state import DeviceState, Durations, rows_out
 from flows.stages.entity_hashes import ValueHashes
 from schemas.velocity import SLICES
 
@@ -16,9 +16,9 @@ def compile_kernels() -> None:
     """Count a row, write the state, and read it into another one: whatever Python calls is compiled then."""
     state = DeviceState(_DURATIONS, salt=1)
     state.begin_journal()
-    state.count(_one_row())
+    state.count(_one_row(), rows_out(1), 0, 1)
     state.note(np.ones(1, np.uint64), np.zeros(1, np.uint64), np.zeros(1, np.int64))
-    state.note_scores(np.zeros((1, 16), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.float32))
+    state.note_scores((np.zeros((1, 16), np.uint8), np.zeros(1, np.int64), np.zeros(1, np.float32)), 0, 1)
     journal = state.take_journal()
     columns = state.write(0, SLICES)
     copy = DeviceState(_DURATIONS, salt=1)

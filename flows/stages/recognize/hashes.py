@@ -247,10 +247,10 @@ def _put_combinations(given: Any, scheme: Scheme, keys: U64) -> None:
 
 
 @step
-def put_entities(address: U64, asn: U32, keys: U64) -> None:
-    """Write ``schemas.recognition.entity_keys`` of addresses of two words, [n, 2], to [n, REPUTED]."""
+def put_entities(address: U64, asn: U32, first: Any, keys: U64) -> None:
+    """Write ``schemas.recognition.entity_keys`` of addresses of two words, [m, 2], from a row on to [n, REPUTED]."""
     for row in range(len(keys)):
-        high, low, number = address[row, 0], address[row, 1], np.uint64(asn[row])
+        high, low, number = address[first + row, 0], address[first + row, 1], np.uint64(asn[first + row])
         mapped = high == _EMPTY and low & _LOW == _MAPPED
         network = low & _WITHOUT_LAST_BYTE if mapped else _EMPTY
         keys[row, 0] = max(_mix(_mix(high + SALTS[0]) + low) + low, _ODD) if high | low else _EMPTY
@@ -259,10 +259,11 @@ def put_entities(address: U64, asn: U32, keys: U64) -> None:
 
 
 @step
-def put_times(occurred: I64, received: I64, appended: I64, times: I64) -> None:
-    """Write what ``schemas.event_time`` says."""
+def put_times(occurred: I64, received: I64, appended: I64, first: Any, times: I64) -> None:
+    """Write what ``schemas.event_time`` says of rows from the first on."""
     for row in range(len(times)):
-        times[row] = min(max(min(occurred[row], received[row], appended[row]), 0), LATEST)
+        at = first + row
+        times[row] = min(max(min(occurred[at], received[at], appended[at]), 0), LATEST)
 
 
 @kernel
@@ -273,7 +274,7 @@ def row_keys(given: int, scheme: int, long_log: int, rows: int) -> int:
     how = _scheme_of(scheme)
     _put_copies(given, how, long_log, _matrix_u64(rows, COPIES))  # first: it reads all signals, then they are near
     _put_combinations(given, how, _matrix_u64(rows, COMBINED))
-    put_entities(_ids(given, PLACES.address), _vector_u32(given, PLACES.asn), _matrix_u64(rows, ENTITIES))
+    put_entities(_ids(given, PLACES.address), _vector_u32(given, PLACES.asn), 0, _matrix_u64(rows, ENTITIES))
     occurred, received = _vector_i64(given, PLACES.occurred_at), _vector_i64(given, PLACES.received_at)
-    put_times(occurred, received, _vector_i64(given, PLACES.appended_at), _vector_i64(rows, TIME))
+    put_times(occurred, received, _vector_i64(given, PLACES.appended_at), 0, _vector_i64(rows, TIME))
     return 0

@@ -336,8 +336,8 @@ def _fetch(tables: Tables, rows: Rows, first: Any, end: Any) -> None:
 
 
 @kernel
-def recognize_rows(state: int, given: int, told: int, lag: int) -> int:
-    """Say what is known of each row and then count it; what is decided and so seen is taken in.
+def recognize_rows(state: int, given: int, told: int, lag: int, first: int, end: int) -> int:
+    """Say what is known of each row of a part and then count it; what is decided and so seen is taken in.
 
     ``state`` is the address of a state's words, ``given`` and ``told`` are the ids of Rows and Known: see ``pointers``.
     """
@@ -348,9 +348,9 @@ def recognize_rows(state: int, given: int, told: int, lag: int) -> int:
     known = Known(_f32_in(told, 0), _f32_in(told, 1), _f64_in(told, 2), _f64_in(told, 3), _u8_in(told, 4))
     words, taken = tables.words, 0
     decided = decided_at(words, words[DECIDED_HEAD], words[DECIDED_TAIL])
-    for row in range(len(rows.time)):
-        if row % _AHEAD == 0:
-            _fetch(tables, rows, row, min(row + _AHEAD, len(rows.time)))
+    for row in range(first, end):
+        if (row - first) % _AHEAD == 0:
+            _fetch(tables, rows, row, min(row + _AHEAD, end))
         time = rows.time[row]
         if words[BEGUN] == 0:
             words[BEGUN] = 1
@@ -368,13 +368,13 @@ def recognize_rows(state: int, given: int, told: int, lag: int) -> int:
 
 
 @kernel
-def note_decided(state: int, told: int, deny: int) -> int:
-    """Keep decisions for rows to come; return whether there was room. ``told``: the id of a tuple of ``TOLD``."""
+def note_decided(state: int, told: int, deny: int, first: int, end: int) -> int:
+    """Keep decisions of some rows for those to come; return whether there was room. ``told``: id of a ``TOLD``."""
     if not are_plain(told, _TOLD_NUMBERS):
         return NOT_PLAIN
     words = _words_at(state, STATE_WORDS, 0)
     offset, decision = _i64_in(told, 0), _u8_in(told, 6)
-    head, rows = words[DECIDED_HEAD], len(offset)
+    head, rows = words[DECIDED_HEAD], end - first
     waiting = words[DECIDED_TAIL] - head
     if 2 * (waiting + rows) > words[DECIDED_LENGTH]:
         return 0
@@ -382,10 +382,10 @@ def note_decided(state: int, told: int, deny: int) -> int:
         _move_decided(decided_at(words, head, head + waiting), decided_at(words, 0, waiting))
         words[DECIDED_HEAD], words[DECIDED_TAIL] = 0, waiting
     kept = decided_at(words, words[DECIDED_TAIL], words[DECIDED_TAIL] + rows)
-    put_times(_i64_in(told, 1), _i64_in(told, 2), _i64_in(told, 3), kept.time)
-    put_entities(_ids_in(told, 4), _u32_in(told, 5), kept.entities)
+    put_times(_i64_in(told, 1), _i64_in(told, 2), _i64_in(told, 3), first, kept.time)
+    put_entities(_ids_in(told, 4), _u32_in(told, 5), first, kept.entities)
     for row in range(rows):
-        kept.offset[row], kept.denied[row] = offset[row], decision[row] == deny
+        kept.offset[row], kept.denied[row] = offset[first + row], decision[first + row] == deny
     words[DECIDED_TAIL] += rows
     return 1
 

@@ -19,7 +19,7 @@ event's id is another one, for velocity drops rows whose id came before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -28,15 +28,16 @@ from flows.stages.recognize.combinations import Combinations
 from flows.stages.recognize.frames import pack, unpack
 from flows.stages.recognize.layout import Rows
 from flows.stages.recognize.reputation import posterior
-from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes
+from flows.stages.recognize.state import HalfLives, RecognitionState, Sizes, nothing_known
 from flows.stages.told_rows import merged, others, told_rows, what_was_told
 from schemas.batches import Counted, Recognition, Recognized
 from schemas.batches import Decided as DecidedBatch
 from schemas.catalogue import load_catalogue
 from schemas.columns import widen
+from schemas.makers import constructor
 from schemas.recognition import LabelledFraud, PrevalenceSeed
 from schemas.result import DECISIONS
-from schemas.stage import Snapshot, StageOut
+from schemas.stage import Part, Snapshot, StageOut, each_part
 from schemas.velocity import SLICES
 
 DAY: Final = 86_400_000
@@ -44,6 +45,7 @@ HALF_LIVES: Final = HalfLives(prevalence=14 * DAY, reputation=7 * DAY)
 SIZES: Final = Sizes()
 _DENY: Final = DECISIONS.index("deny")
 _LEAST_BYTES: Final = 64 << 10
+_recognition: Callable[..., Recognition] = constructor(Recognition)
 
 
 class Recognize:
@@ -132,15 +134,25 @@ class RecognizeSession:
         found = merged(fresh, self._said(batch.take(fresh)), told, before)
         return StageOut(widen(Recognized, batch, recognition=found))
 
+    def apply_parts(self, batch: Counted, parts: Sequence[Part[RecognizeSession]], /) -> StageOut[Recognized]:
+        """Do the same with the parts of a batch, each with its own session: this one is any of them."""
+        if told_rows(batch.event) is not None:
+            return each_part(batch, parts)
+        return StageOut(widen(Recognized, batch, recognition=self._said_of(batch, parts)))
+
     def _said(self, batch: Counted) -> Recognition:
-        rows = self.rows_of(batch)
-        known = self._state.count(rows)
+        return self._said_of(batch, ((self, 0, len(batch)),))
+
+    def _said_of(self, batch: Counted, parts: Sequence[Part[RecognizeSession]]) -> Recognition:
+        rows, known = self.rows_of(batch), nothing_known(len(batch))
+        for session, first, end in parts:
+            session._state.count_part(rows, known, first, end)
         if self._labels is not None:
             events, fraud = self._labels.count(rows.entities)
             known.weight[:, :-1] += events
             known.denied[:, :-1] += fraud
         denied, weight = posterior(rows.entities, known.weight, known.denied)
-        return Recognition(known.tail, known.seen, denied, weight, known.copied)
+        return _recognition(known.tail, known.seen, denied, weight, known.copied)
 
     def rows_of(self, batch: Counted) -> Rows:
         """Return what the state needs of a batch."""
@@ -152,10 +164,15 @@ class RecognizeSession:
         Of those that the policy makes of the score: what lists, rules or an outage decide is no evidence to a model.
         """
         if len(batch):
-            event, origin = batch.event, batch.origin
-            times = (event.occurred_at, event.received_at, origin.appended_at)
-            told = (origin.offset, *times, event.address, batch.network.asn, batch.decision.by_policy)
-            self._state.note(told, _DENY)
+            self.remember_parts(batch, ((self, 0, len(batch)),))
+
+    def remember_parts(self, batch: DecidedBatch, parts: Sequence[Part[RecognizeSession]], /) -> None:
+        """Do the same with the parts of a batch, each with its own session."""
+        event, origin = batch.event, batch.origin
+        times = (event.occurred_at, event.received_at, origin.appended_at)
+        told = (origin.offset, *times, event.address, batch.network.asn, batch.decision.by_policy)
+        for session, first, end in parts:
+            session._state.note(told, _DENY, first, end)
 
     def snapshot(self, *, whole: bool = False) -> Snapshot:
         """Return the next snapshot: of all slices where ``whole`` says so and for a session that began empty."""

@@ -129,26 +129,26 @@ class RecognitionState:
 
     def count(self, rows: Rows) -> Known:
         """Say what is known of each row, and count it."""
-        n, kinds = len(rows.time), len(REPUTED) + 1
-        known = Known(
-            np.empty((n, len(COMBINATIONS)), np.float32), np.empty((n, len(COMBINATIONS)), np.float32),
-            np.empty((n, kinds)), np.empty((n, kinds)), np.empty(n, np.uint8),
-        )  # fmt: skip
-        if recognize_rows(self._address, id(rows), id(known), SCORE_LAG) == NOT_PLAIN:
-            rows = Rows(*plain_ones(rows, ROWS))
-            recognize_rows(self._address, id(rows), id(known), SCORE_LAG)
+        known = nothing_known(len(rows.time))
+        self.count_part(rows, known, 0, len(rows.time))
         return known
 
-    def note(self, told: tuple[NDArray[Any], ...], deny: int) -> None:
-        """Take note of decisions, columns of ``layout.TOLD`` in the order of their offsets; ``deny``: which counts."""
+    def count_part(self, rows: Rows, known: Known, first: int, end: int) -> None:
+        """Do that with the rows from ``first`` to ``end``, and write what is known to theirs of ``known``."""
+        if recognize_rows(self._address, id(rows), id(known), SCORE_LAG, first, end) == NOT_PLAIN:
+            rows = Rows(*plain_ones(rows, ROWS))
+            recognize_rows(self._address, id(rows), id(known), SCORE_LAG, first, end)
+
+    def note(self, told: tuple[NDArray[Any], ...], deny: int, first: int, end: int) -> None:
+        """Take note of decisions, some rows of ``layout.TOLD`` in the order of offsets; ``deny``: which counts."""
         while True:
-            done = note_decided(self._address, id(told), deny)
+            done = note_decided(self._address, id(told), deny, first, end)
             if done == NOT_PLAIN:
                 told = tuple(plain_ones(told, TOLD))
             elif done:
                 return
             else:
-                self._replace_decided(self.decided(), len(told[0]))
+                self._replace_decided(self.decided(), end - first)
 
     def decide(self, decided: Decided) -> None:
         """Take note of decisions, in the order of their offsets."""
@@ -230,6 +230,15 @@ class RecognitionState:
     def watermark(self) -> int:
         """Return the largest event time so far."""
         return int(self.tables.words[WATERMARK])
+
+
+def nothing_known(rows: int) -> Known:
+    """Return columns to be written."""
+    kinds = len(REPUTED) + 1
+    return Known(
+        np.empty((rows, len(COMBINATIONS)), np.float32), np.empty((rows, len(COMBINATIONS)), np.float32),
+        np.empty((rows, kinds)), np.empty((rows, kinds)), np.empty(rows, np.uint8),
+    )  # fmt: skip
 
 
 def _empty(sizes: Sizes, records: Sequence[NDArray[Any]]) -> Tables:

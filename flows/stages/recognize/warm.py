@@ -30,7 +30,7 @@ def compile_kernels() -> None:
     for time in (1, 2 * SPAN):  # the landmark moves
         state.count(_row(time, entities))
         copy.read(state.frame(0, SLICES))
-    state.note(_told(), 1)
+    state.note(_told(), 1, 0, 1)
     Combinations(load_catalogue()).rows(no_rows(Normalized))
     posterior(entities, np.ones((1, len(REPUTED) + 1)), np.zeros((1, len(REPUTED) + 1)))
 
