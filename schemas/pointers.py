@@ -1,4 +1,4 @@
-"""Columns that Python hands to a kernel as one tuple, read by it where they lie: for rooms that stages are not below.
+"""Columns that Python hands to a kernel as one tuple, read by it where they lie.
 
 To take an array over costs Numba 0.06 to 0.3 µs, and a batch of four rows has three hundred on its way through signals,
 score and results. So a kernel gets ``id(columns)`` of a tuple, one number, and reads the addresses out of the objects:
@@ -31,11 +31,11 @@ NOT_PLAIN: Final = -1
 SOURCES: Final = (Path(__file__), Path(str(kernels.__file__)))
 """What kernels that read columns so are compiled with, beside their own files."""
 _INT = ir.IntType(64)
-_POINTER = 8
-_ITEMS = tuple.__basicsize__  # behind references, type and length
-_DATA = object.__basicsize__  # behind references and type: PyArrayObject_fields.data, then
-_SHAPE, _DESCRIPTION, _FLAGS = _DATA + 2 * _POINTER, _DATA + 5 * _POINTER, _DATA + 6 * _POINTER
-_TYPE = object.__basicsize__ + _POINTER  # of PyArray_Descr: kind, letter, order of bytes, a flag, then the number
+POINTER = 8
+ITEMS = tuple.__basicsize__  # behind references, type and length
+DATA = object.__basicsize__  # behind references and type: PyArrayObject_fields.data, then
+SHAPE, _DESCRIPTION, _FLAGS = DATA + 2 * POINTER, DATA + 5 * POINTER, DATA + 6 * POINTER
+_TYPE = object.__basicsize__ + POINTER  # of PyArray_Descr: kind, letter, order of bytes, a flag, then the number
 _ORDER_SHIFT, _NUMBER_SHIFT, _BYTE, _SWAPPED = 16, 32, 0xFF, ord(">")
 _CARRAY = 0x0001 | 0x0100 | 0x0400  # contiguous, aligned, may be written
 _LONG, _UNSIGNED_LONG = np.dtype(np.int64).num, np.dtype(np.uint64).num
@@ -61,7 +61,7 @@ _word_at: Any = intrinsic(_loaded)
 
 @step
 def _column(columns: Any, place: Any) -> Any:
-    return _word_at(columns + _ITEMS + _POINTER * place)
+    return _word_at(columns + ITEMS + POINTER * place)
 
 
 def array_in(dtype: Any, dimensions: int = 1, *, flat: bool = False) -> Any:
@@ -74,10 +74,10 @@ def array_in(dtype: Any, dimensions: int = 1, *, flat: bool = False) -> Any:
 
     def found(typing: Any, columns: Any, place: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            at = builder.add(arguments[0], builder.mul(arguments[1], ir.Constant(_INT, _POINTER)))
-            column = _load(builder, at, _ITEMS)
-            shape_at = _load(builder, column, _SHAPE)
-            shape = [_load(builder, shape_at, _POINTER * axis) for axis in range(dimensions)]
+            at = builder.add(arguments[0], builder.mul(arguments[1], ir.Constant(_INT, POINTER)))
+            column = _load(builder, at, ITEMS)
+            shape_at = _load(builder, column, SHAPE)
+            shape = [_load(builder, shape_at, POINTER * axis) for axis in range(dimensions)]
             if flat:
                 shape = [shape[0], reduce(builder.mul, shape[1:])]
             item = ir.Constant(_INT, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
@@ -87,7 +87,7 @@ def array_in(dtype: Any, dimensions: int = 1, *, flat: bool = False) -> Any:
             made = make_array(kind)(context, builder)
             populate_array(
                 made,
-                data=builder.inttoptr(_load(builder, column, _DATA), made.data.type),
+                data=builder.inttoptr(_load(builder, column, DATA), made.data.type),
                 shape=cgutils.pack_array(builder, shape),
                 strides=cgutils.pack_array(builder, strides),
                 itemsize=item,

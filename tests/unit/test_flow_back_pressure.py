@@ -17,8 +17,8 @@ from flows.sinks.background import BackgroundSink
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.writer import Writer, WriterPolicy
 from tests.scored_parcels import encoded_parcel
-from tests.unit.test_sinks_writer import Fake
 from tests.waiting import SECONDS, eventually
+from tests.writer_kit import Fake
 
 ROWS = 10
 STEPS = 10

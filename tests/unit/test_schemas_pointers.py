@@ -95,6 +95,7 @@ def test_other_columns_are_not_plain_and_their_copies_are(other: NDArray[Any]) -
     assert not is_plain(id(given))
     copies = tuple(plain_ones(given, (np.int64, np.uint8, np.float32)))
     assert is_plain(id(copies))
+    assert copies[1] is given[1]
     assert all((one == copy).all() for one, copy in zip(given, copies, strict=True))
 
 

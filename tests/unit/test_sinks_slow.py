@@ -18,8 +18,8 @@ from flows.sinks.writer import Report, Writer, WriterPolicy, WriterStopped
 from schemas.dead_letter import DeadLetter
 from scoring.stored_features import row_bytes
 from tests.scored_parcels import encoded_parcel
-from tests.unit.test_sinks_writer import Fake, FakeBackup, refuse
 from tests.waiting import SECONDS, eventually
+from tests.writer_kit import Fake, FakeBackup, refuse
 
 MIB = 1024**2
 

@@ -4,89 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
 
 import pytest
 
 from flows.progress import Progress
 from flows.sinks.background import BackgroundSink, CountingSink, Counts
-from flows.sinks.destination import Backup, DestinationError
 from flows.sinks.encoded import EncodedParcel
-from flows.sinks.writer import Report, Writer, WriterCrashed, WriterPolicy, WriterStopped
-from schemas.dead_letter import DeadLetter, Reason
-from tests.scored_parcels import encoded_parcel, letters_of
+from flows.sinks.writer import Report, WriterCrashed, WriterPolicy, WriterStopped
+from tests.scored_parcels import encoded_parcel
 from tests.waiting import SECONDS, eventually
-
-QUICK = WriterPolicy(
-    block_rows=4, queue_rows=8, attempts=3, backoff_seconds=0.001, probe_seconds=0.05, close_seconds=SECONDS
-)
-WHOLE = encoded_parcel(20)
-
-
-def parcel(first: int, rows: int = 2) -> EncodedParcel:
-    return encoded_parcel(rows, first=first)
-
-
-class Fake:
-    """A destination whose behaviour is given: what to do at each write."""
-
-    name = "fake"
-
-    def __init__(self, act: Callable[[int], None] = lambda _: None) -> None:
-        self.blocks: list[list[int]] = []
-        self.calls = 0
-        self.closed = False
-        self.probes = 0
-        self.answers = True
-        self._act = act
-
-    def write(self, parcels: Sequence[EncodedParcel]) -> None:
-        self.calls += 1
-        self._act(self.calls)
-        self.blocks.append([item.spans[0].first for item in parcels])
-
-    def probe(self) -> bool:
-        self.probes += 1
-        return self.answers
-
-    def letters(self, parcels: Sequence[EncodedParcel], detail: str) -> list[DeadLetter]:
-        return [
-            letter
-            for item in parcels
-            for letter in letters_of(item.parcel.batch, list(range(len(item.records))), Reason.SINK_CLICKHOUSE)
-        ]
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class FakeBackup:
-    def __init__(self, failures: int = 0) -> None:
-        self.letters: list[DeadLetter] = []
-        self.failures = failures
-
-    def append(self, letters: Sequence[DeadLetter]) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise DestinationError("Kafka: away")
-        self.letters += letters
-
-
-def refuse(*calls: int) -> Callable[[int], None]:
-    def act(call: int) -> None:
-        if not calls or call in calls:
-            raise DestinationError("away")
-
-    return act
-
-
-def started(
-    fake: Fake, policy: WriterPolicy = QUICK, backup: Backup | None = None, reports: list[Report] | None = None
-) -> tuple[Writer[EncodedParcel], Progress]:
-    progress = Progress(["fake"])
-    progress.begin(0, 0)
-    report = None if reports is None else reports.append
-    return Writer(fake, progress, policy, None if backup is None else (fake, backup), report), progress
+from tests.writer_kit import QUICK, WHOLE, Fake, FakeBackup, parcel, refuse, started
 
 
 def test_blocks_are_grouped_by_rows_and_everything_is_acknowledged_in_order() -> None:
@@ -152,85 +79,6 @@ def test_nothing_is_acknowledged_before_it_is_written() -> None:
     assert writer.flush(SECONDS)
     assert progress.watermark(0) == 2
     writer.close()
-
-
-def test_a_block_that_is_not_full_leaves_after_the_linger() -> None:
-    left: list[float] = []
-    fake = Fake(lambda _: left.append(time.monotonic()))
-    writer, progress = started(fake, WriterPolicy(block_rows=100, linger_seconds=0.5))
-    began = time.monotonic()
-    writer.put(parcel(0))
-    writer.put(parcel(2))
-    while progress.watermark(0) < 4:  # a flush would not let it linger
-        assert time.monotonic() - began < SECONDS
-        time.sleep(0.01)
-    assert left[0] - began >= 0.5
-    assert fake.blocks == [[0, 2]]
-    writer.close()
-
-
-def test_a_full_block_does_not_wait_for_the_linger() -> None:
-    fake = Fake()
-    writer, _ = started(fake, WriterPolicy(block_rows=4, linger_seconds=600))
-    writer.put(parcel(0))
-    time.sleep(0.05)  # now it waits for more
-    writer.put(parcel(2))
-    eventually(lambda: fake.blocks == [[0, 2]])
-    writer.close()
-
-
-def test_a_parcel_that_comes_while_a_block_lingers_wakes_no_thread() -> None:
-    looks: list[str] = []  # the thread looks at the clock whenever it wakes
-
-    def clock() -> float:
-        looks.append(threading.current_thread().name)
-        return time.monotonic()
-
-    progress = Progress(["fake"])
-    progress.begin(0, 0)
-    writer = Writer(Fake(), progress, WriterPolicy(block_rows=1_000, linger_seconds=600), clock=clock)
-    writer.put(parcel(0))
-    eventually(lambda: "sink-fake" in looks)
-    time.sleep(0.05)  # now it lingers
-    woken = looks.count("sink-fake")
-    for first in range(2, 42, 2):
-        writer.put(parcel(first))
-        time.sleep(0.001)
-    assert looks.count("sink-fake") == woken
-    writer.close()
-    assert progress.watermark(0) == 42
-
-
-def test_blocks_linger_longer_where_the_last_one_took_long() -> None:
-    fake = Fake(lambda call: time.sleep(0.4) if call == 1 else None)
-    writer, progress = started(fake, WriterPolicy(block_rows=100, longest_linger_seconds=600))
-    writer.put(parcel(0))
-    eventually(lambda: progress.watermark(0) == 2)
-    writer.put(parcel(2))
-    time.sleep(0.1)
-    writer.put(parcel(4))
-    writer.close()  # which ends the linger
-    assert fake.blocks == [[0], [2, 4]]
-    policy = WriterPolicy(linger_seconds=1.0, longest_linger_seconds=3.0)
-    assert [policy.linger(last) for last in (0.0, 0.2, 0.5, 60.0)] == [1.0, 1.0, 2.5, 3.0]
-    assert WriterPolicy(linger_seconds=1.0).linger(60.0) == 1.0
-
-
-def test_a_flush_does_not_wait_for_the_linger() -> None:
-    fake = Fake()
-    writer, _ = started(fake, WriterPolicy(block_rows=100, linger_seconds=60))
-    writer.put(parcel(0))
-    assert writer.flush(SECONDS)
-    assert fake.blocks == [[0]]
-    writer.close()
-
-
-def test_close_does_not_wait_for_the_linger() -> None:
-    fake = Fake()
-    writer, progress = started(fake, WriterPolicy(block_rows=100, linger_seconds=60))
-    writer.put(parcel(0))
-    writer.close()
-    assert (fake.blocks, progress.watermark(0)) == ([[0]], 2)
 
 
 def test_a_parcel_without_rows_is_acknowledged_too() -> None:
