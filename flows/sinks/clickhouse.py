@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -14,13 +16,15 @@ from flows.sinks.destination import DestinationError, RowsRefused
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.letters import Undelivered
 from flows.sinks.packed_rows import pack_rows, unpack_rows
-from flows.sinks.tables import Table, letter_columns, scored_tables, tables_of
-from flows.sinks.unpacked import taught, unpacked
+from flows.sinks.rests import SMALL_ROWS, Rests
+from flows.sinks.tables import Column, Table, letter_columns, scored_tables, tables_of
+from flows.sinks.unpacked import Numbers, Piece, pieces_of, taught
 from schemas.dead_letter import DeadLetter, Reason
 
 # A block may hold events of many days: late ones, and those of a replay.
 _SETTINGS = {"max_partitions_per_insert_block": 1_000}
 _PROBE_SECONDS = 1.0
+_PIECE_ROWS: Final = 256  # of a block of small parcels, which goes out in pieces with rests between
 # What reading and sending rows raises where a letter does not hold what a build of ours packed.
 _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
 
@@ -63,22 +67,31 @@ class ClickHouse:
 
     def write(self, parcels: Sequence[EncodedParcel]) -> None:
         """Insert the parcels' rows; DestinationError names ClickHouse's error, never a value."""
-        self.insert(tables_of(parcels, self._archive))
+        small = sum(item.rows for item in parcels) < SMALL_ROWS * len(parcels)
+        rests = Rests() if small else Rests.none()
+        tables = tables_of(parcels, self._archive, rests)
+        for name, table in tables.items():
+            self._insert(name, pieces_of(table, _PIECE_ROWS if small else None), rests)
+            _let_go(table)
 
     def insert(self, tables: Mapping[str, Table]) -> None:
         """Insert columns by table."""
+        for name, table in tables.items():
+            self._insert(name, pieces_of(table), Rests.none())
+
+    def _insert(self, name: str, pieces: Iterator[Piece], rests: Rests) -> None:
+        """Insert the pieces of a table, with rests between."""
+        first = next(pieces)
+        columns = ", ".join(f"`{column}`" for column in first)
         try:
             if self._client is None:
                 self._client = taught(self._connect(self._url))
-            for name, packed in tables.items():
-                table = unpacked(packed)
-                columns = ", ".join(f"`{column}`" for column in table)
-                self._client.execute(
-                    f"INSERT INTO {name} ({columns}) VALUES",
-                    list(table.values()),
-                    columnar=True,
-                    settings=_SETTINGS,
-                )
+            self._client.execute(
+                f"INSERT INTO {name} ({columns}) VALUES",
+                _resting(chain((first,), pieces), rests),
+                columnar=True,
+                settings=_SETTINGS,
+            )
         except (Error, OSError, EOFError) as error:
             self.close()
             kind = RowsRefused if isinstance(error, (ServerException, TypeMismatchError)) else DestinationError
@@ -121,3 +134,16 @@ class ClickHouse:
         client, self._client = self._client, None
         if client is not None:
             client.disconnect()
+
+
+def _resting(pieces: Iterable[Piece], rests: Rests) -> Generator[list[Column | Numbers], None, None]:
+    """Yield the columns of each piece, with a rest after each."""
+    for piece in pieces:
+        yield list(piece.values())
+        rests.after()
+
+
+def _let_go(table: Table) -> None:
+    """Free a table column by column: all at once keeps the interpreter for some ten milliseconds."""
+    while table:
+        table.popitem()

@@ -2,53 +2,37 @@
 
 What costs is the number of calls to NumPy, some 150 a batch: a row of a parcel of 4 rows took nine times the processor
 time of one of 64. From there on copying costs more than it spares.
-
-Small parcels mean a low rate, at which somebody waits for each event. So the thread that makes columns of them rests
-after each batch for a multiple of what it computed: a block of 3,000 rows in one go took turns from the stages for a
-tenth of a second and more, every three seconds.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Final
 
 import numpy as np
 
 from flows.sinks.encoded import EncodedParcel
+from flows.sinks.rests import SMALL_ROWS, Rests
 from flows.sinks.written import WrittenResults
 from schemas.batches import Decided
 from schemas.columns import I32
 from schemas.result import Result
 
-_ENOUGH_ROWS: Final = 64
-_RESTS: Final = 3.0  # of the processor time that the batch before took
-_MOST_REST_SECONDS: Final = 0.5  # of all batches of a block
 
-
-def joined(
-    parcels: Sequence[EncodedParcel],
-    rest: Callable[[float], None] = time.sleep,
-    spent: Callable[[], float] = time.thread_time,
-) -> Iterator[tuple[Decided, Sequence[Result]]]:
+def joined(parcels: Sequence[EncodedParcel], rests: Rests) -> Iterator[tuple[Decided, Sequence[Result]]]:
     """Yield batches with their results, in the order of the parcels; one without rows is left out.
 
-    A batch holds the rows of parcels that follow each other and agree in what all rows of a batch share. ``rest`` is
-    called with seconds after each that was joined of several parcels; ``spent`` gives the thread's processor seconds.
+    A batch holds the rows of parcels that follow each other and agree in what all rows of a batch share. After each
+    that was joined of several parcels, and what was made of it, there is a rest.
     """
     filled = (item for item in parcels if len(item.parcel.batch))
-    left = _MOST_REST_SECONDS
     for _, group in groupby(filled, _shared):
         for alike in _enough(group):
-            began = spent()
+            rests.begin()
             batch = Decided.concat([item.parcel.batch for item in alike])
             yield batch, _results(batch, alike)
-            seconds = min(left, _RESTS * (spent() - began)) if len(alike) > 1 else 0.0
-            if seconds > 0:
-                rest(seconds)
-                left -= seconds
+            if len(alike) > 1:
+                rests.after()
 
 
 def _enough(parcels: Iterable[EncodedParcel]) -> Iterator[list[EncodedParcel]]:
@@ -57,7 +41,7 @@ def _enough(parcels: Iterable[EncodedParcel]) -> Iterator[list[EncodedParcel]]:
     rows = 0
     for item in parcels:
         alone = len(item.parcel.batch)
-        if found and max(rows, alone) >= _ENOUGH_ROWS:
+        if found and max(rows, alone) >= SMALL_ROWS:
             yield found
             found, rows = [], 0
         found.append(item)

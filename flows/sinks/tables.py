@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from flows.sinks.encoded import EncodedParcel
 from flows.sinks.joined import joined
+from flows.sinks.rests import Rests
 from flows.sinks.results import DECIMALS
 from flows.sinks.written import WrittenResults
 from schemas.batches import Decided
@@ -361,10 +362,10 @@ def letter_columns(letters: Sequence[DeadLetter]) -> Table:
     }
 
 
-def tables_of(parcels: Sequence[EncodedParcel], archive: bool = True) -> dict[str, Table]:
-    """Return the columns of every table that has rows, by table."""
+def tables_of(parcels: Sequence[EncodedParcel], archive: bool = True, rests: Rests | None = None) -> dict[str, Table]:
+    """Return the columns of every table that has rows, by table; with ``rests`` between those of small parcels."""
     found: dict[str, list[Table]] = {"events": [], "features": [], "raw_archive": [], "dead_letters": []}
-    for batch, results in joined(parcels):
+    for batch, results in joined(parcels, rests or Rests.none()):
         for name, table in _scored(batch, results, archive).items():
             found[name].append(table)
     if letters := [letter for item in parcels for letter in item.parcel.errs]:
@@ -373,7 +374,7 @@ def tables_of(parcels: Sequence[EncodedParcel], archive: bool = True) -> dict[st
 
 
 def join(parts: Sequence[Table]) -> Table:
-    """Return parts of one table as one."""
+    """Return parts of one table as one. They are left empty: each column of theirs is freed as it is copied."""
     if len(parts) == 1:
         return parts[0]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}

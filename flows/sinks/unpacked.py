@@ -7,7 +7,7 @@ element: here their bytes go out as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
@@ -75,15 +75,32 @@ class Numbers:
         return self.rows
 
 
-def unpacked(table: Table) -> dict[str, Column | Numbers]:
-    """Return the columns that a table keeps; a packed one that is not of its form stays for the table to unpack.
+Piece = dict[str, Column | Numbers]
+"""Columns of some rows as they are sent."""
 
-    Joined texts that are empty in all rows are left out: the table takes them for empty, and need not split them.
+
+def pieces_of(table: Table, rows: int | None = None) -> Iterator[Piece]:
+    """Yield the columns that a table keeps, of so many rows at a time; None: of all, as one.
+
+    A packed column that is not of its form stays for the table to unpack; only whole can such a table be sent. Joined
+    texts that are empty in all rows are left out: the table takes them for empty, and need not split them.
     """
-    found: dict[str, Column | Numbers] = {}
+    kept = {name: column for name, column in table.items() if not name.endswith(_JOINED) or any(column.tolist())}
+    if rows is None:
+        yield _unpacked(kept)
+        return
+    for first in range(0, max(map(len, kept.values()), default=0), rows):
+        yield _unpacked({name: column[first : first + rows] for name, column in kept.items()})
+
+
+def unpacked(table: Table) -> Piece:
+    """Return the columns that a table keeps, of all rows, as in :func:`pieces_of`."""
+    return next(pieces_of(table))
+
+
+def _unpacked(table: Table) -> Piece:
+    found: Piece = {}
     for name, column in table.items():
-        if name.endswith(_JOINED) and not any(column.tolist()):
-            continue
         numbers = _numbers(name, column)
         if numbers is None:
             found[name] = column
@@ -131,13 +148,15 @@ def _lengths(packed: list[bytes]) -> NDArray[np.int64]:
 
 
 def taught(client: Client) -> Client:
-    """Make the driver's client send :class:`Numbers` among the columns of an insert, and return it."""
+    """Make the driver's client take an insert's columns piece by piece, :class:`Numbers` among them, and return it."""
 
-    def send_data(sample: Any, data: Sequence[Any], types_check: bool = False, columnar: bool = True) -> int:
-        rows = len(data[0]) if data else 0
-        if rows:
-            _send(client.connection, ColumnOrientedBlock(sample.columns_with_types, data))
-            client.receive_profile_events()
+    def send_data(sample: Any, data: Iterable[Sequence[Any]], types_check: bool = False, columnar: bool = True) -> int:
+        rows = 0
+        for columns in data:
+            if found := len(columns[0]) if columns else 0:
+                rows += found
+                _send(client.connection, ColumnOrientedBlock(sample.columns_with_types, columns))
+                client.receive_profile_events()
         client.connection.send_data(ColumnOrientedBlock())
         client.receive_profile_events()
         return rows

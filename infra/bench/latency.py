@@ -87,7 +87,7 @@ def bench_latency(
     if lost or not counted:
         raise RowsLost(f"{len(counted)} events were appended, {len(lost)} have no score in Redis")
     whole = np.array([readable[key] - sent[key][1] for key in counted]) / 1e6
-    marks = _ledgers(rig.stack.redis_url, counted, readable)
+    marks = _ledgers(rig.stack.redis_url, {key: sent[key][1] for key in counted}, readable)
     return {
         "name": "latency",
         "rate": load.rate,
@@ -267,20 +267,19 @@ class Watcher:
         return found
 
 
-def _ledgers(url: str, keys: Sequence[bytes], readable: dict[bytes, int]) -> dict[str, Milliseconds]:
+def _ledgers(url: str, wanted: dict[bytes, int], readable: dict[bytes, int]) -> dict[str, Milliseconds]:
     """Return what each mark of the ledger came after the one before it; RowsLost where a score cannot be read.
 
-    The first is ``polled`` after ``appended``, the last is ``readable``.
+    ``wanted``: when each event was given to Kafka (ns). The first is ``appended`` after that, the last is ``readable``.
     """
-    wanted = set(keys)
     spans: dict[str, list[float]] = {}
     with Redis.from_url(url) as client:
         names = [name for name in client.scan_iter("score:*", count=10_000) if name.rpartition(b":")[2] in wanted]
         for first in range(0, len(names), _AT_ONCE):
             part = names[first : first + _AT_ONCE]
             for name, record in zip(part, client.mget(part), strict=True):
-                ledger = decode_result(unpacked(record)).ledger
-                marks = [*ledger.items(), ("readable", readable[name.rpartition(b":")[2]] // 1000)]
+                ledger, event = decode_result(unpacked(record)).ledger, name.rpartition(b":")[2]
+                marks = [("given", wanted[event] // 1000), *ledger.items(), ("readable", readable[event] // 1000)]
                 for (_, before), (mark, after) in pairwise(marks):
                     spans.setdefault(mark, []).append((after - before) / 1e3)
     if len(names) != len(wanted):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from clickhouse_driver import Client
 
+from enrichers.present import present
+from flows.parcel import Parcel, Span
 from flows.sinks.clickhouse import ClickHouse, client_url
+from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sinks.tables import Table, objects, tables_of
 from infra.clickhouse import migrate as runner
 from infra.clickhouse.migrate import load_migrations, migrate
-from tests.scored_parcels import encoded_parcel
+from schemas.batches import Decided
+from schemas.result import Factor
+from tests.scored_parcels import BUILD, encoded_parcel, scored_batch
 from tests.stack_fixture import Namespace
 
 pytestmark = pytest.mark.stack
@@ -20,6 +26,20 @@ pytestmark = pytest.mark.stack
 def _kept(client: Client) -> list[tuple[Any, ...]]:
     """Return every column of the events but for when they were written."""
     found: list[tuple[Any, ...]] = client.execute("SELECT * EXCEPT written_at FROM events ORDER BY offset")
+    return found
+
+
+def _explain(batch: Decided) -> list[list[Factor]]:
+    """Return a factor of every second event, wherever in a batch it is."""
+    return [[Factor("velocity", f"{at} events", 0.5)] * (at % 2) for at in batch.origin.offset.tolist()]
+
+
+def _parcels_of(batch: Decided, rows: int) -> list[EncodedParcel]:
+    """Return parcels of so many rows each."""
+    encode, found = encoder(_explain, present, BUILD), list[EncodedParcel]()
+    for first in range(0, len(batch), rows):
+        part = batch.take(np.arange(first, first + rows))
+        found.append(encode(Parcel((Span(0, first, first + rows),), part, rows)))
     return found
 
 
@@ -44,6 +64,24 @@ def test_events_are_the_same_whether_the_sink_unpacks_them_or_the_table(namespac
     sink.close()
     assert len(by_the_table) == 40
     assert repr(_kept(client)) == repr(by_the_table)  # NaN equals nothing
+
+
+def test_rows_of_small_parcels_which_go_out_in_pieces_are_those_of_one_large_parcel(namespace: Namespace) -> None:
+    migrate(namespace.clickhouse_url)
+    client = namespace.clickhouse(settings={"strings_as_bytes": True})
+    sink = ClickHouse(namespace.clickhouse_url, answer_seconds=60)
+    stored = []
+    for rows in (600, 2):
+        sink.write(_parcels_of(scored_batch(600), rows))
+        features = client.execute("SELECT * FROM features ORDER BY event_id")
+        archive = client.execute("SELECT * FROM raw_archive ORDER BY event_id")
+        stored.append([_kept(client), features, archive])
+        for name in ("events", "features", "raw_archive"):
+            client.execute(f"TRUNCATE TABLE {name}")
+    sink.close()
+    whole, pieces = stored
+    assert list(map(len, pieces)) == [600, 600, 600]
+    assert repr(pieces) == repr(whole)  # NaN equals nothing
 
 
 def test_events_without_any_joined_text_are_the_same_whether_it_is_sent_empty_or_left_out(namespace: Namespace) -> None:

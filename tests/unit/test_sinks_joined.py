@@ -12,6 +12,7 @@ from enrichers.present import Present
 from flows.parcel import Parcel, Span
 from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sinks.joined import joined
+from flows.sinks.rests import Rests
 from flows.sinks.tables import Table, join, scored_tables, tables_of
 from flows.sinks.written import WrittenResults
 from schemas.batches import Decided
@@ -81,7 +82,7 @@ def test_results_of_two_encoders_keep_their_own_sentences() -> None:
 
 def test_small_parcels_lie_in_one_batch_and_large_ones_are_not_copied() -> None:
     parcels = [encoded_parcel(rows, first=100 * at) for at, rows in enumerate((3, 0, 4, 80, 2, 62, 5))]
-    batches = [batch for batch, _ in joined(parcels)]
+    batches = [batch for batch, _ in joined(parcels, Rests.none())]
     assert [len(batch) for batch in batches] == [7, 80, 64, 5]
     assert batches[1] is parcels[3].parcel.batch
 
@@ -91,12 +92,12 @@ def test_parcels_that_were_decided_by_other_policies_are_not_joined() -> None:
     first, second = writing.batch(2, 0), writing.batch(3, 2)
     second = replace(second, decision=replace(second.decision, policy="another"))
     parcels = [writing.encoded(first), writing.encoded(second)]
-    assert [len(batch) for batch, _ in joined(parcels)] == [2, 3]
+    assert [len(batch) for batch, _ in joined(parcels, Rests.none())] == [2, 3]
     assert tables_of(parcels)["events"]["policy"].tolist() == [first.decision.policy.encode()] * 2 + [b"another"] * 3
 
 
 def test_nothing_is_joined_of_parcels_without_rows() -> None:
-    assert list(joined([encoded_parcel(0, dropped=2)])) == []
+    assert list(joined([encoded_parcel(0, dropped=2)], Rests.none())) == []
 
 
 def rests_of(parcels: Sequence[EncodedParcel], took: float) -> list[float]:
@@ -106,7 +107,7 @@ def rests_of(parcels: Sequence[EncodedParcel], took: float) -> list[float]:
     def spent() -> float:
         return now
 
-    for _ in joined(parcels, rests.append, spent):
+    for _ in joined(parcels, Rests(rests.append, spent)):
         now += took
     return rests
 

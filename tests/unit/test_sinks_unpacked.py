@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flows.sinks.tables import event_columns, objects
-from flows.sinks.unpacked import Numbers, unpacked, write_words
+from flows.sinks.unpacked import Numbers, pieces_of, unpacked, write_words
 from schemas.velocity import WINDOWS
 from tests.scored_parcels import encoded_parcel
 
@@ -89,3 +89,28 @@ def test_texts_are_numbers_of_as_few_bytes_as_the_different_ones_need(different:
 def test_joined_texts_are_left_out_only_where_no_row_has_any() -> None:
     table = {"tags_text": objects([b"", b""]), "rules_text": objects([b"", b"one"]), "card": objects([b"", b""])}
     assert list(unpacked(table)) == ["rules_text", "card"]
+
+
+def test_pieces_of_a_table_have_one_set_of_columns_and_together_all_rows() -> None:
+    texts = [b""] * 4 + [b"new"] * 3
+    sizes = range(7)
+    table = {
+        "tags_text": objects(texts),
+        "rules_text": objects([b""] * 7),
+        "offset": np.arange(7),
+        "activity_code_bytes": objects(np.arange(size, dtype="<u2").tobytes() for size in sizes),
+    }
+    pieces = list(pieces_of(table, 3))
+    assert [list(piece) for piece in pieces] == [["tags_text", "offset", "activity_code"]] * 3
+    assert [len(piece["offset"]) for piece in pieces] == [3, 3, 1]
+    assert np.concatenate([np.asarray(piece["tags_text"]) for piece in pieces]).tolist() == texts
+    codes = [piece["activity_code"] for piece in pieces]
+    assert all(isinstance(one, Numbers) for one in codes)
+    found = [row for one in codes if isinstance(one, Numbers) for row in _array(one, "<u2")]
+    assert found == [list(range(size)) for size in sizes]
+
+
+def test_a_table_without_rows_is_one_piece_where_it_is_not_cut_and_none_where_it_is() -> None:
+    table = {"offset": np.arange(0), "card": objects([])}
+    assert [len(piece["card"]) for piece in pieces_of(table)] == [0]
+    assert list(pieces_of(table, 3)) == []
