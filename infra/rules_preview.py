@@ -1,7 +1,8 @@
 """A draft of rules on past events: what it would have decided, beside what was decided.
 
 Events come in the order of their event time. Each sees the history that the draft's catalogues would have had, built
-in memory from the events before it: those of the range, and as far back as the longest window before it. Lists and
+in memory from the events before it: those of the range, and as far back as the longest window before it. A rule that
+asks for a window in which a write may be missing, as what it would have been was not kept, cannot be judged. Lists and
 snoozes are not replayed: what a list decided stays as it was, and a rule that asks a list cannot be judged.
 """
 
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from infra.rules_preview_figures import Flips, Quality, RuleSeen, is_unjudged
+from infra.rules_preview_gaps import Gaps
 from schemas.decision_record import Limits
 from schemas.result import DECISIONS
 from scoring.policy import decide
@@ -73,7 +76,7 @@ class Preview:
 
     def __init__(self, draft: Rulebook, since: int, examples: int = MOST_EXAMPLES) -> None:
         self._engine = Engine(askable(draft))
-        self._history = MemoryHistory()
+        self._history, self._gaps = MemoryHistory(), Gaps()
         self._since, self._examples = since, examples
         self._rules: dict[tuple[str, str, str], RuleSeen] = {}
         self.warmed = self.events = self.listed = self.undecided = 0
@@ -93,12 +96,17 @@ class Preview:
     def see(self, event: PastEvent) -> None:
         """Judge an event, then write what it adds to history."""
         happening = event.past.happening
-        plan = Plan(self._engine.program(event.merchant, happening.event_type), PastView(event.past))
+        program = self._engine.program(event.merchant, happening.event_type)
+        view = PastView(event.past, partial(self._gaps.reach, event.merchant))
+        plan = Plan(program, view)
         if happening.at >= self._since:
             self._judge(event, plan)
         else:
             self.warmed += 1
         self._history.write(event.merchant, plan.writes)
+        for catalogue in program.written:
+            if missing := view.hidden_write(catalogue):
+                self._gaps.note(event.merchant, missing)
 
     def _judge(self, event: PastEvent, plan: Plan) -> None:
         self.events += 1

@@ -3,9 +3,11 @@
 The event loop looks for librdkafka's delivery reports itself, every millisecond while any is due: a thread that waits
 for them takes the interpreter for each, and hands it to and fro with the loop. Records go out as one flight: what comes
 while a flight is not all reported waits for its end, so that requests grow with the load, and a lone event goes at
-once. With more requests out than an idempotent producer may have, librdkafka's thread spins on ``poll`` until one is
-answered: on a busy machine that was up to half of what the tier spent. (confluent-kafka's AIOProducer buffers
-messages for up to a second in Python, awaits a future per message and is marked experimental, so it is not used here.)
+once. With five events of a partition out and more behind them, the thread of an idempotent producer in librdkafka
+spins on ``poll`` until they are answered: on a busy machine that was up to half of what the tier spent, and where
+Kafka has no other core than this thread, Linux may give it no turn until the events time out and go to the spool.
+(confluent-kafka's AIOProducer buffers messages for up to a second in Python, awaits a future per message and is marked
+experimental, so it is not used here.)
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -171,14 +171,19 @@ class KafkaScored:
             records += _records_of(heads_of(item.results), item.records, self._topics)
         refused = self._appender.append(records)
         if refused:
-            self._bury(parcels, {id(records[index].value) for index in refused})
+            self._bury(parcels, frozenset(refused))
 
-    def _bury(self, parcels: Sequence[EncodedParcel], refused: Collection[int]) -> None:
-        """Take the results whose bytes Kafka refuses, on either topic, to the backup."""
+    def _bury(self, parcels: Sequence[EncodedParcel], refused: Set[int]) -> None:
+        """Take the results of which Kafka refuses a record, on either topic, to the backup: ``refused`` are indices."""
         why = Undelivered(Reason.SINK_KAFKA, self.name, "Kafka refused the record: too large or invalid", "scored")
         letters: list[DeadLetter] = []
+        end = 0
         for item in parcels:
-            rows = [row for row, value in enumerate(item.records) if id(value) in refused]
+            rows = list[int]()
+            for row, (head, value) in enumerate(zip(heads_of(item.results), item.records, strict=True)):
+                first, end = end, end + len(_records_of((head,), (value,), self._topics))
+                if not refused.isdisjoint(range(first, end)):
+                    rows.append(row)
             made = why.scored(item, item.records) if rows else []
             letters += [made[row] for row in rows]
         self._backup.append(letters)

@@ -169,7 +169,8 @@ def append_at_rate(pipe: Connection, bootstrap: str, load: Load) -> None:
 class Flights:
     """Appends to ``events.raw`` as the ingest tier does: what comes while a flight is out waits for its end.
 
-    Nothing is sent twice but by a retry, so the producer needs no idempotence, for which it would ask Kafka first.
+    Nothing is sent twice but by a retry, so the producer needs no idempotence: with it, librdkafka's thread would take
+    the core of the broker whenever events wait behind five others (see ``ingest_api.appender``).
     """
 
     def __init__(self, producer: Producer) -> None:

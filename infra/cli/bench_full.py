@@ -62,12 +62,17 @@ def latency(
     Example: clickgoose bench latency --rate 1000 --seconds 30 --json
     """
     from infra.bench.latency import Load, bench_latency
+    from infra.bench.pauses import machine_alone
     from infra.bench.rig import divided_cores
 
     cores = divided_cores() if divide else None
-    with measuring("latency", as_json=as_json) as measure, _rig(measure, partitions, cores) as rig:
-        load = Load(rate, seconds, warm, seed)
-        measure.show(bench_latency(rig, _records(load.events, seed), load, measure.say))
+    with measuring("latency", as_json=as_json) as measure:
+        measure.say("the machine alone")
+        alone = machine_alone()
+        with _rig(measure, partitions, cores) as rig:
+            load = Load(rate, seconds, warm, seed)
+            found = bench_latency(rig, _records(load.events, seed), load, measure.say)
+        measure.show({**found, "machine_alone": alone})
 
 
 def ingest(

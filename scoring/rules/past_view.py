@@ -6,12 +6,14 @@ nothing else can be asked of it than whether it is there. What was redacted, or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from scoring.rules.answers import Query, Write
+from scoring.rules.answers import CatalogueName, Query, Write
 from scoring.rules.document import (
     All,
     AnyOf,
@@ -23,16 +25,21 @@ from scoring.rules.document import (
     Not,
     Operand,
 )
+from scoring.rules.history import HistoryLimits
 from scoring.rules.program import Happening, View, entity_text
 from scoring.rules.ruleset import Rulebook, Ruleset
-from scoring.rules.selector_tokens import Fault, Refused, tokens
+from scoring.rules.selector_tokens import Fault, Refused, Token, tokens
 from scoring.rules.selectors import Selector, compiled
+from scoring.rules.times import time_of
 
 HIDDEN: Final = Fault("this was not kept of past events, or not in clear")
 """What a rule sees where it looks at something that cannot be judged again."""
 _IS_THERE: Final = "is there: "  # before a selector that is only asked for its existence
 _ENTITIES: Final = "entities"
 _WHOLE: Final = frozenset(("[", ":"))
+# Those of jq's keywords (its src/lexer.l) and constants (its src/parser.y) that selectors may have: what is looked at
+# stands beside them. Everything else that has a name is a function.
+_KEYWORDS: Final = frozenset(("if", "then", "elif", "else", "end", "and", "or", "true", "false", "null"))
 Path = tuple[str, ...]
 
 
@@ -48,6 +55,21 @@ class Past(NamedTuple):
     sealed: bool = False
     opaque: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
+
+
+class HiddenWrite(NamedTuple):
+    """What an event may have added to a catalogue, which cannot be known.
+
+    ``entity``: to whose history, None: to anybody's. ``at``: event time in ms, infinite where that is hidden, too.
+    """
+
+    catalogue: CatalogueName
+    entity: str | None
+    at: float
+
+
+def _nothing_hidden(_: Query) -> bool:
+    return False
 
 
 def askable(book: Rulebook) -> Rulebook:
@@ -72,11 +94,11 @@ def _asking(condition: Condition) -> Condition:
 
 
 class PastView(View):
-    """What the rules look at in a past event."""
+    """What the rules look at in a past event. ``lacks``: whether writes that a question asks for may be missing."""
 
-    def __init__(self, past: Past) -> None:
+    def __init__(self, past: Past, lacks: Callable[[Query], bool] = _nothing_hidden) -> None:
         super().__init__(past.happening)
-        self._past = past
+        self._past, self._lacks = past, lacks
         self._digests = _texts(past.happening.event.get(_ENTITIES)) if past.sealed else frozenset[str]()
         self._writing = False
 
@@ -100,19 +122,40 @@ class PastView(View):
         return self._entities[text]
 
     def query(self, operand: HistoryOperand) -> Query | Fault | None:
-        """Return the question; the newest of digests says nothing of what it was."""
+        """Return the question, a Fault where its answer would not be that of then.
+
+        The newest of digests says nothing of what it was, and what was added by hidden writes is not in the history.
+        """
         value = operand.catalogue.value
         if operand.function == "last" and value is not None and reads(value, _ENTITIES):
             return HIDDEN
-        return super().query(operand)
+        asked = super().query(operand)
+        if not isinstance(asked, Query):
+            return asked
+        unsure = self._is_unnamed(operand.catalogue) or self._lacks(_resting_on(asked, operand.catalogue))
+        return HIDDEN if unsure else asked
 
     def write(self, catalogue: Catalogue) -> Write | Fault | None:
         """Return what the event adds to a catalogue; values that are entities are kept as digests."""
         self._writing = True
         try:
-            return super().write(catalogue)
+            made = super().write(catalogue)
         finally:
             self._writing = False
+        return HIDDEN if isinstance(made, Write) and self._is_unnamed(catalogue) else made
+
+    def hidden_write(self, catalogue: Catalogue) -> HiddenWrite | None:
+        """Return what the event may have added to a catalogue of its type, None where that is known."""
+        if self.write(catalogue) is not HIDDEN:
+            return None
+        said = self.happening.at if catalogue.time is None else self._see(catalogue.time)
+        at = math.inf if said is HIDDEN else time_of(said)
+        entity = self.entity(catalogue.entity)
+        return None if at is None else HiddenWrite(catalogue.name, entity if isinstance(entity, str) else None, at)
+
+    def _is_unnamed(self, catalogue: Catalogue) -> bool:
+        """Return whether the id is hidden under which a catalogue counts the event once."""
+        return catalogue.dedupe is not None and self.entity(catalogue.dedupe) is HIDDEN
 
     def _see(self, text: str) -> Any:
         if text not in self._seen:
@@ -126,6 +169,17 @@ class PastView(View):
         if not isinstance(text, str) or text in self._digests:
             return value
         return self._past.seal(text)
+
+
+def _resting_on(asked: Query, catalogue: Catalogue) -> Query:
+    """Return the question over all the time in which writes can make a difference to its answer.
+
+    Where events have an id of the catalogue's own, one before the window may be why one in it does not count.
+    """
+    if catalogue.dedupe is None:
+        return asked
+    limits = HistoryLimits()
+    return asked._replace(over=asked.over + limits.retention(catalogue.window) + limits.idle_ms)
 
 
 def _texts(entities: Any) -> frozenset[str]:
@@ -146,8 +200,12 @@ def hides(text: str, path: Path) -> bool:
     if selector.path is not None:
         steps = [str(step) for step, _ in selector.path]
         return all(one == other for one, other in zip(steps, path, strict=False))
-    names, whole = _names(text)
-    return not path or (path[0] in names and (whole or len(path) == 1 or path[1] in names)) or not names
+    looks = _looks(text)
+    if not path or not looks.names:
+        return True
+    if path[0] not in looks.names:
+        return False
+    return looks.whole or len(path) == 1 or path[1] in looks.names or path[0] in looks.ends
 
 
 @lru_cache(65_536)
@@ -156,13 +214,39 @@ def reads(text: str, name: str) -> bool:
     return hides(text, (name,))
 
 
+class _Looks(NamedTuple):
+    """What a selector of jq may look at. ``whole``: also at members that it does not name."""
+
+    names: frozenset[str]
+    ends: frozenset[str] = frozenset()  # of these all that they hold, as no member of theirs is named behind them
+    whole: bool = True
+
+
 @lru_cache(65_536)
-def _names(text: str) -> tuple[frozenset[str], bool]:
-    """Return the members that a selector of jq names, and whether it may also look at ones that it does not name."""
+def _looks(text: str) -> _Looks:
     try:
-        found = list(tokens(text))
+        found = list(pairwise(tokens(text)))
     except Refused:
-        return frozenset(), True
-    names = frozenset(token.text for token in found if token.kind in ("field", "string"))
-    whole = any(token.kind == "name" or (token.kind == "sign" and token.text in _WHOLE) for token in found)
-    return names, whole
+        return _Looks(frozenset())
+    members = [(token.text, then) for token, then in found if token.kind in ("field", "string")]
+    ends = frozenset(name for name, then in members if not _goes_on(then))
+    whole = any(_may_be_all(token, then) for token, then in found) or _has_silent_else([token for token, _ in found])
+    return _Looks(frozenset(name for name, _ in members), ends, whole)
+
+
+def _goes_on(then: Token) -> bool:
+    """Return whether it is a step into what stands before it, or passes it on to what names its members."""
+    return then.kind == "field" or (then.kind == "sign" and then.text in ("|", "."))
+
+
+def _may_be_all(token: Token, then: Token) -> bool:
+    """Return whether a token looks at all that it is given: functions, iteration, slices, and ``.`` alone."""
+    if token.kind == "name":
+        return token.text not in _KEYWORDS
+    return token.kind == "sign" and (token.text in _WHOLE or (token.text == "." and then.kind != "string"))
+
+
+def _has_silent_else(found: list[Token]) -> bool:
+    """Return whether an ``if`` has no ``else``: then it gives all that it was given."""
+    words = [token.text for token in found if token.kind == "name"]
+    return words.count("if") != words.count("else")

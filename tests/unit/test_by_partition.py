@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from flows.stages.recognize import Recognize
 from flows.stages.velocity import Velocity
 from schemas.batches import Normalized, Origin, RawBatch
 from schemas.columns import Columns, with_section
-from schemas.stage import each_part, parts_of
+from schemas.stage import Part, StageOut, each_part, parts_of
 from tests.adding_stage import Adding, AddingSession
 from tests.builders import normalized
 from tests.deciding import decide_stage
@@ -67,6 +68,31 @@ def test_sessions_that_know_nothing_of_parts_get_their_own_rows() -> None:
     decided: Any = out.oks
     together.remember(decided)
     assert [(one.seen, one.scored) for one in sessions.values()] == [([30, 31], [30, 31]), ([70, 71], [70]), ([], [])]
+
+
+def test_sessions_that_take_parts_get_them_all_at_once_and_a_lone_partition_goes_to_its_own() -> None:
+    class Noting(AddingSession):
+        """Takes parts, and notes of which."""
+
+        def apply_parts(self, batch: RawBatch, parts: Sequence[Part[Any]], /) -> StageOut[RawBatch]:
+            taken.append(("apply", parts))
+            return StageOut(batch)
+
+        def remember_parts(self, batch: RawBatch, parts: Sequence[Part[Any]], /) -> None:
+            taken.append(("remember", parts))
+
+    taken: list[tuple[str, Sequence[Part[Any]]]] = []
+    three, seven = Noting(None), Noting(None)
+    together = ByPartition({3: three, 7: seven})
+    batch: Any = raws(seven=[b"a", b"b"], three=[b"c"])
+    out = together.apply(batch)
+    together.remember(batch)
+    assert out.oks is batch
+    assert taken == [(what, [(seven, 0, 2), (three, 2, 3)]) for what in ("apply", "remember")]
+    lone: Any = raws(seven=[b"d"], three=[])
+    together.apply(lone)
+    together.remember(lone)
+    assert (len(taken), seven.seen, seven.scored, three.seen) == (2, [70], [70], [])
 
 
 def test_no_row_of_several_partitions_is_cut_off_or_copied(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,6 +243,17 @@ def test_event_types_are_those_that_write_history_or_that_rules_look_at() -> Non
         ("if .data.success == false then .entities.user else null end", ("entities",), True),
         (".", ("data",), True),
         (".data.amount", ("data",), True),
+        ("if .data.success == false then .entities.user else null end", ("data", "note"), False),
+        ("if .data.a and true or .data.b then .data.c elif .data.d then 1 else false end", ("data", "note"), False),
+        ("if .data.a and true or .data.b then .data.c elif .data.d then 1 else false end", ("data", "d"), True),
+        (".data | if .amount > 5 then .fee else null end", ("data", "note"), False),
+        ("if .data.a then .data else null end", ("data", "note"), True),
+        ("if .data.a then . else null end", ("data", "note"), True),
+        ("if .data.a then 1 elif .data.b then 2 end", ("data", "note"), True),
+        ("if .data.a then length else null end", ("data", "note"), True),
+        ("if .data.a then null else not end", ("data", "note"), True),
+        ('if .data.a then .data | ."note" else null end', ("data", "note"), True),
+        (".data == .entities", ("data", "note"), True),
     ],
 )
 def test_a_selector_may_look_at_what_is_hidden(selector: str, path: tuple[str, ...], may: bool) -> None:

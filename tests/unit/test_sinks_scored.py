@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from flows.sinks.kafka import ALERTS, SCORED, KafkaScored, Record
+from flows.sinks.kafka import ALERTS, SCORED, KafkaScored, OutputTopics, Record, scored_records
 from flows.sinks.written import head_of
 from infra.flow_sinks import gathering, writer_policies
 from infra.settings import FlowSettings
@@ -24,6 +25,17 @@ class Appended:
     def append(self, records: Sequence[Record]) -> list[int]:
         self.records += records
         return [index for index, record in enumerate(records) if (record.topic, record.value) in self.refused]
+
+
+class RefusesAt:
+    """Takes the place of an appender: refuses the records at some indices."""
+
+    def __init__(self, *indices: int) -> None:
+        self.indices = list(indices)
+
+    def append(self, records: Sequence[Record]) -> list[int]:
+        assert self.indices[-1] < len(records)
+        return self.indices
 
 
 class Letters:
@@ -66,6 +78,29 @@ def test_a_result_that_is_refused_on_either_topic_is_one_letter(topics: tuple[st
         (RESULTS[row].event_id, VALUES[row]) for row in rows
     ]
     assert {letter.reason for letter in letters.letters} == {Reason.SINK_KAFKA}
+
+
+def test_of_results_with_the_same_bytes_the_one_that_is_refused_is_the_letter() -> None:
+    again = encoded_parcel(5, first=40)
+    same = replace(again, records=PARCELS[0].records)
+    first_of_same = sum(
+        len(scored_records(*row, OutputTopics())) for row in zip(PARCELS[0].results, PARCELS[0].records, strict=True)
+    )
+    letters = Letters()
+    KafkaScored(RefusesAt(first_of_same), letters).write([PARCELS[0], same])  # type: ignore[arg-type]
+    assert [(letter.offset, letter.payload) for letter in letters.letters] == [(40, same.records[0])]
+
+
+def test_every_record_that_is_refused_buries_its_own_result_and_no_other() -> None:
+    owners = [
+        result.event_id for result, value in zip(RESULTS, VALUES, strict=True)
+        for _ in scored_records(result, value, OutputTopics())
+    ]  # fmt: skip
+    assert len(owners) > len(RESULTS), "alerts among them"
+    for index, owner in enumerate(owners):
+        letters = Letters()
+        KafkaScored(RefusesAt(index), letters).write(PARCELS)  # type: ignore[arg-type]
+        assert [letter.event_id for letter in letters.letters] == [owner]
 
 
 def test_what_goes_to_kafka_waits_for_a_block_and_what_goes_to_redis_does_not() -> None:
