@@ -152,7 +152,7 @@ def _server_properties(port: int, controller: int, data: Path, settings: Setting
         "share.coordinator.state.topic.num.partitions=4",
         "group.initial.rebalance.delay.ms=0",
         "log.segment.bytes=134217728",
-        # Compacted topics hold few keys here. Kafka's 128 MB for them lie in its heap, and every collection looks there.
+        # Compacted topics hold few keys here. Kafka's 128 MB for them lie in its heap, where every collection looks.
         "log.cleaner.dedupe.buffer.size=16777216",
         # One node beside everything else: Kafka's 8 and 3 wake each other more often than they work (8% of its time).
         f"num.io.threads={max(2, os.cpu_count() or 2)}",
