@@ -1,7 +1,8 @@
 """What the machine itself takes: how long cores stand still that have nothing else to do.
 
 A virtual machine's host runs others in between, and no program on it can answer meanwhile. So a latency's tail says
-little without this beside it. ``python -m infra.bench.pauses CORE SECONDS`` prints the pauses of one core.
+little without this beside it. ``python -m infra.bench.pauses CORE SECONDS`` prints the pauses of one core, once it has
+said that it is ready and was given a line.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from infra.cores import bind_to
 
 _LEAST_SECONDS: Final = 0.0002  # shorter ones are a timer's or another thread's turn
-_SECONDS: Final = 3.0
-_START_SECONDS: Final = 60.0
+_SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 60.0
 
 
 def machine_alone(seconds: float = _SECONDS) -> dict[str, float]:
@@ -30,11 +31,21 @@ def machine_alone(seconds: float = _SECONDS) -> dict[str, float]:
     core once, at random moments, and nothing else, would wait longer in one of a hundred cases.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    command = (sys.executable, "-m", __name__)
-    running = [subprocess.Popen([*command, str(core), str(seconds)], stdout=subprocess.PIPE) for core in cores]
+    command = [sys.executable, "-m", __name__]
+    running = [
+        subprocess.Popen([*command, str(core), str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for core in cores
+    ]
+    for one in running:
+        assert one.stdout is not None  # noqa: S101 - a pipe, as asked for
+        one.stdout.readline()  # while another starts, there is something else to do
     found: list[list[float]] = []
     for one in running:
-        told, _ = one.communicate(timeout=seconds + _START_SECONDS)
+        assert one.stdin is not None  # noqa: S101 - a pipe, as asked for
+        one.stdin.write("\n")
+        one.stdin.flush()
+    for one in running:
+        told, _ = one.communicate(timeout=seconds + _PATIENCE_SECONDS)
         found.append(json.loads(told))
     every = np.array([pause for pauses in found for pause in pauses])
     return {
@@ -59,9 +70,8 @@ def waits_longer(pauses: Sequence[float], seconds: float, share: float = 0.01) -
     return 0.0
 
 
-def pauses_of(core: int, seconds: float) -> list[float]:
-    """Return the pauses (s) of a core, found by looking at the clock for so long."""
-    bind_to((core,))
+def pauses_of(seconds: float) -> list[float]:
+    """Return the pauses (s) of this process, found by looking at the clock for so long."""
     found: list[float] = []
     last = time.perf_counter()
     end = last + seconds
@@ -74,4 +84,7 @@ def pauses_of(core: int, seconds: float) -> list[float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(pauses_of(int(sys.argv[1]), float(sys.argv[2]))))  # noqa: T201 - read by machine_alone
+    bind_to((int(sys.argv[1]),))
+    print("ready", flush=True)  # noqa: T201 - read by machine_alone
+    sys.stdin.readline()
+    print(json.dumps(pauses_of(float(sys.argv[2]))))  # noqa: T201 - the same
