@@ -93,11 +93,6 @@ def pieces_of(table: Table, rows: int | None = None) -> Iterator[Piece]:
         yield _unpacked({name: column[first : first + rows] for name, column in kept.items()})
 
 
-def unpacked(table: Table) -> Piece:
-    """Return the columns that a table keeps, of all rows, as in :func:`pieces_of`."""
-    return next(pieces_of(table))
-
-
 def _unpacked(table: Table) -> Piece:
     found: Piece = {}
     for name, column in table.items():

@@ -1,7 +1,6 @@
 """One writer behind a bounded queue: groups parcels into blocks, delivers them, acknowledges them in order.
 
 Plain Python: the dataflow, a replay and a poll loop use the same class.
-
 Whatever a destination does, the flow is not held back by it as long as its rows can wait in the backup: an attempt is
 bounded by the destination's own time limits, all attempts of a block by ``give_up_seconds``, and while a block hangs,
 a second thread takes the oldest that wait to the backup as soon as the queue has passed its high-water mark.
@@ -295,8 +294,8 @@ class Writer(Generic[T]):
         with self._lock:
             let_go = self._queue.hold(block)
             self._moved.notify_all()
-        while let_go:
-            let_go.pop()  # each by itself: to free them in one call keeps the interpreter for tens of milliseconds
+        while let_go:  # each by itself: to free all in one call keeps the interpreter for tens of milliseconds
+            let_go.pop()
 
     def _write(self, block: Sequence[T]) -> tuple[Outcome, int]:
         """Write a block, or hand it to the backup. Returns what became of it and how often it was tried."""

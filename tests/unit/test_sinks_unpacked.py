@@ -7,10 +7,15 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from flows.sinks.tables import event_columns, objects
-from flows.sinks.unpacked import Numbers, pieces_of, unpacked, write_words
+from flows.sinks.tables import Table, event_columns, objects
+from flows.sinks.unpacked import Numbers, Piece, pieces_of, write_words
 from schemas.velocity import WINDOWS
 from tests.scored_parcels import encoded_parcel
+
+
+def unpacked(table: Table) -> Piece:
+    (whole,) = pieces_of(table)
+    return whole
 
 
 def _array(column: Numbers, kind: str) -> list[list[float]]:
