@@ -1,6 +1,7 @@
 """One writer behind a bounded queue: groups parcels into blocks, delivers them, acknowledges them in order.
 
 Plain Python: the dataflow, a replay and a poll loop use the same class.
+
 Whatever a destination does, the flow is not held back by it as long as its rows can wait in the backup: an attempt is
 bounded by the destination's own time limits, all attempts of a block by ``give_up_seconds``, and while a block hangs,
 a second thread takes the oldest that wait to the backup as soon as the queue has passed its high-water mark.
@@ -31,7 +32,7 @@ from flows.sinks.destination import (
     DestinationError,
     Recoverable,
 )
-from flows.sinks.waiting import ParcelQueue, Waiting, parts_of
+from flows.sinks.waiting import ParcelQueue, Waiting, let_go, parts_of
 from flows.sinks.writer_policy import WriterPolicy
 
 __all__ = ["Outcome", "Report", "Writer", "WriterCrashed", "WriterPolicy", "WriterStopped"]
@@ -292,10 +293,9 @@ class Writer(Generic[T]):
             rows = sum(entry.taken().rows for entry in block)
             self._on_block(Report(self.name, outcome, rows, attempts, seconds))
         with self._lock:
-            let_go = self._queue.hold(block)
+            held = self._queue.hold(block)
             self._moved.notify_all()
-        while let_go:  # each by itself: to free all in one call keeps the interpreter for tens of milliseconds
-            let_go.pop()
+        let_go(held)
 
     def _write(self, block: Sequence[T]) -> tuple[Outcome, int]:
         """Write a block, or hand it to the backup. Returns what became of it and how often it was tried."""
