@@ -159,7 +159,6 @@ test("a large backlog of an earlier page is sent in requests of bounded size, an
   const next = openPage(new FakeWorld(profile, undefined, dead.fake.time + HOUR));
   next.parked.first();
   await next.fake.advance(1_000);
-  await next.fake.quiet(400);
   assert.equal(next.server.events.length, dead.api.eventIds().length + 1);
   for (const { init } of next.server.calls) assert.ok((init.body as Uint8Array).length <= 60_000);
   assert.ok(next.server.mostOpen <= 2);

@@ -57,6 +57,7 @@ export class FakeWorld {
   private readonly timers = new Map<number, Timer>();
   private nextTimer = 1;
   private busy = 0;
+  private asked = 0;
 
   constructor(profile = new Profile(), server = new Server(), time?: number) {
     this.profile = profile;
@@ -78,7 +79,7 @@ export class FakeWorld {
       random: () => 0.5,
       randomBytes: (count) => webcrypto.getRandomValues(new Uint8Array(count)),
       subtle: this.counted(webcrypto.subtle as unknown as SubtleCrypto),
-      indexedDB: this.profile.indexedDB as unknown as globalThis.IDBFactory | undefined,
+      indexedDB: this.countedFactory(),
       localStorage: this.profile.localStorage as unknown as Storage,
       sessionStorage: this.profile.sessionStorage as unknown as Storage,
       locks: undefined,
@@ -109,9 +110,16 @@ export class FakeWorld {
     await this.quiet();
   }
 
-  /** Waits until promises, cryptography and the database have nothing more to do. */
-  async quiet(rounds = 30): Promise<void> {
-    for (let round = 0; round < rounds || this.busy > 0; round++) await new Promise((resolve) => setImmediate(resolve));
+  /**
+   * Waits until promises, cryptography and the database have nothing more to do: none of the two was at work, nor had
+   * been asked anything new, for 30 rounds of the event loop in a row. Other threads' slowness is waited out.
+   */
+  async quiet(): Promise<void> {
+    for (let idle = 0, asked = this.asked; idle < 30; idle++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.busy > 0 || asked !== this.asked) idle = 0;
+      asked = this.asked;
+    }
   }
 
   pagehide(): void {
@@ -128,16 +136,55 @@ export class FakeWorld {
     return this.timers.size;
   }
 
+  /** Counts a piece of work that other threads or later rounds do; to be called once, what is returned ends it. */
+  private begin(): () => void {
+    this.busy++;
+    this.asked++;
+    let ended = false;
+    return () => {
+      if (!ended) this.busy--;
+      ended = true;
+    };
+  }
+
   private counted(subtle: SubtleCrypto): SubtleCrypto {
     return new Proxy(subtle, {
       get: (target, name) => {
         const member = Reflect.get(target, name) as (...given: unknown[]) => Promise<unknown>;
-        return (...given: unknown[]) => {
-          this.busy++;
-          return member.apply(target, given).finally(() => this.busy--);
-        };
+        return (...given: unknown[]) => member.apply(target, given).finally(this.begin());
       },
     });
+  }
+
+  private countedFactory(): globalThis.IDBFactory | undefined {
+    const factory = this.profile.indexedDB as unknown as globalThis.IDBFactory | undefined;
+    if (!factory) return undefined;
+    return new Proxy(factory, {
+      get: (target, name) => (name === "open" ? this.countedOpen(target) : Reflect.get(target, name)),
+    });
+  }
+
+  private countedOpen(factory: globalThis.IDBFactory): globalThis.IDBFactory["open"] {
+    return (name, version) => {
+      const request = factory.open(name, version);
+      const end = this.begin();
+      for (const event of ["error", "blocked"]) request.addEventListener(event, end);
+      request.addEventListener("success", () => {
+        this.countTransactions(request.result);
+        end();
+      });
+      return request;
+    };
+  }
+
+  private countTransactions(db: IDBDatabase): void {
+    const transaction = db.transaction.bind(db);
+    db.transaction = (...given) => {
+      const started = transaction(...given);
+      const end = this.begin();
+      for (const event of ["complete", "abort"]) started.addEventListener(event, end);
+      return started;
+    };
   }
 }
 
