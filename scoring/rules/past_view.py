@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from scoring.rules.answers import CatalogueName, Query, Write
@@ -28,18 +27,15 @@ from scoring.rules.document import (
 from scoring.rules.history import HistoryLimits
 from scoring.rules.program import Happening, View, entity_text
 from scoring.rules.ruleset import Rulebook, Ruleset
-from scoring.rules.selector_tokens import Fault, Refused, Token, tokens
-from scoring.rules.selectors import Selector, compiled
+from scoring.rules.selector_grammar import parse
+from scoring.rules.selector_places import Look, all_looks, meets
+from scoring.rules.selector_tokens import Fault, Refused
 from scoring.rules.times import time_of
 
 HIDDEN: Final = Fault("this was not kept of past events, or not in clear")
 """What a rule sees where it looks at something that cannot be judged again."""
 _IS_THERE: Final = "is there: "  # before a selector that is only asked for its existence
 _ENTITIES: Final = "entities"
-_WHOLE: Final = frozenset(("[", ":"))
-# Those of jq's keywords (its src/lexer.l) and constants (its src/parser.y) that selectors may have: what is looked at
-# stands beside them. Everything else that has a name is a function.
-_KEYWORDS: Final = frozenset(("if", "then", "elif", "else", "end", "and", "or", "true", "false", "null"))
 Path = tuple[str, ...]
 
 
@@ -190,22 +186,8 @@ def _texts(entities: Any) -> frozenset[str]:
 
 @lru_cache(65_536)
 def hides(text: str, path: Path) -> bool:
-    """Return whether a selector may look at what is at or below a path, or holds it.
-
-    What is no plain path is taken for looking wherever its names may lead.
-    """
-    selector = compiled(text)
-    if not isinstance(selector, Selector):
-        return False
-    if selector.path is not None:
-        steps = [str(step) for step, _ in selector.path]
-        return all(one == other for one, other in zip(steps, path, strict=False))
-    looks = _looks(text)
-    if not path or not looks.names:
-        return True
-    if path[0] not in looks.names:
-        return False
-    return looks.whole or len(path) == 1 or path[1] in looks.names or path[0] in looks.ends
+    """Return whether a selector may look at what is at or below a path, or holds it."""
+    return any(meets(look, path) for look in _looks(text))
 
 
 @lru_cache(65_536)
@@ -214,39 +196,9 @@ def reads(text: str, name: str) -> bool:
     return hides(text, (name,))
 
 
-class _Looks(NamedTuple):
-    """What a selector of jq may look at. ``whole``: also at members that it does not name."""
-
-    names: frozenset[str]
-    ends: frozenset[str] = frozenset()  # of these all that they hold, as no member of theirs is named behind them
-    whole: bool = True
-
-
 @lru_cache(65_536)
-def _looks(text: str) -> _Looks:
+def _looks(text: str) -> frozenset[Look]:
     try:
-        found = list(pairwise(tokens(text)))
+        return all_looks(parse(text).see)
     except Refused:
-        return _Looks(frozenset())
-    members = [(token.text, then) for token, then in found if token.kind in ("field", "string")]
-    ends = frozenset(name for name, then in members if not _goes_on(then))
-    whole = any(_may_be_all(token, then) for token, then in found) or _has_silent_else([token for token, _ in found])
-    return _Looks(frozenset(name for name, _ in members), ends, whole)
-
-
-def _goes_on(then: Token) -> bool:
-    """Return whether it is a step into what stands before it, or passes it on to what names its members."""
-    return then.kind == "field" or (then.kind == "sign" and then.text in ("|", "."))
-
-
-def _may_be_all(token: Token, then: Token) -> bool:
-    """Return whether a token looks at all that it is given: functions, iteration, slices, and ``.`` alone."""
-    if token.kind == "name":
-        return token.text not in _KEYWORDS
-    return token.kind == "sign" and (token.text in _WHOLE or (token.text == "." and then.kind != "string"))
-
-
-def _has_silent_else(found: list[Token]) -> bool:
-    """Return whether an ``if`` has no ``else``: then it gives all that it was given."""
-    words = [token.text for token in found if token.kind == "name"]
-    return words.count("if") != words.count("else")
+        return frozenset()

@@ -1,17 +1,21 @@
 """The grammar of selectors: the part of jq that reads one event and cannot run away.
 
-Paths, lists, conditions, arithmetic, comparisons, ``//`` and some forty functions; no variables, definitions, loops,
-recursion, regular expressions (use ``matches``), clock, environment, files, nor assignment. jq itself evaluates it;
-here it is read to know that it may, and to find plain paths, which need no jq.
+Paths, lists, conditions, arithmetic, comparisons, ``//`` and some forty functions (``selector_functions``); no
+variables, definitions, loops, recursion, regular expressions (use ``matches``), clock, environment, files, nor
+assignment. jq itself evaluates it; here it is read to know that it may, where it looks, and to find plain paths, which
+need no jq.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import Final
 
+from scoring.rules import selector_places as places
 from scoring.rules import selector_work as work
+from scoring.rules.selector_functions import FUNCTIONS, OF_ONE, PLAIN, Bound, Step, Term
+from scoring.rules.selector_places import See
 from scoring.rules.selector_tokens import Refused, Token, tokens
 from scoring.rules.selector_work import Flow
 
@@ -19,110 +23,15 @@ LONGEST: Final = 512  # characters of a selector
 _DEEPEST: Final = 16  # brackets in brackets
 _COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
 
-Step = str | int
-Bound = Callable[[Flow], Flow]
-
-
-class Term(NamedTuple):
-    """An expression: how it flows, and the steps of its path where it is a plain one."""
-
-    bound: Bound
-    path: tuple[tuple[Step, int], ...] | None = None  # each step with its column
+Made = Callable[[Flow, Flow, Flow], Flow]
 
 
 def _itself(flow: Flow) -> Flow:
     return flow._replace(steps=flow.steps + flow.values)
 
 
-def _look(flow: Flow) -> Flow:
-    return work.look_through(flow)
-
-
-def _number(flow: Flow) -> Flow:
-    return work.measure(flow, number=True)
-
-
-def _small(flow: Flow) -> Flow:
-    return work.measure(flow, number=False)
-
-
-def _sorted(flow: Flow) -> Flow:
-    return flow._replace(steps=flow.steps + 2 * flow.weight, number=False)
-
-
-_PLAIN: Final[dict[str, Bound]] = {
-    **dict.fromkeys(("length", "utf8bytelength", "tonumber", "floor", "ceil", "round", "sqrt", "fabs"), _number),
-    "fromdateiso8601": _number,
-    **dict.fromkeys(("type", "any", "all", "not"), _small),
-    **dict.fromkeys(("ascii_downcase", "ascii_upcase", "trim", "ltrim", "rtrim"), _look),
-    **dict.fromkeys(("add", "reverse", "flatten", "values"), _look),
-    **dict.fromkeys(("min", "max", "first", "last"), _look),
-    **dict.fromkeys(("keys", "sort", "unique"), _sorted),
-    "tostring": lambda flow: work.look_through(flow, 2),  # each quote and backslash gets one more
-    "to_entries": lambda flow: work.look_through(flow, 4),
-    "empty": lambda flow: work.constant(flow, 1),
-    **dict.fromkeys(("true", "false", "null"), lambda flow: work.constant(flow, 1)),
-}
-
-
-def _map(inner: Bound) -> Bound:
-    return lambda flow: work.gathered(flow, inner(work.parts(flow)))
-
-
-def _select(inner: Bound) -> Bound:
-    def bound(flow: Flow) -> Flow:
-        said = inner(flow)
-        times = 1 if said.single else max(said.values, 1)
-        return Flow(flow.values * times, flow.weight * times, said.steps, flow.single and said.single)
-
-    return bound
-
-
-def _quantified(inner: Bound) -> Bound:
-    return lambda flow: Flow(flow.values, flow.values, inner(work.parts(flow)).steps, flow.single)
-
-
-def _picked(inner: Bound) -> Bound:
-    return lambda flow: inner(flow)._replace(single=True, values=flow.values)
-
-
-def _by(inner: Bound) -> Bound:
-    """Sort by keys: each item has the list of its keys beside it."""
-
-    def bound(flow: Flow) -> Flow:
-        keys = inner(work.parts(flow))
-        return Flow(flow.values, 2 * flow.weight, keys.steps + 2 * (flow.weight + keys.weight), flow.single)
-
-    return bound
-
-
-def _with(inner: Bound) -> Bound:
-    """Take an argument that is made of the same input."""
-    return lambda flow: work.paired(flow, flow, inner(flow))
-
-
-def _split(inner: Bound) -> Bound:
-    return lambda flow: work.look_through(_with(inner)(flow), 4)  # every character may become a text of its own
-
-
-def _joined(inner: Bound) -> Bound:
-    def bound(flow: Flow) -> Flow:
-        between = inner(flow)
-        weight = flow.weight * (1 + between.weight)
-        return Flow(max(between.values, 1), weight, between.steps + weight, flow.single and between.single)
-
-    return bound
-
-
-_OF_ONE: Final[dict[str, Callable[[Bound], Bound]]] = {
-    "map": _map, "select": _select, "any": _quantified, "all": _quantified, "first": _picked, "last": _picked,
-    **dict.fromkeys(("sort_by", "min_by", "max_by", "group_by", "unique_by"), _by),
-    **dict.fromkeys(("has", "startswith", "endswith", "ltrimstr", "rtrimstr"), _with),
-    "split": _split,
-    "join": _joined,
-}  # fmt: skip
+_ALL: Final = Term(_itself, places.itself, ())
 _WORDS: Final = ("and", "or", "if", "then", "elif", "else", "end")
-FUNCTIONS: Final = tuple(sorted({*_PLAIN, *_OF_ONE}))
 
 
 def parse(text: str) -> Term:
@@ -173,32 +82,31 @@ class _Parser:
             raise Refused(f"brackets are nested deeper than {_DEEPEST}", self._next.column)
         left = self._comma()
         while self._given("|"):
-            first, second = left.bound, self._comma().bound
-            left = Term(_piped(first, second))
+            left = _piped(left, self._comma())
         self._depth -= 1
         return left
 
     def _comma(self) -> Term:
-        return self._operators(self._alternative, {",": work.both})
+        return self._operators(self._alternative, places.either, {",": work.both})
 
     def _alternative(self) -> Term:
-        return self._operators(self._or, {"//": work.either})
+        return self._operators(self._or, _alternatives, {"//": work.either})
 
     def _or(self) -> Term:
-        return self._operators(self._and, {"or": _small_pair})
+        return self._operators(self._and, places.truths, {"or": _small_pair})
 
     def _and(self) -> Term:
-        return self._operators(self._comparison, {"and": _small_pair})
+        return self._operators(self._comparison, places.truths, {"and": _small_pair})
 
     def _comparison(self) -> Term:
         left = self._sum()
         if not self._is(*_COMPARISONS):
             return left
         self._take()
-        return Term(_joint(left.bound, self._sum().bound, _small_pair))
+        return _joint(left, self._sum(), _small_pair, places.made_of)
 
     def _sum(self) -> Term:
-        return self._operators(self._product, {"+": _sum_pair, "-": _sum_pair})
+        return self._operators(self._product, places.made_of, {"+": _sum_pair, "-": _sum_pair})
 
     def _product(self) -> Term:
         left = self._term()
@@ -206,14 +114,14 @@ class _Parser:
             sign = self._take()
             right = self._term()
             made = _product_pair(sign) if sign.text == "*" else _sum_pair
-            left = Term(_joint(left.bound, right.bound, made))
+            left = _joint(left, right, made, places.made_of)
         return left
 
-    def _operators(self, part: Callable[[], Term], signs: dict[str, Callable[[Flow, Flow, Flow], Flow]]) -> Term:
+    def _operators(self, part: Callable[[], Term], see: Callable[[See, See], See], signs: dict[str, Made]) -> Term:
         left = part()
         while self._is(*signs):
             made = signs[self._take().text]
-            left = Term(_joint(left.bound, part().bound, made))
+            left = _joint(left, part(), made, see)
         return left
 
     def _term(self) -> Term:
@@ -230,17 +138,17 @@ class _Parser:
                 self._given(".")
                 term = self._bracket(term)
             elif self._given("?"):
-                term = Term(term.bound)
+                term = term._replace(path=None)
             else:
                 return term
 
     def _start(self) -> Term:
         token = self._take()
         if token.kind == "field":
-            return Term(work.same, ((token.text, token.column),))
+            return _stepped(_ALL, token.text, token.column)
         if token.kind in ("number", "string"):
             weight, number = len(token.text), token.kind == "number"
-            return Term(lambda flow: work.constant(flow, weight, number))
+            return Term(lambda flow: work.constant(flow, weight, number), places.constant)
         if token.kind == "name":
             return self._named(token)
         if token.kind == "sign" and token.text in ".([-":
@@ -251,55 +159,57 @@ class _Parser:
         if token.text == ".":
             if self._next.kind == "string":
                 step = self._take()
-                return Term(work.same, ((step.text, step.column),))
+                return _stepped(_ALL, step.text, step.column)
             if self._is(".") or self._next.kind == "field":
                 raise Refused("'..' is not read here: name the path", token.column)
-            return Term(_itself, ())
+            return _ALL
         if token.text == "-":
             if self._next.kind != "number":
                 raise Refused("'-' stands between two values, or before a number", token.column)
             self._take()
-            return Term(lambda flow: work.constant(flow, 1, number=True))
+            return Term(lambda flow: work.constant(flow, 1, number=True), places.constant)
         if token.text == "(":
             inner = self.pipe()
             self.expect(")")
-            return Term(inner.bound)
+            return inner._replace(path=None)
         if self._given("]"):
-            return Term(lambda flow: work.constant(flow, 1))
-        items = self.pipe().bound
+            return Term(lambda flow: work.constant(flow, 1), places.constant)
+        items = self.pipe()
         self.expect("]")
-        return Term(lambda flow: work.gathered(flow, items(flow)))
+        return Term(lambda flow: work.gathered(flow, items.bound(flow)), places.made_of(items.see))
 
     def _named(self, token: Token) -> Term:
         if token.text == "if":
             return self._choice()
         if not self._given("("):
-            if token.text in _PLAIN:
-                return Term(_PLAIN[token.text])
-        elif token.text in _OF_ONE:
+            if token.text in PLAIN:
+                return PLAIN[token.text]
+        elif token.text in OF_ONE:
             inner = self.pipe()
             self.expect(")")
-            return Term(_OF_ONE[token.text](inner.bound))
+            bound, see = OF_ONE[token.text]
+            return Term(bound(inner.bound), see(inner.see))
         raise Refused(_no_function(token.text), token.column)
 
     def _choice(self) -> Term:
-        condition = self.pipe().bound
+        condition = self.pipe()
         self.expect("then")
-        then = self.pipe().bound
+        then = self.pipe()
         self.expect("else", "elif", "end")
         word = self._tokens[self._at - 1].text
-        other: Bound = work.same
+        other = Term(work.same, places.itself)
         if word == "elif":
-            other = self._choice().bound
+            other = self._choice()
         elif word == "else":
-            other = self.pipe().bound
+            other = self.pipe()
             self.expect("end")
-        return Term(_chosen(condition, then, other))
+        bound = _chosen(condition.bound, then.bound, other.bound)
+        return Term(bound, places.chosen(condition.see, then.see, other.see))
 
     def _bracket(self, term: Term) -> Term:
         opening = self._take()
         if self._given("]"):
-            return Term(_piped(term.bound, work.spread))
+            return _piped(term, Term(work.spread, places.step(None)))
         step: Step | None = None
         if self._next.kind == "string":
             step = self._take().text
@@ -314,7 +224,7 @@ class _Parser:
         elif step is None:
             raise Refused("a slice needs a bound, as .[0:2]", opening.column)
         self.expect("]")
-        return Term(_piped(term.bound, work.look_through))
+        return _piped(term, Term(work.look_through, places.whole))
 
     def _index(self) -> int:
         negative = self._given("-")
@@ -326,20 +236,24 @@ class _Parser:
 
 def _stepped(term: Term, step: Step, column: int) -> Term:
     path = None if term.path is None else (*term.path, (step, column))
-    return Term(_piped(term.bound, work.same), path)
+    return _piped(term, Term(work.same, places.step(step)))._replace(path=path)
 
 
-def _piped(first: Bound, second: Bound) -> Bound:
+def _piped(first: Term, second: Term) -> Term:
     def bound(flow: Flow) -> Flow:
-        middle = first(flow)
-        made = second(middle._replace(single=True))
+        middle = first.bound(flow)
+        made = second.bound(middle._replace(single=True))
         return made._replace(single=made.single and middle.single)
 
-    return bound
+    return Term(bound, places.piped(first.see, second.see))
 
 
-def _joint(left: Bound, right: Bound, made: Callable[[Flow, Flow, Flow], Flow]) -> Bound:
-    return lambda flow: made(flow, left(flow), right(flow))
+def _joint(left: Term, right: Term, made: Made, see: Callable[[See, See], See]) -> Term:
+    return Term(lambda flow: made(flow, left.bound(flow), right.bound(flow)), see(left.see, right.see))
+
+
+def _alternatives(left: See, right: See) -> See:
+    return places.either(places.piped(left, places.there), right)
 
 
 def _small_pair(given: Flow, left: Flow, right: Flow) -> Flow:
@@ -351,7 +265,7 @@ def _sum_pair(given: Flow, left: Flow, right: Flow) -> Flow:
     return work.paired(given, left, right)._replace(number=left.number and right.number)
 
 
-def _product_pair(sign: Token) -> Callable[[Flow, Flow, Flow], Flow]:
+def _product_pair(sign: Token) -> Made:
     """Refuse to repeat a text: a number in an event would say how often."""
 
     def made(given: Flow, left: Flow, right: Flow) -> Flow:
@@ -377,6 +291,6 @@ def _no_function(name: str) -> str:
     if name in _WORDS:
         return f"{name!r} does not begin an expression"
     likely = get_close_matches(name, FUNCTIONS, 1, 0.75)  # most names are of jq, and meant
-    takes = "has no argument here" if name in _PLAIN else "needs an argument" if name in _OF_ONE else "is not read here"
+    takes = "has no argument here" if name in PLAIN else "needs an argument" if name in OF_ONE else "is not read here"
     hint = f"; did you mean {likely[0]}?" if likely and likely[0] != name else ""
     return f"{name} {takes}{hint}"

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scoring.rules import selector_work as work
-from scoring.rules.selector_grammar import FUNCTIONS, parse
+from scoring.rules.selector_functions import FUNCTIONS
+from scoring.rules.selector_grammar import parse
 from scoring.rules.selector_tokens import Fault
 from scoring.rules.selectors import LARGEST, Document, Selector, compiled, in_jq
 

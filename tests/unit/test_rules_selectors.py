@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scoring.rules.selector_grammar import FUNCTIONS
+from scoring.rules.selector_functions import FUNCTIONS
 from scoring.rules.selectors import LARGEST, Document, Fault, Selector, compiled
 
 EVENT = {
