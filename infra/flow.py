@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 from prometheus_client import CollectorRegistry
 
 from enrichers.address_file import DataFileError
@@ -28,6 +28,7 @@ from flows.score_events import Parts, build_flow
 from flows.sinks.encoded import EncodedParcel, encoder
 from flows.sources.fence import KafkaGroup
 from flows.sources.raw_events import RawEvents, SourceConfig, SourceParts
+from flows.sources.watermarks import watermarks
 from infra.compiled_loops import load_compiled_loops
 from infra.cores import bind_to
 from infra.flow_calm import calm
@@ -288,23 +289,11 @@ def log_ends(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int,
     """Return where each partition ends now. FlowRefused where Kafka does not say within a bounded time."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "clickgoose-log-ends", "log_level": 0})
     try:
-        return {number: _log_end(consumer, TopicPartition(topic, number)) for number in partitions}
+        return {number: watermarks(consumer, topic, number, _METADATA_SECONDS)[1] for number in partitions}
     except KafkaException as error:
         raise FlowRefused(f"Kafka does not say where {topic} ends: {error.args[0].str()}") from error
     finally:
         consumer.close()
-
-
-def _log_end(consumer: Consumer, place: TopicPartition) -> int:
-    """Ask again for a while: the leaders of a topic that was just created are not known at once."""
-    gives_up = time.monotonic() + _METADATA_SECONDS
-    while True:
-        try:
-            return int(consumer.get_watermark_offsets(place, timeout=_METADATA_SECONDS)[1])
-        except KafkaException:
-            if time.monotonic() > gives_up:
-                raise
-            time.sleep(0.1)
 
 
 def bench_parts() -> tuple[Pipeline, Callable[[Parcel[Decided]], EncodedParcel]]:

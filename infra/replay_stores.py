@@ -13,6 +13,7 @@ from clickhouse_driver.errors import Error, ErrorCodes, ServerException
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from flows.sinks.clickhouse import client_url
+from flows.sources.watermarks import watermarks
 from infra.clickhouse.migrate import one_line
 from infra.dead_letters import Filter
 from infra.topic_reader import AccountError, committed_offsets
@@ -210,10 +211,7 @@ class Stores:
         if self._consumer is None:
             return None
         with self._kafka_said() as consumer:
-            marks = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
-        if marks is None:
-            raise PlanRefused(Refusal.AWAY, f"Kafka did not say where partition {partition} of {self.topic} ends")
-        return Offsets(*marks)
+            return Offsets(*watermarks(consumer, self.topic, partition, _SECONDS))
 
     def _extent(self, partition: int, reached: int) -> Offsets | None:
         if self._client is None or not self._archive:

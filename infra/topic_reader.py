@@ -9,19 +9,14 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from flows.sources.watermarks import watermarks
+
 Offsets = Mapping[int, int]
 _SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _IDLE_SECONDS = 0.2
 _LIVE_SECONDS = 1.0
 _CHUNK = 1_000
-_PASSING = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._TIMED_OUT,
-    KafkaError._TRANSPORT,
-}
 
 
 class AccountError(Exception):
@@ -111,21 +106,11 @@ class TopicReader:
         }
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
-        found = self._ask_watermarks(partition)
-        if found is None:
-            raise AccountError(f"{self.topic}: Kafka did not say where partition {partition} ends")
-        return int(found[0]), int(found[1])
-
-    def _ask_watermarks(self, partition: int) -> tuple[int, int] | None:
-        """Ask again while Kafka says that it may answer later: a new topic's leaders are known only after a moment."""
-        gives_up = time.monotonic() + _SECONDS
-        while True:
-            try:
-                return self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_SECONDS)
-            except KafkaException as error:
-                if error.args[0].code() not in _PASSING or time.monotonic() > gives_up:
-                    raise
-                time.sleep(0.1)
+        try:
+            return watermarks(self._consumer, self.topic, partition, _SECONDS)
+        except KafkaException as error:
+            said = error.args[0].str()
+            raise AccountError(f"{self.topic}: Kafka did not say where partition {partition} ends: {said}") from error
 
 
 def need_topics(bootstrap: str, names: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from flows.sources.lane import Arrived, Lane
+from flows.sources.watermarks import watermarks
 from flows.stage_records import ENRICHED, EXTRACTED, Head, head_of
 from replay.parts import SourceFailed
 from replay.plan import Piece, Plan, Start
@@ -204,12 +205,11 @@ class _Log:
     def _ends(self) -> tuple[int, int]:
         if self._consumer is None:
             return 0, 0
-        found = None
-        with suppress(KafkaException):
-            found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._partition), _SECONDS)
-        if found is None:
-            raise SourceFailed(f"Kafka does not say what partition {self._partition} of {self._topic} holds")
-        return int(found[0]), int(found[1])
+        try:
+            return watermarks(self._consumer, self._topic, self._partition, _SECONDS)
+        except KafkaException as error:
+            place = f"partition {self._partition} of {self._topic}"
+            raise SourceFailed(f"Kafka does not say what {place} holds: {error.args[0].str()}") from error
 
 
 def _passes(error: KafkaError) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from flows.sinks.kafka import OutputTopics
+from flows.sources.watermarks import watermarks
 
 Ends = dict[str, dict[int, int]]
 """By topic and partition."""
@@ -71,10 +72,7 @@ class LiveRecords:
     def _ends(self, consumer: Consumer) -> Ends:
         topics = consumer.list_topics(timeout=_SECONDS).topics
         return {
-            topic: {
-                number: int(consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_SECONDS)[1])
-                for number in topics[topic].partitions
-            }
+            topic: {number: watermarks(consumer, topic, number, _SECONDS)[1] for number in topics[topic].partitions}
             for topic in self._topics
             if topic in topics
         }

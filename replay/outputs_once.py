@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from flows.parcel import Span
 from flows.sinks.destination import DestinationError
 from flows.sinks.kafka import Appender, Record
+from flows.sources.watermarks import watermarks
 from replay.parts import Marks
 
 ROWS: Final = "rows"
@@ -212,7 +213,7 @@ def _ends(bootstrap: str, topics: Sequence[str]) -> Marks:
 def _ends_of(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int], int]:
     try:
         return {
-            (topic, number): int(consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_SECONDS)[1])
+            (topic, number): watermarks(consumer, topic, number, _SECONDS)[1]
             for topic in topics
             for number in consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
         }
