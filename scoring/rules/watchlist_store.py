@@ -2,13 +2,15 @@
 
 Of an entry the change with the greatest version holds, in the truth as in the copy. A version is the time in
 microseconds, or one more than that of the change before where a clock is behind: whoever has seen a change comes
-after it. So changes may reach the copy twice and in any order, and making it again is harmless at any time.
+after it, and so does whoever made it, although the copy may have lost it since (a replica took over that lagged). So
+changes may reach the copy twice and in any order, and making it again is harmless at any time.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -73,6 +75,8 @@ class ListStore:
         self, port: Port, copy: CopyKeys, truth: Truth, clock: Callable[[], int] = lambda: time.time_ns() // 1_000
     ) -> None:
         self._port, self._copy, self._truth, self._clock = port, copy, truth, clock
+        self._stamping = threading.Lock()
+        self._greatest = 0  # version that was given here
 
     def change(self, wanted: Sequence[Wanted], source: Source) -> list[int]:
         """Make changes; return what held of each entry before, as its until.
@@ -122,14 +126,16 @@ class ListStore:
 
     def _stamped(self, wanted: Sequence[Wanted], source: Source) -> list[Change]:
         known = self._known((one.list, one.digest) for one in wanted)
-        now = self._clock()
-        changes = []
-        for one in wanted:
-            place = (one.list, one.digest)
-            before = known[place]
-            version = max(now, before.version + 1)
-            known[place] = Kept(one.until, version)
-            changes.append(Change(one, version, before.until, source))
+        with self._stamping:
+            least = max(self._clock(), self._greatest + 1)
+            changes = []
+            for one in wanted:
+                place = (one.list, one.digest)
+                before = known[place]
+                version = max(least, before.version + 1)
+                known[place] = Kept(one.until, version)
+                changes.append(Change(one, version, before.until, source))
+            self._greatest = max(change.version for change in changes)
         return changes
 
     def _known(self, places: Iterable[tuple[ListName, bytes]]) -> dict[tuple[ListName, bytes], Kept]:

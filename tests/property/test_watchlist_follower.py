@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scoring.rules.watchlist_copy import StoreAway
@@ -78,6 +78,16 @@ def agrees(follower: ListFollower, held: dict[tuple[ListName, bytes], int]) -> N
 
 @settings(max_examples=120, deadline=None)
 @given(st.integers(1, 6), st.lists(STEPS, max_size=40))
+@example(
+    1,
+    [
+        ("change", [(NAMES[0], DIGESTS[0], REMOVED)]),
+        ("back", None),
+        ("change", [(NAMES[0], DIGESTS[0], REMOVED)] * 2),
+        ("fail over", None),  # loses two changes while the clock stands still
+        ("change", [(NAMES[0], DIGESTS[0], FOREVER)]),
+    ],
+)
 def test_every_process_knows_what_holds_whatever_happened_before(
     stream_length: int, steps: list[tuple[str, object]]
 ) -> None:
