@@ -38,6 +38,9 @@ class TopicReader:
         except KafkaException as error:
             self._consumer.close()
             raise AccountError(f"cannot read {topic} at {bootstrap}: {error.args[0].str()}") from error
+        except AccountError:
+            self._consumer.close()
+            raise
         self.next = dict(self.first)
         self._consumer.assign([TopicPartition(topic, partition, at) for partition, at in self.next.items()])
 
